@@ -1,0 +1,92 @@
+# instance_env
+#
+#   make, make install    build it, install it, for the server that PG_CONFIG names
+#   make installcheck     test what is installed, against a running server
+#   make demo, make test  the same and all set-up, from a machine with nothing
+#                         installed; PG_CONFIG selects the server here, too
+#   make test-matrix      the tests on other majors of PostgreSQL, each in a root of its
+#                         own; VERSIONS="17" selects some
+#   make bench            what guarding a table costs; ONLY, SCALE and REPEAT make it
+#                         shorter, see test/bench/run
+#   make indent           format src/ as PostgreSQL formats its own source
+
+EXTENSION = instance_env
+# The version is written in the control file, and nowhere else.
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+DATA = $(sort $(wildcard sql/$(EXTENSION)--*.sql))
+
+MODULE_big = $(EXTENSION)
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+PGFILEDESC = "$(EXTENSION) - development and production instances"
+PG_CPPFLAGS = -DIENV_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -Werror -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+
+# pg_regress looks for expected/ in the output directory first, which is this one.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check
+
+PG_CONFIG ?= pg_config
+export PG_CONFIG
+
+.PHONY: all demo test test-matrix bench indent
+all:
+
+# These come before PGXS, which they may have to install.  TESTS can name the test
+# files to run; without it, all are.
+PREPARED = test/bin/setup test/bin/as-user test/bin/with-build
+
+demo:
+	@$(PREPARED) test/bin/with-server test/bin/demo
+
+test:
+	@$(PREPARED) test/bin/with-server -c 'max_prepared_transactions = 20' \
+		-c 'wal_level = logical' test/bin/run-tests $(TESTS)
+
+test-matrix:
+	@test/bin/test-matrix $(VERSIONS)
+
+bench:
+	@test/bin/setup -w valgrind=valgrind -w gnuplot=gnuplot-nox test/bench/run
+
+indent:
+	@test/bin/indent
+
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+ifeq ($(PGXS),)
+
+all install installcheck clean:
+	@echo 'PG_CONFIG=$(PG_CONFIG) leads to no PGXS: install the development files of a' >&2
+	@echo 'server (on Debian, postgresql-server-dev-N), or name its pg_config' >&2
+	@exit 1
+
+else
+
+# A server built with LLVM asks for bitcode.  It is only good for inlining by the JIT
+# compiler, so do without it where the tools that make it are absent.
+LLVM_MISSING := $(shell for tool in $$(sed -n 's/^CLANG *= *//p; \
+	s,^LLVM_BINPATH *= *\(.*\),\1/llvm-lto,p' $(dir $(PGXS))../Makefile.global); \
+	do command -v $$tool >/dev/null || echo $$tool; done)
+ifneq ($(LLVM_MISSING),)
+override with_llvm = no
+endif
+
+include $(PGXS)
+
+# What was built for another server, or with other options, is built again.
+BUILT_WITH = $(strip $(VERSION) $(CC) $(CPPFLAGS) $(CFLAGS))
+ifneq ($(BUILT_WITH),$(shell cat .built-with 2>/dev/null))
+.PHONY: .built-with
+endif
+.built-with:
+	@echo '$(subst ','\'',$(BUILT_WITH))' >$@
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) .built-with
+
+endif
