@@ -1,0 +1,484 @@
+/* sql/instance_env--1.0.sql */
+
+-- complain if the script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION instance_env" to load this file. \quit
+
+-- The control file names pg_catalog as the extension's schema, so that this one
+-- is a member of the extension and DROP EXTENSION takes it along.
+CREATE SCHEMA instance_env;
+COMMENT ON SCHEMA instance_env IS
+'development and production instances: registry, guards, promotion';
+GRANT USAGE ON SCHEMA instance_env TO PUBLIC;
+
+--
+-- Types
+--
+
+CREATE TYPE instance_env.instance_type AS ENUM ('development', 'production');
+COMMENT ON TYPE instance_env.instance_type IS
+'an application has exactly one instance of each type';
+
+CREATE TYPE instance_env.instance_status AS ENUM ('inactive', 'active', 'suspended');
+COMMENT ON TYPE instance_env.instance_status IS
+'only an active instance takes new users';
+
+CREATE TYPE instance_env.plan AS ENUM ('free', 'pro', 'enterprise');
+COMMENT ON TYPE instance_env.plan IS
+'what an application has subscribed to';
+
+--
+-- Tables.  Nothing here can be read or written by PUBLIC; the functions below are
+-- the interface.
+--
+-- There are no foreign keys between these tables: they would exist while a dump is
+-- restored, and pg_restore --jobs loads tables in any order.  The functions lock the
+-- row that they refer to.
+--
+
+CREATE TABLE instance_env.application
+(
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	name text NOT NULL UNIQUE CHECK (name <> ''),
+	plan instance_env.plan NOT NULL DEFAULT 'free',
+	staging_of uuid CHECK (staging_of <> id),
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE instance_env.application IS
+'an application: one development and one production instance';
+COMMENT ON COLUMN instance_env.application.staging_of IS
+'the application that this one is the staging environment of';
+
+CREATE TABLE instance_env.instance
+(
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	application uuid NOT NULL,
+	type instance_env.instance_type NOT NULL,
+	status instance_env.instance_status NOT NULL,
+	user_cap integer CHECK (user_cap >= 0),
+	-- C collation: keys are compared byte by byte, in the index as in C
+	external_key text COLLATE "C" NOT NULL UNIQUE CHECK (external_key <> ''),
+	config_version bigint NOT NULL DEFAULT 1,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (application, type),
+	CONSTRAINT instance_user_cap_development CHECK (type = 'development' OR user_cap IS NULL)
+);
+COMMENT ON TABLE instance_env.instance IS
+'the two instances of each application';
+COMMENT ON COLUMN instance_env.instance.user_cap IS
+'the most users this development instance may hold; null means the policy_default';
+COMMENT ON COLUMN instance_env.instance.external_key IS
+'what names this instance where a guarded table''s instance column is text';
+COMMENT ON COLUMN instance_env.instance.config_version IS
+'rises with every change of the instance''s configuration';
+
+CREATE TABLE instance_env.domain
+(
+	name text COLLATE "C" PRIMARY KEY,
+	instance uuid NOT NULL,
+	is_primary boolean NOT NULL DEFAULT true,
+	verified_at timestamptz,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX domain_primary ON instance_env.domain (instance) WHERE is_primary;
+CREATE INDEX domain_instance ON instance_env.domain (instance);
+COMMENT ON TABLE instance_env.domain IS
+'the domains of production instances';
+COMMENT ON COLUMN instance_env.domain.verified_at IS
+'when verify_domain() was called for it; null before';
+
+CREATE TABLE instance_env.policy_default
+(
+	instance_type instance_env.instance_type,
+	name text COLLATE "C",
+	value jsonb NOT NULL,
+	description text NOT NULL,
+	PRIMARY KEY (instance_type, name)
+);
+COMMENT ON TABLE instance_env.policy_default IS
+'what applies to every instance of a type unless the instance says otherwise';
+INSERT INTO instance_env.policy_default VALUES
+	('development', 'user_cap', '500', 'the most users a development instance may hold');
+
+-- A log: who returns and departs again has several rows.  A unique key would make
+-- those wait for each other who delete rows of the same user.
+CREATE TABLE instance_env.departed_user
+(
+	identity uuid NOT NULL,
+	instance uuid NOT NULL,
+	departed_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX departed_user_identity ON instance_env.departed_user (identity);
+COMMENT ON TABLE instance_env.departed_user IS
+'departures of users, so that none of them returns under another instance';
+COMMENT ON COLUMN instance_env.departed_user.identity IS
+'keyed 128-bit hash (SipHash) of the guarded table''s label and the user''s key';
+
+CREATE FUNCTION instance_env.departure_recorded() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_departure_recorded';
+COMMENT ON FUNCTION instance_env.departure_recorded() IS
+'trigger: tells every backend that what it knows of departed users is out of date';
+REVOKE ALL ON FUNCTION instance_env.departure_recorded() FROM PUBLIC;
+
+CREATE TRIGGER departure_recorded AFTER INSERT ON instance_env.departed_user
+	FOR EACH ROW EXECUTE FUNCTION instance_env.departure_recorded();
+ALTER TABLE instance_env.departed_user ENABLE ALWAYS TRIGGER departure_recorded;
+
+CREATE TABLE instance_env.identity_key
+(
+	singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	secret uuid NOT NULL
+);
+COMMENT ON TABLE instance_env.identity_key IS
+'the key of the hash in departed_user; made with the first application, then never changed';
+
+SELECT pg_catalog.pg_extension_config_dump('instance_env.application', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.domain', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.departed_user', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.identity_key', '');
+
+--
+-- Invalidation of what each backend has cached
+--
+
+CREATE FUNCTION instance_env.registry_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_registry_changed';
+COMMENT ON FUNCTION instance_env.registry_changed() IS
+'trigger: makes every backend forget what it knows of the instances';
+REVOKE ALL ON FUNCTION instance_env.registry_changed() FROM PUBLIC;
+
+-- An INSERT of an instance invalidates nothing, since absence is never cached.
+CREATE TRIGGER registry_changed
+	AFTER DELETE OR TRUNCATE OR UPDATE OF id, type, status, user_cap, external_key
+	ON instance_env.instance
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_changed
+	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
+	ON instance_env.policy_default
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_changed
+	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
+	ON instance_env.identity_key
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+-- also where the registry itself arrives by replication
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER registry_changed;
+ALTER TABLE instance_env.identity_key ENABLE ALWAYS TRIGGER registry_changed;
+
+--
+-- Applications and instances
+--
+
+CREATE FUNCTION instance_env.create_application(
+	name text,
+	plan instance_env.plan DEFAULT 'free',
+	OUT application_id uuid,
+	INOUT development_id uuid DEFAULT NULL,
+	INOUT production_id uuid DEFAULT NULL,
+	development_key text DEFAULT NULL,
+	production_key text DEFAULT NULL)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_application';
+COMMENT ON FUNCTION instance_env.create_application(text, instance_env.plan, uuid, uuid, text, text) IS
+'creates an application with its development instance, active, and its production instance, inactive';
+REVOKE ALL ON FUNCTION instance_env.create_application(text, instance_env.plan, uuid, uuid, text, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.rename_application(application uuid, name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rename_application';
+COMMENT ON FUNCTION instance_env.rename_application(uuid, text) IS
+'gives an application another name';
+REVOKE ALL ON FUNCTION instance_env.rename_application(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.set_plan(application uuid, plan instance_env.plan)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_plan';
+COMMENT ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) IS
+'puts an application on a plan';
+REVOKE ALL ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_user_cap';
+COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer) IS
+'sets how many users a development instance may hold; null means the default';
+REVOKE ALL ON FUNCTION instance_env.set_user_cap(uuid, integer) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.suspend_instance(instance uuid)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_suspend_instance';
+COMMENT ON FUNCTION instance_env.suspend_instance(uuid) IS
+'makes an active instance refuse new users';
+REVOKE ALL ON FUNCTION instance_env.suspend_instance(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.resume_instance(instance uuid)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_resume_instance';
+COMMENT ON FUNCTION instance_env.resume_instance(uuid) IS
+'makes a suspended instance active again';
+REVOKE ALL ON FUNCTION instance_env.resume_instance(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.drop_application(application uuid)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_drop_application';
+COMMENT ON FUNCTION instance_env.drop_application(uuid) IS
+'drops an application that has neither users nor an active production instance';
+REVOKE ALL ON FUNCTION instance_env.drop_application(uuid) FROM PUBLIC;
+
+--
+-- Looking up ids by name
+--
+
+CREATE FUNCTION instance_env.application_id(name text) RETURNS uuid
+LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT a.id FROM instance_env.application a WHERE a.name = $1);
+COMMENT ON FUNCTION instance_env.application_id(text) IS
+'the id of the application with this name';
+REVOKE ALL ON FUNCTION instance_env.application_id(text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.instance_id(application text, type instance_env.instance_type) RETURNS uuid
+LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT i.id FROM instance_env.instance i JOIN instance_env.application a ON a.id = i.application
+		WHERE a.name = $1 AND i.type = $2);
+COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) IS
+'the id of the instance of this type of the application with this name';
+REVOKE ALL ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) FROM PUBLIC;
+
+--
+-- Domains and promotion
+--
+
+CREATE FUNCTION instance_env.associate_domain(instance uuid, domain text, is_primary boolean DEFAULT true)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_associate_domain';
+COMMENT ON FUNCTION instance_env.associate_domain(uuid, text, boolean) IS
+'associates a domain with a production instance, not yet verified';
+REVOKE ALL ON FUNCTION instance_env.associate_domain(uuid, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.verify_domain(instance uuid, domain text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_verify_domain';
+COMMENT ON FUNCTION instance_env.verify_domain(uuid, text) IS
+'records that a production instance''s domain has been verified';
+REVOKE ALL ON FUNCTION instance_env.verify_domain(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.promote(application uuid, domain text DEFAULT NULL)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+AS 'MODULE_PATHNAME', 'instance_env_promote';
+COMMENT ON FUNCTION instance_env.promote(uuid, text) IS
+'activates an application''s production instance once it is ready';
+REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
+
+--
+-- Departed users
+--
+
+CREATE FUNCTION instance_env.forget_departed(before timestamptz)
+RETURNS bigint
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_forget_departed';
+COMMENT ON FUNCTION instance_env.forget_departed(timestamptz) IS
+'forgets the users who departed before a time, and says how many; they may return under any instance';
+REVOKE ALL ON FUNCTION instance_env.forget_departed(timestamptz) FROM PUBLIC;
+
+--
+-- Trigger conditions.  They are evaluated with the rights of the role that inserts, hence
+-- executable by PUBLIC; what they tell is no more than an INSERT would.
+--
+
+CREATE FUNCTION instance_env.admission_required(instance uuid, relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
+COMMENT ON FUNCTION instance_env.admission_required(uuid, oid) IS
+'trigger condition: must check_user_cap() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.admission_required(instance text, relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
+COMMENT ON FUNCTION instance_env.admission_required(text, oid) IS
+'trigger condition: must check_user_cap() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance uuid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
+COMMENT ON FUNCTION instance_env.instance_unavailable(uuid) IS
+'trigger condition: is there no such instance, or is it not active?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance text)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
+COMMENT ON FUNCTION instance_env.instance_unavailable(text) IS
+'trigger condition: is there no such instance, or is it not active?';
+
+CREATE FUNCTION instance_env.identity_check_required(instance uuid, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_identity_check_required_uuid';
+COMMENT ON FUNCTION instance_env.identity_check_required(uuid, "any", oid) IS
+'trigger condition: may the user of a new row belong to another instance?';
+
+CREATE FUNCTION instance_env.identity_check_required(instance text, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_identity_check_required_text';
+COMMENT ON FUNCTION instance_env.identity_check_required(text, "any", oid) IS
+'trigger condition: may the user of a new row belong to another instance?';
+
+CREATE FUNCTION instance_env.identity_departs(instance "any", user_key "any")
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_identity_departs';
+COMMENT ON FUNCTION instance_env.identity_departs("any", "any") IS
+'trigger condition: does a deleted row name a user whose instance must be remembered?';
+
+CREATE FUNCTION instance_env.identity_changes(old_key "any", new_key "any")
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_identity_changes';
+COMMENT ON FUNCTION instance_env.identity_changes("any", "any") IS
+'trigger condition: does an update give a user another key?';
+
+--
+-- Trigger functions.  guard() attaches them, and an event trigger lets nobody else do
+-- so; PUBLIC may execute them because PostgreSQL asks whoever creates a partition.
+--
+
+CREATE FUNCTION instance_env.check_user_cap()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_user_cap';
+COMMENT ON FUNCTION instance_env.check_user_cap() IS
+'trigger: refuses a user beyond the cap of its development instance, or of an instance that is not active';
+
+CREATE FUNCTION instance_env.check_instance()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_instance';
+COMMENT ON FUNCTION instance_env.check_instance() IS
+'trigger: refuses a row of an instance that does not exist or is not active';
+
+CREATE FUNCTION instance_env.check_identity()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_identity';
+COMMENT ON FUNCTION instance_env.check_identity() IS
+'trigger: refuses a user who lives, or once lived, in another instance';
+
+CREATE FUNCTION instance_env.check_transfer()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_transfer';
+COMMENT ON FUNCTION instance_env.check_transfer() IS
+'trigger: refuses to move a user to another instance';
+
+CREATE FUNCTION instance_env.check_move()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_move';
+COMMENT ON FUNCTION instance_env.check_move() IS
+'trigger: refuses to move a user to another instance by moving the row to another partition';
+
+CREATE FUNCTION instance_env.record_departure()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_record_departure';
+COMMENT ON FUNCTION instance_env.record_departure() IS
+'trigger: remembers the instance of a deleted user';
+
+CREATE FUNCTION instance_env.record_truncate()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_record_truncate';
+COMMENT ON FUNCTION instance_env.record_truncate() IS
+'trigger: remembers the instances of all users before they are truncated';
+
+--
+-- Guards
+--
+
+CREATE FUNCTION instance_env.guard(
+	relation regclass,
+	instance_column name DEFAULT 'instance_id',
+	user_key name DEFAULT NULL,
+	counted boolean DEFAULT true,
+	user_table regclass DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_guard';
+COMMENT ON FUNCTION instance_env.guard(regclass, name, name, boolean, regclass) IS
+'makes a table obey the rules of the instances its rows belong to';
+
+CREATE FUNCTION instance_env.unguard(relation regclass)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_unguard';
+COMMENT ON FUNCTION instance_env.unguard(regclass) IS
+'removes from a table what guard() attached; indexes and foreign keys stay';
+
+CREATE FUNCTION instance_env.guard_list(
+	OUT relation regclass,
+	OUT instance_column name,
+	OUT user_key name,
+	OUT counted boolean,
+	OUT label text,
+	OUT whole boolean,
+	OUT problems text[])
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 10
+AS 'MODULE_PATHNAME', 'instance_env_guard_list';
+COMMENT ON FUNCTION instance_env.guard_list() IS
+'the guarded tables, and whether each guard is whole';
+REVOKE ALL ON FUNCTION instance_env.guard_list() FROM PUBLIC;
+
+-- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
+-- trigger that names another table's label could forge departures.
+CREATE FUNCTION instance_env.watch_ddl()
+RETURNS event_trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_watch_ddl';
+COMMENT ON FUNCTION instance_env.watch_ddl() IS
+'event trigger: completes the guard of new partitions, and keeps guards from being forged';
+REVOKE ALL ON FUNCTION instance_env.watch_ddl() FROM PUBLIC;
+
+CREATE EVENT TRIGGER instance_env_watch_ddl
+	ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'CREATE TRIGGER')
+	EXECUTE FUNCTION instance_env.watch_ddl();
+COMMENT ON EVENT TRIGGER instance_env_watch_ddl IS
+'completes the guard of new partitions, and keeps guards from being forged';
+
+--
+-- Views
+--
+
+CREATE VIEW instance_env.instances AS
+SELECT a.name AS application, i.type, i.status, a.plan,
+	CASE i.type WHEN 'development' THEN coalesce(i.user_cap, d.value::integer) END AS user_cap,
+	m.name AS domain, m.verified_at AS domain_verified_at,
+	i.id AS instance_id, i.external_key, i.application AS application_id, i.created_at
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	LEFT JOIN instance_env.policy_default d ON d.instance_type = i.type AND d.name = 'user_cap'
+	LEFT JOIN instance_env.domain m ON m.instance = i.id AND m.is_primary;
+COMMENT ON VIEW instance_env.instances IS
+'every instance with what applies to it';
+
+CREATE VIEW instance_env.guards AS
+SELECT relation, instance_column, user_key, counted, label, whole, problems
+FROM instance_env.guard_list();
+COMMENT ON VIEW instance_env.guards IS
+'the guarded tables, read from their triggers';

@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * admission.c
+ *	  The triggers that a new row meets first: conditions and functions.
+ *
+ * A condition decides, as the row goes in, whether its trigger is queued at all.  It
+ * runs no SQL, and for a row of an active production instance it is one look-up in
+ * the cache.  Whatever speaks against a row is confirmed by the trigger, with what
+ * the table says then.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "utils/uuid.h"
+
+#include "instance_env.h"
+
+/* How many rows of an instance that is not active a statement may queue */
+#define INACTIVE_ROWS	1000
+
+static bool admission_required(IenvInstance *instance, Datum value, Oid relid);
+static void look_early(IenvInstance *instance, Datum value, Oid relid);
+static CommandId inserting_command(HeapTupleHeader tuple);
+static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
+static IenvBucket *bucket_of(const IenvGuard *guard, const IenvInstance *instance);
+
+PG_FUNCTION_INFO_V1(instance_env_admission_required_uuid);
+PG_FUNCTION_INFO_V1(instance_env_admission_required_text);
+PG_FUNCTION_INFO_V1(instance_env_instance_unavailable_uuid);
+PG_FUNCTION_INFO_V1(instance_env_instance_unavailable_text);
+PG_FUNCTION_INFO_V1(instance_env_check_user_cap);
+PG_FUNCTION_INFO_V1(instance_env_check_instance);
+
+/*
+ * admission_required(instance uuid | text, relation oid) RETURNS boolean
+ *
+ * Condition of the cap's trigger: false for an active production instance.
+ * relation is the table, or the partition, that the row went into.
+ */
+Datum
+instance_env_admission_required_uuid(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(admission_required(ienv_instance_by_id(PG_GETARG_UUID_P(0)),
+									  PG_GETARG_DATUM(0), PG_GETARG_OID(1)));
+}
+
+Datum
+instance_env_admission_required_text(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(admission_required(ienv_instance_by_value(PG_GETARG_DATUM(0), false, false),
+									  PG_GETARG_DATUM(0), PG_GETARG_OID(1)));
+}
+
+static bool
+admission_required(IenvInstance *instance, Datum value, Oid relid)
+{
+	if (likely(instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0))
+		return false;
+	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
+		look_early(instance, value, relid);
+	return true;
+}
+
+/*
+ * Count the rows that wait for their triggers, and where there are more of them than
+ * can be admitted, do not wait for the statement's end to say so.
+ *
+ * Anybody may get here by calling the condition by hand, with anything.
+ */
+static void
+look_early(IenvInstance *instance, Datum value, Oid relid)
+{
+	const IenvGuard *guard = ienv_guard_of(relid);
+	bool		active = instance->status == IENV_ACTIVE;
+	bool		counted;
+
+	if (guard == NULL || !guard->counted || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return;
+	if (instance->queued_lxid != ienv_lxid() || instance->queued_relid != guard->root)
+	{
+		instance->queued_lxid = ienv_lxid();
+		instance->queued_relid = guard->root;
+		instance->queued = 0;
+		instance->queued_limit = active ? instance->user_cap : INACTIVE_ROWS;
+	}
+	if (++instance->queued <= instance->queued_limit)
+		return;
+
+	/* should it not refuse (rows went away again), do not ask for each row */
+	instance->queued_limit *= 2;
+	if (active)
+		(void) ienv_admit(guard, instance, value, NULL, true, &counted);
+	else if (guard->root == guard->relid)
+		(void) ienv_require_active(guard, value, false, false);
+}
+
+/*
+ * instance_unavailable(instance uuid | text) RETURNS boolean
+ *
+ * Condition of the trigger of tables that are not counted: is the instance null,
+ * unknown or not active?
+ */
+Datum
+instance_env_instance_unavailable_uuid(PG_FUNCTION_ARGS)
+{
+	IenvInstance *instance = PG_ARGISNULL(0) ? NULL : ienv_instance_by_id(PG_GETARG_UUID_P(0));
+
+	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE);
+}
+
+Datum
+instance_env_instance_unavailable_text(PG_FUNCTION_ARGS)
+{
+	IenvInstance *instance = PG_ARGISNULL(0) ? NULL :
+		ienv_instance_by_value(PG_GETARG_DATUM(0), false, false);
+
+	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE);
+}
+
+/*
+ * check_user_cap() RETURNS trigger
+ *
+ * AFTER INSERT row trigger of a counted table, ENABLE ALWAYS.
+ */
+Datum
+instance_env_check_user_cap(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_user_cap",
+											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	const IenvGuard *guard = ienv_trigger_guard(trigdata, "check_user_cap", false);
+	HeapTuple	tuple = trigdata->tg_trigtuple;
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, guard->instance_attno,
+									 RelationGetDescr(trigdata->tg_relation), &isnull);
+	IenvInstance *instance;
+	IenvBucket *bucket;
+	CommandId	cid;
+	bool		counted;
+
+	/* what was admitted where it came from is only counted here */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		instance = isnull ? NULL : ienv_instance_by_value(value, guard->is_uuid, false);
+		if (instance != NULL && (bucket = bucket_of(guard, instance)) != NULL)
+			ienv_take_ticket(bucket);
+		return PointerGetDatum(NULL);
+	}
+
+	instance = find_active(guard, value, isnull);
+	if (instance == NULL || instance->user_cap < 0)
+		return PointerGetDatum(NULL);
+	instance->queued = 0;
+	bucket = bucket_of(guard, instance);
+	if (bucket != NULL)
+		ienv_take_ticket(bucket);
+
+	cid = inserting_command(tuple->t_data);
+	if (instance->admitted_relid == guard->root && instance->admitted_cid == cid &&
+		instance->admitted_xid == GetTopTransactionId())
+		return PointerGetDatum(NULL);
+
+	instance = ienv_admit(guard, instance, value, bucket, false, &counted);
+	if (counted)
+	{
+		instance->admitted_relid = guard->root;
+		instance->admitted_xid = GetTopTransactionId();
+		instance->admitted_cid = cid;
+	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * check_instance() RETURNS trigger
+ *
+ * AFTER INSERT row trigger of a table that is not counted.
+ */
+Datum
+instance_env_check_instance(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_instance",
+											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	const IenvGuard *guard = ienv_trigger_guard(trigdata, "check_instance", false);
+	bool		isnull;
+	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
+									 RelationGetDescr(trigdata->tg_relation), &isnull);
+
+	(void) find_active(guard, value, isnull);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * The active instance that a new row belongs to, or NULL if it is not active but the
+ * row is none of a new user: an UPDATE has moved it from another partition.  Any
+ * other row is refused.
+ */
+static IenvInstance *
+find_active(const IenvGuard *guard, Datum value, bool isnull)
+{
+	if (!isnull && guard->root != guard->relid)
+	{
+		IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+
+		if (instance != NULL && instance->status != IENV_ACTIVE && ienv_only_moved(guard, value))
+			return NULL;
+	}
+	return ienv_require_active(guard, value, isnull, false);
+}
+
+/*
+ * The id of the command that inserted a row of my transaction's.
+ */
+static CommandId
+inserting_command(HeapTupleHeader tuple)
+{
+	/* COPY FREEZE hides that the row is mine, and so from HeapTupleHeaderGetCmin() */
+	if (tuple->t_infomask & HEAP_COMBOCID)
+		return HeapTupleHeaderGetCmin(tuple);
+	return HeapTupleHeaderGetRawCommandId(tuple);
+}
+
+/*
+ * Where the rows of this table and instance take their tickets, or NULL.
+ */
+static IenvBucket *
+bucket_of(const IenvGuard *guard, const IenvInstance *instance)
+{
+	return ienv_bucket_of(guard->root, ienv_guard_version(guard), &instance->id);
+}

@@ -1,0 +1,447 @@
+/*-------------------------------------------------------------------------
+ *
+ * application.c
+ *	  Applications and their two instances: create, change, drop.
+ *
+ * These functions are SECURITY DEFINER with a pinned search_path, so their SQL
+ * runs as the extension's owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "instance_env.h"
+
+static void make_identity_secret(void);
+static Datum returned_id(void);
+static void require_name(const text *name);
+static void require_free(Datum value, bool is_id);
+static void set_status(FunctionCallInfo fcinfo, const char *from, const char *to);
+static void warn_if_over_cap(Datum instance);
+static void refuse_if_in_use(const char *name, Datum application);
+
+PG_FUNCTION_INFO_V1(instance_env_create_application);
+PG_FUNCTION_INFO_V1(instance_env_rename_application);
+PG_FUNCTION_INFO_V1(instance_env_set_plan);
+PG_FUNCTION_INFO_V1(instance_env_set_user_cap);
+PG_FUNCTION_INFO_V1(instance_env_suspend_instance);
+PG_FUNCTION_INFO_V1(instance_env_resume_instance);
+PG_FUNCTION_INFO_V1(instance_env_drop_application);
+
+/*
+ * create_application(name text, plan plan, development_id uuid, production_id uuid,
+ *					  development_key text, production_key text)
+ * RETURNS record (application_id, development_id, production_id)
+ *
+ * Ids that are not given are made; external keys default to the ids' text.
+ */
+Datum
+instance_env_create_application(PG_FUNCTION_ARGS)
+{
+	Oid			types[6] = {TEXTOID, InvalidOid, UUIDOID, UUIDOID, TEXTOID, TEXTOID};
+	Datum		values[6];
+	char		nulls[7] = "      ";
+	Datum		result[3];
+	bool		isnull[3] = {false};
+	TupleDesc	desc;
+
+	ienv_require_argument(fcinfo, 0, "name");
+	ienv_require_argument(fcinfo, 1, "plan");
+	require_name(PG_GETARG_TEXT_PP(0));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+
+	types[1] = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	for (int i = 0; i < 6; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		if (PG_ARGISNULL(i))
+			nulls[i] = 'n';
+	}
+
+	SPI_connect();
+	make_identity_secret();
+	if (ienv_query("SELECT FROM instance_env.application WHERE name OPERATOR(pg_catalog.=) $1",
+				   1, types, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("application \"%s\" already exists", TextDatumGetCString(values[0])),
+				 errhint("Its instances are in view instance_env.instances.")));
+	for (int i = 2; i < 6; i++)
+		if (!PG_ARGISNULL(i))
+			require_free(values[i], i < 4);
+	(void) ienv_query("INSERT INTO instance_env.application (name, plan) VALUES ($1, $2) RETURNING id",
+					  2, types, values, NULL);
+	result[0] = returned_id();
+
+	/* now $1 is the application; $3 to $6 are what they were */
+	types[0] = UUIDOID;
+	values[0] = result[0];
+	for (int i = 0; i < 2; i++)
+	{
+		static const char *const sql[] = {
+			"INSERT INTO instance_env.instance (application, type, status, id, external_key)"
+			" SELECT $1, 'development', 'active', id, COALESCE($5, id::pg_catalog.text)"
+			" FROM COALESCE($3, pg_catalog.gen_random_uuid()) AS id RETURNING id",
+			"INSERT INTO instance_env.instance (application, type, status, id, external_key)"
+			" SELECT $1, 'production', 'inactive', id, COALESCE($6, id::pg_catalog.text)"
+			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id RETURNING id"
+		};
+
+		(void) ienv_query(sql[i], 6, types, values, nulls);
+		result[i + 1] = returned_id();
+	}
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, isnull)));
+}
+
+/*
+ * Make the key of the hash of identities, if this is the first application.
+ */
+static void
+make_identity_secret(void)
+{
+	Oid			type = UUIDOID;
+	pg_uuid_t	secret;
+	Datum		value = UUIDPGetDatum(&secret);
+
+	if (!pg_strong_random(&secret, sizeof(secret)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	(void) ienv_query("INSERT INTO instance_env.identity_key (secret) SELECT $1"
+					  " WHERE NOT EXISTS (SELECT FROM instance_env.identity_key) ON CONFLICT DO NOTHING",
+					  1, &type, &value, NULL);
+}
+
+/*
+ * The uuid that the last statement returned, in memory that outlives SPI.
+ */
+static Datum
+returned_id(void)
+{
+	bool		isnull;
+
+	return SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull),
+							 false, UUID_LEN);
+}
+
+/*
+ * rename_application(application uuid, name text) RETURNS void
+ */
+Datum
+instance_env_rename_application(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2];
+
+	ienv_require_argument(fcinfo, 0, "application");
+	ienv_require_argument(fcinfo, 1, "name");
+	require_name(PG_GETARG_TEXT_PP(1));
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+
+	SPI_connect();
+	ienv_require_application(ienv_query("UPDATE instance_env.application SET name = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+								   2, types, values, NULL), values[0]);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * set_plan(application uuid, plan plan) RETURNS void
+ */
+Datum
+instance_env_set_plan(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {UUIDOID, InvalidOid};
+	Datum		values[2];
+
+	ienv_require_argument(fcinfo, 0, "application");
+	ienv_require_argument(fcinfo, 1, "plan");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	types[1] = get_fn_expr_argtype(fcinfo->flinfo, 1);
+
+	SPI_connect();
+	ienv_require_application(ienv_query("UPDATE instance_env.application SET plan = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+								   2, types, values, NULL), values[0]);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * set_user_cap(instance uuid, user_cap integer) RETURNS void
+ *
+ * Null means the default.  A cap below the number of users removes nobody.
+ */
+Datum
+instance_env_set_user_cap(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {UUIDOID, INT4OID};
+	Datum		values[2];
+	char		nulls[3] = "  ";
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	if (PG_ARGISNULL(1))
+		nulls[1] = 'n';
+	else if (PG_GETARG_INT32(1) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a user cap must not be negative")));
+
+	SPI_connect();
+	if (ienv_require_instance(values[0]).type == IENV_PRODUCTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot set a user cap on production instance %s", ienv_instance_text(values[0], true)),
+				 errdetail("A production instance has no cap.")));
+	(void) ienv_query("UPDATE instance_env.instance SET user_cap = $2, config_version = config_version OPERATOR(pg_catalog.+) 1"
+					  " WHERE id OPERATOR(pg_catalog.=) $1 AND user_cap IS DISTINCT FROM $2",
+					  2, types, values, nulls);
+	warn_if_over_cap(values[0]);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * suspend_instance(instance uuid) RETURNS void
+ */
+Datum
+instance_env_suspend_instance(PG_FUNCTION_ARGS)
+{
+	set_status(fcinfo, "active", "suspended");
+	PG_RETURN_VOID();
+}
+
+/*
+ * resume_instance(instance uuid) RETURNS void
+ */
+Datum
+instance_env_resume_instance(PG_FUNCTION_ARGS)
+{
+	set_status(fcinfo, "suspended", "active");
+	PG_RETURN_VOID();
+}
+
+/*
+ * drop_application(application uuid) RETURNS void
+ *
+ * Locks every guarded table against writers until the transaction ends, so that
+ * none of the application's instances can get a user meanwhile.
+ */
+Datum
+instance_env_drop_application(PG_FUNCTION_ARGS)
+{
+	static const char *const deletes[] = {
+		"DELETE FROM instance_env.departed_user d USING instance_env.instance i"
+		" WHERE d.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM instance_env.domain d USING instance_env.instance i"
+		" WHERE d.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE instance_env.application SET staging_of = NULL WHERE staging_of OPERATOR(pg_catalog.=) $1"
+	};
+	Oid			type = UUIDOID;
+	Datum		application;
+	char	   *name;
+
+	ienv_require_argument(fcinfo, 0, "application");
+	application = PG_GETARG_DATUM(0);
+
+	SPI_connect();
+	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+								   1, &type, &application, NULL), application);
+	name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (ienv_query("SELECT FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
+				   " AND type OPERATOR(pg_catalog.=) 'production' AND status OPERATOR(pg_catalog.=) 'active'",
+				   1, &type, &application, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot drop application \"%s\" because its production instance is active", name),
+				 errhint("Suspend the instance with instance_env.suspend_instance() first.")));
+	refuse_if_in_use(name, application);
+
+	for (int i = 0; i < lengthof(deletes); i++)
+		(void) ienv_query(deletes[i], 1, &type, &application, NULL);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * The instance with this id, or error 23I03.
+ */
+IenvInstance
+ienv_require_instance(Datum id)
+{
+	IenvInstance *instance = ienv_instance_by_value(id, true, true);
+
+	if (instance == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
+				 errmsg("instance %s does not exist", ienv_instance_text(id, true)),
+				 errhint("All instances are in view instance_env.instances.")));
+	return *instance;
+}
+
+static void
+require_name(const text *name)
+{
+	if (VARSIZE_ANY_EXHDR(name) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an application's name must not be empty")));
+}
+
+/*
+ * Refuse an id or external key that another instance has.
+ */
+static void
+require_free(Datum value, bool is_id)
+{
+	if (!is_id && VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("an external key must not be empty")));
+	if (ienv_instance_by_value(value, is_id, true) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg(is_id ? "instance %s already exists" : "an instance with external key %s already exists",
+						ienv_instance_text(value, is_id))));
+}
+
+/*
+ * Complain if a statement for this application found none.
+ */
+void
+ienv_require_application(uint64 processed, Datum application)
+{
+	if (processed == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("application %s does not exist", ienv_instance_text(application, true)),
+				 errhint("Find an application by its name with instance_env.application_id().")));
+}
+
+/*
+ * Change the status of an instance; nothing to do where it is so already.
+ */
+static void
+set_status(FunctionCallInfo fcinfo, const char *from, const char *to)
+{
+	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = CStringGetTextDatum(from);
+	values[2] = CStringGetTextDatum(to);
+
+	SPI_connect();
+	if (ienv_query("UPDATE instance_env.instance SET status = $3::instance_env.instance_status,"
+				   " config_version = config_version OPERATOR(pg_catalog.+) 1"
+				   " WHERE id OPERATOR(pg_catalog.=) $1 AND status::pg_catalog.text OPERATOR(pg_catalog.=) $2",
+				   3, types, values, NULL) == 0)
+	{
+		(void) ienv_require_instance(values[0]);
+		if (ienv_query("SELECT FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1"
+					   " AND status::pg_catalog.text OPERATOR(pg_catalog.=) $3",
+					   3, types, values, NULL) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("instance %s is not active", ienv_instance_text(values[0], true)),
+					 errdetail("A production instance is inactive until its application is promoted."),
+					 errhint("Promote its application with instance_env.promote().")));
+	}
+	SPI_finish();
+}
+
+/*
+ * Tell the caller if an instance has more users now than it may have.
+ */
+static void
+warn_if_over_cap(Datum instance)
+{
+	IenvInstance info;
+	Datum		key;
+	Oid			type = UUIDOID;
+	bool		isnull;
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	info = ienv_require_instance(instance);
+	(void) ienv_query("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+					  1, &type, &instance, NULL);
+	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+	foreach(lc, ienv_guarded_roots())
+	{
+		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
+
+		if (guard != NULL && guard->counted &&
+			ienv_user_count(guard, guard->is_uuid ? instance : key, info.user_cap) > info.user_cap)
+			ereport(WARNING,
+					(errmsg("development instance %s is over its cap of %d in table %s",
+							ienv_instance_text(instance, true), info.user_cap, ienv_quoted_name(guard->relid)),
+					 errdetail("It takes no new users until enough have been deleted.")));
+	}
+}
+
+/*
+ * Refuse to drop an application whose instances have rows in guarded tables.
+ */
+static void
+refuse_if_in_use(const char *name, Datum application)
+{
+	Oid			type = UUIDOID;
+	List	   *roots = ienv_guarded_roots();
+	SPITupleTable *instances;
+	uint64		ninstances;
+	ListCell   *lc;
+
+	(void) ienv_query("SELECT id, external_key FROM instance_env.instance"
+					  " WHERE application OPERATOR(pg_catalog.=) $1 ORDER BY type FOR UPDATE",
+					  1, &type, &application, NULL);
+	instances = SPI_tuptable;
+	ninstances = SPI_processed;
+
+	foreach(lc, roots)
+	{
+		const IenvGuard *guard;
+
+		/* who has the lock already has written, and is waited for */
+		LockRelationOid(lfirst_oid(lc), ShareLock);
+		guard = ienv_guard_of(lfirst_oid(lc));
+		if (guard == NULL)
+			continue;
+		(void) ienv_leaf_relations(guard->root, ShareLock);
+
+		for (uint64 i = 0; i < ninstances; i++)
+		{
+			bool		isnull;
+			Datum		value = SPI_getbinval(instances->vals[i], instances->tupdesc,
+											  guard->is_uuid ? 1 : 2, &isnull);
+
+			if (ienv_user_count(guard, value, 0) > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("cannot drop application \"%s\" because its instances have rows", name),
+						 errdetail("Table %s has rows of instance %s.", ienv_quoted_name(guard->relid),
+								   ienv_instance_text(value, guard->is_uuid)),
+						 errhint("Delete them first.")));
+		}
+	}
+}

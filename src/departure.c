@@ -1,0 +1,195 @@
+/*-------------------------------------------------------------------------
+ *
+ * departure.c
+ *	  Recording that a user leaves an instance: triggers for DELETE and TRUNCATE.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "instance_env.h"
+
+/* What identity_changes() remembers of its arguments' type between calls */
+typedef struct KeyType
+{
+	int16		typlen;
+	bool		typbyval;
+} KeyType;
+
+/*
+ * The transaction that last queued the record of a departure.  Until its trigger has
+ * fired, departed_user does not tell of it.
+ */
+static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
+
+static void depart_all(IenvGuard *guard);
+
+PG_FUNCTION_INFO_V1(instance_env_identity_departs);
+PG_FUNCTION_INFO_V1(instance_env_identity_changes);
+PG_FUNCTION_INFO_V1(instance_env_record_departure);
+PG_FUNCTION_INFO_V1(instance_env_record_truncate);
+
+/*
+ * May a departure in this transaction be on its way to departed_user?
+ */
+bool
+ienv_departure_queued(void)
+{
+	return queued_lxid == ienv_lxid();
+}
+
+/*
+ * identity_departs(instance "any", user_key "any") RETURNS boolean
+ *
+ * Condition of the departure trigger: false where the row names no user.
+ */
+Datum
+instance_env_identity_departs(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	queued_lxid = ienv_lxid();
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * identity_changes(old_key "any", new_key "any") RETURNS boolean
+ *
+ * Condition of the transfer trigger: does an UPDATE change the user key?  Compares
+ * images, so that it needs no operator of the key's type.
+ */
+Datum
+instance_env_identity_changes(PG_FUNCTION_ARGS)
+{
+	KeyType    *type = (KeyType *) fcinfo->flinfo->fn_extra;
+
+	if (type == NULL)
+	{
+		Oid			old_type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+
+		if (!OidIsValid(old_type) || old_type != get_fn_expr_argtype(fcinfo->flinfo, 1))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("function \"%s\" compares two keys of the same type", "identity_changes")));
+		type = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(KeyType));
+		get_typlenbyval(old_type, &type->typlen, &type->typbyval);
+		fcinfo->flinfo->fn_extra = type;
+	}
+
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
+		datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), type->typbyval, type->typlen))
+		PG_RETURN_BOOL(false);
+	queued_lxid = ienv_lxid();
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * record_departure() RETURNS trigger
+ *
+ * AFTER DELETE row trigger: remembers which instance the user belonged to.
+ */
+Datum
+instance_env_record_departure(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_departure",
+											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "record_departure", true);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	bool		isnull[2];
+	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
+	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
+
+	if (!isnull[0] && !isnull[1])
+		ienv_depart(guard, value, key);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * record_truncate() RETURNS trigger
+ *
+ * BEFORE TRUNCATE statement trigger, of a guarded table and of each partition:
+ * remembers the instances of all its users.
+ */
+Datum
+instance_env_record_truncate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_truncate",
+											   TRIGGER_EVENT_TRUNCATE | TRIGGER_EVENT_BEFORE);
+	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
+
+	/*
+	 * A partitioned table has no rows; its partitions are truncated with it.  One
+	 * that has been detached has this trigger still, but is no longer guarded.
+	 */
+	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
+		guard != NULL && guard->key_attno != InvalidAttrNumber)
+		depart_all(guard);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Record that the user with this key leaves the instance value.
+ */
+void
+ienv_depart(IenvGuard *guard, Datum value, Datum key)
+{
+	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	pg_uuid_t	identity;
+
+	/* where the instance is gone, so is what there was to remember */
+	if (instance != NULL && ienv_identity_of(guard, key, &identity))
+	{
+		pg_uuid_t	home = instance->id;
+
+		ienv_record_departure(&identity, &home);
+	}
+}
+
+/*
+ * Record that every user in the table leaves.
+ *
+ * TRUNCATE removes what is committed and what is ours, whatever the transaction's
+ * snapshot sees, and holds a lock that lets nobody write.
+ */
+static void
+depart_all(IenvGuard *guard)
+{
+	Relation	rel = table_open(guard->relid, NoLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "instance_env truncate",
+													  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(row_context);
+
+	queued_lxid = ienv_lxid();
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull[2];
+		Datum		value = slot_getattr(slot, guard->instance_attno, &isnull[0]);
+		Datum		key = slot_getattr(slot, guard->key_attno, &isnull[1]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull[0] && !isnull[1])
+			ienv_depart(guard, value, key);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(row_context);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+}

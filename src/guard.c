@@ -1,0 +1,436 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *	  guard() and unguard(): what is attached to an application's table.
+ *
+ * guard() holds from its beginning the lock that CREATE TRIGGER takes, so nobody
+ * writes between the check of the rows that are there and the first trigger.  It
+ * is one transaction: an error leaves nothing behind.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/tablecmds.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "instance_env.h"
+
+static void check_relation(Relation rel);
+static AttrNumber find_column(Relation rel, const char *name);
+static AttrNumber default_user_key(Relation rel, AttrNumber instance_attno);
+static void check_instance_column(Relation rel, AttrNumber attno);
+static char *free_label(Oid relid);
+static void check_user_key(Relation rel, const IenvGuard *guard);
+static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
+static int	disabled_anywhere(Relation rel);
+static void make_index(Oid relid, AttrNumber attno);
+
+PG_FUNCTION_INFO_V1(instance_env_guard);
+PG_FUNCTION_INFO_V1(instance_env_unguard);
+
+/*
+ * guard(relation regclass, instance_column name, user_key name, counted boolean,
+ *		 user_table regclass) RETURNS void
+ *
+ * See the README for the arguments.  Takes ShareRowExclusiveLock on the table and
+ * its partitions.
+ */
+Datum
+instance_env_guard(PG_FUNCTION_ARGS)
+{
+	IenvGuard	guard;
+	IenvGuard	existing;
+	Relation	rel;
+	int			present;
+	int			disabled;
+	int			missing;
+	int			asleep;
+	List	   *orphans = NIL;	/* left by a partitioned table that it was part of */
+	bool		instance_indexed;
+	bool		key_indexed;
+	Oid			user_table = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
+	const char *user_key = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
+	AttrNumber	user_attno = InvalidAttrNumber;
+
+	ienv_require_argument(fcinfo, 0, "relation");
+	ienv_require_argument(fcinfo, 1, "instance_column");
+	ienv_require_argument(fcinfo, 3, "counted");
+
+	memset(&guard, 0, sizeof(guard));
+	guard.relid = guard.root = PG_GETARG_OID(0);
+	guard.counted = PG_GETARG_BOOL(3);
+
+	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
+	check_relation(rel);
+	CheckTableNotInUse(rel, "guard");
+	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
+
+	guard.instance_attno = find_column(rel, NameStr(*PG_GETARG_NAME(1)));
+	check_instance_column(rel, guard.instance_attno);
+	guard.is_uuid = getBaseType(TupleDescAttr(RelationGetDescr(rel), guard.instance_attno - 1)->atttypid) == UUIDOID;
+
+	if (OidIsValid(user_table))
+	{
+		if (guard.counted || user_key == NULL || *user_key == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("user_table requires counted => false and a user_key"),
+					 errhint("Name the column of table %s that refers to the user as user_key.",
+							 ienv_quoted_name(guard.relid))));
+		user_attno = find_column(rel, user_key);
+	}
+	else if (user_key == NULL)
+		guard.key_attno = default_user_key(rel, guard.instance_attno);
+	else if (*user_key != '\0')
+		guard.key_attno = find_column(rel, user_key);
+
+	if (guard.key_attno == guard.instance_attno || user_attno == guard.instance_attno)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" cannot be both instance column and user key",
+						get_attname(guard.relid, guard.instance_attno, false))));
+	if (guard.key_attno != InvalidAttrNumber)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), guard.key_attno - 1);
+
+		guard.key_type = att->atttypid;
+		guard.key_collation = att->attcollation;
+		check_user_key(rel, &guard);
+	}
+
+	guard.label = free_label(guard.relid);
+	if (ienv_read_guard(rel, &existing, &present, &disabled))
+	{
+		check_same(&guard, &existing, present);
+		guard.label = existing.label;
+	}
+	else if (present != 0)
+		orphans = ienv_own_triggers(rel);
+	missing = ienv_triggers_for(rel, &guard) & ~(orphans == NIL ? present : 0);
+	asleep = missing | (orphans == NIL ? disabled_anywhere(rel) : 0);
+	if (guard.counted && ienv_guard_version(&existing) == 0)
+		asleep |= IENV_TRIGGER_USER_CAP;
+	instance_indexed = OidIsValid(ienv_index_on(rel, guard.instance_attno, false));
+	key_indexed = guard.key_attno == InvalidAttrNumber ||
+		OidIsValid(ienv_index_on(rel, guard.key_attno, false));
+	guard.key_is_unique = guard.key_attno != InvalidAttrNumber &&
+		OidIsValid(ienv_index_on(rel, guard.key_attno, true));
+
+	/* DDL wants nobody to have the table open; the lock stays */
+	table_close(rel, NoLock);
+
+	SPI_connect();
+	ienv_drop_triggers(guard.relid, orphans);
+	ienv_check_rows(&guard);
+	if (!instance_indexed)
+		make_index(guard.relid, guard.instance_attno);
+	if (!key_indexed)
+		make_index(guard.relid, guard.key_attno);
+	if (OidIsValid(user_table))
+		ienv_make_reference(guard.relid, guard.instance_attno, user_attno, user_table);
+	if (missing == 0 && asleep == 0)
+		ereport(NOTICE,
+				(errmsg("table %s is already guarded", ienv_quoted_name(guard.relid))));
+	ienv_make_triggers(&guard, missing, asleep);
+	if (guard.key_attno != InvalidAttrNumber)
+		ienv_guard_partitions(guard.relid);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * unguard(relation regclass) RETURNS void
+ *
+ * Drops the triggers.  Indexes and foreign keys stay: the application may use them.
+ */
+Datum
+instance_env_unguard(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+	Relation	rel;
+	List	   *all;
+	ListCell   *lc;
+	IenvGuard	guard;
+	int			present;
+	int			disabled;
+
+	ienv_require_argument(fcinfo, 0, "relation");
+	relid = PG_GETARG_OID(0);
+	rel = ienv_open_owned(relid, AccessExclusiveLock);
+	CheckTableNotInUse(rel, "unguard");
+	(void) ienv_read_guard(rel, &guard, &present, &disabled);
+	table_close(rel, NoLock);
+	if (present == 0)
+	{
+		ereport(NOTICE,
+				(errmsg("table %s is not guarded, skipping", ienv_quoted_name(relid))));
+		PG_RETURN_VOID();
+	}
+	if (guard.root != relid)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table %s is guarded as a partition of table %s",
+						ienv_quoted_name(relid), ienv_quoted_name(guard.root)),
+				 errhint("Call instance_env.unguard() for table %s.", ienv_quoted_name(guard.root))));
+
+	SPI_connect();
+	all = find_all_inheritors(relid, AccessExclusiveLock, NULL);
+	foreach(lc, all)
+	{
+		List	   *names;
+
+		rel = table_open(lfirst_oid(lc), NoLock);
+		names = ienv_own_triggers(rel);
+		table_close(rel, NoLock);
+		ienv_drop_triggers(lfirst_oid(lc), names);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Open a relation for a caller who must own it; whoever does not never waits for
+ * its lock.
+ */
+Relation
+ienv_open_owned(Oid relid, LOCKMODE lockmode)
+{
+	if (get_rel_name(relid) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	if (!ienv_owns_relation(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+	return relation_open(relid, lockmode);
+}
+
+/*
+ * Refuse a relation whose rows the triggers could not see, count, or follow.
+ */
+static void
+check_relation(Relation rel)
+{
+	const char *hint = NULL;
+	char		relkind = rel->rd_rel->relkind;
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		hint = "Guard the table that holds the rows.";
+	else if (IsCatalogRelation(rel) || RelationGetNamespace(rel) == ienv_oids()->schema)
+		hint = "Guard a table of the application's.";
+	else if (rel->rd_rel->relispartition)
+		hint = "Guard the partitioned table: the cap counts over all its partitions.";
+	else if (relkind == RELKIND_RELATION &&
+			 find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
+		hint = "Inheritance children are tables of their own; use a partitioned table.";
+	else if (has_superclass(RelationGetRelid(rel)))
+		hint = "Inheritance children are tables of their own; use a partitioned table.";
+	else if (relkind == RELKIND_RELATION && rel->rd_tableam != GetHeapamTableAmRoutine())
+		hint = "Only tables of access method \"heap\" can be guarded.";
+	if (hint == NULL)
+		return;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("relation %s cannot be guarded", ienv_quoted_name(RelationGetRelid(rel))),
+			 relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE ?
+			 errdetail_relkind_not_supported(relkind) : 0,
+			 errhint("%s", hint)));
+}
+
+static AttrNumber
+find_column(Relation rel, const char *name)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), name);
+
+	if (attno == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation %s does not exist", name, ienv_quoted_name(RelationGetRelid(rel))),
+				 errhint("Name the column as guard()'s instance_column or user_key.")));
+	if (attno < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("system column \"%s\" cannot be used", name)));
+	return attno;
+}
+
+static void
+check_instance_column(Relation rel, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	Oid			type = getBaseType(att->atttypid);
+
+	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table %s is of type %s, but an instance column must be uuid, text or varchar",
+						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel)), format_type_be(att->atttypid)),
+				 errhint("A uuid is compared with instance.id, a text with instance.external_key.")));
+	if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("instance column \"%s\" of table %s has a nondeterministic collation",
+						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel))),
+				 errdetail("External keys are compared byte by byte."),
+				 errhint("Give the column a deterministic collation, such as \"C\".")));
+	if (att->attgenerated)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("generated column \"%s\" cannot be the instance column", NameStr(att->attname))));
+}
+
+/*
+ * A user key must be of a type that an index can serve.
+ */
+static void
+check_user_key(Relation rel, const IenvGuard *guard)
+{
+	if (OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("column \"%s\" of type %s cannot be the user key",
+					get_attname(guard->relid, guard->key_attno, false), format_type_be(guard->key_type)),
+			 errdetail("The type has no default operator class for access method btree."),
+			 errhint("Name another column as user_key, or give an empty user_key.")));
+}
+
+/*
+ * The column of the primary key that is not the instance column, if there is just
+ * one; otherwise say that identities are not followed.
+ */
+static AttrNumber
+default_user_key(Relation rel, AttrNumber instance_attno)
+{
+	AttrNumber	found = InvalidAttrNumber;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		/* the relcache does not know a deferrable primary key as such */
+		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
+		{
+			if (form->indkey.values[i] == instance_attno)
+				continue;
+			found = form->indkey.values[i];
+			n++;
+		}
+		index_close(index, AccessShareLock);
+	}
+	if (n == 1)
+		return found;
+
+	ereport(NOTICE,
+			(errmsg("identities of table %s are not followed", ienv_quoted_name(RelationGetRelid(rel))),
+			 errdetail("Its primary key has no single column beside the instance column."),
+			 errhint("Name the column that identifies a user as user_key.")));
+	return InvalidAttrNumber;
+}
+
+/*
+ * The label of a table that is guarded for the first time: its name, unless another
+ * table that had the name before is guarded under it still.
+ */
+static char *
+free_label(Oid relid)
+{
+	char	   *name = ienv_sql_name(relid);
+	char	   *label = name;
+	List	   *roots = ienv_guarded_roots();
+
+	for (int n = 2;; n++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, roots)
+		{
+			const IenvGuard *other = lfirst_oid(lc) == relid ? NULL : ienv_guard_of(lfirst_oid(lc));
+
+			if (other != NULL && strcmp(other->label, label) == 0)
+				break;
+		}
+		if (lc == NULL)
+			return label;
+		label = psprintf("%s#%d", name, n);
+	}
+}
+
+/*
+ * A guard is changed by removing it first, so that no call changes one unawares.
+ */
+static void
+check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
+{
+	/* if the trigger that would tell was dropped, the caller must know */
+	bool		same_count = existing->counted == guard->counted ||
+		!(present & (IENV_TRIGGER_USER_CAP | IENV_TRIGGER_ACTIVE));
+	bool		same_key = existing->key_attno == guard->key_attno ||
+		(existing->key_attno == InvalidAttrNumber &&
+		 !(present & IENV_TRIGGER_NO_TRANSFER));
+
+	if (existing->instance_attno == guard->instance_attno && same_key && same_count)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("table %s is already guarded in another way", ienv_quoted_name(guard->relid)),
+			 errdetail("Its instance column is \"%s\", its user key %s, and its rows are %s.",
+					   get_attname(guard->relid, existing->instance_attno, false),
+					   existing->key_attno == InvalidAttrNumber ? "none" :
+					   psprintf("\"%s\"", get_attname(guard->relid, existing->key_attno, false)),
+					   existing->counted ? "counted" : "not counted"),
+			 errhint("Call instance_env.unguard() first.")));
+}
+
+/*
+ * The triggers that are disabled, of the table or of a partition.
+ */
+static int
+disabled_anywhere(Relation rel)
+{
+	int			result = 0;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(RelationGetRelid(rel), NoLock, NULL))
+	{
+		Relation	part = table_open(lfirst_oid(lc), AccessShareLock);
+		IenvGuard	guard;
+		int			present;
+		int			disabled;
+
+		(void) ienv_read_guard(part, &guard, &present, &disabled);
+		result |= disabled;
+		table_close(part, NoLock);
+	}
+	return result;
+}
+
+/*
+ * Make an index that serves the column.  Partitions get theirs through the
+ * partitioned table, present and future ones.
+ */
+static void
+make_index(Oid relid, AttrNumber attno)
+{
+	char	   *column = get_attname(relid, attno, false);
+
+	ereport(NOTICE,
+			(errmsg("creating an index on column \"%s\" of table %s", column, ienv_quoted_name(relid))));
+	ienv_execute("CREATE INDEX ON %s (%s)", ienv_sql_name(relid), quote_identifier(column));
+}

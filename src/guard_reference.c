@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_reference.c
+ *	  Data that hangs on a user stays in the user's instance: by a foreign key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "instance_env.h"
+
+static bool find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+						   const IenvGuard *users, const char **actions);
+static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
+
+/*
+ * Make sure that rows of relid can refer to users of their own instance only, by a
+ * foreign key from (instance, user) to user_table.
+ *
+ * Runs as the caller, who needs what ALTER TABLE needs.  SPI is connected, and
+ * relid is locked but not open.
+ */
+void
+ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno, Oid user_table)
+{
+	const IenvGuard *users = ienv_guard_of(user_table);
+	const char *actions = "";
+	const char *instance;
+	const char *key;
+	Relation	rel;
+	bool		indexed;
+
+	if (users == NULL || users->root != user_table || users->key_attno == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is not a guarded table with a user key", ienv_quoted_name(user_table)),
+				 errhint("Call instance_env.guard() for it first.")));
+	if (find_reference(relid, instance_attno, user_attno, users, &actions))
+		return;
+
+	instance = quote_identifier(get_attname(user_table, users->instance_attno, false));
+	key = quote_identifier(get_attname(user_table, users->key_attno, false));
+	rel = table_open(user_table, ShareRowExclusiveLock);
+	indexed = has_unique_index(rel, users->instance_attno, users->key_attno);
+	table_close(rel, NoLock);
+	if (!indexed)
+	{
+		ereport(NOTICE,
+				(errmsg("creating a unique index on columns %s and %s of table %s",
+						instance, key, ienv_quoted_name(user_table))));
+		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)", ienv_sql_name(user_table), instance, key);
+	}
+	ienv_execute("ALTER TABLE %s ADD FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s",
+				 ienv_sql_name(relid),
+				 quote_identifier(get_attname(relid, instance_attno, false)),
+				 quote_identifier(get_attname(relid, user_attno, false)),
+				 ienv_sql_name(user_table), instance, key, actions);
+}
+
+/*
+ * Is there the foreign key already?  Otherwise *actions is what a foreign key on
+ * the user's column alone does, for the new one to do the same.
+ */
+static bool
+find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+			   const IenvGuard *users, const char **actions)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		int			nkeys;
+		AttrNumber	from[INDEX_MAX_KEYS];
+		AttrNumber	to[INDEX_MAX_KEYS];
+
+		if (form->contype != CONSTRAINT_FOREIGN || form->confrelid != users->relid)
+			continue;
+		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL, NULL, NULL);
+		if (nkeys == 2)
+		{
+			int			i = from[0] == instance_attno ? 0 : 1;
+
+			found = from[i] == instance_attno && to[i] == users->instance_attno &&
+				from[1 - i] == user_attno && to[1 - i] == users->key_attno;
+		}
+		else if (nkeys == 1 && from[0] == user_attno && to[0] == users->key_attno)
+			*actions = form->confdeltype == FKCONSTR_ACTION_CASCADE ? " ON DELETE CASCADE" :
+				form->confdeltype == FKCONSTR_ACTION_RESTRICT ? " ON DELETE RESTRICT" :
+				form->confdeltype == FKCONSTR_ACTION_SETNULL ?
+				psprintf(" ON DELETE SET NULL (%s)", quote_identifier(get_attname(relid, user_attno, false))) : "";
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Is there a unique index on just these two columns, in either order?
+ */
+static bool
+has_unique_index(Relation rel, AttrNumber a, AttrNumber b)
+{
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+		int16	   *keys = form->indkey.values;
+
+		found = found ||
+			(form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 2 &&
+			 heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+			 ((keys[0] == a && keys[1] == b) || (keys[0] == b && keys[1] == a)));
+		index_close(index, AccessShareLock);
+	}
+	return found;
+}

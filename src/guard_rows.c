@@ -1,0 +1,225 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_rows.c
+ *	  What guard() asks of the rows that are there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "instance_env.h"
+
+/* How many offenders an error or a warning names */
+#define MAX_OFFENDERS	5
+
+/* How many rows a cursor fetches at once */
+#define FETCH_ROWS		1000
+
+static void check_instances(const IenvGuard *guard);
+static void check_identities(const IenvGuard *guard);
+static void check_departed(const IenvGuard *guard);
+
+/*
+ * Check the rows of a table that is about to be guarded: each names an instance
+ * that exists, and no key is in two.  Warns of instances that are over their cap
+ * or not active.
+ *
+ * The rows are read as the table's owner, with row security off, and with a fresh
+ * snapshot: whatever is committed counts.  The table is locked against writers,
+ * and SPI is connected.
+ */
+void
+ienv_check_rows(const IenvGuard *guard)
+{
+	Oid			userid;
+	int			sec_context;
+	int			nest_level = NewGUCNestLevel();
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(guard->relid));
+	Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+
+	ReleaseSysCache(tuple);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	PushActiveSnapshot(GetLatestSnapshot());
+
+	check_instances(guard);
+	if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
+		check_identities(guard);
+	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
+		check_departed(guard);
+
+	PopActiveSnapshot();
+	SetUserIdAndSecContext(userid, sec_context);
+	AtEOXact_GUC(false, nest_level);
+}
+
+/*
+ * Count the rows of each instance and look each instance up.
+ */
+static void
+check_instances(const IenvGuard *guard)
+{
+	const char *column = get_attname(guard->relid, guard->instance_attno, false);
+	char	   *sql = psprintf("SELECT %s, pg_catalog.count(*) FROM %s GROUP BY 1 ORDER BY 1",
+							   quote_identifier(column), ienv_sql_name(guard->relid));
+	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	StringInfoData unknown;
+	int			nunknown = 0;
+	int			nover = 0;
+
+	initStringInfo(&unknown);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		isnull;
+			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull);
+			bool		countnull;
+			int64		count = DatumGetInt64(SPI_getbinval(tuple, desc, 2, &countnull));
+			IenvInstance *instance;
+
+			if (isnull)
+				ereport(ERROR,
+						(errcode(ERRCODE_NOT_NULL_VIOLATION),
+						 errmsg("column \"%s\" of table %s contains null values", column, ienv_quoted_name(guard->relid)),
+						 errdetail_plural("%lld row belongs to no instance.", "%lld rows belong to no instance.",
+										  count, (long long) count),
+						 errhint("Assign each row to an instance, or delete it."),
+						 ienv_errguard(guard, NULL)));
+
+			instance = ienv_instance_by_value(value, guard->is_uuid, false);
+			if (instance == NULL)
+			{
+				if (nunknown++ < MAX_OFFENDERS)
+					appendStringInfo(&unknown, "%s%s", unknown.len ? ", " : "",
+									 ienv_instance_text(value, guard->is_uuid));
+				continue;
+			}
+			if (guard->counted && instance->user_cap >= 0 && count > instance->user_cap && nover++ < MAX_OFFENDERS)
+				ereport(WARNING,
+						(errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
+								ienv_instance_text(value, guard->is_uuid), instance->user_cap,
+								(long long) count, ienv_quoted_name(guard->relid)),
+						 errdetail("It takes no new users until enough have been deleted."),
+						 errhint("Delete users, or raise the cap with instance_env.set_user_cap().")));
+			else if (instance->status != IENV_ACTIVE && nover++ < MAX_OFFENDERS)
+				ereport(WARNING,
+						(errmsg("instance %s is not active, but has rows in table %s",
+								ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(guard->relid)),
+						 errdetail("It takes no new rows until it is.")));
+		}
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+
+	if (nover > MAX_OFFENDERS)
+		ereport(WARNING,
+				(errmsg("%d more instances in table %s are over their cap or not active",
+						nover - MAX_OFFENDERS, ienv_quoted_name(guard->relid))));
+	if (nunknown > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
+				 errmsg("table %s has rows of instances that do not exist", ienv_quoted_name(guard->relid)),
+				 nunknown > MAX_OFFENDERS ?
+				 errdetail("Column \"%s\" contains %s and %d more.", column, unknown.data, nunknown - MAX_OFFENDERS) :
+				 errdetail("Column \"%s\" contains %s.", column, unknown.data),
+				 errhint("Create them with instance_env.create_application(), which takes given %s.",
+						 guard->is_uuid ? "ids" : "external keys"),
+				 ienv_errguard(guard, NULL)));
+}
+
+/*
+ * Look for keys that are in more than one instance.
+ */
+static void
+check_identities(const IenvGuard *guard)
+{
+	const char *column = get_attname(guard->relid, guard->key_attno, false);
+	const char *key = quote_identifier(column);
+	char	   *sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL GROUP BY %s"
+							   " HAVING pg_catalog.count(DISTINCT %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1 LIMIT %d",
+							   key, ienv_sql_name(guard->relid), key, key,
+							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
+							   MAX_OFFENDERS + 1);
+	StringInfoData offenders;
+
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for keys in two instances");
+	if (SPI_processed == 0)
+		return;
+
+	initStringInfo(&offenders);
+	for (uint64 i = 0; i < Min(SPI_processed, MAX_OFFENDERS); i++)
+		appendStringInfo(&offenders, "%s\"%s\"", i ? ", " : "",
+						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	if (SPI_processed > MAX_OFFENDERS)
+		appendStringInfoString(&offenders, " and more");
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+			 errmsg("table %s has users in more than one instance", ienv_quoted_name(guard->relid)),
+			 errdetail("Column \"%s\" contains %s under different instances.", column, offenders.data),
+			 errhint("If column \"%s\" does not identify a user, name the one that does as user_key, or give an empty user_key.", column),
+			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * Look for users who departed from another instance: they may have come in while the
+ * table was not guarded.
+ */
+static void
+check_departed(const IenvGuard *guard)
+{
+	const char *column = get_attname(guard->relid, guard->key_attno, false);
+	char	   *sql = psprintf("SELECT %s, %s FROM %s",
+							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
+							   quote_identifier(column), ienv_sql_name(guard->relid));
+	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	Snapshot	snapshot = GetActiveSnapshot();
+	IenvGuard	hashed = *guard;
+
+	ienv_identity_prepare(&hashed);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		isnull[2];
+			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull[0]);
+			Datum		key = SPI_getbinval(tuple, desc, 2, &isnull[1]);
+			IenvInstance *instance;
+			pg_uuid_t	identity;
+
+			if (isnull[1] || !ienv_identity_of(&hashed, key, &identity) || !ienv_maybe_departed(&identity))
+				continue;
+			instance = ienv_instance_by_value(value, guard->is_uuid, false);
+			if (instance == NULL || !ienv_departed_elsewhere(&identity, &instance->id, snapshot))
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+					 errmsg("table %s has a user who departed from another instance", ienv_quoted_name(guard->relid)),
+					 errdetail("Column \"%s\" contains \"%s\" under instance %s.", column,
+							   SPI_getvalue(tuple, desc, 2), ienv_instance_text(value, guard->is_uuid)),
+					 errhint("Delete the row, or have its departure forgotten with instance_env.forget_departed()."),
+					 ienv_errguard(guard, IENV_NO_TRANSFER)));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+}

@@ -1,0 +1,166 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_triggers.c
+ *	  Making and dropping the triggers that a guard consists of.
+ *
+ * They are made by the caller, who owns the table, so that no more is done with the
+ * extension's rights than must be.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+#include "instance_env.h"
+
+/* A trigger is being created here, whose label needs no check. */
+bool		ienv_creating_trigger = false;
+
+static void create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind);
+static const char *name_of(Oid relid, const IenvTriggerKind *kind);
+static char *condition_of(const IenvGuard *guard, int bit);
+
+/*
+ * The triggers that a guard of rel consists of, as IENV_TRIGGER_ bits.
+ */
+int
+ienv_triggers_for(Relation rel, const IenvGuard *guard)
+{
+	int			bits = IENV_TRIGGER_NO_TRANSFER;
+
+	bits |= guard->counted ? IENV_TRIGGER_USER_CAP : IENV_TRIGGER_ACTIVE;
+	if (guard->key_attno != InvalidAttrNumber)
+		bits |= IENV_TRIGGER_IDENTITY | IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		bits |= IENV_TRIGGER_NO_MOVE;
+	return bits;
+}
+
+/*
+ * Create the triggers that are missing and enable those that are asleep, both sets of
+ * IENV_TRIGGER_ bits.  SPI is connected.
+ */
+void
+ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
+{
+	char	   *table = ienv_sql_name(guard->relid);
+	int			nest_level = NewGUCNestLevel();
+
+	/* the conditions compare instances with an equality that must be PostgreSQL's */
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
+	{
+		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
+
+		if (missing & k->bit)
+			create_trigger(guard, k);
+
+		/* the cap's must also see the rows that a replication worker applies */
+		if (k->bit == IENV_TRIGGER_USER_CAP && (asleep & k->bit))
+			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", table, name_of(guard->relid, k));
+		else if (asleep & ~missing & k->bit)
+			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s", table, name_of(guard->relid, k));
+	}
+	AtEOXact_GUC(false, nest_level);
+}
+
+static void
+create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
+{
+	ienv_creating_trigger = true;
+	PG_TRY();
+	{
+		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s)",
+					 kind->name, kind->event, ienv_sql_name(guard->relid),
+					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
+					 condition_of(guard, kind->bit), IENV_SCHEMA, kind->function,
+					 quote_literal_cstr(guard->label));
+	}
+	PG_FINALLY();
+	{
+		ienv_creating_trigger = false;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * What a table's trigger of this kind is called, quoted: it may have been renamed.
+ */
+static const char *
+name_of(Oid relid, const IenvTriggerKind *kind)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	const char *name = kind->name;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		if (ienv_trigger_kind(rel->trigdesc->triggers[i].tgfoid) == kind)
+			name = pstrdup(rel->trigdesc->triggers[i].tgname);
+	table_close(rel, NoLock);
+	return quote_identifier(name);
+}
+
+/*
+ * The WHEN clause of a trigger.  Besides saying when to fire, it names the columns.
+ */
+static char *
+condition_of(const IenvGuard *guard, int bit)
+{
+	const char *instance = quote_identifier(get_attname(guard->relid, guard->instance_attno, false));
+	const char *key = guard->key_attno == InvalidAttrNumber ? NULL :
+		quote_identifier(get_attname(guard->relid, guard->key_attno, false));
+
+	switch (bit)
+	{
+		case IENV_TRIGGER_USER_CAP:
+			return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
+		case IENV_TRIGGER_ACTIVE:
+			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s))", IENV_SCHEMA, instance);
+		case IENV_TRIGGER_IDENTITY:
+			return psprintf(" WHEN (%s.identity_check_required(NEW.%s, NEW.%s, NEW.tableoid))",
+							IENV_SCHEMA, instance, key);
+		case IENV_TRIGGER_DEPARTURE:
+			return psprintf(" WHEN (%s.identity_departs(OLD.%s, OLD.%s))", IENV_SCHEMA, instance, key);
+		case IENV_TRIGGER_NO_TRANSFER:
+			if (key != NULL)
+				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s OR %s.identity_changes(OLD.%s, NEW.%s))",
+								instance, instance, IENV_SCHEMA, key, key);
+			/* FALLTHROUGH */
+		case IENV_TRIGGER_NO_MOVE:
+			return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s)", instance, instance);
+		default:
+			return "";
+	}
+}
+
+/*
+ * The names of our triggers that rel has by itself, not as a partition.
+ */
+List *
+ienv_own_triggers(Relation rel)
+{
+	List	   *names = NIL;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (!trigger->tgisclone && ienv_trigger_kind(trigger->tgfoid) != NULL)
+			names = lappend(names, pstrdup(trigger->tgname));
+	}
+	return names;
+}
+
+void
+ienv_drop_triggers(Oid relid, List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)), ienv_sql_name(relid));
+}

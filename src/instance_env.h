@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ *
+ * instance_env.h
+ *	  What the modules of instance_env share.
+ *
+ * Prototypes are grouped by the file that defines them.  Unless a comment says
+ * otherwise, a function must be called inside a transaction, reports failure by
+ * ereport(ERROR), and allocates in CurrentMemoryContext.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INSTANCE_ENV_H
+#define INSTANCE_ENV_H
+
+#include "access/htup.h"
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "port/atomics.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+#include "utils/reltrigger.h"
+#include "utils/snapshot.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+
+/* SQLSTATEs: the interface that programs branch on (README, "Errors") */
+#define ERRCODE_IENV_USER_CAP_EXCEEDED		MAKE_SQLSTATE('2','3','I','0','1')
+#define ERRCODE_IENV_TRANSFER_PROHIBITED	MAKE_SQLSTATE('2','3','I','0','2')
+#define ERRCODE_IENV_UNKNOWN_INSTANCE		MAKE_SQLSTATE('2','3','I','0','3')
+#define ERRCODE_IENV_INSTANCE_NOT_ACTIVE	MAKE_SQLSTATE('2','3','I','0','4')
+#define ERRCODE_IENV_PROMOTION_BLOCKED		MAKE_SQLSTATE('5','5','I','0','1')
+#define ERRCODE_IENV_INVALID_DOMAIN			MAKE_SQLSTATE('2','2','I','0','1')
+
+#define IENV_SCHEMA "instance_env"
+
+/* Constraint names, as reported in errors and as names of the triggers */
+#define IENV_USER_CAP		"instance_env_user_cap"
+#define IENV_NO_TRANSFER	"instance_env_no_transfer"
+
+/* instance_env.instance_type */
+typedef enum IenvType
+{
+	IENV_DEVELOPMENT,
+	IENV_PRODUCTION
+} IenvType;
+
+/* instance_env.instance_status */
+typedef enum IenvStatus
+{
+	IENV_INACTIVE,
+	IENV_ACTIVE,
+	IENV_SUSPENDED
+} IenvStatus;
+
+/*
+ * registry.c: what is known of one instance
+ */
+typedef struct IenvInstance
+{
+	pg_uuid_t	id;
+	IenvType	type;
+	IenvStatus	status;
+	int			user_cap;		/* in users; -1: unlimited, a production instance */
+
+	/* rows whose triggers have not fired yet, see admission_required() */
+	Oid			queued_relid;
+	LocalTransactionId queued_lxid;
+	uint64		queued;
+	uint64		queued_limit;	/* look once so many are queued */
+
+	/* the last command whose rows were all admitted, see user_cap.c */
+	Oid			admitted_relid;
+	TransactionId admitted_xid;
+	CommandId	admitted_cid;
+} IenvInstance;
+
+/* registry.c: OIDs of the extension's objects */
+#define IENV_TRIGGERS 7
+
+typedef struct IenvOids
+{
+	Oid			schema;
+	Oid			owner;			/* the role that owns the extension's tables */
+	Oid			instance;
+	Oid			instance_pkey;
+	Oid			instance_external_key;
+	Oid			policy_default;
+	Oid			policy_default_pkey;
+	Oid			identity_key;
+	Oid			departed_user;
+	Oid			departed_user_identity;
+	Oid			types[2];		/* enum labels, by IenvType */
+	Oid			statuses[3];	/* enum labels, by IenvStatus */
+	Oid			functions[IENV_TRIGGERS];	/* by place in ienv_trigger_kinds */
+} IenvOids;
+
+/* what ienv_leave_owner() needs */
+typedef struct IenvOwner
+{
+	Oid			userid;
+	int			sec_context;
+} IenvOwner;
+
+extern const IenvOids *ienv_oids(void);
+extern void ienv_become_owner(IenvOwner *saved);
+extern void ienv_leave_owner(const IenvOwner *saved);
+extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
+extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid, bool fresh);
+extern const uint64 *ienv_identity_secret(void);
+
+/*
+ * registry_read.c: reading the registry's tables, for registry.c
+ */
+extern bool ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
+extern bool ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
+
+/*
+ * relation.c: what the triggers of a relation say about it
+ */
+typedef struct IenvGuard
+{
+	Oid			relid;			/* an ordinary or a partitioned table */
+	Oid			root;			/* the table that guard() was called for */
+	AttrNumber	instance_attno; /* of relid; root may number otherwise */
+	bool		is_uuid;		/* instance column is a uuid, else a text */
+	bool		counted;		/* the cap applies */
+	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not followed */
+	bool		key_is_unique;	/* one live row at most for a key, over all instances */
+	Oid			key_type;
+	Oid			key_collation;
+	Oid			key_output;		/* its type's output function */
+	Oid			key_hash;		/* its type's extended hash function, or InvalidOid:
+								 * equal keys have the same text */
+	uint64		version;		/* of the triggers that take tickets, see below */
+	uint64		tree_version;	/* of root: of those of all its partitions */
+	bool		tree_valid;		/* tree_version has been computed */
+	uint64		secret[2];		/* what label_key was derived from; 0: not yet */
+	uint64		label_key[2];
+	Oid			instance_index; /* InvalidOid: none that serves */
+	Oid			key_index;
+	char	   *label;			/* which identities: the table's first name */
+} IenvGuard;
+
+/* which of our triggers a relation has, as bits */
+#define IENV_TRIGGER_USER_CAP		0x01
+#define IENV_TRIGGER_ACTIVE			0x02
+#define IENV_TRIGGER_IDENTITY		0x04
+#define IENV_TRIGGER_NO_TRANSFER	0x08
+#define IENV_TRIGGER_DEPARTURE		0x10
+#define IENV_TRIGGER_TRUNCATE		0x20
+#define IENV_TRIGGER_NO_MOVE		0x40
+
+typedef struct IenvTriggerKind
+{
+	int			bit;
+	const char *name;			/* of the trigger */
+	const char *event;			/* as CREATE TRIGGER says it */
+	const char *function;		/* in schema instance_env */
+} IenvTriggerKind;
+
+extern const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS];
+
+extern const IenvTriggerKind *ienv_trigger_kind(Oid function);
+extern IenvGuard *ienv_guard_of(Oid relid);
+extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
+extern uint64 ienv_guard_version(const IenvGuard *guard);
+extern List *ienv_leaf_relations(Oid root, LOCKMODE lockmode);
+extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
+extern List *ienv_guarded_roots(void);
+
+/*
+ * version.c: row versions relative to a snapshot
+ */
+typedef enum IenvFate
+{
+	IENV_NEVER,					/* it did not happen, or its transaction aborted */
+	IENV_MINE,					/* by my transaction */
+	IENV_BEFORE,				/* by a transaction that committed before the snapshot */
+	IENV_SINCE,					/* by one that committed since */
+	IENV_OPEN					/* by one that has not finished */
+} IenvFate;
+
+typedef struct IenvVersion
+{
+	IenvFate	inserted;
+	TransactionId xmin;			/* meaningless if inserted is NEVER or BEFORE */
+	bool		replacement;	/* made by an UPDATE: another version precedes it */
+	IenvFate	ended;
+	TransactionId xmax;			/* meaningless if ended is NEVER */
+	bool		replaced;		/* ended by an UPDATE: another version follows it */
+	bool		moved;			/* ended by a move to another partition */
+} IenvVersion;
+
+typedef struct IenvScan
+{
+	Relation	heap;
+	Relation	index;			/* or NULL: sequential */
+	IndexScanDesc index_scan;
+	TableScanDesc table_scan;
+	AttrNumber	attno;
+	Datum		value;
+	FmgrInfo	equal;			/* sequential only */
+	Oid			collation;
+	SnapshotData non_vacuumable;
+	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
+} IenvScan;
+
+extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
+extern bool ienv_scan_next(IenvScan *scan);
+extern void ienv_scan_end(IenvScan *scan);
+extern void ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version);
+extern bool ienv_is_older(TransactionId xid);
+extern void ienv_wait_for(TransactionId xid);
+
+/*
+ * bound.c: a bound of the users of an instance, in shared memory
+ */
+typedef struct IenvBucket IenvBucket;
+
+extern Size ienv_buckets_size(int n);
+extern void ienv_buckets_init(IenvBucket *buckets, int n);
+extern IenvBucket *ienv_bucket_of(Oid root, uint64 version, const pg_uuid_t *instance);
+extern void ienv_take_ticket(IenvBucket *bucket);
+extern uint64 ienv_tickets(IenvBucket *bucket);
+extern bool ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version,
+							  const pg_uuid_t *instance, int cap);
+extern void ienv_store_base(IenvBucket *bucket, Oid root, uint64 version,
+							const pg_uuid_t *instance, uint64 tickets, int64 users);
+
+/*
+ * user_cap.c: admission
+ */
+extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
+								IenvBucket *bucket, bool early, bool *counted);
+extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
+extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
+
+/*
+ * shared.c: shared memory
+ */
+extern void ienv_shared_init(void);
+extern IenvBucket *ienv_shared_buckets(int *n);
+extern pg_atomic_uint64 *ienv_shared_departures(void);
+
+/*
+ * identity.c: who a user is
+ */
+extern void ienv_identity_prepare(IenvGuard *guard);
+extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
+
+/*
+ * departed.c: which instance a departed user belonged to
+ */
+extern bool ienv_nobody_departed(void);
+extern bool ienv_maybe_departed(const pg_uuid_t *identity);
+extern bool ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot);
+extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance);
+
+/*
+ * departure.c: recording departures
+ */
+extern bool ienv_departure_queued(void);
+extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
+
+/*
+ * guard.c, guard_triggers.c, guard_rows.c, guard_reference.c, ddl.c: what is attached to a table
+ */
+extern bool ienv_creating_trigger;
+extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
+extern List *ienv_own_triggers(Relation rel);
+extern void ienv_drop_triggers(Oid relid, List *names);
+extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
+extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
+extern void ienv_check_rows(const IenvGuard *guard);
+extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+								Oid user_table);
+extern void ienv_guard_partitions(Oid root);
+
+/*
+ * application.c: applications and their instances
+ */
+extern IenvInstance ienv_require_instance(Datum id);
+extern void ienv_require_application(uint64 processed, Datum application);
+
+/*
+ * domain.c: the domains of production instances
+ */
+extern const char *ienv_domain_problem(const char *name);
+
+/*
+ * sql.c: SQL through SPI
+ */
+extern char *ienv_sql_name(Oid relid);
+extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
+extern uint64 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values,
+						 const char *nulls);
+
+/*
+ * error.c: errors that more than one module raises, and the manners of triggers
+ */
+extern TriggerData *ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname,
+									   TriggerEvent when);
+extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata, const char *funcname,
+										   bool needs_key);
+extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
+										 bool fresh);
+pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
+extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
+extern char *ienv_instance_text(Datum value, bool is_uuid);
+extern char *ienv_quoted_name(Oid relid);
+extern void ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+
+#endif							/* INSTANCE_ENV_H */

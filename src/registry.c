@@ -1,0 +1,395 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.c
+ *	  What a backend knows of the instances, and of the extension's own objects.
+ *
+ * The triggers' conditions ask for an instance once a row, so the answer comes
+ * from a hash table, and what is not in there from an index scan of
+ * instance_env.instance: no SQL is parsed, planned or run.  The rules:
+ *
+ * - The table is read with GetLatestSnapshot(), never with the transaction's
+ *	 snapshot, which under REPEATABLE READ would put the past into a cache that
+ *	 outlives the transaction.
+ * - Absence is never cached.
+ * - A trigger on the registry's tables sends a relcache invalidation, and each
+ *	 backend forgets everything when it arrives.  It may arrive while a row is
+ *	 being read; then the row is read again.
+ * - Memory is bounded: a full cache is emptied.
+ * - A pointer to an IenvInstance is good until the next look-up.
+ *
+ * A backend looks for invalidations once a command, so a change of an instance
+ * takes effect no later than with the next command of any session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "instance_env.h"
+
+/* In the order of the install script; upgrades only append. */
+#define Anum_identity_key_secret	2
+
+/* Some 190 bytes an entry with dynahash's own: 3 MB at most. */
+#define CACHE_ENTRIES	16384
+
+/* Keys longer than fit here are looked up in the table each time. */
+#define KEY_BYTES		62
+
+/* A uuid or an external key.  Only the first len bytes of data are set. */
+typedef struct InstanceKey
+{
+	uint8		is_uuid;
+	uint8		len;
+	char		data[KEY_BYTES];
+} InstanceKey;
+
+typedef struct InstanceEntry
+{
+	InstanceKey key;			/* hash key, must be first */
+	IenvInstance instance;
+} InstanceEntry;
+
+static IenvOids oids;
+static bool oids_valid = false;
+
+static HTAB *cache = NULL;
+static MemoryContext cache_context = NULL;
+static bool cache_valid = false;
+static InstanceEntry *last_entry = NULL;	/* the last one found, or NULL */
+static IenvInstance uncached;	/* for a key too long */
+
+static uint64 identity_secret[2];
+static bool identity_secret_valid = false;
+
+/* how often something was invalidated: tells whether it happened meanwhile */
+static uint64 invalidations = 0;
+
+static void registry_invalidated(Datum arg, Oid relid);
+static IenvInstance *look_up(const char *data, int len, bool is_uuid, bool fresh);
+
+PG_FUNCTION_INFO_V1(instance_env_registry_changed);
+
+/*
+ * registry_changed() RETURNS trigger
+ *
+ * AFTER statement trigger of the registry's tables: every backend forgets what
+ * it knows when this transaction commits, this one at its next command.
+ */
+Datum
+instance_env_registry_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "registry_changed")));
+
+	/* all caches hang on this one relation, whichever table has changed */
+	CacheInvalidateRelcacheByRelid(ienv_oids()->instance);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Relcache callback: forget.  May be called at any time; frees nothing, for a
+ * caller up the stack may be reading.
+ */
+static void
+registry_invalidated(Datum arg, Oid relid)
+{
+	if (oids_valid && OidIsValid(relid) && relid != oids.instance)
+		return;
+	invalidations++;
+	oids_valid = false;
+	cache_valid = false;
+	identity_secret_valid = false;
+}
+
+/*
+ * The OIDs of the extension's objects and of its enum labels, by name.
+ *
+ * The struct is static and stays in place; it is filled anew when the extension
+ * was dropped and created, also when that was rolled back.
+ */
+const IenvOids *
+ienv_oids(void)
+{
+	static bool registered = false;
+	Oid			schema;
+	Oid			type;
+	HeapTuple	tuple;
+	oidvector  *noargs;
+
+	if (oids_valid)
+		return &oids;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(registry_invalidated, (Datum) 0);
+		registered = true;
+	}
+
+	schema = get_namespace_oid(IENV_SCHEMA, false);
+	oids.schema = schema;
+	oids.instance = get_relname_relid("instance", schema);
+	oids.instance_pkey = get_relname_relid("instance_pkey", schema);
+	oids.instance_external_key = get_relname_relid("instance_external_key_key", schema);
+	oids.policy_default = get_relname_relid("policy_default", schema);
+	oids.policy_default_pkey = get_relname_relid("policy_default_pkey", schema);
+	oids.identity_key = get_relname_relid("identity_key", schema);
+	oids.departed_user = get_relname_relid("departed_user", schema);
+	oids.departed_user_identity = get_relname_relid("departed_user_identity", schema);
+
+#define LABEL(label) \
+	GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label))
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_type"), ObjectIdGetDatum(schema));
+	oids.types[IENV_DEVELOPMENT] = LABEL("development");
+	oids.types[IENV_PRODUCTION] = LABEL("production");
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_status"), ObjectIdGetDatum(schema));
+	oids.statuses[IENV_INACTIVE] = LABEL("inactive");
+	oids.statuses[IENV_ACTIVE] = LABEL("active");
+	oids.statuses[IENV_SUSPENDED] = LABEL("suspended");
+#undef LABEL
+
+	noargs = buildoidvector(NULL, 0);
+	for (int i = 0; i < IENV_TRIGGERS; i++)
+		oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+											CStringGetDatum(ienv_trigger_kinds[i].function),
+											PointerGetDatum(noargs), ObjectIdGetDatum(schema));
+
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" is not installed in this database", IENV_SCHEMA)));
+	oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+
+	/* the look-ups above may themselves have been interrupted by news */
+	oids_valid = true;
+	return &oids;
+}
+
+/*
+ * Act as the extension's owner until ienv_leave_owner(), with the restrictions
+ * that PostgreSQL puts on security-definer work.  An error ends it as well.
+ */
+void
+ienv_become_owner(IenvOwner *saved)
+{
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(ienv_oids()->owner,
+						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+void
+ienv_leave_owner(const IenvOwner *saved)
+{
+	SetUserIdAndSecContext(saved->userid, saved->sec_context);
+}
+
+/*
+ * The instance with this id, or NULL where there is none.
+ */
+IenvInstance *
+ienv_instance_by_id(const pg_uuid_t *id)
+{
+	return look_up((const char *) id->data, UUID_LEN, true, false);
+}
+
+/*
+ * The instance that a value of a guarded table's instance column means: a uuid,
+ * or a text that is compared with external_key; NULL where there is none.
+ *
+ * With fresh, it is read from the table now, and if it is not found there asked
+ * for in SQL: what a caller does before it refuses a row.
+ */
+IenvInstance *
+ienv_instance_by_value(Datum value, bool is_uuid, bool fresh)
+{
+	IenvInstance *instance;
+	text	   *key;
+
+	if (is_uuid)
+		return look_up((const char *) DatumGetUUIDP(value)->data, UUID_LEN, true, fresh);
+
+	key = DatumGetTextPP(value);
+	instance = look_up(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), false, fresh);
+	if ((Pointer) key != DatumGetPointer(value))
+		pfree(key);
+	return instance;
+}
+
+static uint32
+key_hash(const void *key, Size keysize)
+{
+	const InstanceKey *k = (const InstanceKey *) key;
+
+	return hash_bytes((const unsigned char *) k, offsetof(InstanceKey, data) + k->len);
+}
+
+static int
+key_compare(const void *a, const void *b, Size keysize)
+{
+	const InstanceKey *x = (const InstanceKey *) a;
+
+	/* len is compared before data, and is the same when data is reached */
+	return memcmp(a, b, offsetof(InstanceKey, data) + x->len);
+}
+
+static void *
+key_copy(void *dest, const void *src, Size keysize)
+{
+	return memcpy(dest, src, offsetof(InstanceKey, data) + ((const InstanceKey *) src)->len);
+}
+
+static void
+reset_cache(void)
+{
+	HASHCTL		ctl;
+
+	last_entry = NULL;
+	if (cache_context == NULL)
+		cache_context = AllocSetContextCreate(CacheMemoryContext, "instance_env registry",
+											  ALLOCSET_DEFAULT_SIZES);
+	if (cache != NULL)
+		hash_destroy(cache);
+	cache = NULL;
+
+	ctl.keysize = sizeof(InstanceKey);
+	ctl.entrysize = sizeof(InstanceEntry);
+	ctl.hash = key_hash;
+	ctl.match = key_compare;
+	ctl.keycopy = key_copy;
+	ctl.hcxt = cache_context;
+	cache = hash_create("instance_env registry", 64, &ctl,
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_KEYCOPY | HASH_CONTEXT);
+	cache_valid = true;
+}
+
+/*
+ * Find an instance by id or external key: cache, else table.
+ *
+ * With fresh, skip the cache, and ask in SQL for what the table lacks: on a
+ * distributed engine the registry may be local only to a query.
+ */
+static IenvInstance *
+look_up(const char *data, int len, bool is_uuid, bool fresh)
+{
+	static LocalTransactionId looked_lxid = InvalidLocalTransactionId;
+	static CommandId looked_cid = InvalidCommandId;
+	CommandId	cid = GetCurrentCommandId(false);
+	InstanceKey key;
+	InstanceEntry *entry;
+	IenvInstance found;
+	bool		exists;
+	uint64		before;
+
+	/* a statement may take no lock that would look for us */
+	if (unlikely(fresh || looked_cid != cid || looked_lxid != ienv_lxid()))
+	{
+		AcceptInvalidationMessages();
+		looked_cid = cid;
+		looked_lxid = ienv_lxid();
+	}
+
+	if (likely(cache_valid && !fresh))
+	{
+		if (last_entry != NULL && last_entry->key.len == len && last_entry->key.is_uuid == is_uuid &&
+			memcmp(last_entry->key.data, data, len) == 0)
+			return &last_entry->instance;
+	}
+
+	if (len <= KEY_BYTES)
+	{
+		key.is_uuid = is_uuid;
+		key.len = len;
+		memcpy(key.data, data, len);
+		if (cache_valid && !fresh)
+		{
+			entry = hash_search(cache, &key, HASH_FIND, NULL);
+			if (entry != NULL)
+			{
+				last_entry = entry;
+				return &entry->instance;
+			}
+		}
+	}
+
+	/* an invalidation that arrives while we read may be of what we read */
+	do
+	{
+		(void) ienv_oids();		/* makes sure that we hear of it */
+		before = invalidations;
+		exists = ienv_read_instance(data, len, is_uuid, &found);
+		if (!exists && fresh)
+			exists = ienv_query_instance(data, len, is_uuid, &found);
+	} while (before != invalidations);
+
+	if (!exists)
+		return NULL;
+	if (len > KEY_BYTES)
+	{
+		uncached = found;
+		return &uncached;
+	}
+	if (!cache_valid || hash_get_num_entries(cache) >= CACHE_ENTRIES)
+		reset_cache();
+	entry = hash_search(cache, &key, HASH_ENTER, NULL);
+	entry->instance = found;
+	last_entry = entry;
+	return &entry->instance;
+}
+
+/*
+ * The two words that key the hash of identities, or NULL while there has been
+ * no application, and so nobody to remember.
+ */
+const uint64 *
+ienv_identity_secret(void)
+{
+	const IenvOids *o = ienv_oids();
+
+	while (!identity_secret_valid)
+	{
+		uint64		before = invalidations;
+		Relation	rel = table_open(o->identity_key, AccessShareLock);
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+		HeapTuple	tuple = systable_getnext(scan);
+		bool		found = HeapTupleIsValid(tuple);
+		bool		isnull;
+
+		if (found)
+			memcpy(identity_secret,
+				   DatumGetUUIDP(heap_getattr(tuple, Anum_identity_key_secret, RelationGetDescr(rel), &isnull)),
+				   sizeof(identity_secret));
+		systable_endscan(scan);
+		UnregisterSnapshot(snapshot);
+		table_close(rel, AccessShareLock);
+		if (!found)
+			return NULL;
+		identity_secret_valid = before == invalidations;
+	}
+	return identity_secret;
+}

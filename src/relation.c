@@ -1,0 +1,468 @@
+/*-------------------------------------------------------------------------
+ *
+ * relation.c
+ *	  What a table's triggers say about how it is guarded.
+ *
+ * The triggers are the only record of a guard.  Each names the columns it needs
+ * in its WHEN condition, where PostgreSQL itself keeps them right through a
+ * rename, a dump, or a partition whose columns are numbered otherwise; a trigger
+ * argument would not follow.  The label of the identities is an argument, and so
+ * stays what it was when the table is renamed.
+ *
+ * What is read is cached by relation and marked invalid by relcache
+ * invalidations, which every change of triggers, indexes and partitions sends.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/partition.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "common/hashfn.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/primnodes.h"
+#include "nodes/readfuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "instance_env.h"
+
+typedef struct GuardEntry
+{
+	IenvGuard	guard;			/* relid is the hash key, must be first */
+	bool		valid;
+	bool		guarded;		/* false: the relation has none of our triggers */
+} GuardEntry;
+
+/* The two columns that a trigger's condition may name, in that order. */
+typedef struct Columns
+{
+	int			n;
+	AttrNumber	attno[2];
+} Columns;
+
+const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
+	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
+	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT", "check_instance"},
+	{IENV_TRIGGER_IDENTITY, "instance_env_identity", "AFTER INSERT", "check_identity"},
+	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE", "check_transfer"},
+	{IENV_TRIGGER_DEPARTURE, "instance_env_departure", "AFTER DELETE", "record_departure"},
+	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE", "record_truncate"},
+	/* of BEFORE triggers it should come last, and they fire in order of name */
+	{IENV_TRIGGER_NO_MOVE, "zz_instance_env_no_move", "BEFORE UPDATE", "check_move"},
+};
+
+static HTAB *guards = NULL;
+
+/* how often anything was invalidated: tells whether it happened meanwhile */
+static uint64 invalidations = 0;
+
+static uint64 trigger_version(Oid trigger);
+static bool find_columns(Node *node, Columns *columns);
+static Oid	find_root(Relation rel, Oid function);
+
+/*
+ * The kind of trigger that executes function, or NULL if it is none of ours.
+ */
+const IenvTriggerKind *
+ienv_trigger_kind(Oid function)
+{
+	const IenvOids *oids = ienv_oids();
+
+	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
+		if (oids->functions[kind] == function)
+			return &ienv_trigger_kinds[kind];
+	return NULL;
+}
+
+/*
+ * Relcache callback: what was read of relid, or of all, must be read again.
+ */
+static void
+relation_invalidated(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	GuardEntry *entry;
+
+	invalidations++;
+	if (OidIsValid(relid))
+	{
+		entry = hash_search(guards, &relid, HASH_FIND, NULL);
+		if (entry == NULL)
+			return;
+		entry->valid = false;
+
+		/* what the root knows of all its partitions is out of date as well */
+		if (entry->guarded && entry->guard.root != relid)
+		{
+			entry = hash_search(guards, &entry->guard.root, HASH_FIND, NULL);
+			if (entry != NULL)
+				entry->valid = false;
+		}
+		return;
+	}
+	hash_seq_init(&status, guards);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		entry->valid = false;
+}
+
+/*
+ * How the relation is guarded, or NULL where it is not.
+ *
+ * Nothing need be locked: a relation that is gone is not guarded.  The result
+ * lives as long as the backend, but another call may change it.
+ */
+IenvGuard *
+ienv_guard_of(Oid relid)
+{
+	static GuardEntry *last = NULL;
+	GuardEntry *entry;
+	bool		found;
+
+	/* rows tend to come in runs */
+	if (last != NULL && last->valid && last->guarded && last->guard.relid == relid)
+		return &last->guard;
+
+	if (guards == NULL)
+	{
+		HASHCTL		ctl;
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(GuardEntry);
+		guards = hash_create("instance_env guards", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+	}
+
+	entry = hash_search(guards, &relid, HASH_FIND, NULL);
+	if (entry == NULL || !entry->valid)
+	{
+		Relation	rel = try_relation_open(relid, AccessShareLock);
+		IenvGuard	guard;
+		int			present;
+		int			disabled;
+		bool		guarded;
+		uint64		before;
+
+		if (rel == NULL)
+			return NULL;
+		do
+		{
+			before = invalidations;
+			guarded = ienv_read_guard(rel, &guard, &present, &disabled);
+		} while (before != invalidations);
+		entry = hash_search(guards, &relid, HASH_ENTER, &found);
+		if (!found)
+			entry->guard.label = NULL;
+		if (guarded)
+		{
+			/* a label rarely changes, and somebody may hold the old one */
+			if (entry->guard.label != NULL && strcmp(entry->guard.label, guard.label) == 0)
+				guard.label = entry->guard.label;
+			else
+				guard.label = MemoryContextStrdup(CacheMemoryContext, guard.label);
+			entry->guard = guard;
+		}
+		entry->guarded = guarded;
+		entry->valid = true;
+		relation_close(rel, AccessShareLock);
+	}
+	last = entry;
+	return entry->guarded ? &entry->guard : NULL;
+}
+
+/*
+ * Read a guard from the triggers of rel, which is open and locked.
+ *
+ * Sets *present and *disabled to the IENV_TRIGGER_ bits of the triggers found
+ * and of those that do not fire; false where there is none.
+ */
+bool
+ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+	Form_pg_attribute att;
+	Oid			type;
+
+	memset(guard, 0, sizeof(*guard));
+	guard->relid = RelationGetRelid(rel);
+	guard->root = guard->relid;
+	guard->label = "";
+	*present = *disabled = 0;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+		Columns		columns = {0};
+
+		const IenvTriggerKind *kind = ienv_trigger_kind(trigger->tgfoid);
+
+		if (kind == NULL)
+			continue;
+		*present |= kind->bit;
+		if (trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN && trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+			*disabled |= kind->bit;
+		if (kind->bit == IENV_TRIGGER_USER_CAP && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
+			guard->version = trigger_version(trigger->tgoid);
+		if (trigger->tgnargs > 0)
+			guard->label = pstrdup(trigger->tgargs[0]);
+		if (trigger->tgqual == NULL)
+			continue;
+		find_columns(stringToNode(trigger->tgqual), &columns);
+		if (columns.n > 0)
+			guard->instance_attno = columns.attno[0];
+		if (columns.n > 1)
+			guard->key_attno = columns.attno[1];
+		if (trigger->tgisclone && guard->root == guard->relid)
+			guard->root = find_root(rel, trigger->tgfoid);
+	}
+
+	if (guard->instance_attno == InvalidAttrNumber)
+		return false;
+
+	/* a superuser may have made a trigger whose condition names something else */
+	att = TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1);
+	type = getBaseType(att->atttypid);
+	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
+		return false;
+
+	guard->counted = (*present & IENV_TRIGGER_USER_CAP) != 0;
+	guard->is_uuid = type == UUIDOID;
+	guard->instance_index = ienv_index_on(rel, guard->instance_attno, false);
+	if (guard->key_attno != InvalidAttrNumber)
+	{
+		att = TupleDescAttr(RelationGetDescr(rel), guard->key_attno - 1);
+		guard->key_type = att->atttypid;
+		guard->key_collation = att->attcollation;
+		ienv_identity_prepare(guard);
+		guard->key_index = ienv_index_on(rel, guard->key_attno, false);
+		guard->key_is_unique = OidIsValid(ienv_index_on(rel, guard->key_attno, true)) &&
+			guard->root == guard->relid && rel->rd_rel->relkind == RELKIND_RELATION;
+	}
+	return true;
+}
+
+/*
+ * A number that changes whenever the trigger may have been disabled meanwhile: a
+ * hash of which trigger it is, and of who wrote its row in pg_trigger and where.
+ */
+static uint64
+trigger_version(Oid trigger)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	struct
+	{
+		Oid			trigger;
+		TransactionId xmin;
+		uint32		block;
+		uint32		offset;
+	}			row = {0};
+	uint64		version = 0;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		/* one transaction may write several versions: then the place differs */
+		row.trigger = trigger;
+		row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+		row.block = ItemPointerGetBlockNumber(&tuple->t_self);
+		row.offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+		version = hash_bytes_extended((const unsigned char *) &row, sizeof(row), 0);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return version;
+}
+
+/*
+ * The version of all triggers that count the rows of the table that guard is of,
+ * over all partitions; 0 where not every row can be relied on to be counted, also
+ * one that a replication worker applies.
+ */
+uint64
+ienv_guard_version(const IenvGuard *guard)
+{
+	IenvGuard  *root = guard->root == guard->relid ? (IenvGuard *) guard : ienv_guard_of(guard->root);
+	uint64		version = 0;
+	ListCell   *lc;
+
+	if (root == NULL)
+		return 0;
+	if (root->tree_valid)
+		return root->tree_version;
+
+	/* the entry of every partition is made here, so that its invalidation is heard */
+	foreach(lc, ienv_leaf_relations(root->relid, AccessShareLock))
+	{
+		IenvGuard  *leaf = ienv_guard_of(lfirst_oid(lc));
+
+		if (leaf == NULL || leaf->version == 0)
+		{
+			version = 0;
+			break;
+		}
+		version = hash_combine64(version, leaf->version);
+	}
+	root->tree_version = version;
+	root->tree_valid = true;
+	return version;
+}
+
+/*
+ * Collect the columns in a trigger's condition, each once, in order.
+ */
+static bool
+find_columns(Node *node, Columns *columns)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		AttrNumber	attno = ((Var *) node)->varattno;
+
+		if (attno > 0 && columns->n < 2 && (columns->n == 0 || columns->attno[0] != attno))
+			columns->attno[columns->n++] = attno;
+		return false;
+	}
+	return expression_tree_walker(node, find_columns, columns);
+}
+
+/*
+ * The ancestor of the partition rel whose trigger on this function is not a
+ * clone: the table that guard() was called for.
+ */
+static Oid
+find_root(Relation rel, Oid function)
+{
+	Oid			root = RelationGetRelid(rel);
+	List	   *ancestors = get_partition_ancestors(root);
+	ListCell   *lc;
+
+	foreach(lc, ancestors)
+	{
+		Relation	ancestor = try_relation_open(lfirst_oid(lc), AccessShareLock);
+		TriggerDesc *triggers = ancestor ? ancestor->trigdesc : NULL;
+
+		for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+			if (triggers->triggers[i].tgfoid == function)
+				root = RelationGetRelid(ancestor);
+		if (ancestor)
+			relation_close(ancestor, AccessShareLock);
+	}
+	list_free(ancestors);
+	return root;
+}
+
+/*
+ * A valid btree index of rel that finds all rows by attribute attno, or
+ * InvalidOid.
+ *
+ * With unique_alone, one that allows no two rows with the same value of it, and
+ * says so at once, not at commit.
+ */
+Oid
+ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			found = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		/* whatever the operator class, its equality must be the column's */
+		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
+			form->indkey.values[0] == attno &&
+			index->rd_indcollation[0] == att->attcollation &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+			(!unique_alone || (form->indisunique && form->indimmediate && form->indnkeyatts == 1)))
+			found = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+		if (OidIsValid(found))
+			break;
+	}
+	list_free(indexes);
+	return found;
+}
+
+/*
+ * The ordinary tables that hold the rows of root, locked in lockmode: root
+ * itself, or its partitions.
+ */
+List *
+ienv_leaf_relations(Oid root, LOCKMODE lockmode)
+{
+	List	   *leaves = NIL;
+	List	   *all;
+	ListCell   *lc;
+
+	if (get_rel_relkind(root) == RELKIND_RELATION)
+		return list_make1_oid(root);
+
+	all = find_all_inheritors(root, lockmode, NULL);
+	foreach(lc, all)
+	{
+		Oid			relid = lfirst_oid(lc);
+		char		relkind = get_rel_relkind(relid);
+
+		if (relkind == RELKIND_RELATION)
+			leaves = lappend_oid(leaves, relid);
+		else if (relkind != RELKIND_PARTITIONED_TABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("partition %s of guarded table %s is not an ordinary table",
+							ienv_quoted_name(relid), ienv_quoted_name(root)),
+					 errhint("Detach the partition, or call instance_env.unguard().")));
+	}
+	list_free(all);
+	return leaves;
+}
+
+/*
+ * The tables that guard() was called for, in the order of their OIDs, so that
+ * whoever locks several locks them in one order.
+ */
+List *
+ienv_guarded_roots(void)
+{
+	List	   *roots = NIL;
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	rel = table_open(TriggerRelationId, AccessShareLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		const IenvTriggerKind *kind = OidIsValid(form->tgparentid) ? NULL : ienv_trigger_kind(form->tgfoid);
+
+		/* partitions have a TRUNCATE trigger of their own */
+		if (kind != NULL && kind->bit != IENV_TRIGGER_TRUNCATE)
+			roots = list_append_unique_oid(roots, form->tgrelid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	list_sort(roots, list_oid_cmp);
+	return roots;
+}

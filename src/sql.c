@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql.c
+ *	  Small helpers for the SQL that the extension runs through SPI.
+ *
+ * Every name and operator in that SQL is qualified.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "instance_env.h"
+
+/*
+ * A relation's qualified name, quoted for SQL.
+ */
+char *
+ienv_sql_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+}
+
+/*
+ * Run one command that returns nothing.  SPI is connected.
+ */
+void
+ienv_execute(const char *fmt,...)
+{
+	StringInfoData sql;
+	int			result;
+
+	initStringInfo(&sql);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&sql, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&sql, needed);
+	}
+	result = SPI_execute(sql.data, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql.data);
+	pfree(sql.data);
+}
+
+/*
+ * Run one statement with arguments, and return how many rows it processed; the
+ * rows are in SPI_tuptable.  SPI is connected.  A null argument has an 'n'
+ * in nulls, another a ' ', as in SPI; nulls may be NULL.
+ */
+uint64
+ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
+											   unconstify(Datum *, values), nulls, false, 0);
+
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}

@@ -1,0 +1,329 @@
+/*-------------------------------------------------------------------------
+ *
+ * transfer.c
+ *	  A user never changes instance.
+ *
+ * An UPDATE of the instance column is refused outright.  Every other way leads
+ * through an INSERT (or an UPDATE of the key) that lets a key arrive in one
+ * instance while it lives, or has lived, in another: so each arrival is checked,
+ * and each departure recorded.
+ *
+ * The check takes one snapshot S after the new row is in the heap and its
+ * indexes, and looks with S at both the live rows with that key and the record
+ * of departures.  A delete that S does not see leaves a version that S sees; one
+ * that S sees left a record that S sees, for it was written by the same
+ * transaction.  Two snapshots could miss both.
+ *
+ * What the versions with the same key in another instance mean:
+ *
+ *	 inserted by				ended by						the key is
+ *	 ---------------------------------------------------------------------------
+ *	 me, or committed before S	nobody, or aborted				there: refuse
+ *	 the same					me								moved by me: refuse
+ *	 committed before S			a transaction S does not see	there, or departed when
+ *																that commits: refuse
+ *	 the same					committed before S				on record, if it departed
+ *	 committed since S			whatever						there, or was: refuse
+ *	 not finished				whatever						claimed
+ *
+ * A claim is decided by age, as in user_cap.c: an older transaction's stands, a
+ * younger one's is waited for.  Of two that insert the same key at once into two
+ * instances each has its row in the index before it looks, so the later of the
+ * two snapshots finds the other's row, and at most one is admitted.
+ *
+ * Unlike in user_cap.c a version made by an UPDATE is a claim like any other: the
+ * version it replaced may have had another key, and so not be in this scan.
+ *
+ * The live rows need no look where a unique index on the key alone admits but one
+ * of them.  The conditions in the triggers' WHEN clauses queue no event where
+ * neither look can find anything.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "commands/trigger.h"
+#include "utils/datum.h"
+#include "utils/snapmgr.h"
+
+#include "instance_env.h"
+
+static bool identity_check_required(FunctionCallInfo fcinfo, bool is_uuid);
+static Oid argument_type(FunctionCallInfo fcinfo, int n);
+static void refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata);
+static void check_arrival(IenvGuard *guard, Datum value, Datum key);
+static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot,
+							TransactionId *younger);
+pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
+
+PG_FUNCTION_INFO_V1(instance_env_identity_check_required_uuid);
+PG_FUNCTION_INFO_V1(instance_env_identity_check_required_text);
+PG_FUNCTION_INFO_V1(instance_env_check_identity);
+PG_FUNCTION_INFO_V1(instance_env_check_transfer);
+PG_FUNCTION_INFO_V1(instance_env_check_move);
+
+/*
+ * identity_check_required(instance uuid | text, user_key "any", relation oid)
+ * RETURNS boolean
+ *
+ * Condition of the identity trigger: false where neither a live row nor a record
+ * can tie the key to another instance.
+ */
+Datum
+instance_env_identity_check_required_uuid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(identity_check_required(fcinfo, true));
+}
+
+Datum
+instance_env_identity_check_required_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(identity_check_required(fcinfo, false));
+}
+
+static bool
+identity_check_required(FunctionCallInfo fcinfo, bool is_uuid)
+{
+	IenvGuard  *guard;
+	IenvInstance *instance;
+	pg_uuid_t	identity;
+	pg_uuid_t	home;
+	Snapshot	snapshot;
+	bool		departed;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return false;
+	guard = ienv_guard_of(PG_GETARG_OID(2));
+
+	/* anybody may call this by hand, with anything */
+	if (guard == NULL || guard->key_attno == InvalidAttrNumber || guard->is_uuid != is_uuid ||
+		argument_type(fcinfo, 1) != guard->key_type)
+		return false;
+
+	if (!guard->key_is_unique || ienv_departure_queued())
+		return true;
+
+	/* the row is in the heap and its indexes already, so now is late enough */
+	if (ienv_nobody_departed() || !ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) ||
+		!ienv_maybe_departed(&identity))
+		return false;
+	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), is_uuid, false);
+	if (instance == NULL)
+		return false;
+	home = instance->id;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	departed = ienv_departed_elsewhere(&identity, &home, snapshot);
+	UnregisterSnapshot(snapshot);
+	return departed;
+}
+
+/*
+ * The type of argument n, which is the same in every call through one expression.
+ */
+static Oid
+argument_type(FunctionCallInfo fcinfo, int n)
+{
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+
+	if (flinfo->fn_extra == NULL)
+		flinfo->fn_extra = (void *) (uintptr_t) get_fn_expr_argtype(flinfo, n);
+	return (Oid) (uintptr_t) flinfo->fn_extra;
+}
+
+/*
+ * check_identity() RETURNS trigger
+ *
+ * AFTER INSERT row trigger: refuses a user of another instance.
+ */
+Datum
+instance_env_check_identity(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_identity",
+											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_identity", true);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	bool		isnull[2];
+	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
+	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
+
+	if (!isnull[0] && !isnull[1])
+		check_arrival(guard, value, key);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * check_transfer() RETURNS trigger
+ *
+ * AFTER UPDATE row trigger: refuses another instance; another key is a departure
+ * of the old and an arrival of the new.
+ */
+Datum
+instance_env_check_transfer(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_transfer",
+											   TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer", false);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+
+	/* the condition is fulfilled by a change of either column */
+	refuse_another_instance(guard, trigdata);
+
+	if (guard->key_attno != InvalidAttrNumber)
+	{
+		bool		isnull[3];
+		Datum		value = heap_getattr(trigdata->tg_newtuple, guard->instance_attno, desc, &isnull[0]);
+		Datum		old_key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
+		Datum		new_key = heap_getattr(trigdata->tg_newtuple, guard->key_attno, desc, &isnull[2]);
+
+		if (!isnull[0] && !isnull[1])
+			ienv_depart(guard, value, old_key);
+		if (!isnull[0] && !isnull[2])
+			check_arrival(guard, value, new_key);
+	}
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * check_move() RETURNS trigger
+ *
+ * BEFORE UPDATE row trigger of a partitioned table: refuses another instance.  An
+ * UPDATE that moves a row to another partition fires no AFTER UPDATE trigger.
+ */
+Datum
+instance_env_check_move(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_move",
+											   TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_BEFORE);
+
+	refuse_another_instance(ienv_trigger_guard(trigdata, "check_move", false), trigdata);
+	return PointerGetDatum(trigdata->tg_newtuple);
+}
+
+/*
+ * Refuse an UPDATE that changes the instance.
+ */
+static void
+refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
+	bool		old_null;
+	bool		new_null;
+	Datum		old_value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &old_null);
+	Datum		new_value = heap_getattr(trigdata->tg_newtuple, guard->instance_attno, desc, &new_null);
+
+	if (old_null == new_null &&
+		(old_null || datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+		return;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+			 errmsg("cannot move a row of table %s to another instance", ienv_quoted_name(guard->root)),
+			 errdetail("The update changes its instance from %s to %s.",
+					   old_null ? "null" : ienv_instance_text(old_value, guard->is_uuid),
+					   new_null ? "null" : ienv_instance_text(new_value, guard->is_uuid)),
+			 errhint("Create a new row, with a key of its own, in the other instance."),
+			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * Refuse a key that belongs to another instance than value.
+ */
+static void
+check_arrival(IenvGuard *guard, Datum value, Datum key)
+{
+	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	pg_uuid_t	home;
+	pg_uuid_t	identity;
+
+	/* an unknown instance is for the trigger that looks at the instance to refuse */
+	if (instance == NULL)
+		return;
+	home = instance->id;
+
+	for (;;)
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		TransactionId younger = InvalidTransactionId;
+		bool		elsewhere;
+
+		elsewhere = (!guard->key_is_unique && lives_elsewhere(guard, value, key, snapshot, &younger)) ||
+			(!ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
+			 ienv_departed_elsewhere(&identity, &home, snapshot));
+		UnregisterSnapshot(snapshot);
+
+		if (elsewhere)
+			refuse_arrival(guard, value);
+		if (!TransactionIdIsValid(younger))
+			return;
+		ienv_wait_for(younger);
+	}
+}
+
+/*
+ * Does a row with this key live in another instance than value, by the table at
+ * the head of this file?  Sets *younger to a transaction to wait for where the
+ * answer hangs on it.
+ */
+static bool
+lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot, TransactionId *younger)
+{
+	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
+	bool		elsewhere = false;
+	ListCell   *lc;
+
+	foreach(lc, leaves)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
+		AttrNumber	attno;
+		Form_pg_attribute att;
+		IenvScan	scan;
+
+		if (leaf == NULL || leaf->key_attno == InvalidAttrNumber)
+			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
+		attno = leaf->instance_attno;
+		att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+
+		ienv_scan_begin(&scan, rel, leaf->key_index, leaf->key_attno, key);
+		while (!elsewhere && ienv_scan_next(&scan))
+		{
+			bool		isnull;
+			Datum		other = slot_getattr(scan.slot, attno, &isnull);
+			IenvVersion version;
+
+			if (isnull || datum_image_eq(other, value, att->attbyval, att->attlen))
+				continue;
+			ienv_classify(scan.slot, snapshot, &version);
+			if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
+				*younger = version.xmin;
+			else if (version.inserted != IENV_NEVER)
+				elsewhere = version.ended != IENV_BEFORE;
+		}
+		ienv_scan_end(&scan);
+		table_close(rel, NoLock);
+		if (elsewhere)
+			break;
+	}
+	list_free(leaves);
+	return elsewhere;
+}
+
+/*
+ * Say no.  The key and the other instance are not named: they may be another
+ * tenant's.
+ */
+static void
+refuse_arrival(const IenvGuard *guard, Datum value)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+			 errmsg("a user of table %s belongs to another instance", ienv_quoted_name(guard->root)),
+			 errdetail("The row of instance %s has the key of a user who lives, or once lived, in another instance, or is being created there.",
+					   ienv_instance_text(value, guard->is_uuid)),
+			 errhint("Create a new user, with a key of its own."),
+			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}

@@ -1,0 +1,445 @@
+/*-------------------------------------------------------------------------
+ *
+ * user_cap.c
+ *	  A development instance never holds more users than its cap.
+ *
+ * A cap is a constraint on how many rows share a value.  There is no counter that
+ * could drift, and no lock that would make inserters queue: the table is the
+ * count.  As with an exclusion constraint, a row is inserted first and checked
+ * when it is in the heap and its indexes, by an AFTER ROW trigger; of two that
+ * insert at once, one at least then finds the other.
+ *
+ * The check takes a snapshot S (a fresh one, at every isolation level), and scans
+ * the index on the instance column for every version that is not dead to all,
+ * judging each relative to S; version.c says why such a scan misses no row and
+ * counts none twice.  A version counts as follows.
+ *
+ *	 inserted by				ended by						counts
+ *	 ------------------------------------------------------------------------
+ *	 me							nobody							1
+ *	 me							me								0
+ *	 committed before S			nobody, or aborted				1
+ *	 committed before S			me, or committed before S		0 (a)
+ *	 committed before S			an UPDATE not finished at S		1 (b)
+ *	 committed before S			a DELETE not finished at S:
+ *								  still open					claimed
+ *								  committed since				0
+ *	 not finished at S,
+ *	   by an UPDATE				any								0 (b)
+ *	 not finished at S,
+ *	   by an INSERT:
+ *		 still open				any								claimed
+ *		 committed since		as above						1, or as above
+ *	 aborted					any								0
+ *
+ * (a) If it was replaced, the replacement counts by itself.
+ * (b) An UPDATE that S does not see leaves the seat with the version it replaced,
+ * whether it commits or not: an UPDATE never changes the count.  (It cannot move
+ * a row here from another instance; transfer.c refuses that.)  One that moves the row
+ * to another partition is a DELETE and an INSERT, here as in the heap; but who has
+ * only moved rows is admitted, even where the instance is over its cap.
+ *
+ * A claimed seat hangs on a transaction that may yet commit or abort.  All that one
+ * transaction id (a subtransaction's is its own) has inserted and deleted has one
+ * fate, so with i inserts and d deletes it will hold i seats or d, never both: at
+ * most max(i, d), at least min(i, d).
+ *
+ * Whose claims stand is decided by age, that is by the top-level transaction id,
+ * which a transaction gets when it first writes:
+ *
+ *	 upper = rows + max(i, d) of every other transaction
+ *	 lower = rows + max(i, d) of every older one + min(i, d) of every younger one
+ *
+ *	 upper <= cap: admitted.
+ *	 lower > cap: refused.  Every seat is held by a row, or claimed by a transaction
+ *		 that began earlier.
+ *	 otherwise: wait for one of the younger transactions, then look again.
+ *
+ * Never one too many.  Suppose that more than cap rows of an instance were
+ * committed at some moment.  Take of all statements that inserted one of them the
+ * one whose last scan had the latest snapshot S.  Every other of these statements had
+ * its rows in the index before its own last snapshot, hence before S.  So that scan
+ * found them all: as rows, or as claims, and a claim counts in upper for no less
+ * than it can become.  What the scan counted as 0 is deleted by a committed
+ * transaction or by the scanning one, in which case undoing the delete (ROLLBACK TO
+ * SAVEPOINT) undoes the later insert as well.  So upper > cap, and the statement was
+ * not admitted.
+ *
+ * No deadlock of our making.  Only an older transaction waits for a younger one,
+ * so the waits form no cycle; and the younger, which finds the older's claim, does
+ * not wait for it but is admitted or refused.
+ *
+ * Refusals.  Before refusing we look again if what filled the instance may have
+ * changed while we looked: an UPDATE that committed since S may have been followed
+ * by a DELETE of the same transaction, and an older claim may have been settled.
+ * The cap itself is read again from the table.
+ *
+ * Once a statement.  AFTER triggers fire when all rows of a statement are in, and
+ * the rows of a statement, and only they, carry its command id: statements that
+ * write never share one, and a nested statement has one of its own.  So a scan that
+ * admits one row of a command admits all, and the others are waved through.
+ *
+ * Early failure.  Nobody should wait for a million rows to be loaded to hear that
+ * 500 are allowed; so admission.c looks early, when more rows than the cap wait for
+ * their triggers.  An early look refuses as above but never waits and admits nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/snapmgr.h"
+
+#include "instance_env.h"
+
+/* What one transaction id has open */
+typedef struct Claim
+{
+	TransactionId xid;
+	int64		inserts;
+	int64		deletes;
+} Claim;
+
+/* What one scan found, in seats */
+typedef struct Tally
+{
+	int64		committed;
+	int64		mine;
+	int64		moved;			/* of mine: rows that I took from another partition */
+	bool		complete;		/* no version was left out */
+	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
+	Claim	   *claims;
+	int			nclaims;
+	int			maxclaims;
+} Tally;
+
+/* What follows from it */
+typedef struct Bounds
+{
+	int64		lower;
+	int64		upper;
+	int64		older;			/* seats claimed by older transactions */
+	int64		settled;		/* seats in lower that may be free by now */
+	TransactionId younger;		/* one that is worth waiting for, or invalid */
+} Bounds;
+
+static bool count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Datum value,
+						int64 cap, Snapshot snapshot);
+static void count_version(Tally *tally, const IenvVersion *version);
+static Claim *claim_of(Tally *tally, TransactionId xid);
+static int64 users_at_most(const Tally *tally);
+static void compute_bounds(const Tally *tally, Bounds *bounds);
+pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally,
+				   const Bounds *bounds);
+
+/*
+ * Admit the rows that my transaction has put into the instance, or raise 23I01.
+ *
+ * guard is of the table or partition that has a new row; all partitions count.
+ * value is the instance column's.  bucket is where the row has taken its ticket,
+ * or NULL.  With early, refuse what is certain to be refused later, and decide
+ * nothing else.  My transaction has an xid.
+ *
+ * Sets *counted if it was a scan that admitted: then it admitted all rows that are
+ * in by now.  Returns the instance, which may have been read again.
+ */
+IenvInstance *
+ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket,
+		   bool early, bool *counted)
+{
+	uint64		version = bucket ? ienv_guard_version(guard) : 0;
+
+	*counted = false;
+	for (;;)
+	{
+		int			cap = instance->user_cap;
+		uint64		tickets = 0;
+		Snapshot	snapshot;
+		Tally		tally = {0};
+		Tally		others = {0};
+		Bounds		bounds;
+		bool		complete;
+
+		CHECK_FOR_INTERRUPTS();
+		if (bucket != NULL)
+		{
+			if (ienv_bound_admits(bucket, guard->root, version, &instance->id, cap))
+				return instance;
+			tickets = ienv_tickets(bucket);
+		}
+
+		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		complete = count_seats(&tally, bucket ? &others : NULL, guard, value, cap, snapshot);
+		compute_bounds(&tally, &bounds);
+		UnregisterSnapshot(snapshot);
+
+		if (bucket != NULL && complete)
+			ienv_store_base(bucket, guard->root, version, &instance->id, tickets, users_at_most(&others));
+		if (early && bounds.lower <= cap)
+			return instance;
+		if (bounds.upper <= cap || (tally.complete && tally.mine <= tally.moved))
+		{
+			*counted = true;
+			return instance;
+		}
+		if (bounds.lower > cap)
+		{
+			if (bounds.lower - bounds.settled <= cap)
+				continue;
+			instance = ienv_require_active(guard, value, false, true);
+			if (instance->user_cap > cap)
+				continue;
+			refuse(guard, value, cap, &tally, &bounds);
+		}
+		Assert(TransactionIdIsValid(bounds.younger));
+		ienv_wait_for(bounds.younger);
+
+		/* the instance, too, may have changed meanwhile */
+		instance = ienv_require_active(guard, value, false, true);
+	}
+}
+
+/*
+ * Has my transaction put no rows into the instance but those that it moved from one
+ * partition to another?
+ */
+bool
+ienv_only_moved(const IenvGuard *guard, Datum value)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Tally		tally = {0};
+
+	(void) count_seats(&tally, NULL, guard, value, PG_INT32_MAX, snapshot);
+	UnregisterSnapshot(snapshot);
+	return tally.mine <= tally.moved;
+}
+
+/*
+ * How many rows the table that guard is of holds for the instance that value
+ * means, committed, mine or claimed; counting stops soon after limit.
+ */
+int64
+ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Tally		tally = {0};
+	int64		count;
+
+	(void) count_seats(&tally, NULL, guard, value, limit, snapshot);
+	count = users_at_most(&tally);
+	UnregisterSnapshot(snapshot);
+	return count;
+}
+
+/*
+ * Count the seats of an instance in all partitions, relative to snapshot: into
+ * tally as my transaction sees them and, unless NULL, into others as any other
+ * must, for whom mine is open like the rest.
+ *
+ * Stops where what is left cannot matter, for rows alone exceed the cap.  The result
+ * says whether others is all that others may find.
+ */
+static bool
+count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Datum value, int64 cap, Snapshot snapshot)
+{
+	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
+	ListCell   *lc;
+	bool		partitioned = guard->root != guard->relid;	/* rows may have moved */
+	bool		same_file = true;
+	bool		done = false;
+
+	foreach(lc, leaves)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
+		IenvScan	scan;
+
+		if (leaf == NULL)
+			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
+
+		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno, value);
+		while (!done && ienv_scan_next(&scan))
+		{
+			IenvVersion version;
+
+			ienv_classify(scan.slot, snapshot, &version);
+			count_version(tally, &version);
+			if (others != NULL)
+			{
+				if (version.inserted == IENV_MINE)
+					version.inserted = IENV_OPEN;
+				if (version.ended == IENV_MINE)
+					version.ended = IENV_OPEN;
+				count_version(others, &version);
+			}
+
+			/* whichever is the reason, a refusal can tell it exactly */
+			done = tally->committed + tally->mine > cap &&
+				(tally->committed >= cap || tally->mine > cap) && !partitioned;
+		}
+		ienv_scan_end(&scan);
+
+		/* others see another file, which has other rows */
+		if (ienv_file_is_mine(rel))
+			same_file = false;
+		table_close(rel, NoLock);
+		if (done)
+			break;
+	}
+	list_free(leaves);
+	tally->complete = !done;
+	return same_file && !done;
+}
+
+/*
+ * Count one version, by the table at the head of this file.
+ */
+static void
+count_version(Tally *tally, const IenvVersion *version)
+{
+	switch (version->inserted)
+	{
+		case IENV_NEVER:
+			return;
+		case IENV_MINE:
+			if (version->ended == IENV_NEVER)
+				tally->mine++;
+			return;
+		case IENV_OPEN:
+			if (!version->replacement)
+				claim_of(tally, version->xmin)->inserts++;
+			return;
+		case IENV_SINCE:
+			if (version->replacement)
+				return;
+			break;
+		case IENV_BEFORE:
+			break;
+	}
+
+	/* committed; is it still there? */
+	switch (version->ended)
+	{
+		case IENV_NEVER:
+			tally->committed++;
+			break;
+		case IENV_MINE:
+			if (version->moved)
+				tally->moved++;
+			break;
+		case IENV_BEFORE:
+			break;
+		case IENV_SINCE:
+			if (version->replaced)
+			{
+				tally->committed++;
+				tally->replaced_since++;
+			}
+			break;
+		case IENV_OPEN:
+			if (version->replaced)
+				tally->committed++;
+			else
+				claim_of(tally, version->xmax)->deletes++;
+			break;
+	}
+}
+
+/*
+ * The claim of this transaction id, a new one if it has none yet.
+ */
+static Claim *
+claim_of(Tally *tally, TransactionId xid)
+{
+	Claim	   *claim;
+
+	for (int i = tally->nclaims; i-- > 0;)
+		if (tally->claims[i].xid == xid)
+			return &tally->claims[i];
+
+	if (tally->nclaims == tally->maxclaims)
+	{
+		tally->maxclaims = Max(16, tally->maxclaims * 2);
+		tally->claims = tally->claims ?
+			repalloc(tally->claims, tally->maxclaims * sizeof(Claim)) :
+			palloc(tally->maxclaims * sizeof(Claim));
+	}
+	claim = &tally->claims[tally->nclaims++];
+	claim->xid = xid;
+	claim->inserts = claim->deletes = 0;
+	return claim;
+}
+
+/*
+ * Whatever becomes of the claims.
+ */
+static int64
+users_at_most(const Tally *tally)
+{
+	int64		users = tally->committed + tally->mine;
+
+	for (int i = 0; i < tally->nclaims; i++)
+		users += Max(tally->claims[i].inserts, tally->claims[i].deletes);
+	return users;
+}
+
+/*
+ * Weigh the claims.  The snapshot of the scan is still registered, so that the
+ * parents of a subtransaction can be found.
+ */
+static void
+compute_bounds(const Tally *tally, Bounds *bounds)
+{
+	memset(bounds, 0, sizeof(*bounds));
+	bounds->lower = bounds->upper = tally->committed + tally->mine;
+	bounds->settled = tally->replaced_since;
+
+	for (int i = 0; i < tally->nclaims; i++)
+	{
+		const Claim *claim = &tally->claims[i];
+		int64		most = Max(claim->inserts, claim->deletes);
+		int64		least = Min(claim->inserts, claim->deletes);
+
+		bounds->upper += most;
+		if (ienv_is_older(claim->xid))
+		{
+			bounds->lower += most;
+			bounds->older += most;
+			if (!TransactionIdIsInProgress(claim->xid))
+				bounds->settled += most;
+		}
+		else
+		{
+			bounds->lower += least;
+			if (most > least)
+				bounds->younger = claim->xid;
+		}
+	}
+}
+
+/*
+ * Say no, and why.
+ */
+static void
+refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally, const Bounds *bounds)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
+			 errmsg_plural("development instance %s has reached its cap of %d user",
+						   "development instance %s has reached its cap of %d users", cap,
+						   ienv_instance_text(value, guard->is_uuid), cap),
+			 cap == 0 ?
+			 errdetail("The instance takes no users.") :
+			 tally->committed >= cap ?
+			 errdetail("All of its seats are held by committed users.") :
+			 tally->mine > cap ?
+			 errdetail("This transaction alone adds more.") :
+			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.",
+					   (long long) tally->committed, (long long) bounds->older, (long long) tally->mine),
+			 errhint("Delete users, raise the cap with instance_env.set_user_cap(), or use the production instance."),
+			 ienv_errguard(guard, IENV_USER_CAP)));
+}
