@@ -1,0 +1,117 @@
+-- Rules for whatever the extension contains
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS instance_env;
+SELECT plan(15);
+
+CREATE TEMP VIEW members AS
+SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
+FROM pg_depend d JOIN pg_extension e ON d.refobjid = e.oid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'instance_env';
+
+SELECT cmp_ok((SELECT count(*) FROM members), '>', 40::bigint, 'the extension has members');
+
+SELECT is_empty(
+	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+	  WHERE p.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)$$,
+	'every SECURITY DEFINER function pins its search_path');
+SELECT is_empty(
+	$$SELECT description FROM members m
+	  WHERE obj_description(m.objid, m.classid::regclass::name) IS NULL
+	  AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+					  WHERE m.classid = 'pg_type'::regclass AND t.oid = m.objid
+					  AND (t.typcategory = 'A' OR c.relkind IN ('r', 'v')))
+	  ORDER BY 1$$,
+	'every member has a comment');
+SELECT is_empty(
+	$$SELECT description, obj_description(m.objid, m.classid::regclass::name) FROM members m
+	  WHERE obj_description(m.objid, m.classid::regclass::name) ~ '^[A-Z][a-z]|\.$'$$,
+	'comments are phrases, as PostgreSQL''s own: no capital, no period');
+SELECT is_empty(
+	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+	  JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname NOT IN ('c', 'sql')$$,
+	'no function needs a language that may be missing');
+SELECT is_empty(
+	$$SELECT p.oid::regprocedure, p.prosrc FROM members m
+	  JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+	  JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname = 'c' AND p.prosrc NOT LIKE 'instance\_env\_%'$$,
+	'every C function''s symbol has our prefix');
+SELECT is_empty(
+	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
+	  WHERE p.proparallel <> 'u' AND p.provolatile = 'v'$$,
+	'nothing that writes is offered to parallel workers');
+
+-- what PUBLIC may do
+
+SELECT results_eq(
+	$$SELECT p.oid::regprocedure::text FROM members m
+	  JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid,
+	  LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+	  WHERE a.grantee = 0 ORDER BY p.oid::regprocedure::text COLLATE "C"$$,
+	ARRAY[
+		'instance_env.admission_required(text,oid)',
+		'instance_env.admission_required(uuid,oid)',
+		'instance_env.check_identity()',
+		'instance_env.check_instance()',
+		'instance_env.check_move()',
+		'instance_env.check_transfer()',
+		'instance_env.check_user_cap()',
+		'instance_env.guard(regclass,name,name,boolean,regclass)',
+		'instance_env.identity_changes("any","any")',
+		'instance_env.identity_check_required(text,"any",oid)',
+		'instance_env.identity_check_required(uuid,"any",oid)',
+		'instance_env.identity_departs("any","any")',
+		'instance_env.instance_unavailable(text)',
+		'instance_env.instance_unavailable(uuid)',
+		'instance_env.record_departure()',
+		'instance_env.record_truncate()',
+		'instance_env.unguard(regclass)'],
+	'PUBLIC may execute these functions only');
+SELECT is_empty(
+	$$SELECT c.oid::regclass, a.privilege_type FROM members m
+	  JOIN pg_class c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid,
+	  LATERAL aclexplode(c.relacl) a WHERE a.grantee = 0$$,
+	'PUBLIC may not read or write any relation');
+SELECT is_empty(
+	$$SELECT attrelid::regclass, attname FROM members m
+	  JOIN pg_attribute t ON m.classid = 'pg_class'::regclass AND m.objid = t.attrelid WHERE t.attacl IS NOT NULL$$,
+	'nor a single column');
+SELECT results_eq(
+	$$SELECT a.privilege_type FROM pg_namespace n, LATERAL aclexplode(n.nspacl) a
+	  WHERE n.nspname = 'instance_env' AND a.grantee = 0$$, ARRAY['USAGE'], 'PUBLIC may use the schema, not create in it');
+
+-- what is dumped
+
+SELECT results_eq(
+	$$SELECT c.relname::text COLLATE "default" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	  WHERE n.nspname = 'instance_env' AND c.relkind IN ('r', 'S')
+	  AND NOT EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'instance_env' AND c.oid = ANY (e.extconfig))
+	  ORDER BY 1$$, ARRAY['policy_default'], 'every table is dumped with its rows, but for the defaults');
+
+-- nothing beside it
+
+SET LOCAL client_min_messages = error;
+CREATE SCHEMA app;
+SELECT instance_env.create_application('shop', development_key => 'dev') \gset
+CREATE TABLE app.users (id text, instance_id text, PRIMARY KEY (instance_id, id));
+CREATE TABLE app.sessions (id text, instance_id text);
+SELECT instance_env.guard('app.users') \gset
+SELECT instance_env.guard('app.sessions', user_key => 'id', counted => false, user_table => 'app.users') \gset
+INSERT INTO app.users VALUES ('ann', 'dev');
+DELETE FROM app.users;
+SELECT is_empty(
+	$$SELECT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+	  WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = 'instance_env'::regnamespace
+	  AND NOT EXISTS (SELECT FROM members m WHERE m.classid = d.classid AND m.objid = d.objid)
+	  AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i')
+	  AND NOT EXISTS (SELECT FROM pg_index i WHERE d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid)
+	  AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'a'
+					  AND i.refclassid = 'pg_class'::regclass)$$,
+	'nothing in the schema is outside of the extension, also after guard()');
+SELECT lives_ok($$SELECT instance_env.unguard('app.sessions'); SELECT instance_env.unguard('app.users'); DROP EXTENSION instance_env$$,
+	'the extension can be dropped');
+SELECT hasnt_schema('instance_env', 'and takes its schema along');
+
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,78 @@
+--
+-- guard(): what it refuses, and what it says then
+--
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+CREATE SCHEMA refused_test;
+SET search_path = refused_test;
+CREATE TABLE users (id integer PRIMARY KEY, instance_id uuid, number integer, pt point, old uuid,
+	computed text GENERATED ALWAYS AS ('x') STORED);
+ALTER TABLE users DROP old;
+
+-- arguments
+SELECT instance_env.guard(NULL);
+SELECT instance_env.guard('users', NULL);
+SELECT instance_env.guard('users', counted => NULL);
+SELECT instance_env.unguard(NULL);
+SELECT instance_env.guard('no_such_table');
+SELECT instance_env.guard(0);
+
+-- columns
+SELECT instance_env.guard('users', 'tenant_id');
+SELECT instance_env.guard('users', 'old');
+SELECT instance_env.guard('users', 'ctid');
+SELECT instance_env.guard('users', 'number');
+SELECT instance_env.guard('users', 'computed');
+SELECT instance_env.guard('users', user_key => 'login');
+SELECT instance_env.guard('users', user_key => 'xmin');
+SELECT instance_env.guard('users', user_key => 'instance_id');
+SELECT instance_env.guard('users', user_key => 'pt');
+
+-- relations
+CREATE VIEW users_view AS SELECT * FROM users;
+SELECT instance_env.guard('users_view');
+CREATE MATERIALIZED VIEW users_matview AS SELECT * FROM users;
+SELECT instance_env.guard('users_matview');
+CREATE SEQUENCE users_seq;
+SELECT instance_env.guard('users_seq');
+SELECT instance_env.guard('users_pkey');
+CREATE FOREIGN DATA WRAPPER refused_test_fdw;
+CREATE SERVER refused_test_server FOREIGN DATA WRAPPER refused_test_fdw;
+CREATE FOREIGN TABLE users_foreign (id integer, instance_id uuid) SERVER refused_test_server;
+SELECT instance_env.guard('users_foreign');
+CREATE TABLE users_child () INHERITS (users);
+SELECT instance_env.guard('users');
+SELECT instance_env.guard('users_child');
+DROP TABLE users_child;
+CREATE TABLE parted (id integer, instance_id uuid) PARTITION BY LIST (id);
+CREATE TABLE part PARTITION OF parted DEFAULT;
+SELECT instance_env.guard('part');
+SELECT instance_env.guard('pg_catalog.pg_authid', 'rolname');
+SELECT instance_env.guard('instance_env.instance', 'id');
+
+-- somebody else's table
+CREATE ROLE regress_instance_env_other;
+GRANT USAGE ON SCHEMA refused_test TO regress_instance_env_other;
+GRANT ALL ON users TO regress_instance_env_other;
+SET ROLE regress_instance_env_other;
+SELECT instance_env.guard('users');
+SELECT instance_env.unguard('users');
+SELECT instance_env.create_application('mine');
+SELECT * FROM instance_env.instances;
+RESET ROLE;
+
+-- nothing is left
+SELECT count(*) FROM pg_trigger WHERE tgrelid = 'users'::regclass;
+SELECT count(*) FROM pg_index WHERE indrelid = 'users'::regclass;
+
+-- a table in use
+CREATE TABLE in_use AS SELECT NULL::uuid AS instance_id;
+SELECT instance_env.guard('in_use') FROM in_use;
+
+-- a table that was an inheritance parent is none now
+SELECT instance_env.guard('users', user_key => '');
+
+SET client_min_messages = warning;
+DROP FOREIGN DATA WRAPPER refused_test_fdw CASCADE;
+DROP SCHEMA refused_test CASCADE;
+DROP ROLE regress_instance_env_other;

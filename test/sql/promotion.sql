@@ -1,0 +1,65 @@
+--
+-- Domains and promotion: what is said
+--
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT development_id, production_id FROM instance_env.create_application('promotion test', 'free',
+	'd0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001');
+SELECT production_id FROM instance_env.create_application('promotion other',
+	production_id => 'a0000000-0000-4000-8000-000000000002');
+
+-- Names: a reason for each that is refused.
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', '');
+\echo :SQLSTATE
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'localhost');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'Shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'https://shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com:8080');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com/path');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop..example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com.');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', '-shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop-.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'my_shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shöp.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.c');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', '10.0.0.1');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', repeat('a', 64) || '.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', repeat('a.', 130) || 'com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.vercel.app');
+
+-- whose domain
+SELECT instance_env.associate_domain('d0000000-0000-4000-8000-000000000001', 'shop.example.com');
+SELECT instance_env.associate_domain('00000000-0000-0000-0000-000000000000', 'shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', NULL);
+SELECT instance_env.associate_domain(NULL, 'shop.example.com');
+SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com');
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion test'));
+\echo :SQLSTATE
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com');
+SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'second.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'satellite.example.com', false);
+SELECT name, is_primary, verified_at IS NOT NULL AS verified FROM instance_env.domain WHERE instance::text LIKE 'a0000000-%' ORDER BY name;
+
+-- promote()
+SELECT * FROM instance_env.promote(NULL);
+SELECT * FROM instance_env.promote('00000000-0000-0000-0000-000000000000');
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion test'));
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion other'));
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion other'), 'not valid');
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion other'), 'shop.example.com');
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion other'), 'other.example.com');
+SELECT name, is_primary, verified_at IS NOT NULL AS verified FROM instance_env.domain WHERE instance::text LIKE 'a0000000-%' ORDER BY name;
+SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000001', d.name) FROM instance_env.domain d
+WHERE is_primary AND instance = 'a0000000-0000-4000-8000-000000000001';
+SELECT step, item, before, after - 'verified_at' AS after
+FROM instance_env.promote(instance_env.application_id('promotion test'));
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion test'));
+SELECT application, type, status, domain FROM instance_env.instances WHERE application LIKE 'promotion %' ORDER BY 1, 2;
+
+SELECT instance_env.suspend_instance('a0000000-0000-4000-8000-000000000001');
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion test'));
+SELECT instance_env.drop_application(instance_env.application_id(n)) FROM unnest(ARRAY['promotion test', 'promotion other']) n;
