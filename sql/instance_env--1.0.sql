@@ -303,6 +303,13 @@ AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
 COMMENT ON FUNCTION instance_env.admission_required(uuid, oid) IS
 'trigger condition: must check_user_cap() look at a new row of this instance?';
 
+CREATE FUNCTION instance_env.admission_required(instance uuid, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
+COMMENT ON FUNCTION instance_env.admission_required(uuid, "any", oid) IS
+'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
+
 CREATE FUNCTION instance_env.admission_required(instance text, relation oid)
 RETURNS boolean
 LANGUAGE C VOLATILE
@@ -310,33 +317,40 @@ AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
 COMMENT ON FUNCTION instance_env.admission_required(text, oid) IS
 'trigger condition: must check_user_cap() look at a new row of this instance?';
 
+CREATE FUNCTION instance_env.admission_required(instance text, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
+COMMENT ON FUNCTION instance_env.admission_required(text, "any", oid) IS
+'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
+
 CREATE FUNCTION instance_env.instance_unavailable(instance uuid)
 RETURNS boolean
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
 COMMENT ON FUNCTION instance_env.instance_unavailable(uuid) IS
-'trigger condition: is there no such instance, or is it not active?';
+'trigger condition: must check_instance() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance uuid, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
+COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, "any", oid) IS
+'trigger condition: must check_instance() look at a new row of this user in this instance?';
 
 CREATE FUNCTION instance_env.instance_unavailable(instance text)
 RETURNS boolean
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
 COMMENT ON FUNCTION instance_env.instance_unavailable(text) IS
-'trigger condition: is there no such instance, or is it not active?';
+'trigger condition: must check_instance() look at a new row of this instance?';
 
-CREATE FUNCTION instance_env.identity_check_required(instance uuid, user_key "any", relation oid)
+CREATE FUNCTION instance_env.instance_unavailable(instance text, user_key "any", relation oid)
 RETURNS boolean
 LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_identity_check_required_uuid';
-COMMENT ON FUNCTION instance_env.identity_check_required(uuid, "any", oid) IS
-'trigger condition: may the user of a new row belong to another instance?';
-
-CREATE FUNCTION instance_env.identity_check_required(instance text, user_key "any", relation oid)
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_identity_check_required_text';
-COMMENT ON FUNCTION instance_env.identity_check_required(text, "any", oid) IS
-'trigger condition: may the user of a new row belong to another instance?';
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
+COMMENT ON FUNCTION instance_env.instance_unavailable(text, "any", oid) IS
+'trigger condition: must check_instance() look at a new row of this user in this instance?';
 
 CREATE FUNCTION instance_env.identity_departs(instance "any", user_key "any")
 RETURNS boolean
@@ -362,21 +376,14 @@ RETURNS trigger
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_check_user_cap';
 COMMENT ON FUNCTION instance_env.check_user_cap() IS
-'trigger: refuses a user beyond the cap of its development instance, or of an instance that is not active';
+'trigger: refuses a user beyond the cap, of another instance, or of an instance that is not active';
 
 CREATE FUNCTION instance_env.check_instance()
 RETURNS trigger
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_check_instance';
 COMMENT ON FUNCTION instance_env.check_instance() IS
-'trigger: refuses a row of an instance that does not exist or is not active';
-
-CREATE FUNCTION instance_env.check_identity()
-RETURNS trigger
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_check_identity';
-COMMENT ON FUNCTION instance_env.check_identity() IS
-'trigger: refuses a user who lives, or once lived, in another instance';
+'trigger: refuses a row of an instance that is not active, and a user of another instance';
 
 CREATE FUNCTION instance_env.check_transfer()
 RETURNS trigger

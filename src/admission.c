@@ -23,7 +23,10 @@
 /* How many rows of an instance that is not active a statement may queue */
 #define INACTIVE_ROWS	1000
 
-static bool admission_required(IenvInstance *instance, Datum value, Oid relid);
+static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
+static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
+static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
+static void check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void look_early(IenvInstance *instance, Datum value, Oid relid);
 static CommandId inserting_command(HeapTupleHeader tuple);
 static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
@@ -37,37 +40,50 @@ PG_FUNCTION_INFO_V1(instance_env_check_user_cap);
 PG_FUNCTION_INFO_V1(instance_env_check_instance);
 
 /*
- * admission_required(instance uuid | text, relation oid) RETURNS boolean
+ * admission_required(instance uuid | text, [user_key "any",] relation oid)
+ * RETURNS boolean
  *
- * Condition of the cap's trigger: false for an active production instance.
- * relation is the table, or the partition, that the row went into.
+ * Condition of the cap's trigger: false for an active production instance, unless the
+ * user, if users are followed, may belong to another one.  relation is the table, or
+ * the partition, that the row went into.
  */
 Datum
 instance_env_admission_required_uuid(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(admission_required(ienv_instance_by_id(PG_GETARG_UUID_P(0)),
-									  PG_GETARG_DATUM(0), PG_GETARG_OID(1)));
+	PG_RETURN_BOOL(admission_required(fcinfo, true));
 }
 
 Datum
 instance_env_admission_required_text(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(admission_required(ienv_instance_by_value(PG_GETARG_DATUM(0), false, false),
-									  PG_GETARG_DATUM(0), PG_GETARG_OID(1)));
+	PG_RETURN_BOOL(admission_required(fcinfo, false));
 }
 
 static bool
-admission_required(IenvInstance *instance, Datum value, Oid relid)
+admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 {
+	int			nargs = PG_NARGS();
+	IenvInstance *instance;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(nargs - 1))
+		return true;
+	instance = find_instance(fcinfo, is_uuid);
 	if (likely(instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0))
-		return false;
+		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
 	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
-		look_early(instance, value, relid);
+		look_early(instance, PG_GETARG_DATUM(0), PG_GETARG_OID(nargs - 1));
 	return true;
+}
+
+/*
+ * The instance that a condition's first argument means, or NULL.
+ */
+static inline IenvInstance *
+find_instance(FunctionCallInfo fcinfo, bool is_uuid)
+{
+	if (is_uuid)
+		return ienv_instance_by_id(PG_GETARG_UUID_P(0));
+	return ienv_instance_by_value(PG_GETARG_DATUM(0), false, false);
 }
 
 /*
@@ -104,26 +120,31 @@ look_early(IenvInstance *instance, Datum value, Oid relid)
 }
 
 /*
- * instance_unavailable(instance uuid | text) RETURNS boolean
+ * instance_unavailable(instance uuid | text [, user_key "any", relation oid])
+ * RETURNS boolean
  *
  * Condition of the trigger of tables that are not counted: is the instance null,
- * unknown or not active?
+ * unknown or not active, or may the user belong to another one?
  */
 Datum
 instance_env_instance_unavailable_uuid(PG_FUNCTION_ARGS)
 {
-	IenvInstance *instance = PG_ARGISNULL(0) ? NULL : ienv_instance_by_id(PG_GETARG_UUID_P(0));
-
-	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE);
+	PG_RETURN_BOOL(instance_unavailable(fcinfo, true));
 }
 
 Datum
 instance_env_instance_unavailable_text(PG_FUNCTION_ARGS)
 {
-	IenvInstance *instance = PG_ARGISNULL(0) ? NULL :
-		ienv_instance_by_value(PG_GETARG_DATUM(0), false, false);
+	PG_RETURN_BOOL(instance_unavailable(fcinfo, false));
+}
 
-	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE);
+static bool
+instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
+{
+	IenvInstance *instance = PG_ARGISNULL(0) ? NULL : find_instance(fcinfo, is_uuid);
+
+	return instance == NULL || instance->status != IENV_ACTIVE ||
+		(PG_NARGS() == 3 && ienv_arrival_suspect(fcinfo, is_uuid));
 }
 
 /*
@@ -136,7 +157,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_user_cap",
 											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	const IenvGuard *guard = ienv_trigger_guard(trigdata, "check_user_cap", false);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap", false);
 	HeapTuple	tuple = trigdata->tg_trigtuple;
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, guard->instance_attno,
@@ -156,6 +177,12 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	}
 
 	instance = find_active(guard, value, isnull);
+	if (guard->key_attno != InvalidAttrNumber)
+	{
+		check_user(guard, trigdata, value);
+		if (instance != NULL)
+			instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	}
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
 	instance->queued = 0;
@@ -188,13 +215,29 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_instance",
 											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	const IenvGuard *guard = ienv_trigger_guard(trigdata, "check_instance", false);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_instance", false);
 	bool		isnull;
 	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
 									 RelationGetDescr(trigdata->tg_relation), &isnull);
 
 	(void) find_active(guard, value, isnull);
+	if (guard->key_attno != InvalidAttrNumber)
+		check_user(guard, trigdata, value);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Refuse a new row whose user belongs to another instance than value.
+ */
+static void
+check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)
+{
+	bool		isnull;
+	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno,
+								   RelationGetDescr(trigdata->tg_relation), &isnull);
+
+	if (!isnull)
+		ienv_check_arrival(guard, value, key);
 }
 
 /*

@@ -35,7 +35,7 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 
 	bits |= guard->counted ? IENV_TRIGGER_USER_CAP : IENV_TRIGGER_ACTIVE;
 	if (guard->key_attno != InvalidAttrNumber)
-		bits |= IENV_TRIGGER_IDENTITY | IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
+		bits |= IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		bits |= IENV_TRIGGER_NO_MOVE;
 	return bits;
@@ -118,12 +118,13 @@ condition_of(const IenvGuard *guard, int bit)
 	switch (bit)
 	{
 		case IENV_TRIGGER_USER_CAP:
+			if (key != NULL)
+				return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
 			return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
 		case IENV_TRIGGER_ACTIVE:
+			if (key != NULL)
+				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
 			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s))", IENV_SCHEMA, instance);
-		case IENV_TRIGGER_IDENTITY:
-			return psprintf(" WHEN (%s.identity_check_required(NEW.%s, NEW.%s, NEW.tableoid))",
-							IENV_SCHEMA, instance, key);
 		case IENV_TRIGGER_DEPARTURE:
 			return psprintf(" WHEN (%s.identity_departs(OLD.%s, OLD.%s))", IENV_SCHEMA, instance, key);
 		case IENV_TRIGGER_NO_TRANSFER:

@@ -79,7 +79,7 @@ typedef struct IenvInstance
 } IenvInstance;
 
 /* registry.c: OIDs of the extension's objects */
-#define IENV_TRIGGERS 7
+#define IENV_TRIGGERS 6
 
 typedef struct IenvOids
 {
@@ -148,11 +148,10 @@ typedef struct IenvGuard
 /* which of our triggers a relation has, as bits */
 #define IENV_TRIGGER_USER_CAP		0x01
 #define IENV_TRIGGER_ACTIVE			0x02
-#define IENV_TRIGGER_IDENTITY		0x04
-#define IENV_TRIGGER_NO_TRANSFER	0x08
-#define IENV_TRIGGER_DEPARTURE		0x10
-#define IENV_TRIGGER_TRUNCATE		0x20
-#define IENV_TRIGGER_NO_MOVE		0x40
+#define IENV_TRIGGER_NO_TRANSFER	0x04
+#define IENV_TRIGGER_DEPARTURE		0x08
+#define IENV_TRIGGER_TRUNCATE		0x10
+#define IENV_TRIGGER_NO_MOVE		0x20
 
 typedef struct IenvTriggerKind
 {
@@ -259,6 +258,12 @@ extern bool ienv_nobody_departed(void);
 extern bool ienv_maybe_departed(const pg_uuid_t *identity);
 extern bool ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot);
 extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance);
+
+/*
+ * transfer.c: the rule that a user never changes instance
+ */
+extern bool ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid);
+extern void ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
 
 /*
  * departure.c: recording departures

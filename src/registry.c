@@ -306,19 +306,17 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 	uint64		before;
 
 	/* a statement may take no lock that would look for us */
-	if (unlikely(fresh || looked_cid != cid || looked_lxid != ienv_lxid()))
+	if (unlikely(looked_cid != cid || looked_lxid != ienv_lxid() || fresh))
 	{
 		AcceptInvalidationMessages();
 		looked_cid = cid;
 		looked_lxid = ienv_lxid();
 	}
 
-	if (likely(cache_valid && !fresh))
-	{
-		if (last_entry != NULL && last_entry->key.len == len && last_entry->key.is_uuid == is_uuid &&
-			memcmp(last_entry->key.data, data, len) == 0)
-			return &last_entry->instance;
-	}
+	if (likely(cache_valid && !fresh && last_entry != NULL) &&
+		last_entry->key.len == len && last_entry->key.is_uuid == is_uuid &&
+		memcmp(last_entry->key.data, data, is_uuid ? UUID_LEN : len) == 0)
+		return &last_entry->instance;
 
 	if (len <= KEY_BYTES)
 	{

@@ -51,41 +51,23 @@
 
 #include "instance_env.h"
 
-static bool identity_check_required(FunctionCallInfo fcinfo, bool is_uuid);
 static Oid argument_type(FunctionCallInfo fcinfo, int n);
 static void refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata);
-static void check_arrival(IenvGuard *guard, Datum value, Datum key);
 static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot,
 							TransactionId *younger);
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
 
-PG_FUNCTION_INFO_V1(instance_env_identity_check_required_uuid);
-PG_FUNCTION_INFO_V1(instance_env_identity_check_required_text);
-PG_FUNCTION_INFO_V1(instance_env_check_identity);
 PG_FUNCTION_INFO_V1(instance_env_check_transfer);
 PG_FUNCTION_INFO_V1(instance_env_check_move);
 
 /*
- * identity_check_required(instance uuid | text, user_key "any", relation oid)
- * RETURNS boolean
+ * Can a live row or a record tie the user of a new row to another instance?
  *
- * Condition of the identity trigger: false where neither a live row nor a record
- * can tie the key to another instance.
+ * Called with the arguments of a trigger's condition: instance, user key and table.
+ * May err in saying yes.  The row is in the heap and its indexes.
  */
-Datum
-instance_env_identity_check_required_uuid(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(identity_check_required(fcinfo, true));
-}
-
-Datum
-instance_env_identity_check_required_text(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(identity_check_required(fcinfo, false));
-}
-
-static bool
-identity_check_required(FunctionCallInfo fcinfo, bool is_uuid)
+bool
+ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid)
 {
 	IenvGuard  *guard;
 	IenvInstance *instance;
@@ -106,7 +88,6 @@ identity_check_required(FunctionCallInfo fcinfo, bool is_uuid)
 	if (!guard->key_is_unique || ienv_departure_queued())
 		return true;
 
-	/* the row is in the heap and its indexes already, so now is late enough */
 	if (ienv_nobody_departed() || !ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) ||
 		!ienv_maybe_departed(&identity))
 		return false;
@@ -131,27 +112,6 @@ argument_type(FunctionCallInfo fcinfo, int n)
 	if (flinfo->fn_extra == NULL)
 		flinfo->fn_extra = (void *) (uintptr_t) get_fn_expr_argtype(flinfo, n);
 	return (Oid) (uintptr_t) flinfo->fn_extra;
-}
-
-/*
- * check_identity() RETURNS trigger
- *
- * AFTER INSERT row trigger: refuses a user of another instance.
- */
-Datum
-instance_env_check_identity(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_identity",
-											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_identity", true);
-	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	bool		isnull[2];
-	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
-	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
-
-	if (!isnull[0] && !isnull[1])
-		check_arrival(guard, value, key);
-	return PointerGetDatum(NULL);
 }
 
 /*
@@ -181,7 +141,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 		if (!isnull[0] && !isnull[1])
 			ienv_depart(guard, value, old_key);
 		if (!isnull[0] && !isnull[2])
-			check_arrival(guard, value, new_key);
+			ienv_check_arrival(guard, value, new_key);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -230,16 +190,25 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 }
 
 /*
- * Refuse a key that belongs to another instance than value.
+ * Refuse a key that belongs to another instance than value.  The row that has it is
+ * in the heap and its indexes.
  */
-static void
-check_arrival(IenvGuard *guard, Datum value, Datum key)
+void
+ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 {
-	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
-	pg_uuid_t	home;
+	IenvInstance *instance;
 	pg_uuid_t	identity;
+	pg_uuid_t	home;
+	bool		maybe_departed;
+
+	/* all departures that this transaction has queued before are recorded by now */
+	maybe_departed = !ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
+		ienv_maybe_departed(&identity);
+	if (guard->key_is_unique && !maybe_departed)
+		return;
 
 	/* an unknown instance is for the trigger that looks at the instance to refuse */
+	instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (instance == NULL)
 		return;
 	home = instance->id;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(454);
+SELECT plan(440);
 
 CREATE ROLE instance_env_nobody;
 CREATE SCHEMA app;
@@ -21,7 +21,7 @@ INSERT INTO app.users VALUES (1, 'd0000000-0000-4000-8000-000000000001');
 -- trigger functions called directly
 
 SELECT throws_ok(format('SELECT instance_env.%I()', f), '39P01', NULL, f || '() called')
-FROM unnest(ARRAY['check_user_cap', 'check_instance', 'check_identity', 'check_transfer', 'check_move', 'record_departure',
+FROM unnest(ARRAY['check_user_cap', 'check_instance', 'check_transfer', 'check_move', 'record_departure',
 				  'record_truncate', 'registry_changed', 'departure_recorded']) f;
 SELECT throws_ok('SELECT instance_env.watch_ddl()', '39P03', NULL, 'watch_ddl() called');
 SELECT throws_ok(
@@ -54,7 +54,7 @@ BEGIN
 	RETURN result;
 END $$;
 SELECT pg_temp.try(f, t || ' ON app.plain FOR EACH ' || l)
-FROM unnest(ARRAY['check_user_cap', 'check_instance', 'check_identity', 'check_transfer', 'check_move',
+FROM unnest(ARRAY['check_user_cap', 'check_instance', 'check_transfer', 'check_move',
 				  'record_departure']) f,
 	unnest(ARRAY['BEFORE INSERT', 'AFTER INSERT', 'BEFORE UPDATE', 'AFTER UPDATE', 'BEFORE DELETE', 'AFTER DELETE']) t,
 	unnest(ARRAY['ROW', 'STATEMENT']) l;
@@ -64,7 +64,6 @@ FROM unnest(ARRAY['AFTER TRUNCATE ON app.plain', 'AFTER INSERT ON app.plain', 'A
 SELECT pg_temp.try(f, t || ' TRUNCATE ON app.plain')
 FROM unnest(ARRAY['check_user_cap', 'check_transfer', 'record_departure']) f, unnest(ARRAY['BEFORE', 'AFTER']) t;
 SELECT pg_temp.try('check_user_cap', 'AFTER INSERT ON app.plain FOR EACH ROW WHEN (new.id > 0)');
-SELECT pg_temp.try('check_identity', 'AFTER INSERT ON app.plain FOR EACH ROW WHEN (new.id > 0)');
 SELECT pg_temp.try('check_transfer', 'AFTER UPDATE ON app.plain FOR EACH ROW WHEN (new.id > 0)');
 SELECT pg_temp.try('record_departure', 'AFTER DELETE ON app.plain FOR EACH ROW WHEN (old.id > 0)');
 CREATE TRIGGER t INSTEAD OF INSERT ON app.view FOR EACH ROW EXECUTE FUNCTION instance_env.check_user_cap();
@@ -96,7 +95,7 @@ FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', '''d0000000-
 SELECT pg_temp.calls(format('instance_unavailable(%s)', i))
 FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', '''d0000000-0000-4000-8000-000000000009''::uuid',
 				  'NULL::uuid', '''dev''::text', '''nowhere''::text', 'repeat(''x'', 1000000)', 'NULL::text']) i;
-SELECT pg_temp.calls(format('identity_check_required(%s, %s, %s)', i, k, r))
+SELECT pg_temp.calls(format('admission_required(%s, %s, %s)', i, k, r))
 FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', 'NULL::uuid', '''dev''::text', 'NULL::text']) i,
 	unnest(ARRAY['1', 'NULL::integer', '''x''::text', '''x''', 'NULL', 'ROW(1, 2)', 'ARRAY[1]', 'point(1, 2)']) k,
 	unnest(ARRAY['0', 'NULL', '''app.users''::regclass', '''app.plain''::regclass', '''app.view''::regclass',

@@ -8,7 +8,6 @@ SET search_path = hand_test;
 SELECT instance_env.check_user_cap();
 \echo :SQLSTATE
 SELECT instance_env.check_instance();
-SELECT instance_env.check_identity();
 SELECT instance_env.check_transfer();
 SELECT instance_env.record_departure();
 SELECT instance_env.record_truncate();

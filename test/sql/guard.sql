@@ -58,7 +58,7 @@ WHERE conrelid = 'sessions'::regclass AND contype = 'f' AND conparentid = 0;
 -- what is guarded
 SELECT * FROM instance_env.guards WHERE relation::text LIKE 'guard_test.%' OR relation::text !~ '\.'
 ORDER BY relation::text COLLATE "C";
-ALTER TABLE parted DISABLE TRIGGER instance_env_identity;
+ALTER TABLE parted DISABLE TRIGGER instance_env_departure;
 DROP INDEX users_instance_id_idx;
 DROP TRIGGER instance_env_no_transfer ON members;
 SELECT relation, whole, problems FROM instance_env.guards
