@@ -90,13 +90,16 @@ check_trigger(CreateTrigStmt *stmt)
 {
 	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	Relation	rel;
+	TriggerDesc *triggers;
 
 	if (!OidIsValid(relid))
 		return;
 	rel = relation_open(relid, AccessShareLock);
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	triggers = CopyTriggerDesc(rel->trigdesc);
+	relation_close(rel, AccessShareLock);
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
+		Trigger    *trigger = &triggers->triggers[i];
 
 		if (strcmp(trigger->tgname, stmt->trigname) == 0 &&
 			ienv_trigger_kind(trigger->tgfoid) != NULL &&
@@ -107,7 +110,6 @@ check_trigger(CreateTrigStmt *stmt)
 							stmt->trigname, ienv_sql_name(relid)),
 					 errhint("Let instance_env.guard() create the triggers.")));
 	}
-	relation_close(rel, AccessShareLock);
 }
 
 /*

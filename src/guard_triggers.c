@@ -96,11 +96,12 @@ static const char *
 name_of(Oid relid, const IenvTriggerKind *kind)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	const char *name = kind->name;
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
-		if (ienv_trigger_kind(rel->trigdesc->triggers[i].tgfoid) == kind)
-			name = pstrdup(rel->trigdesc->triggers[i].tgname);
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
+			name = triggers->triggers[i].tgname;
 	table_close(rel, NoLock);
 	return quote_identifier(name);
 }
@@ -145,14 +146,15 @@ condition_of(const IenvGuard *guard, int bit)
 List *
 ienv_own_triggers(Relation rel)
 {
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	List	   *names = NIL;
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &rel->trigdesc->triggers[i];
+		Trigger    *trigger = &triggers->triggers[i];
 
 		if (!trigger->tgisclone && ienv_trigger_kind(trigger->tgfoid) != NULL)
-			names = lappend(names, pstrdup(trigger->tgname));
+			names = lappend(names, trigger->tgname);
 	}
 	return names;
 }

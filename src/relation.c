@@ -190,7 +190,7 @@ ienv_guard_of(Oid relid)
 bool
 ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 {
-	TriggerDesc *triggers = rel->trigdesc;
+	TriggerDesc *triggers;
 	Form_pg_attribute att;
 	Oid			type;
 
@@ -200,6 +200,8 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	guard->label = "";
 	*present = *disabled = 0;
 
+	/* what we look up below may have the relcache entry rebuilt under us */
+	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
@@ -227,6 +229,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 			guard->root = find_root(rel, trigger->tgfoid);
 	}
 
+	FreeTriggerDesc(triggers);
 	if (guard->instance_attno == InvalidAttrNumber)
 		return false;
 
@@ -356,13 +359,13 @@ find_root(Relation rel, Oid function)
 	foreach(lc, ancestors)
 	{
 		Relation	ancestor = try_relation_open(lfirst_oid(lc), AccessShareLock);
-		TriggerDesc *triggers = ancestor ? ancestor->trigdesc : NULL;
 
-		for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-			if (triggers->triggers[i].tgfoid == function)
+		if (ancestor == NULL)
+			continue;
+		for (int i = 0; ancestor->trigdesc != NULL && i < ancestor->trigdesc->numtriggers; i++)
+			if (ancestor->trigdesc->triggers[i].tgfoid == function)
 				root = RelationGetRelid(ancestor);
-		if (ancestor)
-			relation_close(ancestor, AccessShareLock);
+		relation_close(ancestor, AccessShareLock);
 	}
 	list_free(ancestors);
 	return root;

@@ -129,6 +129,20 @@ attach(void)
 void
 ienv_shared_init(void)
 {
+	/* PostgreSQL would only warn, and take the default */
+	if (process_shared_preload_libraries_in_progress)
+	{
+		const char *given = GetConfigOption(IENV_SCHEMA ".buckets", true, false);
+		int			value;
+
+		if (given != NULL &&
+			(!parse_int(given, &value, 0, NULL) || value < 0 || value > MAX_BUCKETS))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for parameter \"%s\": \"%s\"", IENV_SCHEMA ".buckets", given),
+					 errdetail("It must be an integer from 0 to %d.", MAX_BUCKETS)));
+	}
+
 	DefineCustomIntVariable(IENV_SCHEMA ".buckets",
 							"Sets the number of shared-memory buckets that admit users without a scan.",
 							"Zero means none. Takes effect when the server starts.",
