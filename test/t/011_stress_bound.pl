@@ -4,6 +4,5 @@ use strict;
 use warnings;
 use FindBin;
 
-$ENV{INSTANCE_ENV_STRESS_PRELOAD} = 1;
-do "$FindBin::Bin/010_stress.pl";
-die $@ if $@;
+$ENV{INSTANCE_ENV_STRESS_PRELOAD} = 'instance_env';
+exec $^X, (map { "-I$_" } @INC), "$FindBin::RealBin/010_stress.pl";
