@@ -46,7 +46,8 @@ demo:
 
 test:
 	@$(PREPARED) test/bin/with-server -c 'max_prepared_transactions = 20' \
-		-c 'wal_level = logical' test/bin/run-tests $(TESTS)
+		-c 'wal_level = logical' -c "shared_preload_libraries = 'instance_env'" \
+		test/bin/run-tests $(TESTS)
 
 test-matrix:
 	@test/bin/test-matrix $(VERSIONS)

@@ -463,7 +463,8 @@ REVOKE ALL ON FUNCTION instance_env.watch_ddl() FROM PUBLIC;
 
 CREATE EVENT TRIGGER instance_env_watch_ddl
 	ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'CREATE TRIGGER')
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+		'CREATE TRIGGER', 'CREATE SCHEMA')
 	EXECUTE FUNCTION instance_env.watch_ddl();
 COMMENT ON EVENT TRIGGER instance_env_watch_ddl IS
 'completes the guard of new partitions, and keeps guards from being forged';

@@ -27,7 +27,7 @@ static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
 static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static void check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
-static void look_early(IenvInstance *instance, Datum value, Oid relid);
+static void look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid);
 static CommandId inserting_command(HeapTupleHeader tuple);
 static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
 static IenvBucket *bucket_of(const IenvGuard *guard, const IenvInstance *instance);
@@ -71,7 +71,7 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 	if (likely(instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0))
 		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
 	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
-		look_early(instance, PG_GETARG_DATUM(0), PG_GETARG_OID(nargs - 1));
+		look_early(instance, PG_GETARG_DATUM(0), is_uuid, PG_GETARG_OID(nargs - 1));
 	return true;
 }
 
@@ -93,13 +93,14 @@ find_instance(FunctionCallInfo fcinfo, bool is_uuid)
  * Anybody may get here by calling the condition by hand, with anything.
  */
 static void
-look_early(IenvInstance *instance, Datum value, Oid relid)
+look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid)
 {
 	const IenvGuard *guard = ienv_guard_of(relid);
 	bool		active = instance->status == IENV_ACTIVE;
 	bool		counted;
 
-	if (guard == NULL || !guard->counted || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	if (guard == NULL || !guard->counted || guard->is_uuid != is_uuid ||
+		!TransactionIdIsValid(GetTopTransactionIdIfAny()) || !ienv_may_insert(guard))
 		return;
 	if (instance->queued_lxid != ienv_lxid() || instance->queued_relid != guard->root)
 	{
@@ -172,7 +173,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	{
 		instance = isnull ? NULL : ienv_instance_by_value(value, guard->is_uuid, false);
 		if (instance != NULL && (bucket = bucket_of(guard, instance)) != NULL)
-			ienv_take_ticket(bucket);
+			ienv_take_tickets(bucket, 1);
 		return PointerGetDatum(NULL);
 	}
 
@@ -187,13 +188,13 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	instance->queued = 0;
 	bucket = bucket_of(guard, instance);
-	if (bucket != NULL)
-		ienv_take_ticket(bucket);
-
 	cid = inserting_command(tuple->t_data);
 	if (instance->admitted_relid == guard->root && instance->admitted_cid == cid &&
 		instance->admitted_xid == GetTopTransactionId())
 		return PointerGetDatum(NULL);
+
+	if (bucket != NULL)
+		ienv_take_tickets(bucket, 1);
 
 	instance = ienv_admit(guard, instance, value, bucket, false, &counted);
 	if (counted)
@@ -276,5 +277,5 @@ inserting_command(HeapTupleHeader tuple)
 static IenvBucket *
 bucket_of(const IenvGuard *guard, const IenvInstance *instance)
 {
-	return ienv_bucket_of(guard->root, ienv_guard_version(guard), &instance->id);
+	return ienv_bucket_of(guard->root, ienv_guard_version(guard), instance);
 }

@@ -383,14 +383,21 @@ warn_if_over_cap(Datum instance)
 
 	CommandCounterIncrement();
 	info = ienv_require_instance(instance);
-	(void) ienv_query("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
-					  1, &type, &instance, NULL);
+	if (ienv_query("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+				   1, &type, &instance, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("instance %s has been created or dropped concurrently", ienv_instance_text(instance, true))));
 	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 
 	foreach(lc, ienv_guarded_roots())
 	{
-		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
+		const IenvGuard *guard;
 
+		/* whoever has locked his table does not keep us from our work */
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			continue;
+		guard = ienv_guard_of(lfirst_oid(lc));
 		if (guard != NULL && guard->counted &&
 			ienv_user_count(guard, guard->is_uuid ? instance : key, info.user_cap) > info.user_cap)
 			ereport(WARNING,
@@ -407,7 +414,7 @@ static void
 refuse_if_in_use(const char *name, Datum application)
 {
 	Oid			type = UUIDOID;
-	List	   *roots = ienv_guarded_roots();
+	List	   *roots;
 	SPITupleTable *instances;
 	uint64		ninstances;
 	ListCell   *lc;
@@ -418,17 +425,24 @@ refuse_if_in_use(const char *name, Datum application)
 	instances = SPI_tuptable;
 	ninstances = SPI_processed;
 
+	/* another guard() may finish while we wait for a lock */
+	do
+	{
+		roots = ienv_guarded_roots();
+		foreach(lc, roots)
+		{
+			LockRelationOid(lfirst_oid(lc), ShareLock);
+			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
+				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
+		}
+	} while (!equal(roots, ienv_guarded_roots()));
+
 	foreach(lc, roots)
 	{
-		const IenvGuard *guard;
+		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
 
-		/* who has the lock already has written, and is waited for */
-		LockRelationOid(lfirst_oid(lc), ShareLock);
-		guard = ienv_guard_of(lfirst_oid(lc));
 		if (guard == NULL)
 			continue;
-		(void) ienv_leaf_relations(guard->root, ShareLock);
-
 		for (uint64 i = 0; i < ninstances; i++)
 		{
 			bool		isnull;

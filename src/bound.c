@@ -22,15 +22,19 @@
  *	 3. it checks: it reads the base under the bucket's spinlock, then the tickets,
  *		and admits the row if tickets - base <= cap; otherwise it counts exactly.
  *
+ * An exact count may admit all rows of a command at once.  Then they all take their
+ * tickets before the snapshot of the count that admits them: a row without one would
+ * be unknown to a base that another backend counted before the row came in, and
+ * stores after.
+ *
  * An exact count reads the tickets first ("then"), takes its snapshot S, scans, and
  * stores then - users as the base.  users is what the instance holds at most,
  * whatever becomes of the transactions that are open, the counting one included:
  * unlike in user_cap.c its own deletes free nothing here.
  *
- * Suppose that more than cap rows were committed at some moment, and take of the
- * statements that inserted them the one whose row took the last ticket.  All these
- * rows had their tickets, and so were in the index, before its check.  If the check
- * was a scan, user_cap.c has the argument.  If it used a base: a row whose ticket
+ * Suppose that more than cap rows were committed at some moment, and take the one of
+ * them that got the last ticket.  All these rows had their tickets, and so were in the
+ * index, before the check that admitted it.  If the check was a scan, user_cap.c has the argument.  If it used a base: a row whose ticket
  * came before "then" was in the index before S, so it is in users; a row whose ticket
  * came later is in tickets - then.  Each row is counted at least once, so the bound
  * exceeded the cap, and the row was not admitted.
@@ -74,6 +78,7 @@ typedef struct BoundKey
 	Oid			root;			/* the guarded table */
 	uint64		version;		/* of its triggers */
 	pg_uuid_t	instance;
+	TimestampTz created_at;		/* should an instance come again with the same id */
 } BoundKey;
 
 struct IenvBucket
@@ -85,12 +90,13 @@ struct IenvBucket
 };
 
 static void
-make_key(BoundKey *key, Oid root, uint64 version, const pg_uuid_t *instance)
+make_key(BoundKey *key, Oid root, uint64 version, const IenvInstance *instance)
 {
 	key->database = MyDatabaseId;
 	key->root = root;
 	key->version = version;
-	key->instance = *instance;
+	key->instance = instance->id;
+	key->created_at = instance->created_at;
 }
 
 /* Bytes that n buckets need. */
@@ -117,7 +123,7 @@ ienv_buckets_init(IenvBucket *buckets, int n)
  * memory, or the table's triggers do not see every row (version is 0).
  */
 IenvBucket *
-ienv_bucket_of(Oid root, uint64 version, const pg_uuid_t *instance)
+ienv_bucket_of(Oid root, uint64 version, const IenvInstance *instance)
 {
 	int			n;
 	IenvBucket *buckets = ienv_shared_buckets(&n);
@@ -130,12 +136,12 @@ ienv_bucket_of(Oid root, uint64 version, const pg_uuid_t *instance)
 }
 
 /*
- * Take a ticket for a row that is in the heap and its indexes.
+ * Take tickets for n rows that are in the heap and its indexes.
  */
 void
-ienv_take_ticket(IenvBucket *bucket)
+ienv_take_tickets(IenvBucket *bucket, int64 n)
 {
-	pg_atomic_fetch_add_u64(&bucket->tickets, 1);
+	pg_atomic_fetch_add_u64(&bucket->tickets, n);
 }
 
 /*
@@ -156,7 +162,7 @@ ienv_tickets(IenvBucket *bucket)
  * row has taken its ticket.
  */
 bool
-ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version, const pg_uuid_t *instance, int cap)
+ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version, const IenvInstance *instance, int cap)
 {
 	BoundKey	key;
 	uint64		base;
@@ -177,7 +183,7 @@ ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version, const pg_uuid_t 
  * Store an exact count: users at most, as of when tickets were taken.
  */
 void
-ienv_store_base(IenvBucket *bucket, Oid root, uint64 version, const pg_uuid_t *instance,
+ienv_store_base(IenvBucket *bucket, Oid root, uint64 version, const IenvInstance *instance,
 				uint64 tickets, int64 users)
 {
 	BoundKey	key;

@@ -9,44 +9,53 @@
  * partitions and inheritance children, is refused.
  *
  * And since a label says whose identities a trigger records, only guard() may make a
- * trigger with another label than its table's name: whoever could do that might forge
- * departures of users of a table that is not his.
+ * trigger with another label than guard() would give the table: whoever could do that
+ * might forge departures of users of a table that is not his.
+ *
+ * What was done is taken from PostgreSQL's list of commands, by OID.  The statement
+ * has names only, and may contain others, as CREATE SCHEMA does.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/namespace.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "instance_env.h"
 
-static void check_trigger(CreateTrigStmt *stmt);
-static void partition_joined(RangeVar *name);
-static void refuse_child(RangeVar *parent);
+static bool attaches_partition(Node *parsetree);
+static void check_trigger(Oid trigger);
+static void check_relation(Oid relid, bool attached);
+static void refuse_child(Oid relid);
 
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
 
 /*
  * watch_ddl() RETURNS event_trigger
  *
- * After CREATE [FOREIGN] TABLE, ALTER TABLE and CREATE TRIGGER.
+ * After CREATE and ALTER of tables, CREATE TRIGGER and CREATE SCHEMA.
  */
 Datum
 instance_env_watch_ddl(PG_FUNCTION_ARGS)
 {
 	EventTriggerData *trigdata;
-	ListCell   *lc;
+	SPITupleTable *commands;
+	uint64		ncommands;
+	bool		attached;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -54,117 +63,157 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_ddl")));
 
 	trigdata = (EventTriggerData *) fcinfo->context;
-	if (IsA(trigdata->parsetree, CreateStmt) || IsA(trigdata->parsetree, CreateForeignTableStmt))
-	{
-		/* a CreateForeignTableStmt begins with a CreateStmt */
-		CreateStmt *stmt = (CreateStmt *) trigdata->parsetree;
+	attached = attaches_partition(trigdata->parsetree);
 
-		if (stmt->partbound != NULL)
-			partition_joined(stmt->relation);
-		else
-			foreach(lc, stmt->inhRelations)
-				refuse_child(lfirst_node(RangeVar, lc));
-	}
-	else if (IsA(trigdata->parsetree, AlterTableStmt))
+	SPI_connect();
+	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
+					" WHERE objid IS NOT NULL", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the list of DDL commands");
+	commands = SPI_tuptable;
+	ncommands = SPI_processed;
+	for (uint64 i = 0; i < ncommands; i++)
 	{
-		foreach(lc, ((AlterTableStmt *) trigdata->parsetree)->cmds)
-		{
-			AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		bool		isnull;
+		Oid			class = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 1, &isnull));
+		Oid			object = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 2, &isnull));
 
-			if (cmd->subtype == AT_AttachPartition)
-				partition_joined(castNode(PartitionCmd, cmd->def)->name);
-			else if (cmd->subtype == AT_AddInherit)
-				refuse_child(castNode(RangeVar, cmd->def));
-		}
+		if (class == RelationRelationId)
+			check_relation(object, attached);
+		else if (class == TriggerRelationId && !ienv_creating_trigger && !superuser())
+			check_trigger(object);
 	}
-	else if (IsA(trigdata->parsetree, CreateTrigStmt) && !ienv_creating_trigger && !superuser())
-		check_trigger((CreateTrigStmt *) trigdata->parsetree);
+	SPI_finish();
 	PG_RETURN_NULL();
 }
 
 /*
- * Refuse a trigger of ours, if it is, with another label than the table's name.
+ * Is this ALTER TABLE ... ATTACH PARTITION?
+ */
+static bool
+attaches_partition(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (IsA(parsetree, AlterTableStmt))
+		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+			if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AttachPartition)
+				return true;
+	return false;
+}
+
+/*
+ * Refuse a trigger of ours, if it is, whose label is not its table's.
+ *
+ * The trigger for TRUNCATE records under the label of the others.
  */
 static void
-check_trigger(CreateTrigStmt *stmt)
+check_trigger(Oid trigger)
 {
-	Oid			relid = RangeVarGetRelid(stmt->relation, NoLock, true);
-	Relation	rel;
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			relid = InvalidOid;
+	Oid			function = InvalidOid;
+	const IenvTriggerKind *kind;
 	TriggerDesc *triggers;
 
-	if (!OidIsValid(relid))
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+		function = ((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	kind = OidIsValid(function) ? ienv_trigger_kind(function) : NULL;
+	if (kind == NULL || kind->bit == IENV_TRIGGER_TRUNCATE)
 		return;
+
 	rel = relation_open(relid, AccessShareLock);
 	triggers = CopyTriggerDesc(rel->trigdesc);
 	relation_close(rel, AccessShareLock);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		Trigger    *trigger = &triggers->triggers[i];
+		char	   *label = ienv_free_label(relid);
 
-		if (strcmp(trigger->tgname, stmt->trigname) == 0 &&
-			ienv_trigger_kind(trigger->tgfoid) != NULL &&
-			(trigger->tgnargs != 1 || strcmp(trigger->tgargs[0], ienv_sql_name(relid)) != 0))
+		if (triggers->triggers[i].tgoid == trigger &&
+			(triggers->triggers[i].tgnargs != 1 || strcmp(triggers->triggers[i].tgargs[0], label) != 0))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to create trigger \"%s\" with a label other than %s",
-							stmt->trigname, ienv_sql_name(relid)),
+					 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
+							triggers->triggers[i].tgname, label),
 					 errhint("Let instance_env.guard() create the triggers.")));
 	}
 }
 
 /*
- * Complete the guard of a table that has become a partition, and check its rows.
+ * See what a new or altered relation means to a guarded table.
  */
 static void
-partition_joined(RangeVar *name)
+check_relation(Oid relid, bool attached)
 {
-	Oid			relid = RangeVarGetRelid(name, NoLock, true);
-	const IenvGuard *guard = OidIsValid(relid) ? ienv_guard_of(relid) : NULL;
+	const IenvGuard *guard;
 	Relation	rel;
 	IenvGuard	root;
 	int			present;
 	int			disabled;
-	bool		brings_rows;
 
-	if (guard == NULL || guard->root == relid)
+	if (get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE &&
+		get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
 		return;
+	refuse_child(relid);
+	guard = ienv_guard_of(relid);
 
-	rel = table_open(relid, AccessShareLock);
-	if (rel->rd_rel->relkind == RELKIND_FOREIGN_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("foreign table %s cannot be a partition of guarded table %s",
-						ienv_quoted_name(relid), ienv_quoted_name(guard->root)),
-				 errdetail("The user cap cannot count the rows of a foreign table.")));
-	brings_rows = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE || RelationGetNumberOfBlocks(rel) > 0;
-	table_close(rel, NoLock);
+	/* the root itself has changed only where it got a partition */
+	if (guard == NULL || (guard->root == relid && !attached))
+		return;
 
 	rel = table_open(guard->root, AccessShareLock);
 	(void) ienv_read_guard(rel, &root, &present, &disabled);
 	table_close(rel, NoLock);
 
-	SPI_connect();
-	if (brings_rows)
+	/* refuses foreign tables */
+	(void) ienv_leaf_relations(root.relid, AccessShareLock);
+	if (attached)
 		ienv_check_rows(&root);
 	if (root.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(root.relid);
-	SPI_finish();
 }
 
 /*
  * Refuse an inheritance child of a guarded table.
  */
 static void
-refuse_child(RangeVar *parent)
+refuse_child(Oid relid)
 {
-	Oid			relid = RangeVarGetRelid(parent, NoLock, true);
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
 
-	if (OidIsValid(relid) && ienv_guard_of(relid) != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(relid)),
-				 errdetail("The user cap would not count their rows."),
-				 errhint("Use a partitioned table.")));
+	if (get_rel_relispartition(relid) || !has_superclass(relid))
+		return;
+
+	rel = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Oid			parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+
+		if (ienv_guard_of(parent) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(parent)),
+					 errdetail("The user cap would not count their rows."),
+					 errhint("Use a partitioned table.")));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
 }
 
 /*

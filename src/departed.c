@@ -5,11 +5,12 @@
  *
  * Each arrival asks for the user's identity in instance_env.departed_user, and
  * mostly in vain.  Two short cuts answer without an index scan, with the help of a
- * count in shared memory of the records made in this database.  A trigger on the
- * table raises it after each record is in the table, so before it is committed.  A
- * backend that has read the count, then the table, knows all that was recorded up
- * to that count; and while the count is the same, nothing has been added.  What it
- * remembers is either that the table is empty, or a Bloom filter of the identities.
+ * count in shared memory of the records made in this database.  It is raised after
+ * each record is in the table, so before it is committed, also (by a trigger) where a
+ * restore or replication puts them there.  A backend that has read the count, then the
+ * table, knows all that was recorded up to that count; and while the count is the same,
+ * nothing has been added.  What it remembers is either that the table is empty, or a
+ * Bloom filter of the identities.
  *
  * The arriving row is in the heap before the count is read.  A user whose departure
  * is recorded after that departs after the arrival, and then the unique index on
@@ -22,8 +23,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -56,13 +61,17 @@
 /* What this backend knows, as of a count of records */
 static bool empty_known = false;
 static uint64 empty_as_of;
+static bool nonempty_known = false;
 static uint64 *filter = NULL;	/* NULL: none yet */
+static bool filter_valid = false;
 static uint64 filter_bits;
 static uint64 filter_as_of;
 static uint64 filter_records = 0;	/* when it was last built */
 static uint64 scans_since = 0;	/* without the filter's help */
 
 static void build_filter(uint64 as_of);
+static void count_record(const pg_uuid_t *identity);
+static void filter_add(const pg_uuid_t *identity);
 static bool filter_has(const pg_uuid_t *identity);
 
 PG_FUNCTION_INFO_V1(instance_env_departure_recorded);
@@ -76,13 +85,47 @@ PG_FUNCTION_INFO_V1(instance_env_forget_departed);
 Datum
 instance_env_departure_recorded(PG_FUNCTION_ARGS)
 {
-	pg_atomic_uint64 *recorded = ienv_shared_departures();
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "departure_recorded",
+											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	bool		isnull;
+	Datum		identity = heap_getattr(trigdata->tg_trigtuple, Anum_departed_user_identity,
+										RelationGetDescr(trigdata->tg_relation), &isnull);
 
-	(void) ienv_check_trigger(fcinfo, "departure_recorded",
-							  TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	if (recorded != NULL)
-		pg_atomic_fetch_add_u64(recorded, 1);
+	count_record(DatumGetUUIDP(identity));
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Tell every backend of a record that has been put into the table.
+ */
+static void
+count_record(const pg_uuid_t *identity)
+{
+	pg_atomic_uint64 *recorded = ienv_shared_departures();
+	uint64		before;
+
+	if (recorded == NULL)
+		return;
+	before = pg_atomic_fetch_add_u64(recorded, 1);
+
+	/* if nobody else has come between, this backend's filter need not be built anew */
+	if (filter_valid && filter_as_of == before)
+	{
+		filter_add(identity);
+		filter_as_of = before + 1;
+	}
+}
+
+/*
+ * Forget what is known: the table itself has changed, perhaps its trigger.  Called by
+ * an invalidation callback.
+ */
+void
+ienv_forget_departures(void)
+{
+	empty_known = false;
+	nonempty_known = false;
+	filter_valid = false;
 }
 
 /*
@@ -97,6 +140,9 @@ ienv_nobody_departed(void)
 	Relation	rel;
 	bool		empty;
 
+	/* it does not become empty again without an invalidation */
+	if (nonempty_known)
+		return false;
 	if (recorded != NULL && empty_known && empty_as_of == as_of)
 		return true;
 
@@ -106,8 +152,10 @@ ienv_nobody_departed(void)
 	empty = RelationGetNumberOfBlocks(rel) == 0;
 	table_close(rel, AccessShareLock);
 
-	empty_known = empty && recorded != NULL;
+	/* on a standby, records come in without the trigger */
+	empty_known = empty && recorded != NULL && !RecoveryInProgress();
 	empty_as_of = as_of;
+	nonempty_known = !empty && !RecoveryInProgress();
 	return empty;
 }
 
@@ -121,10 +169,10 @@ ienv_maybe_departed(const pg_uuid_t *identity)
 	pg_atomic_uint64 *recorded = ienv_shared_departures();
 	uint64		as_of;
 
-	if (recorded == NULL)
+	if (recorded == NULL || RecoveryInProgress())
 		return true;
 	as_of = pg_atomic_read_u64(recorded);
-	if (filter == NULL || filter_as_of != as_of)
+	if (!filter_valid || filter_as_of != as_of)
 	{
 		/* a new filter is worth its cost only when that many have done without */
 		if (++scans_since < MIN_SCANS + filter_records / RECORDS_PER_SCAN)
@@ -157,7 +205,7 @@ build_filter(uint64 as_of)
 	if (filter == NULL)
 		filter = MemoryContextAlloc(CacheMemoryContext, wanted / BITS_PER_BYTE);
 	filter_bits = wanted;
-	filter_as_of = as_of - 1;	/* should we fail, it is out of date */
+	filter_valid = false;
 	memset(filter, 0, filter_bits / BITS_PER_BYTE);
 	filter_records = 0;
 
@@ -165,19 +213,27 @@ build_filter(uint64 as_of)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
-		uint64		hash[2];
 
 		CHECK_FOR_INTERRUPTS();
-		memcpy(hash, DatumGetUUIDP(slot_getattr(slot, Anum_departed_user_identity, &isnull)), sizeof(hash));
-		for (int i = 0; i < PROBES; i++, hash[0] += hash[1])
-			filter[(hash[0] & (filter_bits - 1)) / 64] |= UINT64CONST(1) << (hash[0] % 64);
+		filter_add(DatumGetUUIDP(slot_getattr(slot, Anum_departed_user_identity, &isnull)));
 		filter_records++;
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, AccessShareLock);
 	filter_as_of = as_of;
+	filter_valid = true;
 	scans_since = 0;
+}
+
+static void
+filter_add(const pg_uuid_t *identity)
+{
+	uint64		hash[2];
+
+	memcpy(hash, identity, sizeof(hash));
+	for (int i = 0; i < PROBES; i++, hash[0] += hash[1])
+		filter[(hash[0] & (filter_bits - 1)) / 64] |= UINT64CONST(1) << (hash[0] % 64);
 }
 
 static bool
@@ -228,30 +284,27 @@ ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Sn
 
 /*
  * Remember that this user belonged to instance.
+ *
+ * Inserted as into a catalog: the table is the extension's own, has plain indexes
+ * and no constraint but NOT NULL, and a statement through SPI would cost ten times as
+ * much for each of the rows that a DELETE may have.
  */
 void
 ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance)
 {
-	static SPIPlanPtr plan = NULL;
-	Datum		values[2] = {UUIDPGetDatum(identity), UUIDPGetDatum(instance)};
-	IenvOwner	saved;
+	Relation	rel = table_open(ienv_oids()->departed_user, RowExclusiveLock);
+	Datum		values[3] = {
+		UUIDPGetDatum(identity),
+		UUIDPGetDatum(instance),
+		TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())
+	};
+	bool		nulls[3] = {false};
+	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
 
-	SPI_connect();
-	ienv_become_owner(&saved);
-	if (plan == NULL)
-	{
-		Oid			types[2] = {UUIDOID, UUIDOID};
-
-		plan = SPI_prepare("INSERT INTO instance_env.departed_user (identity, instance) VALUES ($1, $2)",
-						   2, types);
-		if (plan == NULL)
-			elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-	}
-	if (SPI_execute_plan(plan, values, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not record a departure");
-	ienv_leave_owner(&saved);
-	SPI_finish();
+	CatalogTupleInsert(rel, tuple);
+	heap_freetuple(tuple);
+	table_close(rel, NoLock);
+	count_record(identity);
 }
 
 /*

@@ -27,10 +27,14 @@ typedef struct KeyType
 } KeyType;
 
 /*
- * The transaction that last queued the record of a departure.  Until its trigger has
- * fired, departed_user does not tell of it.
+ * How many departures a transaction has queued whose trigger has not fired, so that
+ * departed_user does not tell of them.  Some may be counted that never will, because
+ * their subtransaction was rolled back.
  */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
+static int64 queued = 0;
+
+static void queue_departure(void);
 
 static void depart_all(IenvGuard *guard);
 
@@ -45,7 +49,26 @@ PG_FUNCTION_INFO_V1(instance_env_record_truncate);
 bool
 ienv_departure_queued(void)
 {
-	return queued_lxid == ienv_lxid();
+	return queued > 0 && queued_lxid == ienv_lxid();
+}
+
+static void
+queue_departure(void)
+{
+	if (queued_lxid != ienv_lxid())
+		queued = 0;
+	queued_lxid = ienv_lxid();
+	queued++;
+}
+
+/*
+ * A departure that was queued has come to its trigger.
+ */
+void
+ienv_departure_fired(void)
+{
+	if (ienv_departure_queued())
+		queued--;
 }
 
 /*
@@ -58,7 +81,7 @@ instance_env_identity_departs(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
-	queued_lxid = ienv_lxid();
+	queue_departure();
 	PG_RETURN_BOOL(true);
 }
 
@@ -91,7 +114,7 @@ instance_env_identity_changes(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
 		datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), type->typbyval, type->typlen))
 		PG_RETURN_BOOL(false);
-	queued_lxid = ienv_lxid();
+	queue_departure();
 	PG_RETURN_BOOL(true);
 }
 
@@ -113,6 +136,7 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 
 	if (!isnull[0] && !isnull[1])
 		ienv_depart(guard, value, key);
+	ienv_departure_fired();
 	return PointerGetDatum(NULL);
 }
 
@@ -174,7 +198,6 @@ depart_all(IenvGuard *guard)
 													  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 
-	queued_lxid = ienv_lxid();
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull[2];

@@ -32,7 +32,6 @@ static void check_relation(Relation rel);
 static AttrNumber find_column(Relation rel, const char *name);
 static AttrNumber default_user_key(Relation rel, AttrNumber instance_attno);
 static void check_instance_column(Relation rel, AttrNumber attno);
-static char *free_label(Oid relid);
 static void check_user_key(Relation rel, const IenvGuard *guard);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
 static int	disabled_anywhere(Relation rel);
@@ -111,7 +110,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		check_user_key(rel, &guard);
 	}
 
-	guard.label = free_label(guard.relid);
+	guard.label = ienv_free_label(guard.relid);
 	if (ienv_read_guard(rel, &existing, &present, &disabled))
 	{
 		check_same(&guard, &existing, present);
@@ -348,8 +347,8 @@ default_user_key(Relation rel, AttrNumber instance_attno)
  * The label of a table that is guarded for the first time: its name, unless another
  * table that had the name before is guarded under it still.
  */
-static char *
-free_label(Oid relid)
+char *
+ienv_free_label(Oid relid)
 {
 	char	   *name = ienv_sql_name(relid);
 	char	   *label = name;

@@ -131,11 +131,14 @@ ienv_identity_prepare(IenvGuard *guard)
 	getTypeOutputInfo(guard->key_type, &guard->key_output, &isvarlena);
 	guard->key_hash = InvalidOid;
 
-	/* btree support function 4 knows whether equal means the same bytes */
+	/*
+	 * btree support function 4 knows whether equal means the same bytes, but for
+	 * blanks at the end of a char(n), which it takes to be padded
+	 */
 	if (OidIsValid(type->btree_opf))
 		equalimage = get_opfamily_proc(type->btree_opf, type->btree_opintype, type->btree_opintype,
 									   BTEQUALIMAGE_PROC);
-	if (!OidIsValid(equalimage) ||
+	if (!OidIsValid(equalimage) || getBaseType(guard->key_type) == BPCHAROID ||
 		!DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation,
 										   ObjectIdGetDatum(type->btree_opintype))))
 		guard->key_hash = type->hash_extended_proc;

@@ -23,6 +23,7 @@
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
 #include "utils/snapshot.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "compat.h"
@@ -64,6 +65,7 @@ typedef struct IenvInstance
 	pg_uuid_t	id;
 	IenvType	type;
 	IenvStatus	status;
+	TimestampTz created_at;
 	int			user_cap;		/* in users; -1: unlimited, a production instance */
 
 	/* rows whose triggers have not fired yet, see admission_required() */
@@ -222,13 +224,13 @@ typedef struct IenvBucket IenvBucket;
 
 extern Size ienv_buckets_size(int n);
 extern void ienv_buckets_init(IenvBucket *buckets, int n);
-extern IenvBucket *ienv_bucket_of(Oid root, uint64 version, const pg_uuid_t *instance);
-extern void ienv_take_ticket(IenvBucket *bucket);
+extern IenvBucket *ienv_bucket_of(Oid root, uint64 version, const IenvInstance *instance);
+extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
 extern uint64 ienv_tickets(IenvBucket *bucket);
 extern bool ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version,
-							  const pg_uuid_t *instance, int cap);
+							  const IenvInstance *instance, int cap);
 extern void ienv_store_base(IenvBucket *bucket, Oid root, uint64 version,
-							const pg_uuid_t *instance, uint64 tickets, int64 users);
+							const IenvInstance *instance, uint64 tickets, int64 users);
 
 /*
  * user_cap.c: admission
@@ -255,6 +257,7 @@ extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
  * departed.c: which instance a departed user belonged to
  */
 extern bool ienv_nobody_departed(void);
+extern void ienv_forget_departures(void);
 extern bool ienv_maybe_departed(const pg_uuid_t *identity);
 extern bool ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot);
 extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance);
@@ -263,12 +266,14 @@ extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *in
  * transfer.c: the rule that a user never changes instance
  */
 extern bool ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid);
+extern bool ienv_may_insert(const IenvGuard *guard);
 extern void ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
 
 /*
  * departure.c: recording departures
  */
 extern bool ienv_departure_queued(void);
+extern void ienv_departure_fired(void);
 extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
 
 /*
@@ -279,6 +284,7 @@ extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
 extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
+extern char *ienv_free_label(Oid relid);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_check_rows(const IenvGuard *guard);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,

@@ -117,6 +117,8 @@ instance_env_registry_changed(PG_FUNCTION_ARGS)
 static void
 registry_invalidated(Datum arg, Oid relid)
 {
+	if (!oids_valid || !OidIsValid(relid) || relid == oids.departed_user)
+		ienv_forget_departures();
 	if (oids_valid && OidIsValid(relid) && relid != oids.instance)
 		return;
 	invalidations++;
@@ -135,6 +137,7 @@ const IenvOids *
 ienv_oids(void)
 {
 	static bool registered = false;
+	uint64		before;
 	Oid			schema;
 	Oid			type;
 	HeapTuple	tuple;
@@ -149,43 +152,46 @@ ienv_oids(void)
 		registered = true;
 	}
 
-	schema = get_namespace_oid(IENV_SCHEMA, false);
-	oids.schema = schema;
-	oids.instance = get_relname_relid("instance", schema);
-	oids.instance_pkey = get_relname_relid("instance_pkey", schema);
-	oids.instance_external_key = get_relname_relid("instance_external_key_key", schema);
-	oids.policy_default = get_relname_relid("policy_default", schema);
-	oids.policy_default_pkey = get_relname_relid("policy_default_pkey", schema);
-	oids.identity_key = get_relname_relid("identity_key", schema);
-	oids.departed_user = get_relname_relid("departed_user", schema);
-	oids.departed_user_identity = get_relname_relid("departed_user_identity", schema);
+	/* news that arrives while we look may be of what we have looked up */
+	do
+	{
+		before = invalidations;
+		schema = get_namespace_oid(IENV_SCHEMA, false);
+		oids.schema = schema;
+		oids.instance = get_relname_relid("instance", schema);
+		oids.instance_pkey = get_relname_relid("instance_pkey", schema);
+		oids.instance_external_key = get_relname_relid("instance_external_key_key", schema);
+		oids.policy_default = get_relname_relid("policy_default", schema);
+		oids.policy_default_pkey = get_relname_relid("policy_default_pkey", schema);
+		oids.identity_key = get_relname_relid("identity_key", schema);
+		oids.departed_user = get_relname_relid("departed_user", schema);
+		oids.departed_user_identity = get_relname_relid("departed_user_identity", schema);
 
 #define LABEL(label) \
-	GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label))
-	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_type"), ObjectIdGetDatum(schema));
-	oids.types[IENV_DEVELOPMENT] = LABEL("development");
-	oids.types[IENV_PRODUCTION] = LABEL("production");
-	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_status"), ObjectIdGetDatum(schema));
-	oids.statuses[IENV_INACTIVE] = LABEL("inactive");
-	oids.statuses[IENV_ACTIVE] = LABEL("active");
-	oids.statuses[IENV_SUSPENDED] = LABEL("suspended");
+		GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label))
+		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_type"), ObjectIdGetDatum(schema));
+		oids.types[IENV_DEVELOPMENT] = LABEL("development");
+		oids.types[IENV_PRODUCTION] = LABEL("production");
+		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_status"), ObjectIdGetDatum(schema));
+		oids.statuses[IENV_INACTIVE] = LABEL("inactive");
+		oids.statuses[IENV_ACTIVE] = LABEL("active");
+		oids.statuses[IENV_SUSPENDED] = LABEL("suspended");
 #undef LABEL
 
-	noargs = buildoidvector(NULL, 0);
-	for (int i = 0; i < IENV_TRIGGERS; i++)
-		oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-											CStringGetDatum(ienv_trigger_kinds[i].function),
-											PointerGetDatum(noargs), ObjectIdGetDatum(schema));
+		noargs = buildoidvector(NULL, 0);
+		for (int i = 0; i < IENV_TRIGGERS; i++)
+			oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+												CStringGetDatum(ienv_trigger_kinds[i].function),
+												PointerGetDatum(noargs), ObjectIdGetDatum(schema));
 
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"%s\" is not installed in this database", IENV_SCHEMA)));
-	oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-
-	/* the look-ups above may themselves have been interrupted by news */
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
+		if (!HeapTupleIsValid(tuple))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("extension \"%s\" is not installed in this database", IENV_SCHEMA)));
+		oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	} while (before != invalidations);
 	oids_valid = true;
 	return &oids;
 }
@@ -269,12 +275,17 @@ reset_cache(void)
 	HASHCTL		ctl;
 
 	last_entry = NULL;
+	cache_valid = false;
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(CacheMemoryContext, "instance_env registry",
 											  ALLOCSET_DEFAULT_SIZES);
 	if (cache != NULL)
-		hash_destroy(cache);
-	cache = NULL;
+	{
+		HTAB	   *old = cache;
+
+		cache = NULL;
+		hash_destroy(old);
+	}
 
 	ctl.keysize = sizeof(InstanceKey);
 	ctl.entrysize = sizeof(InstanceEntry);

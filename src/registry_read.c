@@ -27,6 +27,7 @@
 #define Anum_instance_status		4
 #define Anum_instance_user_cap		5
 #define Anum_instance_external_key	6
+#define Anum_instance_created_at	8
 #define Anum_policy_default_type	1
 #define Anum_policy_default_name	2
 #define Anum_policy_default_value	3
@@ -66,6 +67,8 @@ ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instan
 
 		memset(instance, 0, sizeof(*instance));
 		instance->id = *DatumGetUUIDP(heap_getattr(tuple, Anum_instance_id, desc, &isnull));
+		instance->created_at =
+			DatumGetTimestampTz(heap_getattr(tuple, Anum_instance_created_at, desc, &isnull));
 		label = DatumGetObjectId(heap_getattr(tuple, Anum_instance_type, desc, &isnull));
 		instance->type = label == o->types[IENV_PRODUCTION] ? IENV_PRODUCTION : IENV_DEVELOPMENT;
 		label = DatumGetObjectId(heap_getattr(tuple, Anum_instance_status, desc, &isnull));
@@ -127,7 +130,8 @@ ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *insta
 	static const char *const query =
 		"SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production', i.status::pg_catalog.text,"
 		" COALESCE(i.user_cap, (SELECT d.value::pg_catalog.int4 FROM instance_env.policy_default d"
-		" WHERE d.instance_type OPERATOR(pg_catalog.=) i.type AND d.name OPERATOR(pg_catalog.=) 'user_cap'))"
+		" WHERE d.instance_type OPERATOR(pg_catalog.=) i.type AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
+		" i.created_at"
 		" FROM instance_env.instance i WHERE ";
 	Oid			type = is_uuid ? UUIDOID : TEXTOID;
 	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
@@ -157,6 +161,7 @@ ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *insta
 			strcmp(status, "suspended") == 0 ? IENV_SUSPENDED : IENV_INACTIVE;
 		instance->user_cap = instance->type == IENV_PRODUCTION ? -1 :
 			DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
+		instance->created_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
 	}
 	ienv_leave_owner(&saved);
 	SPI_finish();

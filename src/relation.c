@@ -162,8 +162,13 @@ ienv_guard_of(Oid relid)
 			guarded = ienv_read_guard(rel, &guard, &present, &disabled);
 		} while (before != invalidations);
 		entry = hash_search(guards, &relid, HASH_ENTER, &found);
+		entry->valid = false;
 		if (!found)
+		{
+			entry->guarded = false;
+			entry->guard.relid = relid;
 			entry->guard.label = NULL;
+		}
 		if (guarded)
 		{
 			/* a label rarely changes, and somebody may hold the old one */
@@ -216,10 +221,11 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 			*disabled |= kind->bit;
 		if (kind->bit == IENV_TRIGGER_USER_CAP && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
 			guard->version = trigger_version(trigger->tgoid);
-		if (trigger->tgnargs > 0)
-			guard->label = pstrdup(trigger->tgargs[0]);
+		/* what records departures is told by those triggers that name the columns */
 		if (trigger->tgqual == NULL)
 			continue;
+		if (trigger->tgnargs > 0)
+			guard->label = pstrdup(trigger->tgargs[0]);
 		find_columns(stringToNode(trigger->tgqual), &columns);
 		if (columns.n > 0)
 			guard->instance_attno = columns.attno[0];
@@ -310,6 +316,8 @@ ienv_guard_version(const IenvGuard *guard)
 		return root->tree_version;
 
 	/* the entry of every partition is made here, so that its invalidation is heard */
+	foreach(lc, find_all_inheritors(root->relid, AccessShareLock, NULL))
+		(void) ienv_guard_of(lfirst_oid(lc));
 	foreach(lc, ienv_leaf_relations(root->relid, AccessShareLock))
 	{
 		IenvGuard  *leaf = ienv_guard_of(lfirst_oid(lc));

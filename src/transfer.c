@@ -35,7 +35,7 @@
  * version it replaced may have had another key, and so not be in this scan.
  *
  * The live rows need no look where a unique index on the key alone admits but one
- * of them.  The conditions in the triggers' WHEN clauses queue no event where
+ * of them, unless this transaction has itself removed one.  The conditions in the triggers' WHEN clauses queue no event where
  * neither look can find anything.
  *
  *-------------------------------------------------------------------------
@@ -46,6 +46,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
 
@@ -87,9 +88,11 @@ ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid)
 
 	if (!guard->key_is_unique || ienv_departure_queued())
 		return true;
-
-	if (ienv_nobody_departed() || !ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) ||
-		!ienv_maybe_departed(&identity))
+	if (ienv_nobody_departed())
+		return false;
+	if (!ienv_may_insert(guard))
+		return true;
+	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) || !ienv_maybe_departed(&identity))
 		return false;
 	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), is_uuid, false);
 	if (instance == NULL)
@@ -99,6 +102,34 @@ ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid)
 	departed = ienv_departed_elsewhere(&identity, &home, snapshot);
 	UnregisterSnapshot(snapshot);
 	return departed;
+}
+
+/*
+ * May the current user insert into the table, in his own right?  Otherwise a condition
+ * that he calls by hand tells him nothing.
+ */
+bool
+ienv_may_insert(const IenvGuard *guard)
+{
+	static Oid	relid = InvalidOid;
+	static Oid	userid;
+	static LocalTransactionId lxid;
+	static bool answer;
+
+	if (relid != guard->relid || userid != GetUserId() || lxid != ienv_lxid())
+	{
+		Oid			tables[2] = {guard->relid, guard->root};
+
+		relid = InvalidOid;
+		answer = false;
+		for (int i = 0; i < 2 && !answer; i++)
+			answer = pg_class_aclcheck(tables[i], GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
+				pg_attribute_aclcheck_all(tables[i], GetUserId(), ACL_INSERT, ACLMASK_ANY) == ACLCHECK_OK;
+		relid = guard->relid;
+		userid = GetUserId();
+		lxid = ienv_lxid();
+	}
+	return answer;
 }
 
 /*
@@ -140,6 +171,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 
 		if (!isnull[0] && !isnull[1])
 			ienv_depart(guard, value, old_key);
+		ienv_departure_fired();
 		if (!isnull[0] && !isnull[2])
 			ienv_check_arrival(guard, value, new_key);
 	}
@@ -200,11 +232,14 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
 	bool		maybe_departed;
+	bool		look_live;
 
-	/* all departures that this transaction has queued before are recorded by now */
 	maybe_departed = !ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
 		ienv_maybe_departed(&identity);
-	if (guard->key_is_unique && !maybe_departed)
+
+	/* a departure that is queued is not on record yet, but its row is still there */
+	look_live = !guard->key_is_unique || ienv_departure_queued();
+	if (!look_live && !maybe_departed)
 		return;
 
 	/* an unknown instance is for the trigger that looks at the instance to refuse */
@@ -219,7 +254,7 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 		TransactionId younger = InvalidTransactionId;
 		bool		elsewhere;
 
-		elsewhere = (!guard->key_is_unique && lives_elsewhere(guard, value, key, snapshot, &younger)) ||
+		elsewhere = (look_live && lives_elsewhere(guard, value, key, snapshot, &younger)) ||
 			(!ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
 			 ienv_departed_elsewhere(&identity, &home, snapshot));
 		UnregisterSnapshot(snapshot);

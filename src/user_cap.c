@@ -42,7 +42,9 @@
  * A claimed seat hangs on a transaction that may yet commit or abort.  All that one
  * transaction id (a subtransaction's is its own) has inserted and deleted has one
  * fate, so with i inserts and d deletes it will hold i seats or d, never both: at
- * most max(i, d), at least min(i, d).
+ * most max(i, d), at least min(i, d).  Subtransactions count by themselves, even when
+ * released: who deletes under one savepoint and inserts under another holds both
+ * seats until the end.
  *
  * Whose claims stand is decided by age, that is by the top-level transaction id,
  * which a transaction gets when it first writes:
@@ -96,6 +98,12 @@
 
 #include "instance_env.h"
 
+/*
+ * How often to look again before refusing.  Where updates commit all the time, one has
+ * always just done so; that it went on to delete, each time anew, is not to be expected.
+ */
+#define MAX_LOOKS	20
+
 /* What one transaction id has open */
 typedef struct Claim
 {
@@ -109,7 +117,8 @@ typedef struct Tally
 {
 	int64		committed;
 	int64		mine;
-	int64		moved;			/* of mine: rows that I took from another partition */
+	int64		mine_gone;		/* rows that I have put in and deleted again */
+	int64		moved;			/* rows that I took from another partition */
 	bool		complete;		/* no version was left out */
 	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
 	Claim	   *claims;
@@ -131,6 +140,7 @@ static bool count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Dat
 						int64 cap, Snapshot snapshot);
 static void count_version(Tally *tally, const IenvVersion *version);
 static Claim *claim_of(Tally *tally, TransactionId xid);
+static bool nothing_new(const Tally *tally);
 static int64 users_at_most(const Tally *tally);
 static void compute_bounds(const Tally *tally, Bounds *bounds);
 pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally,
@@ -152,6 +162,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		   bool early, bool *counted)
 {
 	uint64		version = bucket ? ienv_guard_version(guard) : 0;
+	int64		paid = 1;		/* how many of my rows have a ticket */
+	int			looks = 0;
 
 	*counted = false;
 	for (;;)
@@ -167,7 +179,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		CHECK_FOR_INTERRUPTS();
 		if (bucket != NULL)
 		{
-			if (ienv_bound_admits(bucket, guard->root, version, &instance->id, cap))
+			if (ienv_bound_admits(bucket, guard->root, version, instance, cap))
 				return instance;
 			tickets = ienv_tickets(bucket);
 		}
@@ -178,17 +190,24 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		UnregisterSnapshot(snapshot);
 
 		if (bucket != NULL && complete)
-			ienv_store_base(bucket, guard->root, version, &instance->id, tickets, users_at_most(&others));
+			ienv_store_base(bucket, guard->root, version, instance, tickets, users_at_most(&others));
 		if (early && bounds.lower <= cap)
 			return instance;
-		if (bounds.upper <= cap || (tally.complete && tally.mine <= tally.moved))
+		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
 		{
+			/* every row that this waves through must have its ticket before S */
+			if (bucket != NULL && tally.mine > paid)
+			{
+				ienv_take_tickets(bucket, tally.mine - paid);
+				paid = tally.mine;
+				continue;
+			}
 			*counted = true;
 			return instance;
 		}
 		if (bounds.lower > cap)
 		{
-			if (bounds.lower - bounds.settled <= cap)
+			if (bounds.lower - bounds.settled <= cap && ++looks < MAX_LOOKS)
 				continue;
 			instance = ienv_require_active(guard, value, false, true);
 			if (instance->user_cap > cap)
@@ -204,6 +223,16 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 }
 
 /*
+ * Are all rows that my transaction has put in, counting those that it deleted again,
+ * such as it took from another partition?
+ */
+static bool
+nothing_new(const Tally *tally)
+{
+	return tally->mine + tally->mine_gone <= tally->moved || tally->mine == 0;
+}
+
+/*
  * Has my transaction put no rows into the instance but those that it moved from one
  * partition to another?
  */
@@ -215,7 +244,7 @@ ienv_only_moved(const IenvGuard *guard, Datum value)
 
 	(void) count_seats(&tally, NULL, guard, value, PG_INT32_MAX, snapshot);
 	UnregisterSnapshot(snapshot);
-	return tally.mine <= tally.moved;
+	return nothing_new(&tally);
 }
 
 /*
@@ -308,6 +337,8 @@ count_version(Tally *tally, const IenvVersion *version)
 		case IENV_MINE:
 			if (version->ended == IENV_NEVER)
 				tally->mine++;
+			else if (!version->replaced && !version->moved)
+				tally->mine_gone++;
 			return;
 		case IENV_OPEN:
 			if (!version->replacement)

@@ -1,0 +1,257 @@
+
+=pod
+
+=head1 NAME
+
+Workloads - what is measured
+
+=head1 DESCRIPTION
+
+C<workloads()> returns a list of hashes:
+
+	name, group   either selects it
+	variants      what is measured, in this order, then rotated
+	before        called once (optional)
+	measure       called with a variant; makes the table, and returns the result
+	              under the workload's name, or several under names of their own
+
+Everything but what is to be timed comes before the timing.
+
+=cut
+
+package Workloads;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+
+use Bench;
+use Variants;
+
+our @EXPORT = qw(workloads race);
+
+my $db = 'bench';
+my $million = 'bench_million';
+
+# A file with rows to load, made when it is first asked for: how many rows, of production
+# (e) or development (d), spread over how many instances.
+my %file;
+
+sub _rows
+{
+	my ($rows, $instance, $instances) = @_;
+	my $name = "$ENV{PGHOST}/rows_${rows}_${instance}_$instances";
+	psql_file($db, 'rows.sql',
+		file => $name,
+		rows => $rows,
+		instance => $instance,
+		instances => $instances)
+	  unless $file{$name}++;
+	return $name;
+}
+
+# Nobody has departed.
+sub _forget
+{
+	psql($_[0], 'TRUNCATE instance_env.departed_user');
+	return;
+}
+
+sub _copy
+{
+	my ($variant, $file, %arg) = @_;
+	my $in = $arg{db} || $db;
+	_forget($in) unless $arg{departed};
+	make_table($in, $variant, $arg{table});
+	attach($in, $variant, %arg);
+	psql($in, "DROP INDEX $variant.users_instance_id") if $arg{without_index};
+	return timed($in, $variant, 'copy.sql', file => $file, refused => $arg{refused});
+}
+
+sub _heap
+{
+	my ($name, %arg) = @_;
+	return {
+		name => $name,
+		group => 'heap',
+		variants => [qw(unguarded guarded)],
+		measure => sub {
+			my $file = _rows(scaled(2_000_000), 'e', 1);
+			return (_copy($_[0], $file,
+					table => 'heap.sql',
+					options => q{, user_key => ''},
+					%arg))[0];
+		}
+	};
+}
+
+# A user leaves and another comes, in an instance that lacks few users.
+sub _churn
+{
+	my ($lacking, $clients, $flush) = @_;
+	my @variants = qw(unguarded guarded unkeyed count_trigger lock_count counter_row);
+	push @variants, 'guarded_scan' if $clients == 1;
+	push @variants, 'unkeyed_scan' if $clients == 1 && !$flush;
+	return {
+		name => join('_', 'churn', $lacking, $clients, $flush ? 'on' : 'off'),
+		group => 'churn',
+		variants => \@variants,
+		before => sub { flush_commits($flush) },
+		measure => sub {
+			my ($variant) = @_;
+			_forget($db);
+
+			# each client's first transaction finds nobody to remove
+			make_table($db, $variant, undef, $cap - $lacking - $clients);
+			attach($db, $variant);
+			my $tps = pgbench($db, $variant, 'churn.pgbench',
+				clients => $clients, flush => $flush, seconds => 2);
+			return { "churn_${lacking}_${clients}_" . ($flush ? 'on' : 'off') => $tps,
+				users => user_count($db, $variant) };
+		}
+	};
+}
+
+# Ten instances in the registry, or a million.
+sub _registry
+{
+	my ($name, $measure) = @_;
+	return {
+		name => $name,
+		group => 'registry',
+		variants => [qw(unguarded guarded unguarded_million guarded_million)],
+		before => \&_make_million,
+		measure => sub {
+			my ($variant, $many) = $_[0] =~ /^(\w+?)(_million)?$/;
+			my $in = $many ? $million : $db;
+			my $result = $measure->($in, $variant, $many ? scaled(500_000) : 5);
+			drop_table($in, $variant) if $many;
+			return $result;
+		}
+	};
+}
+
+my $million_made = 0;
+
+sub _make_million
+{
+	return if $million_made++;
+	psql('postgres', "CREATE DATABASE $million");
+	psql_file($million, 'registry.sql', applications => scaled(500_000));
+	return;
+}
+
+sub workloads
+{
+	my @production = qw(unguarded guarded foreign_key count_trigger lock_count counter_row);
+	my @list = (
+		{
+			name => 'copy',
+			variants => \@production,
+			measure => sub { (_copy($_[0], _rows(scaled(1_000_000), 'e', 1)))[0] }
+		},
+		_heap('heap_bare', without_index => 1),
+		_heap('heap_indexed'),
+		{
+			name => 'departed',
+			variants => [qw(unguarded guarded)],
+			before => \&_depart,
+			measure => sub {
+				(_copy($_[0], _rows(scaled(1_000_000), 'e', 1), departed => 1))[0];
+			}
+		},
+		{
+			name => 'refusal',
+			variants => [qw(unguarded guarded count_trigger lock_count counter_row)],
+			measure => sub {
+				my $rows = scaled(1_000_000);
+				my $refused = $rows > $cap && $_[0] ne 'unguarded';
+				(_copy($_[0], _rows($rows, 'd', 1), refused => $refused))[0];
+			}
+		},
+		{
+			name => 'update',
+			variants => [qw(unguarded guarded foreign_key)],
+			measure => sub { _loaded($_[0], 1_000_000, 'update.sql') }
+		},
+		{
+			name => 'delete',
+			variants => [qw(unguarded guarded unkeyed counter_row)],
+			measure => sub { _loaded($_[0], 100_000, 'delete.sql') }
+		},
+		_registry(
+			'registry_copy',
+			sub {
+				my ($in, $variant, $instances) = @_;
+				my ($seconds, $memory) = _copy($variant,
+					_rows(scaled(1_000_000), 'e', $instances), db => $in);
+				return { registry_copy => $seconds, registry_memory => $memory };
+			}),
+		_registry(
+			'registry_insert',
+			sub {
+				my ($in, $variant, $instances) = @_;
+				make_table($in, $variant);
+				attach($in, $variant);
+				return pgbench($in, $variant, 'insert_anywhere.pgbench',
+					seconds => 2, define => { applications => $instances });
+			}),
+		{
+			name => 'insert',
+			variants => \@production,
+			measure => sub {
+				_forget($db);
+				make_table($db, $_[0]);
+				attach($db, $_[0]);
+				return pgbench($db, $_[0], 'insert.pgbench', seconds => 2);
+			}
+		});
+
+	for my $flush (0, 1)
+	{
+		for my $clients (1, 8)
+		{
+			push @list, map { _churn($_, $clients, $flush) } 50, 1;
+		}
+	}
+	return @list;
+}
+
+# A table that is guarded after it has been filled with users of production.
+sub _loaded
+{
+	my ($variant, $rows, $file) = @_;
+	my $from = _rows(scaled($rows), 'e', 1);
+	_forget($db);
+	make_table($db, $variant);
+	psql($db, "COPY $variant.users (id, instance_id, email) FROM '$from'");
+	attach($db, $variant);
+	return (timed($db, $variant, $file))[0];
+}
+
+# Others than those who are going to be loaded, for the table that is going to be loaded.
+sub _depart
+{
+	my $file = _rows(scaled(100_000) + 1, 'e', 1);
+	_copy('guarded', $file);
+	psql($db, 'DELETE FROM guarded.users', 'VACUUM ANALYZE instance_env.departed_user');
+	return;
+}
+
+# Eight sign up at once where 20 seats are left; how many users are there in the end?
+sub race
+{
+	my ($variant) = @_;
+	flush_commits(0);
+	_forget($db);
+	make_table($db, $variant, undef, $cap - 20);
+	attach($db, $variant);
+	pgbench($db, $variant, 'race.pgbench',
+		clients => 8, transactions => 6, protocol => 'simple');
+	my $users = user_count($db, $variant);
+	drop_table($db, $variant);
+	return $users;
+}
+
+1;

@@ -1,0 +1,1 @@
+COPY users (id, instance_id, email) FROM :'file';
