@@ -31,15 +31,16 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "instance_env.h"
 
-static bool attaches_partition(Node *parsetree);
+static bool attaches_partition(Node *parsetree, bool *brings_rows);
 static void check_trigger(Oid trigger);
-static void check_relation(Oid relid, bool attached);
+static void check_relation(Oid relid, bool attached, bool brings_rows);
 static void refuse_child(Oid relid);
 
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
@@ -56,6 +57,7 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 	SPITupleTable *commands;
 	uint64		ncommands;
 	bool		attached;
+	bool		brings_rows;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -63,7 +65,7 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_ddl")));
 
 	trigdata = (EventTriggerData *) fcinfo->context;
-	attached = attaches_partition(trigdata->parsetree);
+	attached = attaches_partition(trigdata->parsetree, &brings_rows);
 
 	SPI_connect();
 	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
@@ -78,7 +80,7 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 		Oid			object = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 2, &isnull));
 
 		if (class == RelationRelationId)
-			check_relation(object, attached);
+			check_relation(object, attached, brings_rows);
 		else if (class == TriggerRelationId && !ienv_creating_trigger && !superuser())
 			check_trigger(object);
 	}
@@ -87,17 +89,32 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 }
 
 /*
- * Is this ALTER TABLE ... ATTACH PARTITION?
+ * Is this ALTER TABLE ... ATTACH PARTITION?  If so, *brings_rows says whether there
+ * may be rows in what is attached.
+ *
+ * The list of commands has the parent only; the partition's name means what it meant
+ * when the statement began, for ATTACH makes no names.
  */
 static bool
-attaches_partition(Node *parsetree)
+attaches_partition(Node *parsetree, bool *brings_rows)
 {
 	ListCell   *lc;
 
-	if (IsA(parsetree, AlterTableStmt))
-		foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
-			if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AttachPartition)
-				return true;
+	*brings_rows = false;
+	if (!IsA(parsetree, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Relation	rel;
+
+		if (cmd->subtype != AT_AttachPartition)
+			continue;
+		rel = relation_openrv(castNode(PartitionCmd, cmd->def)->name, AccessShareLock);
+		*brings_rows = rel->rd_rel->relkind != RELKIND_RELATION || RelationGetNumberOfBlocks(rel) > 0;
+		relation_close(rel, NoLock);
+		return true;
+	}
 	return false;
 }
 
@@ -154,7 +171,7 @@ check_trigger(Oid trigger)
  * See what a new or altered relation means to a guarded table.
  */
 static void
-check_relation(Oid relid, bool attached)
+check_relation(Oid relid, bool attached, bool brings_rows)
 {
 	const IenvGuard *guard;
 	Relation	rel;
@@ -178,7 +195,7 @@ check_relation(Oid relid, bool attached)
 
 	/* refuses foreign tables */
 	(void) ienv_leaf_relations(root.relid, AccessShareLock);
-	if (attached)
+	if (attached && brings_rows)
 		ienv_check_rows(&root);
 	if (root.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(root.relid);

@@ -35,7 +35,6 @@ static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
 
 static void queue_departure(void);
-
 static void depart_all(IenvGuard *guard);
 
 PG_FUNCTION_INFO_V1(instance_env_identity_departs);
