@@ -7,9 +7,9 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seed = $ENV{IENV_SEED} // time;
+my $seed = $ENV{INSTANCE_ENV_SEED} // time;
 my $statements = 3000;
-note "IENV_SEED=$seed repeats this run";
+note "INSTANCE_ENV_SEED=$seed repeats this run";
 srand $seed;
 
 # One session's history: three instances with small caps, mostly at them, and everything
@@ -110,7 +110,7 @@ is($with[1], $without[1], 'the same errors');
 is($one[0], $without[0], 'the same rows with one bucket for all');
 is($one[1], $without[1], 'the same errors');
 my $refused = () = $with[1] =~ /23I01/g;
-cmp_ok($refused, '>', $statements / 30, "the cap was reached often ($refused times)");
+cmp_ok($refused, '>', $statements / 100, "the cap was reached often ($refused times)");
 
 # out of range
 for my $bad ('-1', '1048577', 'many')
