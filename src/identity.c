@@ -6,8 +6,8 @@
  * A deleted user's key may be personal data, so it is not kept: instance_env.
  * departed_user holds a keyed hash of it.  The hash is SipHash-2-4 with 128 bits
  * of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): without
- * the key nobody can tell whose it is, and it costs a row some hundred
- * instructions where HMAC-SHA-256 would cost thousands.
+ * the key nobody can tell whose it is, and it is made for inputs as short as these,
+ * one a row.
  *
  * Each label has a hash key of its own, derived from the secret, so that the same
  * user key in two tables is two identities.  What is hashed is the same on every
