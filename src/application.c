@@ -192,6 +192,7 @@ instance_env_set_user_cap(PG_FUNCTION_ARGS)
 	Oid			types[2] = {UUIDOID, INT4OID};
 	Datum		values[2];
 	char		nulls[3] = "  ";
+	char	   *status;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	values[0] = PG_GETARG_DATUM(0);
@@ -204,7 +205,7 @@ instance_env_set_user_cap(PG_FUNCTION_ARGS)
 				 errmsg("a user cap must not be negative")));
 
 	SPI_connect();
-	if (ienv_require_instance(values[0]).type == IENV_PRODUCTION)
+	if (ienv_lock_instance(values[0], &status).type == IENV_PRODUCTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot set a user cap on production instance %s", ienv_instance_text(values[0], true)),
@@ -297,6 +298,32 @@ ienv_require_instance(Datum id)
 	return *instance;
 }
 
+/*
+ * The same, locked against change until the transaction ends; *status is what the
+ * locked row says.  SPI is connected.
+ *
+ * The instance is looked up with a fresh snapshot but locked with the transaction's,
+ * which may be older.
+ */
+IenvInstance
+ienv_lock_instance(Datum id, char **status)
+{
+	IenvInstance instance = ienv_require_instance(id);
+	Oid			type = UUIDOID;
+
+	if (ienv_query("SELECT status FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+				   1, &type, &id, NULL) != 1)
+	{
+		(void) ienv_require_instance(id);
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("instance %s has been created concurrently", ienv_instance_text(id, true)),
+				 errhint("Repeat the transaction.")));
+	}
+	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return instance;
+}
+
 static void
 require_name(const text *name)
 {
@@ -342,30 +369,26 @@ ienv_require_application(uint64 processed, Datum application)
 static void
 set_status(FunctionCallInfo fcinfo, const char *from, const char *to)
 {
-	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
-	Datum		values[3];
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2];
+	char	   *status;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	values[0] = PG_GETARG_DATUM(0);
-	values[1] = CStringGetTextDatum(from);
-	values[2] = CStringGetTextDatum(to);
+	values[1] = CStringGetTextDatum(to);
 
 	SPI_connect();
-	if (ienv_query("UPDATE instance_env.instance SET status = $3::instance_env.instance_status,"
-				   " config_version = config_version OPERATOR(pg_catalog.+) 1"
-				   " WHERE id OPERATOR(pg_catalog.=) $1 AND status::pg_catalog.text OPERATOR(pg_catalog.=) $2",
-				   3, types, values, NULL) == 0)
-	{
-		(void) ienv_require_instance(values[0]);
-		if (ienv_query("SELECT FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1"
-					   " AND status::pg_catalog.text OPERATOR(pg_catalog.=) $3",
-					   3, types, values, NULL) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("instance %s is not active", ienv_instance_text(values[0], true)),
-					 errdetail("A production instance is inactive until its application is promoted."),
-					 errhint("Promote its application with instance_env.promote().")));
-	}
+	(void) ienv_lock_instance(values[0], &status);
+	if (strcmp(status, from) == 0)
+		(void) ienv_query("UPDATE instance_env.instance SET status = $2::instance_env.instance_status,"
+						  " config_version = config_version OPERATOR(pg_catalog.+) 1"
+						  " WHERE id OPERATOR(pg_catalog.=) $1", 2, types, values, NULL);
+	else if (strcmp(status, to) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("instance %s is not active", ienv_instance_text(values[0], true)),
+				 errdetail("A production instance is inactive until its application is promoted."),
+				 errhint("Promote its application with instance_env.promote().")));
 	SPI_finish();
 }
 
@@ -385,9 +408,7 @@ warn_if_over_cap(Datum instance)
 	info = ienv_require_instance(instance);
 	if (ienv_query("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("instance %s has been created or dropped concurrently", ienv_instance_text(instance, true))));
+		elog(ERROR, "the instance is locked but gone");
 	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 
 	foreach(lc, ienv_guarded_roots())

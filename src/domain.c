@@ -215,18 +215,9 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 static void
 require_production(Datum instance, char **status)
 {
-	Oid			type = UUIDOID;
-
-	if (ienv_require_instance(instance).type != IENV_PRODUCTION)
+	if (ienv_lock_instance(instance, status).type != IENV_PRODUCTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("development instance %s cannot have a domain", ienv_instance_text(instance, true)),
 				 errhint("Give the id of the application's production instance.")));
-	if (ienv_query("SELECT status FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
-				   1, &type, &instance, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
-				 errmsg("instance %s does not exist", ienv_instance_text(instance, true)),
-				 errdetail("It has been dropped concurrently.")));
-	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 }

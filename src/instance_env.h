@@ -295,6 +295,7 @@ extern void ienv_guard_partitions(Oid root);
  * application.c: applications and their instances
  */
 extern IenvInstance ienv_require_instance(Datum id);
+extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
 
 /*
