@@ -24,6 +24,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
@@ -38,9 +39,10 @@
 
 #include "instance_env.h"
 
-static bool attaches_partition(Node *parsetree, bool *brings_rows);
+static Oid	attached_partition(Node *parsetree);
+static bool adds_parent(Node *parsetree);
 static void check_trigger(Oid trigger);
-static void check_relation(Oid relid, bool attached, bool brings_rows);
+static void check_partition(Oid relid);
 static void refuse_child(Oid relid);
 
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
@@ -53,21 +55,26 @@ PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
 Datum
 instance_env_watch_ddl(PG_FUNCTION_ARGS)
 {
-	EventTriggerData *trigdata;
+	Node	   *parsetree;
 	SPITupleTable *commands;
 	uint64		ncommands;
-	bool		attached;
-	bool		brings_rows;
+	Oid			attached;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_ddl")));
 
-	trigdata = (EventTriggerData *) fcinfo->context;
-	attached = attaches_partition(trigdata->parsetree, &brings_rows);
+	parsetree = ((EventTriggerData *) fcinfo->context)->parsetree;
+	attached = attached_partition(parsetree);
+
+	/* no other ALTER TABLE matters: to look at it would lock what it has not locked */
+	if (IsA(parsetree, AlterTableStmt) && !OidIsValid(attached) && !adds_parent(parsetree))
+		PG_RETURN_NULL();
 
 	SPI_connect();
+	if (OidIsValid(attached))
+		check_partition(attached);
 	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
 					" WHERE objid IS NOT NULL", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the list of DDL commands");
@@ -79,42 +86,53 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 		Oid			class = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 1, &isnull));
 		Oid			object = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 2, &isnull));
 
-		if (class == RelationRelationId)
-			check_relation(object, attached, brings_rows);
-		else if (class == TriggerRelationId && !ienv_creating_trigger && !superuser())
+		if (class == TriggerRelationId && !ienv_creating_trigger && !superuser())
 			check_trigger(object);
+		else if (class != RelationRelationId || OidIsValid(attached))
+			continue;			/* the relation is the parent, which has not changed */
+		else if (get_rel_relispartition(object))
+			check_partition(object);
+		else if (has_superclass(object))
+			refuse_child(object);
 	}
 	SPI_finish();
 	PG_RETURN_NULL();
 }
 
 /*
- * Is this ALTER TABLE ... ATTACH PARTITION?  If so, *brings_rows says whether there
- * may be rows in what is attached.
+ * What ALTER TABLE ... ATTACH PARTITION attaches; InvalidOid for another statement.
  *
  * The list of commands has the parent only; the partition's name means what it meant
  * when the statement began, for ATTACH makes no names.
  */
-static bool
-attaches_partition(Node *parsetree, bool *brings_rows)
+static Oid
+attached_partition(Node *parsetree)
 {
 	ListCell   *lc;
 
-	*brings_rows = false;
-	if (!IsA(parsetree, AlterTableStmt))
-		return false;
+	if (!IsA(parsetree, AlterTableStmt) || ((AlterTableStmt *) parsetree)->objtype != OBJECT_TABLE)
+		return InvalidOid;
 	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-		Relation	rel;
 
-		if (cmd->subtype != AT_AttachPartition)
-			continue;
-		rel = relation_openrv(castNode(PartitionCmd, cmd->def)->name, AccessShareLock);
-		*brings_rows = rel->rd_rel->relkind != RELKIND_RELATION || RelationGetNumberOfBlocks(rel) > 0;
-		relation_close(rel, NoLock);
-		return true;
+		if (cmd->subtype == AT_AttachPartition)
+			return RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
 	}
+	return InvalidOid;
+}
+
+/*
+ * Is this ALTER TABLE ... INHERIT?
+ */
+static bool
+adds_parent(Node *parsetree)
+{
+	ListCell   *lc;
+
+	foreach(lc, castNode(AlterTableStmt, parsetree)->cmds)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddInherit)
+			return true;
 	return false;
 }
 
@@ -168,37 +186,39 @@ check_trigger(Oid trigger)
 }
 
 /*
- * See what a new or altered relation means to a guarded table.
+ * See what a partition that was made or attached means to the guard of its table.
+ *
+ * Its own statement has locked the partition with all that hangs on it, and nobody
+ * but us may need another partition: but for the rows that are brought along, none is
+ * looked at, lest two sessions that each work on one of them wait for each other.
  */
 static void
-check_relation(Oid relid, bool attached, bool brings_rows)
+check_partition(Oid relid)
 {
-	const IenvGuard *guard;
-	Relation	rel;
+	const IenvGuard *guard = ienv_guard_of(relid);
+	bool		has_rows = false;
 	IenvGuard	root;
-	int			present;
-	int			disabled;
+	ListCell   *lc;
 
-	if (get_rel_relkind(relid) != RELKIND_RELATION && get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE &&
-		get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
+	if (guard == NULL || guard->root == relid)
 		return;
-	refuse_child(relid);
-	guard = ienv_guard_of(relid);
-
-	/* the root itself has changed only where it got a partition */
-	if (guard == NULL || (guard->root == relid && !attached))
+	guard = ienv_guard_of(guard->root);
+	if (guard == NULL)
 		return;
-
-	rel = table_open(guard->root, AccessShareLock);
-	(void) ienv_read_guard(rel, &root, &present, &disabled);
-	table_close(rel, NoLock);
+	root = *guard;
 
 	/* refuses foreign tables */
-	(void) ienv_leaf_relations(root.relid, AccessShareLock);
-	if (attached && brings_rows)
+	foreach(lc, ienv_leaf_relations(relid, AccessShareLock))
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+
+		has_rows = has_rows || RelationGetNumberOfBlocks(rel) > 0;
+		table_close(rel, NoLock);
+	}
+	if (has_rows)
 		ienv_check_rows(&root);
 	if (root.key_attno != InvalidAttrNumber)
-		ienv_guard_partitions(root.relid);
+		ienv_guard_partitions(relid);
 }
 
 /*
@@ -211,9 +231,6 @@ refuse_child(Oid relid)
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-
-	if (get_rel_relispartition(relid) || !has_superclass(relid))
-		return;
 
 	rel = table_open(InheritsRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
@@ -234,25 +251,23 @@ refuse_child(Oid relid)
 }
 
 /*
- * Give every partition of root the trigger for TRUNCATE where it lacks it, and enable
+ * Give relid and its partitions the trigger for TRUNCATE where they lack it, and enable
  * it where it is asleep.  SPI is connected.
  */
 void
-ienv_guard_partitions(Oid root)
+ienv_guard_partitions(Oid relid)
 {
 	ListCell   *lc;
 
-	foreach(lc, find_all_inheritors(root, AccessShareLock, NULL))
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
 	{
-		Oid			relid = lfirst_oid(lc);
-		Relation	rel = table_open(relid, AccessShareLock);
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
 		IenvGuard	guard;
 		int			present;
 		int			disabled;
 
 		(void) ienv_read_guard(rel, &guard, &present, &disabled);
 		table_close(rel, NoLock);
-		guard.relid = relid;
 		if (!(present & IENV_TRIGGER_TRUNCATE))
 			ienv_make_triggers(&guard, IENV_TRIGGER_TRUNCATE, 0);
 		else if (disabled & IENV_TRIGGER_TRUNCATE)

@@ -169,7 +169,7 @@ extern const IenvTriggerKind *ienv_trigger_kind(Oid function);
 extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
 extern uint64 ienv_guard_version(const IenvGuard *guard);
-extern List *ienv_leaf_relations(Oid root, LOCKMODE lockmode);
+extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
 extern List *ienv_guarded_roots(void);
 
@@ -289,7 +289,7 @@ extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_check_rows(const IenvGuard *guard);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 								Oid user_table);
-extern void ienv_guard_partitions(Oid root);
+extern void ienv_guard_partitions(Oid relid);
 
 /*
  * application.c: applications and their instances

@@ -415,33 +415,37 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 }
 
 /*
- * The ordinary tables that hold the rows of root, locked in lockmode: root
+ * The ordinary tables that hold the rows of relid, locked in lockmode: relid
  * itself, or its partitions.
  */
 List *
-ienv_leaf_relations(Oid root, LOCKMODE lockmode)
+ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 {
 	List	   *leaves = NIL;
 	List	   *all;
 	ListCell   *lc;
 
-	if (get_rel_relkind(root) == RELKIND_RELATION)
-		return list_make1_oid(root);
+	if (get_rel_relkind(relid) == RELKIND_RELATION)
+		return list_make1_oid(relid);
 
-	all = find_all_inheritors(root, lockmode, NULL);
+	all = find_all_inheritors(relid, lockmode, NULL);
 	foreach(lc, all)
 	{
-		Oid			relid = lfirst_oid(lc);
-		char		relkind = get_rel_relkind(relid);
+		Oid			leaf = lfirst_oid(lc);
+		char		relkind = get_rel_relkind(leaf);
 
 		if (relkind == RELKIND_RELATION)
-			leaves = lappend_oid(leaves, relid);
+			leaves = lappend_oid(leaves, leaf);
 		else if (relkind != RELKIND_PARTITIONED_TABLE)
+		{
+			const IenvGuard *guard = ienv_guard_of(relid);
+
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("partition %s of guarded table %s is not an ordinary table",
-							ienv_quoted_name(relid), ienv_quoted_name(root)),
+							ienv_quoted_name(leaf), ienv_quoted_name(guard != NULL ? guard->root : relid)),
 					 errhint("Detach the partition, or call instance_env.unguard().")));
+		}
 	}
 	list_free(all);
 	return leaves;
