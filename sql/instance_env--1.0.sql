@@ -26,6 +26,14 @@ CREATE TYPE instance_env.plan AS ENUM ('free', 'pro', 'enterprise');
 COMMENT ON TYPE instance_env.plan IS
 'what an application has subscribed to';
 
+CREATE TYPE instance_env.credential_source AS ENUM ('shared', 'own');
+COMMENT ON TYPE instance_env.credential_source IS
+'whose credentials a social connection uses; shared ones are for development only';
+
+CREATE TYPE instance_env.severity AS ENUM ('info', 'warning', 'error');
+COMMENT ON TYPE instance_env.severity IS
+'how much a failed check of validate() matters';
+
 --
 -- Tables.  Nothing here can be read or written by PUBLIC; the functions below are
 -- the interface.
@@ -86,18 +94,202 @@ COMMENT ON TABLE instance_env.domain IS
 COMMENT ON COLUMN instance_env.domain.verified_at IS
 'when verify_domain() was called for it; null before';
 
+CREATE TABLE instance_env.dns_record
+(
+	domain text COLLATE "C",
+	record text COLLATE "C",
+	type text NOT NULL DEFAULT 'CNAME',
+	target text NOT NULL,
+	verified_at timestamptz,
+	PRIMARY KEY (domain, record)
+);
+COMMENT ON TABLE instance_env.dns_record IS
+'the DNS records that a domain needs';
+COMMENT ON COLUMN instance_env.dns_record.record IS
+'the name within the domain: clerk means clerk.example.com';
+COMMENT ON COLUMN instance_env.dns_record.verified_at IS
+'when verify_domain() was called for it; null before';
+
 CREATE TABLE instance_env.policy_default
 (
 	instance_type instance_env.instance_type,
 	name text COLLATE "C",
 	value jsonb NOT NULL,
+	overridable boolean NOT NULL,
 	description text NOT NULL,
 	PRIMARY KEY (instance_type, name)
 );
 COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';
+COMMENT ON COLUMN instance_env.policy_default.overridable IS
+'may set_policy() give an instance another value?';
 INSERT INTO instance_env.policy_default VALUES
-	('development', 'user_cap', '500', 'the most users a development instance may hold');
+	('development', 'user_cap', '500', true, 'the most users a development instance may hold');
+
+CREATE TABLE instance_env.policy_override
+(
+	instance uuid,
+	name text COLLATE "C",
+	value jsonb NOT NULL,
+	PRIMARY KEY (instance, name)
+);
+COMMENT ON TABLE instance_env.policy_override IS
+'where an instance has another value than its policy_default; its user cap is in table instance';
+
+CREATE TABLE instance_env.social_provider
+(
+	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	offers_shared boolean NOT NULL,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE instance_env.social_provider IS
+'catalogue of the providers of social connections';
+COMMENT ON COLUMN instance_env.social_provider.offers_shared IS
+'may a development instance use credentials that it shares with others?';
+COMMENT ON COLUMN instance_env.social_provider.builtin IS
+'the extension brings this row; a dump leaves it out';
+
+-- The type is repeated here so that the rule holds in the row itself, whatever order
+-- the tables are loaded in.
+CREATE TABLE instance_env.social_connection
+(
+	instance uuid,
+	provider text COLLATE "C",
+	instance_type instance_env.instance_type NOT NULL,
+	source instance_env.credential_source NOT NULL,
+	client_id text CHECK (client_id <> ''),
+	secret_reference text CHECK (secret_reference <> ''),
+	scopes text[],
+	created_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (instance, provider),
+	CONSTRAINT social_connection_own_credentials CHECK
+		(source = 'own' OR (instance_type = 'development' AND scopes IS NULL)),
+	CHECK (CASE source WHEN 'own' THEN client_id IS NOT NULL AND secret_reference IS NOT NULL
+		   ELSE client_id IS NULL AND secret_reference IS NULL END)
+);
+COMMENT ON TABLE instance_env.social_connection IS
+'the social connections that instances have enabled';
+COMMENT ON COLUMN instance_env.social_connection.instance_type IS
+'the type of the instance, which never changes';
+COMMENT ON COLUMN instance_env.social_connection.secret_reference IS
+'where the application keeps the client secret; the secret itself is never stored';
+COMMENT ON COLUMN instance_env.social_connection.scopes IS
+'what is asked for beyond the provider''s default; needs own credentials';
+
+CREATE TABLE instance_env.feature
+(
+	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	plan instance_env.plan NOT NULL,
+	production_only boolean NOT NULL DEFAULT false,
+	development_limit integer CHECK (development_limit > 0),
+	description text NOT NULL,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE instance_env.feature IS
+'catalogue of the features that depend on the plan or on the type of an instance';
+COMMENT ON COLUMN instance_env.feature.plan IS
+'the lowest plan that covers it in production; in development all of them do';
+COMMENT ON COLUMN instance_env.feature.development_limit IS
+'the most of it that a development instance may use; null means no limit';
+COMMENT ON COLUMN instance_env.feature.builtin IS
+'the extension brings this row; a dump leaves it out';
+
+CREATE TABLE instance_env.instance_feature
+(
+	instance uuid,
+	feature text COLLATE "C",
+	quantity integer NOT NULL DEFAULT 1 CHECK (quantity > 0),
+	enabled_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (instance, feature)
+);
+COMMENT ON TABLE instance_env.instance_feature IS
+'the features that instances use';
+
+CREATE TABLE instance_env.setting_section
+(
+	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]*$'),
+	cloned boolean NOT NULL,
+	description text NOT NULL,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE instance_env.setting_section IS
+'catalogue of the sections of settings: the part of a setting''s name before its first dot';
+COMMENT ON COLUMN instance_env.setting_section.cloned IS
+'do promote() and create_staging_application() copy these settings?';
+COMMENT ON COLUMN instance_env.setting_section.builtin IS
+'the extension brings this row; a dump leaves it out';
+
+CREATE TABLE instance_env.setting
+(
+	instance uuid,
+	name text COLLATE "C",
+	value jsonb NOT NULL,
+	PRIMARY KEY (instance, name)
+);
+COMMENT ON TABLE instance_env.setting IS
+'the settings of instances';
+
+CREATE TABLE instance_env.api_key
+(
+	hash bytea PRIMARY KEY CHECK (length(hash) = 32),
+	instance uuid NOT NULL,
+	hint text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	revoked_at timestamptz
+);
+CREATE INDEX api_key_instance ON instance_env.api_key (instance);
+COMMENT ON TABLE instance_env.api_key IS
+'the secret keys of instances';
+COMMENT ON COLUMN instance_env.api_key.hash IS
+'SHA-256 of the key, which is not stored';
+COMMENT ON COLUMN instance_env.api_key.hint IS
+'the last characters of the key, by which a person tells keys apart';
+
+CREATE TABLE instance_env.promotion
+(
+	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	application uuid NOT NULL,
+	promoted_at timestamptz NOT NULL DEFAULT now(),
+	session_user_name name NOT NULL,
+	current_user_name name NOT NULL,
+	client_address inet,
+	snapshot jsonb NOT NULL,
+	changes jsonb NOT NULL,
+	rolled_back_at timestamptz
+);
+CREATE INDEX promotion_application ON instance_env.promotion (application);
+COMMENT ON SEQUENCE instance_env.promotion_id_seq IS
+'numbers promotions';
+COMMENT ON TABLE instance_env.promotion IS
+'every promotion: who, when, from where, and what it changed';
+COMMENT ON COLUMN instance_env.promotion.snapshot IS
+'the production instance as it was before, for rollback_promotion()';
+COMMENT ON COLUMN instance_env.promotion.changes IS
+'what promote() returned';
+
+CREATE TABLE instance_env.event
+(
+	id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	happened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+	session_user_name name NOT NULL,
+	current_user_name name NOT NULL,
+	client_address inet,
+	action text NOT NULL,
+	application uuid,
+	instance uuid,
+	item text,
+	before jsonb,
+	after jsonb
+);
+CREATE INDEX event_application ON instance_env.event (application);
+COMMENT ON SEQUENCE instance_env.event_id_seq IS
+'numbers events';
+COMMENT ON TABLE instance_env.event IS
+'audit log: every change of applications, instances, domains, connections, features, settings, keys, guards and promotions';
+COMMENT ON COLUMN instance_env.event.action IS
+'the function that was called';
+COMMENT ON COLUMN instance_env.event.item IS
+'what it was called for: a domain, a provider, a feature, a setting, a table';
 
 -- A log: who returns and departs again has several rows.  A unique key would make
 -- those wait for each other who delete rows of the same user.
@@ -134,6 +326,19 @@ COMMENT ON TABLE instance_env.identity_key IS
 SELECT pg_catalog.pg_extension_config_dump('instance_env.application', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.domain', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.dns_record', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.policy_override', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.social_provider', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.social_connection', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.feature', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.instance_feature', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.setting_section', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.setting', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.api_key', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.promotion', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.promotion_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.event', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.event_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.departed_user', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.identity_key', '');
 
@@ -160,6 +365,24 @@ CREATE TRIGGER registry_changed
 	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
 	ON instance_env.identity_key
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+
+-- What cache.c keeps hangs on each table by itself.
+CREATE FUNCTION instance_env.table_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_table_changed';
+COMMENT ON FUNCTION instance_env.table_changed() IS
+'trigger: makes every backend forget what it knows from this table';
+REVOKE ALL ON FUNCTION instance_env.table_changed() FROM PUBLIC;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.application
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.domain
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.policy_override
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
+
 -- also where the registry itself arrives by replication
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER registry_changed;
@@ -278,6 +501,52 @@ AS 'MODULE_PATHNAME', 'instance_env_promote';
 COMMENT ON FUNCTION instance_env.promote(uuid, text) IS
 'activates an application''s production instance once it is ready';
 REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
+
+--
+-- Policies, messages, search engines, security
+--
+
+--
+-- Social connections
+--
+
+--
+-- Features
+--
+
+--
+-- Hosts and previews
+--
+
+--
+-- API keys
+--
+
+--
+-- Settings
+--
+
+--
+-- Validation, drift, rollback, reset
+--
+
+--
+-- The audit log
+--
+
+CREATE FUNCTION instance_env.refuse_change() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_refuse_change';
+COMMENT ON FUNCTION instance_env.refuse_change() IS
+'trigger: only a superuser may alter or delete what is recorded';
+REVOKE ALL ON FUNCTION instance_env.refuse_change() FROM PUBLIC;
+
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON instance_env.event
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.refuse_change();
+ALTER TABLE instance_env.event ENABLE ALWAYS TRIGGER refuse_change;
+
+--
+-- Rights
+--
 
 --
 -- Departed users

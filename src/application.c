@@ -247,11 +247,20 @@ instance_env_resume_instance(PG_FUNCTION_ARGS)
 Datum
 instance_env_drop_application(PG_FUNCTION_ARGS)
 {
+#define DELETE_OF_INSTANCES(table) \
+		"DELETE FROM instance_env." table " t USING instance_env.instance i" \
+		" WHERE t.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1"
 	static const char *const deletes[] = {
-		"DELETE FROM instance_env.departed_user d USING instance_env.instance i"
-		" WHERE d.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1",
-		"DELETE FROM instance_env.domain d USING instance_env.instance i"
-		" WHERE d.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1",
+		DELETE_OF_INSTANCES("departed_user"),
+		"DELETE FROM instance_env.dns_record r USING instance_env.domain d, instance_env.instance i"
+		" WHERE r.domain OPERATOR(pg_catalog.=) d.name AND d.instance OPERATOR(pg_catalog.=) i.id"
+		" AND i.application OPERATOR(pg_catalog.=) $1",
+		DELETE_OF_INSTANCES("domain"),
+		DELETE_OF_INSTANCES("policy_override"),
+		DELETE_OF_INSTANCES("social_connection"),
+		DELETE_OF_INSTANCES("instance_feature"),
+		DELETE_OF_INSTANCES("setting"),
+		DELETE_OF_INSTANCES("api_key"),
 		"DELETE FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1",
 		"DELETE FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
 		"UPDATE instance_env.application SET staging_of = NULL WHERE staging_of OPERATOR(pg_catalog.=) $1"
@@ -322,6 +331,18 @@ ienv_lock_instance(Datum id, char **status)
 	}
 	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	return instance;
+}
+
+/*
+ * Raise an instance's config_version: its configuration has changed.  SPI is connected.
+ */
+void
+ienv_config_changed(Datum instance)
+{
+	Oid			type = UUIDOID;
+
+	(void) ienv_query("UPDATE instance_env.instance SET config_version = config_version OPERATOR(pg_catalog.+) 1"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &type, &instance, NULL);
 }
 
 static void

@@ -177,3 +177,30 @@ ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
 }
+
+/*
+ * A text argument as a C string: not null, not empty, without control characters,
+ * and of no more than max_length bytes.
+ */
+char *
+ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length)
+{
+	char	   *value;
+	const char *problem = NULL;
+
+	ienv_require_argument(fcinfo, n, name);
+	value = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (*value == '\0')
+		problem = "It is empty.";
+	else if (strlen(value) > max_length)
+		problem = psprintf("It is longer than %d bytes.", max_length);
+	for (const char *p = value; *p != '\0' && problem == NULL; p++)
+		if ((unsigned char) *p < ' ' || *p == 0x7F)
+			problem = "It contains a control character.";
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"%s\"", name),
+				 errdetail("%s", problem)));
+	return value;
+}

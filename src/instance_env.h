@@ -19,6 +19,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "port/atomics.h"
+#include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
@@ -33,8 +34,12 @@
 #define ERRCODE_IENV_TRANSFER_PROHIBITED	MAKE_SQLSTATE('2','3','I','0','2')
 #define ERRCODE_IENV_UNKNOWN_INSTANCE		MAKE_SQLSTATE('2','3','I','0','3')
 #define ERRCODE_IENV_INSTANCE_NOT_ACTIVE	MAKE_SQLSTATE('2','3','I','0','4')
+#define ERRCODE_IENV_OWN_CREDENTIALS		MAKE_SQLSTATE('2','3','I','0','5')
 #define ERRCODE_IENV_PROMOTION_BLOCKED		MAKE_SQLSTATE('5','5','I','0','1')
+#define ERRCODE_IENV_PLAN_UPGRADE			MAKE_SQLSTATE('5','5','I','0','2')
+#define ERRCODE_IENV_FEATURE_NOT_AVAILABLE	MAKE_SQLSTATE('5','5','I','0','3')
 #define ERRCODE_IENV_INVALID_DOMAIN			MAKE_SQLSTATE('2','2','I','0','1')
+#define ERRCODE_IENV_INVALID_TYPE			MAKE_SQLSTATE('2','2','I','0','2')
 
 #define IENV_SCHEMA "instance_env"
 
@@ -297,6 +302,39 @@ extern void ienv_guard_partitions(Oid relid);
 extern IenvInstance ienv_require_instance(Datum id);
 extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
+extern void ienv_config_changed(Datum instance);
+
+/*
+ * cache.c: what a backend has read from the registry's other tables
+ */
+#define IENV_CACHE_TABLES 4
+
+typedef struct IenvCache
+{
+	const char *name;
+	Size		keysize;
+	Size		entrysize;		/* an entry begins with its key, which has no padding */
+	int			max_entries;	/* a full cache is emptied */
+	const char *tables[IENV_CACHE_TABLES];	/* the cache is emptied when one of them changes */
+
+	/* private to cache.c, zero at first */
+	Oid			relids[IENV_CACHE_TABLES];
+	bool		valid;
+	uint64		changes;
+	MemoryContext context;		/* what entries point to; reset with the cache */
+	HTAB	   *entries;
+	struct IenvCache *next;
+} IenvCache;
+
+extern void *ienv_cache_find(IenvCache *cache, const void *key);
+extern uint64 ienv_cache_changes(IenvCache *cache);
+extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 changes);
+
+/*
+ * event.c: the audit log
+ */
+extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+							  const char *item, Datum before, Datum after);
 
 /*
  * domain.c: the domains of production instances
@@ -310,6 +348,8 @@ extern char *ienv_sql_name(Oid relid);
 extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
 extern uint64 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values,
 						 const char *nulls);
+extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values,
+								const char *nulls);
 
 /*
  * error.c: errors that more than one module raises, and the manners of triggers
@@ -325,5 +365,6 @@ extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
 extern char *ienv_instance_text(Datum value, bool is_uuid);
 extern char *ienv_quoted_name(Oid relid);
 extern void ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+extern char *ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length);
 
 #endif							/* INSTANCE_ENV_H */

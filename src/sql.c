@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "instance_env.h"
 
@@ -63,6 +64,24 @@ ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, co
 	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
 											   unconstify(Datum *, values), nulls, false, 0);
 
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}
+
+/*
+ * The same for a query that only reads, with a snapshot taken now: what goes into a
+ * cache must not be the past that a REPEATABLE READ transaction sees.
+ */
+uint64
+ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	int			result;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
+								   unconstify(Datum *, values), nulls, true, 0);
+	PopActiveSnapshot();
 	if (result < 0)
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
 	return SPI_processed;

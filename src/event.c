@@ -1,0 +1,83 @@
+/*-------------------------------------------------------------------------
+ *
+ * event.c
+ *	  The audit log.
+ *
+ * Each function that changes something records it itself, in its own transaction.
+ * Triggers on the registry's tables would record anew what a dump brings back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "instance_env.h"
+
+PG_FUNCTION_INFO_V1(instance_env_refuse_change);
+
+/*
+ * Record that a function, action, has changed something.
+ *
+ * Where application is NULL, it is the instance's.  before and after are jsonb, or 0
+ * for null.  As current_user counts the role that called us, not the one that a
+ * SECURITY DEFINER function acts as.
+ */
+void
+ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+				  const char *item, Datum before, Datum after)
+{
+	Oid			types[8] = {TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID};
+	Datum		values[8] = {0};
+	char		nulls[9] = "        ";
+	IenvOwner	saved;
+
+	values[0] = CStringGetTextDatum(action);
+	if (application != NULL)
+		values[1] = UUIDPGetDatum(application);
+	if (instance != NULL)
+		values[2] = UUIDPGetDatum(instance);
+	if (item != NULL)
+		values[3] = CStringGetTextDatum(item);
+	values[4] = before;
+	values[5] = after;
+	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[7] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	for (int i = 0; i < 8; i++)
+		if (DatumGetPointer(values[i]) == NULL)
+			nulls[i] = 'n';
+
+	SPI_connect();
+	ienv_become_owner(&saved);
+	(void) ienv_query("INSERT INTO instance_env.event (action, application, instance, item, before, after,"
+					  "  session_user_name, current_user_name, client_address)"
+					  " SELECT $1, COALESCE($2, (SELECT application FROM instance_env.instance"
+					  "   WHERE id OPERATOR(pg_catalog.=) $3)),"
+					  "  $3, $4, $5, $6, $7, $8, pg_catalog.inet_client_addr()",
+					  8, types, values, nulls);
+	ienv_leave_owner(&saved);
+	SPI_finish();
+}
+
+/*
+ * refuse_change() RETURNS trigger
+ *
+ * BEFORE statement trigger of the log.
+ */
+Datum
+instance_env_refuse_change(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", "refuse_change")));
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the audit log"),
+				 errdetail("What is recorded stays as it is, except for a superuser.")));
+	return PointerGetDatum(NULL);
+}
