@@ -18,6 +18,7 @@
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
@@ -329,6 +330,33 @@ typedef struct IenvCache
 extern void *ienv_cache_find(IenvCache *cache, const void *key);
 extern uint64 ienv_cache_changes(IenvCache *cache);
 extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 changes);
+
+/*
+ * clone.c: carrying an instance's configuration over to another
+ */
+extern void ienv_clone_configuration(Datum source, Datum target);
+
+/*
+ * validate.c: what stands between an instance and production
+ */
+typedef enum IenvSeverity
+{
+	IENV_INFO,
+	IENV_WARNING,
+	IENV_ERROR
+} IenvSeverity;
+
+typedef struct IenvCheck
+{
+	const char *name;
+	IenvSeverity severity;
+	bool		passed;
+	const char *message;
+	const char *hint;			/* NULL if there is nothing to do */
+	int			sqlstate;		/* what a refusal for this reason has; 0 if it refuses nothing */
+} IenvCheck;
+
+extern List *ienv_validate(Datum instance, bool clone_settings);
 
 /*
  * event.c: the audit log
