@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
+#include "storage/buf.h"
 #include "utils/hsearch.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -213,11 +214,13 @@ typedef struct IenvScan
 	FmgrInfo	equal;			/* sequential only */
 	Oid			collation;
 	SnapshotData non_vacuumable;
+	Buffer		visibility;		/* a page of the visibility map, or invalid */
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
 extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
 extern bool ienv_scan_next(IenvScan *scan);
+extern bool ienv_scan_count(IenvScan *scan, bool *all_visible);
 extern void ienv_scan_end(IenvScan *scan);
 extern void ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version);
 extern bool ienv_is_older(TransactionId xid);
