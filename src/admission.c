@@ -28,6 +28,7 @@ static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid)
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static void check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid);
+static void count_only(const IenvGuard *guard, Datum value);
 static CommandId inserting_command(HeapTupleHeader tuple);
 static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
 static IenvBucket *bucket_of(const IenvGuard *guard, const IenvInstance *instance);
@@ -171,9 +172,8 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	/* what was admitted where it came from is only counted here */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 	{
-		instance = isnull ? NULL : ienv_instance_by_value(value, guard->is_uuid, false);
-		if (instance != NULL && (bucket = bucket_of(guard, instance)) != NULL)
-			ienv_take_tickets(bucket, 1);
+		if (!isnull)
+			count_only(guard, value);
 		return PointerGetDatum(NULL);
 	}
 
@@ -184,6 +184,8 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		if (instance != NULL)
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	}
+	if (instance == NULL)
+		count_only(guard, value);
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
 	instance->queued = 0;
@@ -204,6 +206,19 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		instance->admitted_cid = cid;
 	}
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Take a ticket for a row that asks for no admission: its user has been admitted before.
+ */
+static void
+count_only(const IenvGuard *guard, Datum value)
+{
+	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	IenvBucket *bucket = instance != NULL ? bucket_of(guard, instance) : NULL;
+
+	if (bucket != NULL)
+		ienv_take_tickets(bucket, 1);
 }
 
 /*
@@ -277,5 +292,8 @@ inserting_command(HeapTupleHeader tuple)
 static IenvBucket *
 bucket_of(const IenvGuard *guard, const IenvInstance *instance)
 {
-	return ienv_bucket_of(guard->root, ienv_guard_version(guard), instance);
+	IenvBoundKey key;
+
+	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
+	return ienv_bucket_of(&key);
 }

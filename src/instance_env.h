@@ -48,6 +48,7 @@
 /* Constraint names, as reported in errors and as names of the triggers */
 #define IENV_USER_CAP		"instance_env_user_cap"
 #define IENV_NO_TRANSFER	"instance_env_no_transfer"
+#define IENV_DEPARTURE		"instance_env_departure"
 
 /* instance_env.instance_type */
 typedef enum IenvType
@@ -231,15 +232,42 @@ extern void ienv_wait_for(TransactionId xid);
  */
 typedef struct IenvBucket IenvBucket;
 
+/* What a bound is of.  Has no padding: it is hashed and compared as bytes. */
+typedef struct IenvBoundKey
+{
+	Oid			database;
+	Oid			root;			/* the guarded table */
+	uint64		version;		/* of its triggers */
+	pg_uuid_t	instance;
+	TimestampTz created_at;		/* should an instance come again with the same id */
+} IenvBoundKey;
+
+/* The state of a bucket when an exact count began */
+typedef struct IenvCountMark
+{
+	uint64		tickets;
+	uint64		leaving;
+	bool		quiet;			/* nobody was about to release rows */
+} IenvCountMark;
+
 extern Size ienv_buckets_size(int n);
 extern void ienv_buckets_init(IenvBucket *buckets, int n);
-extern IenvBucket *ienv_bucket_of(Oid root, uint64 version, const IenvInstance *instance);
+extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance);
+extern IenvBucket *ienv_bucket_of(const IenvBoundKey *key);
 extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
-extern uint64 ienv_tickets(IenvBucket *bucket);
-extern bool ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version,
-							  const IenvInstance *instance, int cap);
-extern void ienv_store_base(IenvBucket *bucket, Oid root, uint64 version,
-							const IenvInstance *instance, uint64 tickets, int64 users);
+extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit);
+extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
+extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
+extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark,
+							int64 rows);
+extern void ienv_leave(IenvBucket *bucket);
+extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
+
+/*
+ * vacancy.c: seats that the transaction's own deletes free
+ */
+extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
+extern int64 ienv_vacated(const IenvBoundKey *key);
 
 /*
  * user_cap.c: admission

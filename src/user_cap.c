@@ -121,6 +121,7 @@ typedef struct Tally
 	int64		moved;			/* rows that I took from another partition */
 	bool		complete;		/* no version was left out */
 	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
+	int64		deleted_since;	/* by a DELETE that ended since S */
 	Claim	   *claims;
 	int			nclaims;
 	int			maxclaims;
@@ -142,6 +143,7 @@ static void count_version(Tally *tally, const IenvVersion *version);
 static Claim *claim_of(Tally *tally, TransactionId xid);
 static bool nothing_new(const Tally *tally);
 static int64 users_at_most(const Tally *tally);
+static int64 rows_for_anybody(const Tally *tally);
 static void compute_bounds(const Tally *tally, Bounds *bounds);
 pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally,
 				   const Bounds *bounds);
@@ -161,15 +163,17 @@ IenvInstance *
 ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket,
 		   bool early, bool *counted)
 {
-	uint64		version = bucket ? ienv_guard_version(guard) : 0;
+	IenvBoundKey key;
 	int64		paid = 1;		/* how many of my rows have a ticket */
 	int			looks = 0;
 
+	if (bucket != NULL)
+		ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
 	*counted = false;
 	for (;;)
 	{
 		int			cap = instance->user_cap;
-		uint64		tickets = 0;
+		IenvCountMark mark;
 		Snapshot	snapshot;
 		Tally		tally = {0};
 		Tally		others = {0};
@@ -179,18 +183,20 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		CHECK_FOR_INTERRUPTS();
 		if (bucket != NULL)
 		{
-			if (ienv_bound_admits(bucket, guard->root, version, instance, cap))
+			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
 				return instance;
-			tickets = ienv_tickets(bucket);
+			ienv_count_begins(bucket, &mark);
 		}
 
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		if (bucket != NULL)
+			ienv_count_has_snapshot(bucket, &mark);
 		complete = count_seats(&tally, bucket ? &others : NULL, guard, value, cap, snapshot);
 		compute_bounds(&tally, &bounds);
 		UnregisterSnapshot(snapshot);
 
 		if (bucket != NULL && complete)
-			ienv_store_base(bucket, guard->root, version, instance, tickets, users_at_most(&others));
+			ienv_store_base(bucket, &key, &mark, rows_for_anybody(&others));
 		if (early && bounds.lower <= cap)
 			return instance;
 		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
@@ -372,6 +378,8 @@ count_version(Tally *tally, const IenvVersion *version)
 				tally->committed++;
 				tally->replaced_since++;
 			}
+			else
+				tally->deleted_since++;
 			break;
 		case IENV_OPEN:
 			if (version->replaced)
@@ -418,6 +426,20 @@ users_at_most(const Tally *tally)
 	for (int i = 0; i < tally->nclaims; i++)
 		users += Max(tally->claims[i].inserts, tally->claims[i].deletes);
 	return users;
+}
+
+/*
+ * All rows that are there for somebody at the snapshot.  What bound.c needs: it hears
+ * of each delete by itself.
+ */
+static int64
+rows_for_anybody(const Tally *tally)
+{
+	int64		rows = tally->committed + tally->mine + tally->deleted_since;
+
+	for (int i = 0; i < tally->nclaims; i++)
+		rows += tally->claims[i].inserts + tally->claims[i].deletes;
+	return rows;
 }
 
 /*
