@@ -68,8 +68,10 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(nargs - 1))
 		return true;
+	if (is_uuid && likely(ienv_is_active_production(PG_GETARG_UUID_P(0))))
+		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
 	instance = find_instance(fcinfo, is_uuid);
-	if (likely(instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0))
+	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
 		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
 	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		look_early(instance, PG_GETARG_DATUM(0), is_uuid, PG_GETARG_OID(nargs - 1));
@@ -189,12 +191,12 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
 	instance->queued = 0;
-	bucket = bucket_of(guard, instance);
 	cid = inserting_command(tuple->t_data);
 	if (instance->admitted_relid == guard->root && instance->admitted_cid == cid &&
 		instance->admitted_xid == GetTopTransactionId())
 		return PointerGetDatum(NULL);
 
+	bucket = bucket_of(guard, instance);
 	if (bucket != NULL)
 		ienv_take_tickets(bucket, 1);
 

@@ -118,9 +118,17 @@ typedef struct IenvOwner
 extern const IenvOids *ienv_oids(void);
 extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
+extern bool ienv_is_active_production(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid, bool fresh);
 extern const uint64 *ienv_identity_secret(void);
+
+/*
+ * production.c: the ids of active production instances, for registry.c
+ */
+extern bool ienv_production_known(const pg_uuid_t *id);
+extern void ienv_production_remember(const pg_uuid_t *id);
+extern void ienv_production_forget(void);
 
 /*
  * registry_read.c: reading the registry's tables, for registry.c
