@@ -68,11 +68,15 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(nargs - 1))
 		return true;
-	if (is_uuid && likely(ienv_is_active_production(PG_GETARG_UUID_P(0))))
+	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
 		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
 	instance = find_instance(fcinfo, is_uuid);
 	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
+	{
+		if (is_uuid)
+			ienv_production_remember(&instance->id);
 		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
+	}
 	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		look_early(instance, PG_GETARG_DATUM(0), is_uuid, PG_GETARG_OID(nargs - 1));
 	return true;
@@ -118,7 +122,7 @@ look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid)
 	/* should it not refuse (rows went away again), do not ask for each row */
 	instance->queued_limit *= 2;
 	if (active)
-		(void) ienv_admit(guard, instance, value, NULL, true, &counted);
+		(void) ienv_admit(guard, instance, value, NULL, 0, true, &counted);
 	else if (guard->root == guard->relid)
 		(void) ienv_require_active(guard, value, false, false);
 }
@@ -169,6 +173,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	IenvInstance *instance;
 	IenvBucket *bucket;
 	CommandId	cid;
+	int64		queued;
 	bool		counted;
 
 	/* what was admitted where it came from is only counted here */
@@ -190,6 +195,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		count_only(guard, value);
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
+	queued = instance->queued_lxid == ienv_lxid() && instance->queued_relid == guard->root ? instance->queued : 0;
 	instance->queued = 0;
 	cid = inserting_command(tuple->t_data);
 	if (instance->admitted_relid == guard->root && instance->admitted_cid == cid &&
@@ -200,7 +206,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	if (bucket != NULL)
 		ienv_take_tickets(bucket, 1);
 
-	instance = ienv_admit(guard, instance, value, bucket, false, &counted);
+	instance = ienv_admit(guard, instance, value, bucket, queued, false, &counted);
 	if (counted)
 	{
 		instance->admitted_relid = guard->root;

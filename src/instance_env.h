@@ -118,7 +118,7 @@ typedef struct IenvOwner
 extern const IenvOids *ienv_oids(void);
 extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
-extern bool ienv_is_active_production(const pg_uuid_t *id);
+extern bool ienv_is_known_production(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid, bool fresh);
 extern const uint64 *ienv_identity_secret(void);
@@ -281,7 +281,7 @@ extern int64 ienv_vacated(const IenvBoundKey *key);
  * user_cap.c: admission
  */
 extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
-								IenvBucket *bucket, bool early, bool *counted);
+								IenvBucket *bucket, int64 expected, bool early, bool *counted);
 extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 

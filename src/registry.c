@@ -217,21 +217,14 @@ ienv_leave_owner(const IenvOwner *saved)
 }
 
 /*
- * Is this the id of an active production instance?
+ * Is this known to be the id of an active production instance?  The caller that finds out
+ * later may remember it with ienv_production_remember().
  */
 bool
-ienv_is_active_production(const pg_uuid_t *id)
+ienv_is_known_production(const pg_uuid_t *id)
 {
-	const IenvInstance *instance;
-
 	hear_news(false);
-	if (likely(ienv_production_known(id)))
-		return true;
-	instance = look_up((const char *) id->data, UUID_LEN, true, false);
-	if (instance == NULL || instance->type != IENV_PRODUCTION || instance->status != IENV_ACTIVE)
-		return false;
-	ienv_production_remember(id);
-	return true;
+	return ienv_production_known(id);
 }
 
 /*

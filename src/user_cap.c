@@ -153,7 +153,7 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  *
  * guard is of the table or partition that has a new row; all partitions count.
  * value is the instance column's.  bucket is where the row has taken its ticket,
- * or NULL.  With early, refuse what is certain to be refused later, and decide
+ * or NULL; expected is how many rows a scan is likely to find without one.  With early, refuse what is certain to be refused later, and decide
  * nothing else.  My transaction has an xid.
  *
  * Sets *counted if it was a scan that admitted: then it admitted all rows that are
@@ -161,7 +161,7 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  */
 IenvInstance *
 ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket,
-		   bool early, bool *counted)
+		   int64 expected, bool early, bool *counted)
 {
 	IenvBoundKey key;
 	int64		paid = 1;		/* how many of my rows have a ticket */
@@ -185,6 +185,11 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		{
 			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
 				return instance;
+			if (expected > paid)
+			{
+				ienv_take_tickets(bucket, expected - paid);
+				paid = expected;
+			}
 			ienv_count_begins(bucket, &mark);
 		}
 
