@@ -205,7 +205,7 @@ refuse_satellites(Datum instance)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot disable feature \"%s\" because instance %s has satellite domains",
 						"satellite_domains", ienv_instance_text(instance, true)),
-				 errhint("Remove the satellite domains first.")));
+				 errhint("Remove them with instance_env.remove_domain() first.")));
 }
 
 /*
@@ -241,5 +241,5 @@ check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan)
 			 errmsg("cannot lower the plan of application \"%s\" because its production instance uses paid features",
 					name),
 			 errdetail("%s", detail.data),
-			 errhint("Disable them with instance_env.disable_feature(), and remove satellite domains.")));
+			 errhint("Disable them with instance_env.disable_feature(), and remove satellite domains with instance_env.remove_domain().")));
 }
