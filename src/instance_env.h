@@ -21,6 +21,7 @@
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 #include "utils/hsearch.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
@@ -304,6 +305,7 @@ extern IenvInstance ienv_require_instance(Datum id);
 extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
 extern void ienv_config_changed(Datum instance);
+extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 
 /*
  * cache.c: what a backend has read from the registry's other tables
@@ -368,6 +370,17 @@ extern void ienv_record_event(const char *action, const pg_uuid_t *application, 
  * domain.c: the domains of production instances
  */
 extern const char *ienv_domain_problem(const char *name);
+
+/*
+ * policy.c, policy_set.c: what applies to an instance
+ */
+extern Datum ienv_policy(Datum instance, const char *name, Oid type, bool *isnull);
+extern bool ienv_numeric_is_int(Numeric numeric, int32 *value);
+
+/*
+ * url.c: URLs
+ */
+extern char *ienv_url_scheme(const char *url);
 
 /*
  * sql.c: SQL through SPI
