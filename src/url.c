@@ -8,7 +8,8 @@
  *
  *		scheme "://" host [ ":" port ] [ ( "/" | "?" | "#" ) anything ]
  *
- * in ASCII, where anything else is percent-encoded and a host in punycode.
+ * in ASCII, where anything else is percent-encoded and a host in punycode.  There is
+ * no user:password@, which passes for the host with those who do not look closely.
  *
  *-------------------------------------------------------------------------
  */
@@ -58,12 +59,8 @@ ienv_url_scheme(const char *url)
 		if (!is_letter(url[i]) && !is_digit(url[i]) && strchr("+-.", url[i]) == NULL)
 			return NULL;
 
-	/* user:password@host passes for another host with those who do not look closely */
 	host = url + length + 3;
 	host_length = strcspn(host, "/?#");
-	if (memchr(host, '@', host_length) != NULL)
-		return NULL;
-
 	port = host[0] == '[' ? memchr(host, ']', host_length) : host;
 	port = port == NULL ? NULL : memchr(port, ':', host + host_length - port);
 	if (port != NULL)
