@@ -22,6 +22,7 @@
 #include "port/atomics.h"
 #include "storage/buf.h"
 #include "utils/hsearch.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
@@ -343,6 +344,7 @@ extern IenvInstance ienv_require_instance(Datum id);
 extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
 extern void ienv_config_changed(Datum instance);
+extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 
 /*
  * cache.c: what a backend has read from the registry's other tables
@@ -420,6 +422,17 @@ extern int	ienv_errconnection(void);
  */
 extern void ienv_require_feature(Datum instance, const char *feature);
 pg_noreturn extern void ienv_report_unknown_feature(const char *feature);
+
+/*
+ * policy.c, policy_set.c: what applies to an instance
+ */
+extern Datum ienv_policy(Datum instance, const char *name, Oid type, bool *isnull);
+extern bool ienv_numeric_is_int(Numeric numeric, int32 *value);
+
+/*
+ * url.c: URLs
+ */
+extern char *ienv_url_scheme(const char *url);
 
 /*
  * sql.c: SQL through SPI
