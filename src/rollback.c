@@ -149,8 +149,9 @@ count_rows(const IenvApplication *application, List *roots, Datum key, int64 lim
 		if (ienv_user_count(guard, value, limit) <= limit)
 			continue;
 		count = ienv_user_count(guard, value, PG_INT32_MAX);
-		appendStringInfo(&detail, "%sTable %s has %lld %s of it.", detail.len > 0 ? "\n" : "",
-						 ienv_quoted_name(guard->relid), (long long) count, count == 1 ? "row" : "rows");
+		appendStringInfo(&detail, "%sTable %s has %lld %s of instance %s.", detail.len > 0 ? "\n" : "",
+						 ienv_quoted_name(guard->relid), (long long) count, count == 1 ? "row" : "rows",
+						 ienv_instance_text(value, guard->is_uuid));
 	}
 	if (detail.len > 0)
 		ereport(ERROR,

@@ -21,7 +21,7 @@ FROM unnest(enum_range(NULL::instance_env.instance_type)) type, generate_series(
 INSERT INTO instance_env.feature (name, plan, description) SELECT 'test_' || n, 'free', 'test' FROM generate_series(1, 3) n;
 
 SELECT application_id AS app, development_id AS dev, production_id AS prod
-FROM instance_env.create_application('shop', production_key => 'live') \gset
+FROM instance_env.create_application('shop', production_id => 'a0000000-0000-4000-8000-000000000001', production_key => 'live') \gset
 SELECT instance_env.associate_domain(:'prod', 'shop.example.com') \gset
 SELECT instance_env.verify_domain(:'prod', 'shop.example.com') \gset
 INSERT INTO instance_env.setting VALUES
@@ -121,21 +121,21 @@ EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
 	RETURN detail;
 END $$;
-SELECT is(pg_temp.detail(:'rollback'), 'Table "app.users" has 1 row of it.', 'is counted');
+SELECT is(pg_temp.detail(:'rollback'), 'Table "app.users" has 1 row of instance "a0000000-0000-4000-8000-000000000001".', 'is counted');
 INSERT INTO app.users SELECT i, :'prod' FROM generate_series(11, 20) i;
 INSERT INTO app."Odd ""sessions" SELECT i, 'live' FROM generate_series(95, 104) i;
 SELECT is(pg_temp.detail(:'rollback'),
-	E'Table "app.users" has 11 rows of it.\nTable "app.Odd "sessions" has 10 rows of it.', 'so are others, and other data');
+	E'Table "app.users" has 11 rows of instance "a0000000-0000-4000-8000-000000000001".\nTable "app.Odd "sessions" has 10 rows of instance "live".', 'so are others, and other data');
 DELETE FROM app.users;
-SELECT is(pg_temp.detail(:'rollback'), 'Table "app.Odd "sessions" has 10 rows of it.', 'other data alone');
+SELECT is(pg_temp.detail(:'rollback'), 'Table "app.Odd "sessions" has 10 rows of instance "live".', 'other data alone');
 DELETE FROM app."Odd ""sessions" WHERE id <> 104;
-SELECT is(pg_temp.detail(:'rollback'), 'Table "app.Odd "sessions" has 1 row of it.', 'in any partition');
+SELECT is(pg_temp.detail(:'rollback'), 'Table "app.Odd "sessions" has 1 row of instance "live".', 'in any partition');
 SELECT is((SELECT status::text FROM instance_env.instance WHERE id = :'prod'), 'active', 'a refusal changes nothing');
 DELETE FROM app."Odd ""sessions";
 CREATE TABLE app.many (id integer, instance_id uuid, PRIMARY KEY (instance_id, id));
 SELECT instance_env.guard('app.many', user_key => '') \gset
 INSERT INTO app.many SELECT i, :'prod' FROM generate_series(1, 20000) i;
-SELECT is(pg_temp.detail(:'rollback'), 'Table "app.many" has 20000 rows of it.', 'many users are counted, too');
+SELECT is(pg_temp.detail(:'rollback'), 'Table "app.many" has 20000 rows of instance "a0000000-0000-4000-8000-000000000001".', 'many users are counted, too');
 DELETE FROM app.many;
 SELECT isnt_empty(:'rollback', 'when they are gone');
 
