@@ -63,8 +63,8 @@ END $$;
 
 -- All that the registry holds.
 CREATE FUNCTION pg_temp.registry() RETURNS text LANGUAGE sql AS $$
-	SELECT md5(string_agg(query_to_xml(format('SELECT * FROM instance_env.%I t ORDER BY t::text', c.relname),
-		true, true, '')::text, '' ORDER BY c.relname))
+	SELECT md5(string_agg(query_to_xml(format('SELECT md5(string_agg(t::text, chr(10) ORDER BY t::text)) FROM instance_env.%I t',
+		c.relname), true, true, '')::text, '' ORDER BY c.relname))
 	FROM pg_class c WHERE c.relnamespace = 'instance_env'::regnamespace AND c.relkind = 'r'
 $$;
 
