@@ -207,7 +207,8 @@ BEGIN
 	PERFORM instance_env.associate_domain(prod, name || '.example.com');
 	PERFORM instance_env.verify_domain(prod, name || '.example.com');
 END $$;
-CREATE FUNCTION pg_temp.configure(dev uuid) RETURNS void LANGUAGE sql AS $$
+INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('test_provider', true);
+CREATE FUNCTION pg_temp.configure(dev uuid, prod uuid) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO instance_env.setting VALUES
 		(dev, 'session.lifetime', '3600'), (dev, 'session.Ωδ "quoted"', '{"a": [1, null, "\u00fc"]}'),
 		(dev, 'session.nothing', 'null'), (dev, 'session', 'true'),
@@ -217,12 +218,12 @@ CREATE FUNCTION pg_temp.configure(dev uuid) RETURNS void LANGUAGE sql AS $$
 		(dev, 'test_rate', '7'), (dev, 'test_same', '2'), (dev, 'test_fixed', 'false'), (dev, 'test_alone', 'false');
 	INSERT INTO instance_env.instance_feature (instance, feature, quantity) VALUES
 		(dev, 'test_free', 1), (dev, 'test_pro', 3), (dev, 'test_enterprise', 1);
-	INSERT INTO instance_env.social_connection (instance, provider, instance_type, source) VALUES
-		(dev, 'test_provider', 'development', 'shared');
+	INSERT INTO instance_env.social_connection (instance, provider, instance_type, source, client_id, secret_reference) VALUES
+		(dev, 'test_provider', 'development', 'shared', NULL, NULL), (prod, 'test_provider', 'production', 'own', 'client', 'secret');
 $$;
 
 SELECT * FROM pg_temp.new_application('clone', 'enterprise') \gset
-SELECT pg_temp.configure(:'dev') \gset
+SELECT pg_temp.configure(:'dev', :'prod') \gset
 SELECT config_version AS version FROM instance_env.instance WHERE id = :'prod' \gset
 SELECT config_version AS dev_version FROM instance_env.instance WHERE id = :'dev' \gset
 INSERT INTO instance_env.setting VALUES (:'prod', 'session.lifetime', '60');
@@ -244,7 +245,7 @@ SELECT is((SELECT jsonb_object_agg(name, value) FROM instance_env.policy_overrid
 	'{"test_rate": 7}', 'a policy that production does not allow to be overridden is not, nor one that says what is so anyway');
 SELECT is((SELECT jsonb_object_agg(feature, quantity) FROM instance_env.instance_feature WHERE instance = :'prod'),
 	'{"test_free": 1, "test_pro": 3, "test_enterprise": 1}', 'features are cloned');
-SELECT is_empty(format($$SELECT FROM instance_env.social_connection WHERE instance = %L$$, :'prod'),
+SELECT is((SELECT array_agg(client_id) FROM instance_env.social_connection WHERE instance = :'prod'), ARRAY['client'],
 	'"You are required to provision your own SSO credentials": connections are not cloned');
 SELECT is((SELECT config_version FROM instance_env.instance WHERE id = :'prod'), :version + 1::bigint,
 	'production has another version, once');
@@ -291,7 +292,7 @@ SELECT is((SELECT session_user_name || ' ' || current_user_name FROM instance_en
 -- without settings; with what the plan covers
 
 SELECT * FROM pg_temp.new_application('bare', 'enterprise') \gset
-SELECT pg_temp.configure(:'dev') \gset
+SELECT pg_temp.configure(:'dev', :'prod') \gset
 SELECT is((SELECT array_agg(step) FROM instance_env.promote(:'app', clone_settings => false)), ARRAY['activate'],
 	'clone_settings => false: nothing is cloned');
 SELECT is_empty(format('SELECT FROM instance_env.setting WHERE instance = %L', :'prod'), 'really nothing');

@@ -25,8 +25,9 @@ INSERT INTO instance_env.policy_override VALUES (:'dev', 'test_rate', '10'), (:'
 INSERT INTO instance_env.instance_feature (instance, feature, quantity) VALUES
 	(:'dev', 'test_pro', 2), (:'dev', 'test_enterprise', 3), (:'prod', 'test_pro', 4), (:'prod', 'test_live', 1),
 	(:'prod', 'test_enterprise', 5);
-INSERT INTO instance_env.social_connection (instance, provider, instance_type, source)
-VALUES (:'dev', 'test_provider', 'development', 'shared');
+INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('test_provider', true);
+INSERT INTO instance_env.social_connection (instance, provider, instance_type, source, client_id, secret_reference) VALUES
+	(:'dev', 'test_provider', 'development', 'shared', NULL, NULL), (:'prod', 'test_provider', 'production', 'own', 'client', 'secret');
 
 -- created
 
@@ -64,7 +65,7 @@ SELECT is((SELECT count(*) FROM instance_env.event WHERE application = :'staging
 
 SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L)', :'staging'), '55I01', NULL, 'its domain is to be verified, too');
 SELECT instance_env.verify_domain(:'sprod', 'staging.example.com') \gset
-DELETE FROM instance_env.instance_feature WHERE feature LIKE 'test%' AND instance IN (:'dev', :'sdev');
+DELETE FROM instance_env.instance_feature WHERE feature = 'test_enterprise';
 SELECT isnt_empty(format('SELECT * FROM instance_env.promote(%L)', :'staging'), 'then it is promoted');
 SELECT is((SELECT status::text FROM instance_env.instance WHERE id = :'prod'), 'inactive', 'alone');
 UPDATE instance_env.setting SET value = '1' WHERE instance = :'dev';
