@@ -78,7 +78,7 @@ SELECT lives_ok(format('SELECT instance_env.create_staging_application(%L, %L, %
 	'a second one, with a name and a domain of its own');
 SELECT is((SELECT domain COLLATE "default" FROM instance_env.instances WHERE application = 'QA "Ω"' AND type = 'production'),
 	'qa.example.org', 'has them');
-SELECT lives_ok(format('SELECT instance_env.create_staging_application(instance_env.application_id(%L), %L)', 'shop staging', 'b.example.org'),
+SELECT lives_ok(format('SELECT instance_env.create_staging_application(instance_env.application_id(%L), %L)', 'shop staging', 'nested.example.net'),
 	'a staging application may have one itself');
 SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, %L)', :'app', 'c.example.org'), '23505', NULL,
 	'the name is taken');

@@ -65,8 +65,8 @@ SELECT * FROM instance_env.promote(instance_env.application_id('promotion test')
 
 -- A dry run, also one that is refused, leaves the session as it was.
 SELECT * FROM instance_env.promote(instance_env.application_id('promotion other'), dry_run => true);
-SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'other.example.com');
-SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'other.example.com');
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'other.example.org');
+SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'other.example.org');
 SELECT step, item, before, after FROM instance_env.promote(instance_env.application_id('promotion other'), dry_run => true);
 SELECT status FROM instance_env.instances WHERE application = 'promotion other' AND type = 'production';
 SELECT count(*) FROM instance_env.promotions WHERE application = 'promotion other';
