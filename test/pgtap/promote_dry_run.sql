@@ -20,7 +20,7 @@ CREATE FUNCTION pg_temp.some(n integer) RETURNS boolean LANGUAGE sql AS 'SELECT 
 -- An application in some state.
 CREATE FUNCTION pg_temp.random_application(name text, OUT app uuid, OUT dev uuid, OUT prod uuid) LANGUAGE plpgsql AS $$
 DECLARE
-	domain text := name || '.example';
+	domain text := name || '-example.com';
 BEGIN
 	SELECT * INTO app, dev, prod FROM instance_env.create_application(name,
 		(enum_range(NULL::instance_env.plan))[1 + floor(random() * 3)]);
@@ -82,7 +82,7 @@ DECLARE
 BEGIN
 	FOR i IN 1..100 LOOP
 		SELECT a.app, a.prod INTO app, prod FROM pg_temp.random_application('app' || i) a;
-		domain := CASE WHEN pg_temp.some(80) THEN NULL WHEN pg_temp.some(50) THEN 'other.example.com' ELSE 'app' || i || '.example' END;
+		domain := CASE WHEN pg_temp.some(80) THEN NULL WHEN pg_temp.some(50) THEN 'other.example.com' ELSE 'app' || i || '-example.com' END;
 		clone := pg_temp.some(80);
 		INSERT INTO trial (n, before) SELECT i, pg_temp.registry();
 		INSERT INTO returned SELECT i, 'rehearsed', n, line FROM pg_temp.attempt(app, domain, clone, true) WITH ORDINALITY r (line, n);
@@ -136,8 +136,8 @@ CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
 SELECT instance_env.guard('app.users') \gset
 SELECT * FROM instance_env.create_application('last') \gset
 SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L, dry_run => true)', :'application_id'), '55I01', NULL, 'refused');
-SELECT instance_env.associate_domain(:'production_id', 'last.example') \gset
-SELECT instance_env.verify_domain(:'production_id', 'last.example') \gset
+SELECT instance_env.associate_domain(:'production_id', 'last-example.com') \gset
+SELECT instance_env.verify_domain(:'production_id', 'last-example.com') \gset
 SELECT isnt_empty(format('SELECT * FROM instance_env.promote(%L, dry_run => true)', :'application_id'), 'allowed');
 SELECT throws_ok(format('INSERT INTO app.users VALUES (1, %L)', :'production_id'), '23I04', NULL,
 	'after a dry run production takes nobody');

@@ -204,8 +204,8 @@ CREATE FUNCTION pg_temp.new_application(name text, plan instance_env.plan, OUT a
 LANGUAGE plpgsql AS $$
 BEGIN
 	SELECT * INTO app, dev, prod FROM instance_env.create_application(name, plan);
-	PERFORM instance_env.associate_domain(prod, name || '.example');
-	PERFORM instance_env.verify_domain(prod, name || '.example');
+	PERFORM instance_env.associate_domain(prod, name || '-example.com');
+	PERFORM instance_env.verify_domain(prod, name || '-example.com');
 END $$;
 INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('test_provider', true);
 CREATE FUNCTION pg_temp.configure(dev uuid, prod uuid) RETURNS void LANGUAGE sql AS $$
@@ -312,7 +312,7 @@ SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_i
 	'22023', NULL, 'a control character in a domain');
 SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'bücher.example')$$, '55I01', NULL,
 	'a domain that is not ASCII');
-SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'clone.example')$$, '55I01', NULL,
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'clone-example.com')$$, '55I01', NULL,
 	'another application''s domain');
 
 SELECT * FROM finish();

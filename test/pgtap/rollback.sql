@@ -141,8 +141,8 @@ SELECT isnt_empty(:'rollback', 'when they are gone');
 
 -- whoever else has users
 SELECT application_id AS app2, production_id AS prod2 FROM instance_env.create_application('blog') \gset
-SELECT instance_env.associate_domain(:'prod2', 'blog.example') \gset
-SELECT instance_env.verify_domain(:'prod2', 'blog.example') \gset
+SELECT instance_env.associate_domain(:'prod2', 'blog-example.com') \gset
+SELECT instance_env.verify_domain(:'prod2', 'blog-example.com') \gset
 SELECT isnt_empty(format('SELECT * FROM instance_env.promote(%L)', :'app2'), 'another application');
 INSERT INTO app.users VALUES (5, :'prod2');
 SELECT isnt_empty(format('SELECT * FROM instance_env.promote(%L)', :'app'), 'promoted once more');

@@ -95,7 +95,7 @@ SELECT instance_env.instance_id('promotion test', repeat('Ω', 100));
 SELECT instance_env.instance_id('promotion test', 'staging'::instance_env.instance_type);
 SELECT instance_env.instance_id('promotion test', 'production');
 SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'second.example.com');
-SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'localhost');
+SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'staging..second.example.com');
 SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), NULL);
 SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'staging.second.example.com');
 SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'staging2.second.example.com');

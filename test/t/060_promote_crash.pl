@@ -34,8 +34,8 @@ $node->safe_psql(
 	SELECT instance_env.guard('users');
 	INSERT INTO instance_env.setting_section (name, cloned, description) VALUES ('crash', true, 'test');
 	SELECT instance_env.create_application('app' || i, production_key => 'live' || i) FROM generate_series(1, $rounds + 1) i;
-	SELECT instance_env.associate_domain(instance_id, application || '.example'),
-		instance_env.verify_domain(instance_id, application || '.example')
+	SELECT instance_env.associate_domain(instance_id, application || '-example.com'),
+		instance_env.verify_domain(instance_id, application || '-example.com')
 	FROM instance_env.instances WHERE type = 'production';
 	INSERT INTO instance_env.setting
 	SELECT instance_id, 'crash.' || n, to_jsonb(repeat('x', 100))
