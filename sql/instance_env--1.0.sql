@@ -583,6 +583,15 @@ COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) I
 'the id of the instance of this type of the application with this name';
 REVOKE ALL ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) FROM PUBLIC;
 
+-- Where the type is a literal or a text: other names get an error that tells more than
+-- the enum's.
+CREATE FUNCTION instance_env.instance_id(application text, type text) RETURNS uuid
+LANGUAGE C STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_instance_id';
+COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
+'the id of the instance of this type of the application with this name';
+REVOKE ALL ON FUNCTION instance_env.instance_id(text, text) FROM PUBLIC;
+
 --
 -- Domains and promotion
 --
@@ -603,13 +612,31 @@ COMMENT ON FUNCTION instance_env.verify_domain(uuid, text) IS
 'records that a production instance''s domain has been verified';
 REVOKE ALL ON FUNCTION instance_env.verify_domain(uuid, text) FROM PUBLIC;
 
-CREATE FUNCTION instance_env.promote(application uuid, domain text DEFAULT NULL)
+CREATE FUNCTION instance_env.promote(
+	application uuid,
+	domain text DEFAULT NULL,
+	clone_settings boolean DEFAULT true,
+	dry_run boolean DEFAULT false)
 RETURNS TABLE (step text, item text, before jsonb, after jsonb)
-LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_promote';
-COMMENT ON FUNCTION instance_env.promote(uuid, text) IS
-'activates an application''s production instance once it is ready';
-REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) IS
+'activates an application''s production instance once it is ready, with development''s settings unless told otherwise';
+REVOKE ALL ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.create_staging_application(
+	application uuid,
+	domain text,
+	name text DEFAULT NULL,
+	OUT application_id uuid,
+	OUT development_id uuid,
+	OUT production_id uuid)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
+COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
+'creates a separate application that is the staging environment of another one';
+REVOKE ALL ON FUNCTION instance_env.create_staging_application(uuid, text, text) FROM PUBLIC;
 
 --
 -- Policies, messages, search engines, security.  What an application asks on every
@@ -833,6 +860,14 @@ REVOKE ALL ON FUNCTION instance_env.disable_feature(uuid, text) FROM PUBLIC;
 --
 -- Validation, drift, rollback, reset
 --
+
+CREATE FUNCTION instance_env.rollback_promotion(application uuid)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_rollback_promotion';
+COMMENT ON FUNCTION instance_env.rollback_promotion(uuid) IS
+'puts a production instance that has no users back to what it was before its promotion';
+REVOKE ALL ON FUNCTION instance_env.rollback_promotion(uuid) FROM PUBLIC;
 
 --
 -- The audit log
@@ -1113,3 +1148,11 @@ SELECT relation, instance_column, user_key, counted, label, whole, problems
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
+
+CREATE VIEW instance_env.promotions AS
+SELECT p.id, a.name AS application, p.application AS application_id, p.promoted_at,
+	p.session_user_name, p.current_user_name, p.client_address, p.changes, p.rolled_back_at
+FROM instance_env.promotion p
+	LEFT JOIN instance_env.application a ON a.id = p.application;
+COMMENT ON VIEW instance_env.promotions IS
+'every promotion, also of applications that have been dropped';

@@ -327,6 +327,36 @@ ienv_lock_instance(Datum id, char **status)
 }
 
 /*
+ * An application and its instances, locked against change until the transaction ends.
+ * SPI is connected.
+ *
+ * The order, application, development, production, is that of everybody who locks
+ * more than one of them.
+ */
+IenvApplication
+ienv_lock_application(Datum id)
+{
+	IenvApplication application = {0};
+	Oid			type = UUIDOID;
+
+	ienv_require_application(ienv_query("SELECT name FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+										1, &type, &id, NULL), id);
+	application.name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (ienv_query("SELECT id, status FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
+				   " ORDER BY type FOR NO KEY UPDATE", 1, &type, &id, NULL) != 2)
+		elog(ERROR, "application \"%s\" does not have two instances", application.name);
+	for (int i = 0; i < 2; i++)
+	{
+		bool		isnull;
+
+		application.instances[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		application.status[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+	}
+	return application;
+}
+
+/*
  * Raise an instance's config_version: its configuration has changed.  SPI is connected.
  */
 void
@@ -460,18 +490,7 @@ refuse_if_in_use(const char *name, Datum application)
 	instances = SPI_tuptable;
 	ninstances = SPI_processed;
 
-	/* another guard() may finish while we wait for a lock */
-	do
-	{
-		roots = ienv_guarded_roots();
-		foreach(lc, roots)
-		{
-			LockRelationOid(lfirst_oid(lc), ShareLock);
-			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
-				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
-		}
-	} while (!equal(roots, ienv_guarded_roots()));
-
+	roots = ienv_lock_guarded_tables();
 	foreach(lc, roots)
 	{
 		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
@@ -493,4 +512,28 @@ refuse_if_in_use(const char *name, Datum application)
 						 errhint("Delete them first.")));
 		}
 	}
+}
+
+/*
+ * Lock every guarded table against writers until the transaction ends, and return
+ * them: as relation.c lists them.
+ */
+List *
+ienv_lock_guarded_tables(void)
+{
+	List	   *roots;
+	ListCell   *lc;
+
+	/* another guard() may finish while we wait for a lock */
+	do
+	{
+		roots = ienv_guarded_roots();
+		foreach(lc, roots)
+		{
+			LockRelationOid(lfirst_oid(lc), ShareLock);
+			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
+				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
+		}
+	} while (!equal(roots, ienv_guarded_roots()));
+	return roots;
 }
