@@ -304,6 +304,7 @@ extern IenvInstance ienv_require_instance(Datum id);
 extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
 extern void ienv_config_changed(Datum instance);
+extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 
 /*
  * cache.c: what a backend has read from the registry's other tables
@@ -359,6 +360,13 @@ typedef struct IenvCheck
 extern List *ienv_validate(Datum instance, bool clone_settings);
 
 /*
+ * setting.c: the settings of instances
+ */
+extern bool ienv_change_setting(const char *action, Datum instance, const char *name, Datum value,
+								Datum *before);
+extern void ienv_require_section(const char *name);
+
+/*
  * event.c: the audit log
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -378,6 +386,9 @@ extern uint64 ienv_query(const char *sql, int nargs, const Oid *types, const Dat
 						 const char *nulls);
 extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values,
 								const char *nulls);
+extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
+								const char *nulls);
+extern void ienv_return_rows(FunctionCallInfo fcinfo);
 
 /*
  * error.c: errors that more than one module raises, and the manners of triggers
@@ -393,6 +404,7 @@ extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
 extern char *ienv_instance_text(Datum value, bool is_uuid);
 extern char *ienv_quoted_name(Oid relid);
 extern void ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+extern const char *ienv_clipped(const char *text);
 extern char *ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length);
 
 #endif							/* INSTANCE_ENV_H */
