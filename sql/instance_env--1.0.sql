@@ -581,9 +581,33 @@ COMMENT ON FUNCTION instance_env.config_version(uuid) IS
 'rises with every change of an instance''s configuration; what set_setting() expects';
 REVOKE ALL ON FUNCTION instance_env.config_version(uuid) FROM PUBLIC;
 
+CREATE FUNCTION instance_env.export_settings(instance uuid)
+RETURNS jsonb
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_export_settings';
+COMMENT ON FUNCTION instance_env.export_settings(uuid) IS
+'what an instance has set itself: settings, policies, features, and social connections without their secrets';
+REVOKE ALL ON FUNCTION instance_env.export_settings(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.import_settings(instance uuid, settings jsonb, dry_run boolean DEFAULT false)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_import_settings';
+COMMENT ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) IS
+'gives an instance what export_settings() returned, and says what that changes and what is left out';
+REVOKE ALL ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) FROM PUBLIC;
+
 --
 -- Validation, drift, rollback, reset
 --
+
+CREATE FUNCTION instance_env.instance_diff(application uuid)
+RETURNS TABLE (kind text, item text, development jsonb, production jsonb, ahead text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_instance_diff';
+COMMENT ON FUNCTION instance_env.instance_diff(uuid) IS
+'where an application''s two instances are set differently, and on which side that was changed last';
+REVOKE ALL ON FUNCTION instance_env.instance_diff(uuid) FROM PUBLIC;
 
 --
 -- The audit log
