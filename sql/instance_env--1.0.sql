@@ -396,12 +396,6 @@ CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON ins
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.policy_override
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting_section
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-ALTER TABLE instance_env.setting ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
@@ -548,6 +542,13 @@ REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
 --
 -- Settings
 --
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting_section
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.setting ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER table_changed;
 
 CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
 RETURNS bigint
