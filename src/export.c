@@ -20,13 +20,15 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/resowner.h"
 
 #include "instance_env.h"
 
 /* The document's format; a later one may mean another thing by the same words. */
-#define EXPORT_FORMAT "1"
+#define EXPORT_FORMAT	1
 
 /* A social connection, of alias c, as the document shows it */
 #define CONNECTION \
@@ -74,10 +76,10 @@ static const char *const wishes =
 	" UNION ALL"
 	/* the reference to a secret stays with the client id that it is for */
 	" SELECT 3, w.key,"
-	"  CASE WHEN own THEN w.value OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('secret_reference', secret)"
+	"  CASE WHEN l.own THEN w.value OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('secret_reference', l.secret)"
 	"   ELSE w.value END,"
 	"  CASE WHEN c.source IS NOT NULL THEN " CONNECTION " END,"
-	"  CASE WHEN own AND secret IS NULL OR NOT own AND (t.production OR p.offers_shared IS NOT TRUE)"
+	"  CASE WHEN l.own AND l.secret IS NULL OR NOT l.own AND (t.production OR p.offers_shared IS NOT TRUE)"
 	"   THEN 'own_credentials_required' END"
 	" FROM target t CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'connections') w"
 	"  LEFT JOIN instance_env.social_provider p ON p.name OPERATOR(pg_catalog.=) w.key"
@@ -87,11 +89,11 @@ static const char *const wishes =
 	"    COALESCE(w.value OPERATOR(pg_catalog.->>) 'secret_reference',"
 	"     CASE WHEN c.client_id OPERATOR(pg_catalog.=) (w.value OPERATOR(pg_catalog.->>) 'client_id')"
 	"      THEN c.secret_reference END) AS secret,"
-	"    COALESCE(pg_catalog.to_jsonb(c.scopes), '[]') AS scopes,"
+	"    COALESCE(pg_catalog.to_jsonb(c.scopes), '[]') AS current_scopes,"
 	"    CASE pg_catalog.jsonb_typeof(w.value OPERATOR(pg_catalog.->) 'scopes')"
 	"     WHEN 'array' THEN w.value OPERATOR(pg_catalog.->) 'scopes' ELSE '[]' END AS wanted_scopes) l"
-	" WHERE CASE WHEN own THEN ROW(c.client_id, c.secret_reference, scopes) IS DISTINCT FROM"
-	"   ROW(w.value OPERATOR(pg_catalog.->>) 'client_id', secret, wanted_scopes) OR secret IS NULL"
+	" WHERE CASE WHEN l.own THEN ROW(c.client_id, c.secret_reference, l.current_scopes) IS DISTINCT FROM"
+	"   ROW(w.value OPERATOR(pg_catalog.->>) 'client_id', l.secret, l.wanted_scopes) OR l.secret IS NULL"
 	"  ELSE c.source IS NULL END)"
 	" SELECT part, item, value, current, omission FROM wish ORDER BY part, item COLLATE pg_catalog.\"C\"";
 
@@ -112,8 +114,8 @@ static const char *const problems =
 	"   WHEN pg_catalog.jsonb_typeof(value) OPERATOR(pg_catalog.<>) 'object' THEN 'It must be an object.'"
 	"   WHEN (value OPERATOR(pg_catalog.-) '{source, client_id, secret_reference, scopes}'::pg_catalog.text[])"
 	"    OPERATOR(pg_catalog.<>) '{}' THEN 'It has unknown keys.'"
-	"   WHEN (value OPERATOR(pg_catalog.->) 'source') IS NULL OR"
-	"    NOT ('[\"shared\", \"own\"]'::pg_catalog.jsonb OPERATOR(pg_catalog.@>) (value OPERATOR(pg_catalog.->) 'source'))"
+	"   WHEN (value OPERATOR(pg_catalog.->) 'source') OPERATOR(pg_catalog.=) ANY"
+	"    (ARRAY['\"shared\"', '\"own\"']::pg_catalog.jsonb[]) IS NOT TRUE"
 	"    THEN 'Its source must be shared or own.'"
 	"   WHEN EXISTS (SELECT FROM pg_catalog.jsonb_each(value OPERATOR(pg_catalog.-) '{source, scopes}'::pg_catalog.text[]) e"
 	"    WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.<>) 'string')"
@@ -295,7 +297,7 @@ exported(Datum instance, bool stable)
 #define OBJECT(key, value, table) \
 		"COALESCE((SELECT pg_catalog.jsonb_object_agg(" key ", " value ") FROM instance_env." table " c" \
 		" WHERE c.instance OPERATOR(pg_catalog.=) i.id), '{}')"
-	static const char *const sql = "SELECT pg_catalog.jsonb_build_object('format', " EXPORT_FORMAT ", 'instance_type', i.type,"
+	static const char *const sql = "SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance_type', i.type,"
 		" 'settings', " OBJECT("name", "value", "setting") ","
 		" 'policies', " OBJECT("name", "value", "policy_override") " OPERATOR(pg_catalog.||)"
 		"  CASE WHEN i.user_cap IS NULL THEN '{}' ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END,"
@@ -338,9 +340,9 @@ check_document(Datum document)
 		{
 			known = format = true;
 			if (value.type != jbvNumeric ||
-				strcmp(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric))),
-					   EXPORT_FORMAT) != 0)
-				refuse_document("Its format is not " EXPORT_FORMAT ".");
+				!DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(value.val.numeric),
+												  NumericGetDatum(int64_to_numeric(EXPORT_FORMAT)))))
+				refuse_document(psprintf("Its format is not %d.", EXPORT_FORMAT));
 		}
 		else if (strcmp(key, "instance_type") == 0)
 		{

@@ -4,12 +4,14 @@
  *	  The settings of instances.
  *
  * Who writes locks the instance first, and raises its config_version if anything
- * changes; so a version that a caller has read and still finds stands for the very
- * settings that it has read, at every isolation level.
+ * changes.  So a version that was read with the settings() of the same snapshot, or
+ * before them, and is still found stands for these very settings, at every isolation
+ * level.
  *
- * setting() is for every request: it keeps all settings of an instance as one jsonb
- * object, together with the sections, by which it tells what is not set from what
- * is misspelt.
+ * setting() is for every request, not for changes: it keeps all settings of an
+ * instance as one jsonb object, and hears of news a moment after they can be seen.
+ * Together with them it keeps the sections, by which it tells what is not set from
+ * what is misspelt.
  *
  *-------------------------------------------------------------------------
  */
