@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(51);
+SELECT plan(53);
 
 CREATE ROLE instance_env_admin;
 CREATE ROLE instance_env_owner;
@@ -113,6 +113,15 @@ SELECT pg_temp.run_as('instance_env_owner', $$SELECT instance_env.unguard('app.v
 SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_intruder', $q$SELECT instance_env.unguard('app.people')$q$)$$, '42501',
 	NULL, 'what is not one''s own');
 SELECT is(pg_temp.n(), :n::bigint, 'nothing to remove, or not allowed: no event');
+
+-- departed users forgotten
+
+SELECT instance_env.forget_departed('infinity') \gset
+SELECT is(pg_temp.n(), :n::bigint, 'nobody to forget: no event');
+INSERT INTO instance_env.departed_user (identity, instance) SELECT gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 3);
+SELECT instance_env.forget_departed('infinity') \gset
+SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY['forget_departed|{"before": "infinity", "forgotten": 3}'],
+	'forget_departed() says how many, not who');
 
 -- functions for whom they were granted; as the caller counts the role, not the function's owner
 
