@@ -367,6 +367,12 @@ extern bool ienv_change_setting(const char *action, Datum instance, const char *
 extern void ienv_require_section(const char *name);
 
 /*
+ * export.c: an instance's configuration as a document
+ */
+extern Datum ienv_exported(Datum instance, bool stable);
+extern void ienv_check_document(Datum document);
+
+/*
  * event.c: the audit log
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
