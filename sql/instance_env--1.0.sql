@@ -138,7 +138,7 @@ COMMENT ON TABLE instance_env.policy_override IS
 
 CREATE TABLE instance_env.social_provider
 (
-	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
 	offers_shared boolean NOT NULL,
 	builtin boolean NOT NULL DEFAULT false
 );
@@ -148,6 +148,33 @@ COMMENT ON COLUMN instance_env.social_provider.offers_shared IS
 'may a development instance use credentials that it shares with others?';
 COMMENT ON COLUMN instance_env.social_provider.builtin IS
 'the extension brings this row; a dump leaves it out';
+INSERT INTO instance_env.social_provider (name, offers_shared, builtin) VALUES
+	('apple', true, true),
+	('atlassian', true, true),
+	('bitbucket', true, true),
+	('box', true, true),
+	('coinbase', true, true),
+	('discord', true, true),
+	('dropbox', true, true),
+	('facebook', true, true),
+	('github', true, true),
+	('gitlab', true, true),
+	('google', true, true),
+	('hubspot', true, true),
+	('huggingface', true, true),
+	('line', true, true),
+	('linear', true, true),
+	('linkedin', true, true),
+	('microsoft', true, true),
+	('notion', true, true),
+	('slack', true, true),
+	('spotify', false, true),
+	('tiktok', false, true),
+	('twitch', true, true),
+	('twitter', false, true),
+	('vercel', true, true),
+	('x', true, true),
+	('xero', true, true);
 
 -- The type is repeated here so that the rule holds in the row itself, whatever order
 -- the tables are loaded in.
@@ -178,7 +205,7 @@ COMMENT ON COLUMN instance_env.social_connection.scopes IS
 
 CREATE TABLE instance_env.feature
 (
-	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
 	plan instance_env.plan NOT NULL,
 	production_only boolean NOT NULL DEFAULT false,
 	development_limit integer CHECK (development_limit > 0),
@@ -193,6 +220,18 @@ COMMENT ON COLUMN instance_env.feature.development_limit IS
 'the most of it that a development instance may use; null means no limit';
 COMMENT ON COLUMN instance_env.feature.builtin IS
 'the extension brings this row; a dump leaves it out';
+INSERT INTO instance_env.feature (name, plan, production_only, development_limit, description, builtin) VALUES
+	('allowlist', 'pro', false, NULL, 'only listed addresses may sign up', true),
+	('blocklist', 'pro', false, NULL, 'listed addresses may not sign up', true),
+	('bot_protection', 'free', true, NULL, 'sign-ups by bots are refused', true),
+	('branding_removal', 'pro', false, NULL, 'pages do not name the service', true),
+	('custom_roles', 'pro', false, NULL, 'roles in organizations beyond the standard ones', true),
+	('custom_session_lifetime', 'pro', false, NULL, 'sessions end when the application says', true),
+	('enterprise_connections', 'pro', false, 25, 'single sign-on through a customer''s identity provider', true),
+	('passkeys', 'pro', false, NULL, 'users sign in with passkeys', true),
+	('phone_sign_in', 'pro', false, NULL, 'users sign in with a phone number', true),
+	('satellite_domains', 'pro', false, NULL, 'further domains share the sessions of the primary one', true),
+	('unauthorized_sign_in', 'pro', false, NULL, 'users hear of a sign-in from a new device and can end it', true);
 
 CREATE TABLE instance_env.instance_feature
 (
@@ -379,9 +418,12 @@ CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON ins
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.policy_override
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.feature
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER table_changed;
 
 -- also where the registry itself arrives by replication
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
@@ -420,7 +462,7 @@ RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_plan';
 COMMENT ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) IS
-'puts an application on a plan';
+'puts an application on a plan, which must cover the features that production uses';
 REVOKE ALL ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer)
@@ -510,9 +552,108 @@ REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
 -- Social connections
 --
 
+CREATE FUNCTION instance_env.set_social_connection(
+	instance uuid,
+	provider text,
+	client_id text DEFAULT NULL,
+	secret_reference text DEFAULT NULL,
+	scopes text[] DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_social_connection';
+COMMENT ON FUNCTION instance_env.set_social_connection(uuid, text, text, text, text[]) IS
+'enables a social connection, with credentials of its own or, in development, shared ones';
+REVOKE ALL ON FUNCTION instance_env.set_social_connection(uuid, text, text, text, text[]) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.remove_social_connection(instance uuid, provider text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_remove_social_connection';
+COMMENT ON FUNCTION instance_env.remove_social_connection(uuid, text) IS
+'disables a social connection';
+REVOKE ALL ON FUNCTION instance_env.remove_social_connection(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.social_credentials(
+	instance uuid,
+	provider text,
+	OUT source instance_env.credential_source,
+	OUT client_id text,
+	OUT secret_reference text,
+	OUT scopes text[])
+RETURNS record
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_social_credentials';
+COMMENT ON FUNCTION instance_env.social_credentials(uuid, text) IS
+'whose credentials an instance uses with a provider';
+REVOKE ALL ON FUNCTION instance_env.social_credentials(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.check_credentials() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_credentials';
+COMMENT ON FUNCTION instance_env.check_credentials() IS
+'trigger: refuses shared credentials in production';
+REVOKE ALL ON FUNCTION instance_env.check_credentials() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.check_connections() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_connections';
+COMMENT ON FUNCTION instance_env.check_connections() IS
+'trigger: refuses an instance of another type than its social connections say';
+REVOKE ALL ON FUNCTION instance_env.check_connections() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.keep_instance() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
+COMMENT ON FUNCTION instance_env.keep_instance() IS
+'trigger: an instance keeps its id, application and type';
+REVOKE ALL ON FUNCTION instance_env.keep_instance() FROM PUBLIC;
+
+CREATE TRIGGER check_credentials BEFORE INSERT OR UPDATE ON instance_env.social_connection
+	FOR EACH ROW EXECUTE FUNCTION instance_env.check_credentials();
+CREATE TRIGGER check_connections AFTER INSERT ON instance_env.instance
+	REFERENCING NEW TABLE AS inserted_instances
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.check_connections();
+CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.application <> NEW.application OR OLD.type <> NEW.type)
+	EXECUTE FUNCTION instance_env.keep_instance();
+ALTER TABLE instance_env.social_connection ENABLE ALWAYS TRIGGER check_credentials;
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER check_connections;
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
+
 --
 -- Features
 --
+
+-- These two run as the caller, since an application asks them on every request; what
+-- they read from the registry they read as its owner.
+CREATE FUNCTION instance_env.feature_available(instance uuid, feature text)
+RETURNS boolean
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_feature_available';
+COMMENT ON FUNCTION instance_env.feature_available(uuid, text) IS
+'may an instance use a feature?';
+REVOKE ALL ON FUNCTION instance_env.feature_available(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.require_feature(instance uuid, feature text)
+RETURNS void
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_require_feature';
+COMMENT ON FUNCTION instance_env.require_feature(uuid, text) IS
+'refuses a feature that an instance may not use';
+REVOKE ALL ON FUNCTION instance_env.require_feature(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.enable_feature(instance uuid, feature text, quantity integer DEFAULT 1)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_enable_feature';
+COMMENT ON FUNCTION instance_env.enable_feature(uuid, text, integer) IS
+'records that an instance uses a feature, and how much of it';
+REVOKE ALL ON FUNCTION instance_env.enable_feature(uuid, text, integer) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.disable_feature(instance uuid, feature text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_disable_feature';
+COMMENT ON FUNCTION instance_env.disable_feature(uuid, text) IS
+'records that an instance no longer uses a feature';
+REVOKE ALL ON FUNCTION instance_env.disable_feature(uuid, text) FROM PUBLIC;
 
 --
 -- Hosts and previews
@@ -753,6 +894,42 @@ FROM instance_env.instance i
 	LEFT JOIN instance_env.domain m ON m.instance = i.id AND m.is_primary;
 COMMENT ON VIEW instance_env.instances IS
 'every instance with what applies to it';
+
+CREATE VIEW instance_env.social_providers AS
+SELECT name, offers_shared, builtin FROM instance_env.social_provider;
+COMMENT ON VIEW instance_env.social_providers IS
+'the catalogue of social providers';
+
+CREATE VIEW instance_env.social_connections AS
+SELECT a.name AS application, i.type, c.provider, c.source, c.client_id, c.scopes, c.created_at,
+	i.id AS instance_id, i.application AS application_id
+FROM instance_env.social_connection c
+	JOIN instance_env.instance i ON i.id = c.instance
+	JOIN instance_env.application a ON a.id = i.application;
+COMMENT ON VIEW instance_env.social_connections IS
+'the social connections of instances, without the references to their secrets';
+
+CREATE VIEW instance_env.features AS
+SELECT name, plan, production_only, development_limit, description, builtin FROM instance_env.feature;
+COMMENT ON VIEW instance_env.features IS
+'the catalogue of features';
+
+-- set_plan() asks here, so what counts as use is said once.
+CREATE VIEW instance_env.instance_features AS
+SELECT a.name AS application, i.type, u.feature, max(u.quantity) AS quantity, f.plan AS needed_plan,
+	a.plan >= f.plan AS covered, i.id AS instance_id, i.application AS application_id
+FROM (
+		SELECT instance, feature, quantity FROM instance_env.instance_feature
+		UNION ALL
+		SELECT instance, 'satellite_domains', count(*)::integer FROM instance_env.domain
+		WHERE NOT is_primary GROUP BY instance
+	) u
+	JOIN instance_env.instance i ON i.id = u.instance
+	JOIN instance_env.application a ON a.id = i.application
+	LEFT JOIN instance_env.feature f ON f.name = u.feature
+GROUP BY a.name, a.plan, i.type, u.feature, f.plan, i.id, i.application;
+COMMENT ON VIEW instance_env.instance_features IS
+'the features that instances use, and whether the application''s plan covers them in production';
 
 CREATE VIEW instance_env.guards AS
 SELECT relation, instance_column, user_key, counted, label, whole, problems

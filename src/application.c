@@ -32,7 +32,6 @@ static void refuse_if_in_use(const char *name, Datum application);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
-PG_FUNCTION_INFO_V1(instance_env_set_plan);
 PG_FUNCTION_INFO_V1(instance_env_set_user_cap);
 PG_FUNCTION_INFO_V1(instance_env_suspend_instance);
 PG_FUNCTION_INFO_V1(instance_env_resume_instance);
@@ -154,28 +153,6 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	ienv_require_application(ienv_query("UPDATE instance_env.application SET name = $2 WHERE id OPERATOR(pg_catalog.=) $1",
-								   2, types, values, NULL), values[0]);
-	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-/*
- * set_plan(application uuid, plan plan) RETURNS void
- */
-Datum
-instance_env_set_plan(PG_FUNCTION_ARGS)
-{
-	Oid			types[2] = {UUIDOID, InvalidOid};
-	Datum		values[2];
-
-	ienv_require_argument(fcinfo, 0, "application");
-	ienv_require_argument(fcinfo, 1, "plan");
-	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_GETARG_DATUM(1);
-	types[1] = get_fn_expr_argtype(fcinfo->flinfo, 1);
-
-	SPI_connect();
-	ienv_require_application(ienv_query("UPDATE instance_env.application SET plan = $2 WHERE id OPERATOR(pg_catalog.=) $1",
 								   2, types, values, NULL), values[0]);
 	SPI_finish();
 	PG_RETURN_VOID();

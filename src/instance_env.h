@@ -409,6 +409,19 @@ extern void ienv_record_event(const char *action, const pg_uuid_t *application, 
 extern const char *ienv_domain_problem(const char *name);
 
 /*
+ * social.c, social_trigger.c: social connections
+ */
+pg_noreturn extern void ienv_report_shared_in_production(Datum instance, const char *provider);
+pg_noreturn extern void ienv_report_shared_scopes(void);
+extern int	ienv_errconnection(void);
+
+/*
+ * feature.c, feature_use.c: features and plans
+ */
+extern void ienv_require_feature(Datum instance, const char *feature);
+pg_noreturn extern void ienv_report_unknown_feature(const char *feature);
+
+/*
  * sql.c: SQL through SPI
  */
 extern char *ienv_sql_name(Oid relid);
