@@ -72,7 +72,7 @@ ienv_associate_domain(Datum instance, const char *name, bool is_primary)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("\"%s\" is the primary domain of instance %s", name, ienv_instance_text(instance, true)),
-				 errhint("Associate another domain as the primary one first.")));
+				 errhint("Change the primary domain with instance_env.change_domain() first.")));
 
 	primary = is_primary ? primary_of(instance) : NULL;
 	if (primary != NULL && strcmp(status, "inactive") != 0)
