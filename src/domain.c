@@ -82,15 +82,10 @@ ienv_associate_domain(Datum instance, const char *name, bool is_primary)
 						ienv_instance_text(instance, true), primary),
 				 errhint("Change it with instance_env.change_domain(), or associate \"%s\" as a satellite, with is_primary => false.", name)));
 
-	/*
-	 * CALL OUT, to be made when feature.c is there: satellites are a paid feature.
-	 *
-	 * if (!is_primary)
-	 *		ienv_require_feature(instance, "satellite_domains");
-	 */
-
 	if (DatumGetPointer(before) == NULL)
 		claim(instance, name);
+	if (!is_primary)
+		ienv_require_feature(instance, "satellite_domains");
 	if (primary != NULL)
 	{
 		ereport(NOTICE,

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(162);
+SELECT plan(166);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
@@ -144,6 +144,14 @@ SELECT is(pg_temp.associate(:suspended, 'suspended.example.org'), 'ok', 'suspend
 SELECT is(pg_temp.associate(:suspended, 'new.example.org'), '55000', 'suspended: no second primary domain');
 SELECT is(pg_temp.associate(:suspended, 'new.example.org', false), 'ok', 'suspended: a satellite');
 
+SELECT alike(pg_temp.associate(:other, 'satellite.example.info', false), '55I02%', 'satellites are a paid feature');
+SELECT instance_env.set_plan(instance_env.application_id('other'), 'pro') \gset
+SELECT is(pg_temp.associate(:other, 'satellite.example.info', false), 'ok', 'which the plan covers');
+SELECT throws_ok($$SELECT instance_env.set_plan(instance_env.application_id('other'), 'free')$$, '55I02', NULL,
+	'the plan is not lowered while it is used');
+SELECT instance_env.remove_domain(:other, 'satellite.example.info') \gset
+SELECT lives_ok($$SELECT instance_env.set_plan(instance_env.application_id('other'), 'free')$$, 'afterwards it is');
+
 -- an inactive instance changes its mind
 SELECT is(pg_temp.associate(:prod, 'www.example.com'), 'ok', 'inactive: another primary domain');
 SELECT results_eq(
@@ -219,7 +227,8 @@ SELECT lives_ok($$SELECT instance_env.remove_domain('a0000000-0000-4000-8000-000
 SELECT is((SELECT count(*) FROM instance_env.domain WHERE name = 'satellite.example.net'), 0::bigint, 'it is gone');
 SELECT is((SELECT count(*) FROM instance_env.dns_record WHERE domain = 'satellite.example.net'), 0::bigint,
 	'with its records');
-SELECT is((SELECT before->>'name' FROM instance_env.event WHERE action = 'remove_domain'), 'satellite.example.net',
+SELECT is((SELECT before->>'name' FROM instance_env.event WHERE action = 'remove_domain' ORDER BY id DESC LIMIT 1),
+	'satellite.example.net',
 	'it is in the log');
 SELECT throws_ok($$SELECT instance_env.remove_domain('a0000000-0000-4000-8000-000000000005', 'satellite.example.net')$$,
 	'55000', NULL, 'removed again: there is none');
