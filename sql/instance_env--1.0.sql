@@ -135,8 +135,75 @@ COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';
 COMMENT ON COLUMN instance_env.policy_default.overridable IS
 'may set_policy() give an instance another value?';
-INSERT INTO instance_env.policy_default VALUES
-	('development', 'user_cap', '500', true, 'the most users a development instance may hold');
+-- This is the only place that says them.  The JSON value null means that nothing
+-- applies: no limit, nothing to show, nothing to send.
+INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
+SELECT d.instance_type::instance_env.instance_type, p.name, d.value::jsonb, d.overridable, p.description
+FROM (VALUES
+	-- name, development: value and overridable, production: value and overridable, description
+
+	-- what is promised of the type
+	('user_cap', '500', true, 'null', false,
+		'the most users that the instance may hold'),
+	('user_transfer', 'false', false, 'false', false,
+		'may a user move to another instance?'),
+	('activation_required', 'false', false, 'true', false,
+		'does the instance take users only after promote()?'),
+	('domain_required', 'false', false, 'true', false,
+		'must the instance have a domain of its own?'),
+	('shared_credentials', 'true', false, 'false', false,
+		'may social connections use credentials that are shared with others?'),
+	('own_credentials_required', 'false', false, 'true', false,
+		'does each social connection need credentials of its own?'),
+	('production_only_features', 'false', false, 'true', false,
+		'are the features available that the catalogue keeps for production, such as bot protection?'),
+	('plan_required', 'false', false, 'true', false,
+		'do paid features need a plan that covers them?'),
+
+	-- what people see
+	('banner', '"Development instance: this is not production data"', true, 'null', false,
+		'shown prominently wherever the instance is managed'),
+	('message_prefix', '"[Development] "', true, '""', false,
+		'begins the subject of each e-mail and the text of each SMS'),
+
+	-- search engines
+	('robots_directive', '"noindex, nofollow"', false, '"all"', true,
+		'the header X-Robots-Tag and the meta element robots of each page'),
+	('robots_txt', E'"User-agent: *\\nDisallow: /\\n"', false, E'"User-agent: *\\nAllow: /\\n"', true,
+		'the contents of /robots.txt'),
+
+	-- security
+	('session_transport', '"query_string"', false, '"cookie"', false,
+		'how a session''s token travels'),
+	('cookie_http_only', 'null', false, 'true', false,
+		'is the session''s cookie kept from scripts?'),
+	('cookie_secure', 'null', false, 'true', false,
+		'is the session''s cookie sent through TLS only?'),
+	('cookie_same_site', 'null', false, '"Lax"', false,
+		'the attribute SameSite of the session''s cookie'),
+	('redirect_schemes', '["http", "https"]', true, '["https"]', false,
+		'the schemes of URLs that a sign-in may redirect to'),
+	('rate_limit', '100', true, '1000', true,
+		'how many requests the backend API takes within rate_limit_seconds'),
+	('rate_limit_seconds', '10', false, '10', false,
+		'the time that rate_limit is for, in seconds'),
+	('sms_per_month', '20', true, 'null', true,
+		'the most SMS messages in a calendar month; in production, null leaves it to the plan'),
+	('email_per_month', '100', true, 'null', true,
+		'the most e-mail messages in a calendar month; in production, null leaves it to the plan'),
+	('test_identities', 'true', true, 'false', true,
+		'do addresses with test_email_marker and numbers like test_phone_numbers sign in with test_code?'),
+	('test_email_marker', '"+clerk_test"', false, '"+clerk_test"', false,
+		'what ends the local part of a test e-mail address'),
+	('test_phone_numbers', '"^[+]1[0-9]{3}55501[0-9]{2}$"', false, '"^[+]1[0-9]{3}55501[0-9]{2}$"', false,
+		'regular expression for test phone numbers'),
+	('test_code', '"424242"', false, '"424242"', false,
+		'the verification code of test identities')
+) AS p (name, development, development_overridable, production, production_overridable, description),
+LATERAL (VALUES
+	('development', p.development, p.development_overridable),
+	('production', p.production, p.production_overridable)
+) AS d (instance_type, value, overridable);
 
 CREATE TABLE instance_env.policy_override
 (
@@ -531,6 +598,15 @@ COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) I
 'the id of the instance of this type of the application with this name';
 REVOKE ALL ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) FROM PUBLIC;
 
+-- Where the type is a literal or a text: other names get an error that tells more than
+-- the enum's.
+CREATE FUNCTION instance_env.instance_id(application text, type text) RETURNS uuid
+LANGUAGE C STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_instance_id';
+COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
+'the id of the instance of this type of the application with this name';
+REVOKE ALL ON FUNCTION instance_env.instance_id(text, text) FROM PUBLIC;
+
 --
 -- Domains and promotion
 --
@@ -611,17 +687,131 @@ COMMENT ON FUNCTION instance_env.oauth_callback_url(uuid) IS
 'where OAuth providers send the users of an instance back to';
 REVOKE ALL ON FUNCTION instance_env.oauth_callback_url(uuid) FROM PUBLIC;
 
-CREATE FUNCTION instance_env.promote(application uuid, domain text DEFAULT NULL)
+CREATE FUNCTION instance_env.promote(
+	application uuid,
+	domain text DEFAULT NULL,
+	clone_settings boolean DEFAULT true,
+	dry_run boolean DEFAULT false)
 RETURNS TABLE (step text, item text, before jsonb, after jsonb)
-LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_promote';
-COMMENT ON FUNCTION instance_env.promote(uuid, text) IS
-'activates an application''s production instance once it is ready';
-REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) IS
+'activates an application''s production instance once it is ready, with development''s settings unless told otherwise';
+REVOKE ALL ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.create_staging_application(
+	application uuid,
+	domain text,
+	name text DEFAULT NULL,
+	OUT application_id uuid,
+	OUT development_id uuid,
+	OUT production_id uuid)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
+COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
+'creates a separate application that is the staging environment of another one';
+REVOKE ALL ON FUNCTION instance_env.create_staging_application(uuid, text, text) FROM PUBLIC;
 
 --
--- Policies, messages, search engines, security
+-- Policies, messages, search engines, security.  What an application asks on every
+-- request is not SECURITY DEFINER, which costs more than the answer; the C code acts as
+-- the owner where it reads a table.
 --
+
+CREATE FUNCTION instance_env.policy(instance uuid)
+RETURNS TABLE (name text, value jsonb, source text, description text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 30
+AS 'MODULE_PATHNAME', 'instance_env_policy';
+COMMENT ON FUNCTION instance_env.policy(uuid) IS
+'everything that applies to an instance, and whether it is the default';
+REVOKE ALL ON FUNCTION instance_env.policy(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.set_policy(instance uuid, name text, value jsonb)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_policy';
+COMMENT ON FUNCTION instance_env.set_policy(uuid, text, jsonb) IS
+'gives an instance another value than the default';
+REVOKE ALL ON FUNCTION instance_env.set_policy(uuid, text, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.reset_policy(instance uuid, name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_reset_policy';
+COMMENT ON FUNCTION instance_env.reset_policy(uuid, text) IS
+'gives an instance the default value back';
+REVOKE ALL ON FUNCTION instance_env.reset_policy(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.banner(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_banner';
+COMMENT ON FUNCTION instance_env.banner(uuid) IS
+'what to show wherever an instance is managed; null in production';
+REVOKE ALL ON FUNCTION instance_env.banner(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.message_prefix(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_message_prefix';
+COMMENT ON FUNCTION instance_env.message_prefix(uuid) IS
+'what begins an instance''s messages; empty in production';
+REVOKE ALL ON FUNCTION instance_env.message_prefix(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.prefix_message(instance uuid, channel text, body text)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_prefix_message';
+COMMENT ON FUNCTION instance_env.prefix_message(uuid, text, text) IS
+'an e-mail''s subject (channel email) or an SMS''s text (channel sms) with the prefix of the instance''s messages';
+REVOKE ALL ON FUNCTION instance_env.prefix_message(uuid, text, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.robots_directive(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_robots_directive';
+COMMENT ON FUNCTION instance_env.robots_directive(uuid) IS
+'what the header X-Robots-Tag of an instance''s pages says';
+REVOKE ALL ON FUNCTION instance_env.robots_directive(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.robots_txt(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_robots_txt';
+COMMENT ON FUNCTION instance_env.robots_txt(uuid) IS
+'the contents of an instance''s /robots.txt';
+REVOKE ALL ON FUNCTION instance_env.robots_txt(uuid) FROM PUBLIC;
+
+-- Each column is the policy of the same name.
+CREATE FUNCTION instance_env.security_policy(instance uuid,
+	OUT session_transport text,
+	OUT cookie_http_only boolean,
+	OUT cookie_secure boolean,
+	OUT cookie_same_site text,
+	OUT redirect_schemes text[],
+	OUT rate_limit integer,
+	OUT rate_limit_seconds integer,
+	OUT sms_per_month integer,
+	OUT email_per_month integer,
+	OUT test_identities boolean,
+	OUT test_email_marker text,
+	OUT test_phone_numbers text,
+	OUT test_code text)
+RETURNS record
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_security_policy';
+COMMENT ON FUNCTION instance_env.security_policy(uuid) IS
+'what an instance demands and allows for the sake of security';
+REVOKE ALL ON FUNCTION instance_env.security_policy(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.redirect_url_allowed(instance uuid, url text)
+RETURNS boolean
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_redirect_url_allowed';
+COMMENT ON FUNCTION instance_env.redirect_url_allowed(uuid, text) IS
+'may a sign-in to an instance redirect to this URL?';
+REVOKE ALL ON FUNCTION instance_env.redirect_url_allowed(uuid, text) FROM PUBLIC;
 
 --
 -- Social connections
@@ -816,6 +1006,14 @@ REVOKE ALL ON FUNCTION instance_env.revoke_secret_key(uuid, text) FROM PUBLIC;
 --
 -- Validation, drift, rollback, reset
 --
+
+CREATE FUNCTION instance_env.rollback_promotion(application uuid)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_rollback_promotion';
+COMMENT ON FUNCTION instance_env.rollback_promotion(uuid) IS
+'puts a production instance that has no users back to what it was before its promotion';
+REVOKE ALL ON FUNCTION instance_env.rollback_promotion(uuid) FROM PUBLIC;
 
 --
 -- The audit log
@@ -1077,6 +1275,20 @@ GROUP BY a.name, a.plan, i.type, u.feature, f.plan, i.id, i.application;
 COMMENT ON VIEW instance_env.instance_features IS
 'the features that instances use, and whether the application''s plan covers them in production';
 
+-- The cap has a column in table instance.  An override of what is fixed does not count,
+-- however it came into the table.
+CREATE VIEW instance_env.policies AS
+SELECT a.name AS application, i.type, i.id AS instance_id, d.name,
+	coalesce(o.value, d.value) AS value,
+	CASE WHEN o.value IS NULL THEN 'default' ELSE 'override' END AS source
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	JOIN instance_env.policy_default d ON d.instance_type = i.type
+	LEFT JOIN instance_env.policy_override p ON p.instance = i.id AND p.name = d.name AND d.overridable,
+	LATERAL (SELECT CASE d.name WHEN 'user_cap' THEN to_jsonb(i.user_cap) ELSE p.value END AS value) o;
+COMMENT ON VIEW instance_env.policies IS
+'everything that applies to each instance';
+
 CREATE VIEW instance_env.guards AS
 SELECT relation, instance_column, user_key, counted, label, whole, problems
 FROM instance_env.guard_list();
@@ -1088,3 +1300,11 @@ SELECT instance, hint, created_at, revoked_at
 FROM instance_env.api_key;
 COMMENT ON VIEW instance_env.secret_keys IS
 'the secret keys of instances, by their last characters';
+
+CREATE VIEW instance_env.promotions AS
+SELECT p.id, a.name AS application, p.application AS application_id, p.promoted_at,
+	p.session_user_name, p.current_user_name, p.client_address, p.changes, p.rolled_back_at
+FROM instance_env.promotion p
+	LEFT JOIN instance_env.application a ON a.id = p.application;
+COMMENT ON VIEW instance_env.promotions IS
+'every promotion, also of applications that have been dropped';

@@ -22,6 +22,7 @@
 #include "port/atomics.h"
 #include "storage/buf.h"
 #include "utils/hsearch.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
@@ -339,10 +340,20 @@ extern void ienv_guard_partitions(Oid relid);
 /*
  * application.c: applications and their instances
  */
+typedef struct IenvApplication
+{
+	char	   *name;
+	Datum		instances[2];	/* ids, by IenvType */
+	char	   *status[2];
+} IenvApplication;
+
 extern IenvInstance ienv_require_instance(Datum id);
+extern IenvApplication ienv_lock_application(Datum id);
+extern List *ienv_lock_guarded_tables(void);
 extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
 extern void ienv_config_changed(Datum instance);
+extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 
 /*
  * cache.c: what a backend has read from the registry's other tables
@@ -371,9 +382,28 @@ extern uint64 ienv_cache_changes(IenvCache *cache);
 extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 changes);
 
 /*
+ * change.c: what promote() and rollback_promotion() report
+ */
+typedef struct IenvChange
+{
+	const char *step;
+	const char *item;
+	Datum		before;			/* jsonb, or 0 for null */
+	Datum		after;
+} IenvChange;
+
+extern List *ienv_add_change(List *changes, const char *step, const char *item, Datum before, Datum after);
+extern List *ienv_add_changes(List *changes, const char *step);
+extern void ienv_record_changes(const char *action, Datum application, Datum instance, const List *changes);
+extern void ienv_return_changes(FunctionCallInfo fcinfo, const List *changes);
+extern Datum ienv_changes_jsonb(const List *changes);
+
+/*
  * clone.c: carrying an instance's configuration over to another
  */
-extern void ienv_clone_configuration(Datum source, Datum target);
+extern List *ienv_clone_configuration(Datum source, Datum target);
+extern Datum ienv_configuration(Datum instance);
+extern List *ienv_restore_configuration(Datum instance, Datum snapshot);
 
 /*
  * validate.c: what stands between an instance and production
@@ -396,6 +426,11 @@ typedef struct IenvCheck
 } IenvCheck;
 
 extern List *ienv_validate(Datum instance, bool clone_settings);
+
+/*
+ * staging.c: environments that are applications of their own
+ */
+extern IenvType ienv_environment_type(const char *name);
 
 /*
  * event.c: the audit log
@@ -454,6 +489,17 @@ extern int	ienv_errconnection(void);
  */
 extern void ienv_require_feature(Datum instance, const char *feature);
 pg_noreturn extern void ienv_report_unknown_feature(const char *feature);
+
+/*
+ * policy.c, policy_set.c: what applies to an instance
+ */
+extern Datum ienv_policy(Datum instance, const char *name, Oid type, bool *isnull);
+extern bool ienv_numeric_is_int(Numeric numeric, int32 *value);
+
+/*
+ * url.c: URLs
+ */
+extern char *ienv_url_scheme(const char *url);
 
 /*
  * sql.c: SQL through SPI

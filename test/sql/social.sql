@@ -16,7 +16,7 @@ SELECT instance_env.set_social_connection(:'prod', 'google', 'our-id', 'GOOGLE_C
 SELECT type, provider, source, client_id, scopes FROM instance_env.social_connections
 	WHERE application = 'social test' ORDER BY 1, 2;
 SELECT i.type, e.action, e.item, e.before, e.after FROM instance_env.event e JOIN instance_env.instance i ON i.id = e.instance
-	WHERE e.instance IN (:'dev', :'prod') AND e.action LIKE '%social%' ORDER BY e.id;
+	WHERE e.instance IN (:'dev', :'prod') AND e.item IN ('google', 'github') ORDER BY e.id;
 
 -- refused
 SELECT instance_env.set_social_connection(:'prod', 'google');
