@@ -21,8 +21,8 @@
 /*
  * Clone what may be cloned from source to target, and return the changes.
  *
- * What target has set itself stays: it was set with a purpose.  Whether a policy may
- * be overridden and whether the plan counts is asked for target's type.
+ * What target has set itself stays: it was set with a purpose.  Whether the plan counts
+ * is asked for target's type.
  */
 List *
 ienv_clone_configuration(Datum source, Datum target)
@@ -39,14 +39,16 @@ ienv_clone_configuration(Datum source, Datum target)
 					  2, types, values, NULL);
 	changes = ienv_add_changes(changes, "clone_setting");
 
-	/* a table of what differs from the default */
+	/*
+	 * What was overridden for one type of instance was not meant for the other: test
+	 * identities, say, must not come to production by themselves.
+	 */
 	(void) ienv_query("INSERT INTO instance_env.policy_override (instance, name, value)"
 					  " SELECT i.id, s.name, s.value FROM instance_env.policy_override s"
+					  "  JOIN instance_env.instance o ON o.id OPERATOR(pg_catalog.=) s.instance"
 					  "  JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) $2"
-					  "  JOIN instance_env.policy_default d ON d.instance_type OPERATOR(pg_catalog.=) i.type"
-					  "   AND d.name OPERATOR(pg_catalog.=) s.name"
-					  " WHERE s.instance OPERATOR(pg_catalog.=) $1 AND d.overridable"
-					  "  AND d.value OPERATOR(pg_catalog.<>) s.value ORDER BY s.name"
+					  "   AND i.type OPERATOR(pg_catalog.=) o.type"
+					  " WHERE s.instance OPERATOR(pg_catalog.=) $1 ORDER BY s.name"
 					  " ON CONFLICT (instance, name) DO NOTHING RETURNING name, NULL::pg_catalog.jsonb, value",
 					  2, types, values, NULL);
 	changes = ienv_add_changes(changes, "clone_policy");

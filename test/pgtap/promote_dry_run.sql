@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(19);
+SELECT plan(18);
 
 INSERT INTO instance_env.setting_section (name, cloned, description) VALUES
 	('session', true, 'test'), ('sso', false, 'test'), ('integration', false, 'test'), ('path', false, 'test')
@@ -105,7 +105,7 @@ SELECT cmp_ok((SELECT count(*) FROM trial t WHERE NOT EXISTS (SELECT FROM return
 	'for some there is nothing to do');
 SELECT cmp_ok((SELECT count(*) FROM returned WHERE attempt = 'promoted' AND line LIKE format('%%"%s"%%', step)), '>=', 30::bigint,
 	step || ' is among the changes')
-FROM unnest('{clone_setting, clone_policy, clone_feature}'::text[]) step;
+FROM unnest('{clone_setting, clone_feature}'::text[]) step;
 SELECT is_empty(
 	$$SELECT trial, n, r.line, p.line FROM (SELECT * FROM returned WHERE attempt = 'rehearsed') r
 	  FULL JOIN (SELECT * FROM returned WHERE attempt = 'promoted') p USING (trial, n)

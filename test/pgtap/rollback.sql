@@ -52,7 +52,6 @@ SELECT config_version AS version FROM instance_env.instance WHERE id = :'prod' \
 CREATE TEMP TABLE returned AS SELECT row_number() OVER () AS n, * FROM instance_env.rollback_promotion(:'app');
 SELECT results_eq('SELECT step, item, before, after FROM returned ORDER BY n', format($$VALUES
 	('restore_setting', 'session.a', '1'::jsonb, NULL::jsonb),
-	('restore_policy', 'test_1', '10', NULL),
 	('restore_feature', 'test_1', '3', NULL),
 	('deactivate', '%s', '{"status": "active"}', '{"status": "inactive"}')$$, :'prod'), 'rolled back: says each change');
 SELECT is(pg_temp.production(:'prod'), :'before'::jsonb, 'production is what it was, its domain verified');
