@@ -67,8 +67,10 @@ CREATE TABLE instance_env.instance
 	external_key text COLLATE "C" NOT NULL UNIQUE CHECK (external_key <> ''),
 	config_version bigint NOT NULL DEFAULT 1,
 	created_at timestamptz NOT NULL DEFAULT now(),
+	slug text COLLATE "C" UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
 	UNIQUE (application, type),
-	CONSTRAINT instance_user_cap_development CHECK (type = 'development' OR user_cap IS NULL)
+	CONSTRAINT instance_user_cap_development CHECK (type = 'development' OR user_cap IS NULL),
+	CONSTRAINT instance_slug_development CHECK ((type = 'development') = (slug IS NOT NULL))
 );
 COMMENT ON TABLE instance_env.instance IS
 'the two instances of each application';
@@ -78,6 +80,15 @@ COMMENT ON COLUMN instance_env.instance.external_key IS
 'what names this instance where a guarded table''s instance column is text';
 COMMENT ON COLUMN instance_env.instance.config_version IS
 'rises with every change of the instance''s configuration';
+COMMENT ON COLUMN instance_env.instance.slug IS
+'the name of a development instance below the service''s own domain; it never changes';
+
+-- An index below is made of what it returns.
+CREATE FUNCTION instance_env.domain_root(domain text) RETURNS text
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_domain_root';
+COMMENT ON FUNCTION instance_env.domain_root(text) IS
+'the part of a domain that its owner has registered: example.com of www.example.com';
 
 CREATE TABLE instance_env.domain
 (
@@ -89,10 +100,11 @@ CREATE TABLE instance_env.domain
 );
 CREATE UNIQUE INDEX domain_primary ON instance_env.domain (instance) WHERE is_primary;
 CREATE INDEX domain_instance ON instance_env.domain (instance);
+CREATE INDEX domain_root ON instance_env.domain (instance_env.domain_root(name));
 COMMENT ON TABLE instance_env.domain IS
 'the domains of production instances';
 COMMENT ON COLUMN instance_env.domain.verified_at IS
-'when verify_domain() was called for it; null before';
+'when the last of its DNS records was verified; null before';
 
 CREATE TABLE instance_env.dns_record
 (
@@ -477,7 +489,7 @@ REVOKE ALL ON FUNCTION instance_env.registry_changed() FROM PUBLIC;
 
 -- An INSERT of an instance invalidates nothing, since absence is never cached.
 CREATE TRIGGER registry_changed
-	AFTER DELETE OR TRUNCATE OR UPDATE OF id, type, status, user_cap, external_key
+	AFTER DELETE OR TRUNCATE OR UPDATE OF id, type, status, user_cap, external_key, slug
 	ON instance_env.instance
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
 CREATE TRIGGER registry_changed
@@ -504,6 +516,9 @@ CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON ins
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.feature
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.api_key
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.api_key ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
@@ -621,13 +636,73 @@ COMMENT ON FUNCTION instance_env.associate_domain(uuid, text, boolean) IS
 'associates a domain with a production instance, not yet verified';
 REVOKE ALL ON FUNCTION instance_env.associate_domain(uuid, text, boolean) FROM PUBLIC;
 
-CREATE FUNCTION instance_env.verify_domain(instance uuid, domain text)
+CREATE FUNCTION instance_env.verify_domain(instance uuid, domain text, record text DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_verify_domain';
-COMMENT ON FUNCTION instance_env.verify_domain(uuid, text) IS
-'records that a production instance''s domain has been verified';
-REVOKE ALL ON FUNCTION instance_env.verify_domain(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION instance_env.verify_domain(uuid, text, text) IS
+'records that a DNS record of a production instance''s domain has been verified, or all of them';
+REVOKE ALL ON FUNCTION instance_env.verify_domain(uuid, text, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.change_domain(instance uuid, domain text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_change_domain';
+COMMENT ON FUNCTION instance_env.change_domain(uuid, text) IS
+'gives a production instance another primary domain, not yet verified';
+REVOKE ALL ON FUNCTION instance_env.change_domain(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.remove_domain(instance uuid, domain text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_remove_domain';
+COMMENT ON FUNCTION instance_env.remove_domain(uuid, text) IS
+'takes a satellite domain from a production instance';
+REVOKE ALL ON FUNCTION instance_env.remove_domain(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.dns_records(instance uuid)
+RETURNS TABLE (domain text, record text, name text, type text, target text, verified boolean,
+	verified_at timestamptz)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+AS 'MODULE_PATHNAME', 'instance_env_dns_records';
+COMMENT ON FUNCTION instance_env.dns_records(uuid) IS
+'the DNS records that the domains of a production instance need';
+REVOKE ALL ON FUNCTION instance_env.dns_records(uuid) FROM PUBLIC;
+
+-- An application may call these on every request: their SECURITY DEFINER is in C, where a
+-- cached answer does without.
+
+CREATE FUNCTION instance_env.account_portal_url(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_account_portal_url';
+COMMENT ON FUNCTION instance_env.account_portal_url(uuid) IS
+'where the users of an instance manage their accounts';
+REVOKE ALL ON FUNCTION instance_env.account_portal_url(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.frontend_api_host(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_frontend_api_host';
+COMMENT ON FUNCTION instance_env.frontend_api_host(uuid) IS
+'the host that the browsers of an instance''s users talk to';
+REVOKE ALL ON FUNCTION instance_env.frontend_api_host(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.oauth_consent_domain(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_oauth_consent_domain';
+COMMENT ON FUNCTION instance_env.oauth_consent_domain(uuid) IS
+'the domain that OAuth consent screens show';
+REVOKE ALL ON FUNCTION instance_env.oauth_consent_domain(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.oauth_callback_url(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_oauth_callback_url';
+COMMENT ON FUNCTION instance_env.oauth_callback_url(uuid) IS
+'where OAuth providers send the users of an instance back to';
+REVOKE ALL ON FUNCTION instance_env.oauth_callback_url(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.promote(
 	application uuid,
@@ -866,9 +941,80 @@ REVOKE ALL ON FUNCTION instance_env.disable_feature(uuid, text) FROM PUBLIC;
 -- Hosts and previews
 --
 
+CREATE FUNCTION instance_env.instance_for_host(application uuid, host text)
+RETURNS uuid
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_instance_for_host';
+COMMENT ON FUNCTION instance_env.instance_for_host(uuid, text) IS
+'the instance of an application that serves a host';
+REVOKE ALL ON FUNCTION instance_env.instance_for_host(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.check_preview(application uuid, host text,
+	OUT instance_id uuid, OUT instance_type instance_env.instance_type, OUT reason text)
+RETURNS record
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_check_preview';
+COMMENT ON FUNCTION instance_env.check_preview(uuid, text) IS
+'the instance of an application that serves a host, and why';
+REVOKE ALL ON FUNCTION instance_env.check_preview(uuid, text) FROM PUBLIC;
+
 --
 -- API keys
 --
+
+CREATE FUNCTION instance_env.publishable_key(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_publishable_key';
+COMMENT ON FUNCTION instance_env.publishable_key(uuid) IS
+'the key that browsers may see';
+REVOKE ALL ON FUNCTION instance_env.publishable_key(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.key_instance_type(key text)
+RETURNS instance_env.instance_type
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_key_instance_type';
+COMMENT ON FUNCTION instance_env.key_instance_type(text) IS
+'the type of the instance that a key is for';
+
+CREATE FUNCTION instance_env.key_frontend_api(key text)
+RETURNS text
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_key_frontend_api';
+COMMENT ON FUNCTION instance_env.key_frontend_api(text) IS
+'the frontend API host that a publishable key carries';
+
+CREATE FUNCTION instance_env.create_secret_key(instance uuid)
+RETURNS text
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_secret_key';
+COMMENT ON FUNCTION instance_env.create_secret_key(uuid) IS
+'makes a secret key; only its hash is kept';
+REVOKE ALL ON FUNCTION instance_env.create_secret_key(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.verify_secret_key(key text)
+RETURNS uuid
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_verify_secret_key';
+COMMENT ON FUNCTION instance_env.verify_secret_key(text) IS
+'the instance that a secret key is for; null if it is none, or revoked';
+REVOKE ALL ON FUNCTION instance_env.verify_secret_key(text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.revoke_secret_key(key text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_revoke_secret_key';
+COMMENT ON FUNCTION instance_env.revoke_secret_key(text) IS
+'makes a secret key invalid';
+REVOKE ALL ON FUNCTION instance_env.revoke_secret_key(text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.revoke_secret_key(instance uuid, hint text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_revoke_secret_key_by_hint';
+COMMENT ON FUNCTION instance_env.revoke_secret_key(uuid, text) IS
+'makes the secret key of an instance invalid that ends in these characters';
+REVOKE ALL ON FUNCTION instance_env.revoke_secret_key(uuid, text) FROM PUBLIC;
 
 --
 -- Settings
@@ -1165,7 +1311,7 @@ CREATE VIEW instance_env.instances AS
 SELECT a.name AS application, i.type, i.status, a.plan,
 	CASE i.type WHEN 'development' THEN coalesce(i.user_cap, d.value::integer) END AS user_cap,
 	m.name AS domain, m.verified_at AS domain_verified_at,
-	i.id AS instance_id, i.external_key, i.application AS application_id, i.created_at
+	i.id AS instance_id, i.external_key, i.application AS application_id, i.created_at, i.slug
 FROM instance_env.instance i
 	JOIN instance_env.application a ON a.id = i.application
 	LEFT JOIN instance_env.policy_default d ON d.instance_type = i.type AND d.name = 'user_cap'
@@ -1228,6 +1374,12 @@ SELECT relation, instance_column, user_key, counted, label, whole, problems
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
+
+CREATE VIEW instance_env.secret_keys AS
+SELECT instance, hint, created_at, revoked_at
+FROM instance_env.api_key;
+COMMENT ON VIEW instance_env.secret_keys IS
+'the secret keys of instances, by their last characters';
 
 CREATE VIEW instance_env.promotions AS
 SELECT p.id, a.name AS application, p.application AS application_id, p.promoted_at,

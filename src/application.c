@@ -50,9 +50,9 @@ PG_FUNCTION_INFO_V1(instance_env_drop_application);
 Datum
 instance_env_create_application(PG_FUNCTION_ARGS)
 {
-	Oid			types[6] = {TEXTOID, InvalidOid, UUIDOID, UUIDOID, TEXTOID, TEXTOID};
-	Datum		values[6];
-	char		nulls[7] = "      ";
+	Oid			types[7] = {TEXTOID, InvalidOid, UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[7];
+	char		nulls[8] = "       ";
 	Datum		result[3];
 	bool		isnull[3] = {false};
 	TupleDesc	desc;
@@ -95,15 +95,22 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 2; i++)
 	{
 		static const char *const sql[] = {
-			"INSERT INTO instance_env.instance (application, type, status, id, external_key)"
-			" SELECT $1, 'development', 'active', id, COALESCE($5, id::pg_catalog.text)"
-			" FROM COALESCE($3, pg_catalog.gen_random_uuid()) AS id RETURNING id",
+			"INSERT INTO instance_env.instance (application, type, status, id, external_key, slug)"
+			" SELECT $1, 'development', 'active', id, COALESCE($5, id::pg_catalog.text), $7"
+			" FROM COALESCE($3, pg_catalog.gen_random_uuid()) AS id"
+			" ON CONFLICT (slug) DO NOTHING RETURNING id",
 			"INSERT INTO instance_env.instance (application, type, status, id, external_key)"
 			" SELECT $1, 'production', 'inactive', id, COALESCE($6, id::pg_catalog.text)"
 			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id RETURNING id"
 		};
 
-		(void) ienv_query(sql[i], 6, types, values, nulls);
+		/* another slug until nobody has it */
+		for (int attempt = 0;; attempt++)
+		{
+			values[6] = CStringGetTextDatum(ienv_random_slug(attempt));
+			if (ienv_query(sql[i], 7, types, values, nulls) > 0)
+				break;
+		}
 		result[i + 1] = returned_id();
 	}
 	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL, name, 0, described(result[0]));

@@ -452,9 +452,43 @@ extern void ienv_record_event(const char *action, const pg_uuid_t *application, 
 							  const char *item, Datum before, Datum after);
 
 /*
+ * domain_rule.c: which names can be domains
+ */
+
+/* RFC 1035, section 2.3.4, less the length bytes */
+#define IENV_MAX_LABEL		63
+#define IENV_MAX_DOMAIN		253
+
+extern const char *ienv_domain_problem(const char *name);
+extern void ienv_check_domain(const char *name);
+extern const char *ienv_domain_root(const char *name);
+extern bool ienv_is_hosting_name(const char *name);
+extern bool ienv_is_vendor_name(const char *name);
+extern bool ienv_is_reserved_name(const char *name);
+extern bool ienv_is_ip_address(const char *name);
+
+/*
  * domain.c: the domains of production instances
  */
-extern const char *ienv_domain_problem(const char *name);
+extern void ienv_associate_domain(Datum instance, const char *name, bool is_primary);
+extern void ienv_require_production(Datum instance, char **status);
+pg_noreturn extern void ienv_refuse_no_domain(Datum instance);
+pg_noreturn extern void ienv_refuse_unassociated(Datum instance, const char *name);
+
+/*
+ * dns.c: the DNS records that domains need
+ */
+extern void ienv_make_dns_records(Datum instance, const char *domain, bool is_primary);
+
+/*
+ * slug.c: names of development instances
+ */
+extern char *ienv_random_slug(int attempt);
+
+/*
+ * host_name.c: hosts as browsers send them
+ */
+extern void ienv_parse_host(const text *value, char *host);
 
 /*
  * social.c, social_trigger.c: social connections

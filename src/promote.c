@@ -23,9 +23,6 @@
 
 #include "instance_env.h"
 
-/* RFC 1035, section 2.3.4, less the length bytes */
-#define MAX_DOMAIN_LENGTH	253
-
 /* What stands in the way, and what to do about the first of it */
 typedef struct Blockers
 {
@@ -103,7 +100,7 @@ promote(FunctionCallInfo fcinfo)
 {
 	Datum		id = PG_GETARG_DATUM(0);
 	bool		clone_settings = PG_GETARG_BOOL(2);
-	char	   *domain = PG_ARGISNULL(1) ? NULL : ienv_require_text(fcinfo, 1, "domain", MAX_DOMAIN_LENGTH);
+	char	   *domain = PG_ARGISNULL(1) ? NULL : ienv_require_text(fcinfo, 1, "domain", IENV_MAX_DOMAIN);
 	IenvApplication application;
 	Datum		production;
 	Datum		snapshot;

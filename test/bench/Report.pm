@@ -33,6 +33,7 @@ sub _number
 	  : $unit eq 's' ? sprintf($value < 0.1 ? '%.4f s' : '%.2f s', $value)
 	  : $unit eq 'bytes' ? sprintf('%.1f MB', $value / 1024 / 1024)
 	  : $unit eq 'tps' ? sprintf('%.0f tps', $value)
+	  : $unit eq 'calls/s' ? sprintf('%.0f calls/s', $value)
 	  : sprintf('%.0f', $value);
 	1 while $text =~ s/^(\d+)(\d{3})/$1,$2/;
 	return $text;
@@ -42,7 +43,7 @@ sub _number
 sub _figure
 {
 	my ($figure, $value) = @_;
-	return _number($value, $figure eq 'more than unguarded' ? 'instructions' : undef);
+	return _number($value, $figure =~ /^(more than unguarded|calls a second)$/ ? 'instructions' : undef);
 }
 
 sub _variant
@@ -144,8 +145,9 @@ sub report
 	$text .= "![The chart of the main results](results.svg)\n\n"
 	  if chart($results, "$dir/results.svg", caption($results));
 	$text .= <<'EOT';
-Of times (s) and instructions, less is better; of transactions per second (tps), more. Ratios are of medians of what is
-measured, be it times or transactions. ± is half the distance between the quartiles. Instructions are counted once.
+Of times (s) and instructions, less is better; of transactions and calls per second (tps, calls/s), more. Ratios are of
+medians of what is measured, be it times or transactions. ± is half the distance between the quartiles. Instructions are
+counted once.
 
 Without the keys of users who leave ("identities not followed") the extension does what the peers do; by itself it also
 keeps those users from coming back in another instance. A peer is *incorrect* where more users got in than may, mostly

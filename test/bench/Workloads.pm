@@ -208,6 +208,8 @@ sub workloads
 			}
 		});
 
+	push @list, _functions();
+
 	for my $flush (0, 1)
 	{
 		for my $clients (1, 8)
@@ -216,6 +218,71 @@ sub workloads
 		}
 	}
 	return @list;
+}
+
+# Functions that a backend calls on every request: how often a second one session can do so,
+# each call with other arguments than the one before.
+my @functions = (
+	[ 'instance_for_host(uuid, text)', q{(:application, :host)} ],
+	[ 'check_preview(uuid, text)', q{(:application, :host)} ],
+	[ 'publishable_key(uuid)', q{(:instance)} ],
+	[ 'account_portal_url(uuid)', q{(:instance)} ],
+	[ 'frontend_api_host(uuid)', q{(:instance)} ],
+	[ 'verify_secret_key(text)', q{(:key)} ],
+	[ 'banner(uuid)', q{(:instance)} ],
+	[ 'message_prefix(uuid)', q{(:instance)} ],
+	[ 'robots_directive(uuid)', q{(:instance)} ],
+	[ 'redirect_url_allowed(uuid, text)', q{(:instance, 'https://' || :host || '/')} ],
+	[ 'feature_available(uuid, text)', q{(:instance, 'passkeys')} ],
+	[ 'require_feature(uuid, text)', q{(:instance, 'passkeys')} ]);
+
+sub _functions
+{
+	my @missing;
+	return {
+		name => 'functions',
+		variants => ['guarded'],
+		before => sub {
+			psql_file($db, 'functions.sql');
+			@missing = map { $_->[0] } grep { !_exists($_->[0]) } @functions;
+			print ' (skipped, for they do not exist: ', join(', ', @missing), ')' if @missing;
+		},
+		measure => sub {
+			my %result;
+			foreach my $function (@functions)
+			{
+				my ($signature, $arguments) = @$function;
+				next if grep { $_ eq $signature } @missing;
+				my ($name) = $signature =~ /^(\w+)/;
+				$result{"function_$name"} = _calls($name, $arguments);
+			}
+			return \%result;
+		}
+	};
+}
+
+sub _exists
+{
+	my ($signature) = @_;
+	return psql($db, "SELECT to_regprocedure('instance_env.$signature') IS NOT NULL") eq 't';
+}
+
+# The arguments are columns, of which there are a thousand rows: what is the same in each row
+# would be asked for only once.
+sub _calls
+{
+	my ($name, $arguments) = @_;
+	my $rows = scaled(300_000);
+	$arguments =~ s/:(\w+)/r.$1/g;
+	my @lines = split /\n/, psql(
+		$db,
+		'CREATE TEMP TABLE began (at timestamptz)',
+		"SELECT count(instance_env.$name$arguments IS NULL) FROM request r",
+		'INSERT INTO began SELECT clock_timestamp()',
+		"SELECT count(instance_env.$name$arguments IS NULL)
+			FROM generate_series(1, $rows / 1000 + 1), request r",
+		"SELECT ($rows / 1000 + 1) * 1000 / extract(epoch FROM clock_timestamp() - at) FROM began");
+	return $lines[-1];
 }
 
 # A table that is guarded after it has been filled with users of production.

@@ -18,8 +18,9 @@ WITH application AS
 		SELECT 'application ' || n FROM generate_series(2, :applications) n
 		RETURNING id, lpad(to_hex(split_part(name, ' ', 2)::integer), 12, '0') AS number
 )
-INSERT INTO instance_env.instance (id, application, type, status, external_key)
-	SELECT instance, id, type::instance_env.instance_type, 'active', instance
+INSERT INTO instance_env.instance (id, application, type, status, external_key, slug)
+	SELECT instance, id, type::instance_env.instance_type, 'active', instance,
+		CASE type WHEN 'development' THEN 'bench-' || number END
 	FROM application, LATERAL
 		(VALUES ('development', ('d0000000-0000-4000-8000-' || number)::uuid),
 				('production', ('e0000000-0000-4000-8000-' || number)::uuid)) AS i (type, instance);

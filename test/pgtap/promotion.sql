@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT plan(130);
 
 CREATE SCHEMA app;
-SELECT instance_env.create_application('shop',
+SELECT instance_env.create_application('shop', 'pro',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001') \gset
 SELECT instance_env.create_application('blog', production_id => 'a0000000-0000-4000-8000-000000000002') \gset
@@ -20,7 +20,7 @@ INSERT INTO names VALUES
 	('example.com', true),
 	('www.example.com', true),
 	('a.b.c.d.example.co', true),
-	('xn--bcher-kva.example', true),
+	('xn--bcher-kva.com', true),
 	('x.io', true),
 	('1.example.com', true),
 	('a-b.example.com', true),
@@ -82,6 +82,7 @@ SELECT CASE
 		'22I01', NULL, 'not valid: ' || left(to_json(name)::text, 60)) END
 FROM names;
 DELETE FROM instance_env.domain;
+DELETE FROM instance_env.dns_record;
 
 -- associate_domain(), verify_domain()
 
@@ -156,7 +157,7 @@ SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_i
 	'with a name that is no domain');
 SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'shop.example.com')$$, NULL, NULL,
 	'with another application''s domain');
-SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'blog.example.com')$$, '55I01', NULL,
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'blog.example.net')$$, '55I01', NULL,
 	'with a domain not yet verified: blocked');
 
 -- an active production instance keeps its domain
@@ -177,8 +178,8 @@ SELECT lives_ok($$SELECT instance_env.resume_instance('a0000000-0000-4000-8000-0
 SELECT lives_ok($$INSERT INTO app.users VALUES (2000, 'a0000000-0000-4000-8000-000000000001')$$, 'takes users');
 
 -- in a savepoint
-SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'blog.example.com') \gset
-SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'blog.example.com') \gset
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'blog.example.net') \gset
+SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'blog.example.net') \gset
 SAVEPOINT s;
 SELECT isnt_empty($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'))$$, 'promoted in a savepoint');
 SELECT lives_ok($$INSERT INTO app.users VALUES (3000, 'a0000000-0000-4000-8000-000000000002')$$, 'takes users');

@@ -1,0 +1,189 @@
+/*-------------------------------------------------------------------------
+ *
+ * dns.c
+ *	  The DNS records that a production instance's domains need.
+ *
+ * They are kept as data, so that a row can be put right where a target is another
+ * one.  A satellite has the first record only: mail is sent, and accounts are
+ * managed, under the primary domain.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "instance_env.h"
+
+/* In the order in which they are listed; %s is the instance's own label. */
+static const struct
+{
+	const char *record;
+	const char *target;
+}			cnames[] = {
+	{"clerk", "frontend-api.clerk.services"},
+	{"accounts", "accounts.clerk.services"},
+	{"clkmail", "mail.%s.clerk.services"},
+	{"clk._domainkey", "dkim1.%s.clerk.services"},
+	{"clk2._domainkey", "dkim2.%s.clerk.services"}
+};
+
+static bool verify_records(Datum name, Datum record);
+
+PG_FUNCTION_INFO_V1(instance_env_dns_records);
+PG_FUNCTION_INFO_V1(instance_env_verify_domain);
+
+/*
+ * Make the records that a domain needs and lacks.  SPI is connected.
+ */
+void
+ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
+{
+	Oid			types[3] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+	char	   *label = DatumGetCString(DirectFunctionCall1(uuid_out, instance));
+	char	   *to = label;
+
+	/* the instance's id without its hyphens: unique, and short enough for a label */
+	for (const char *from = label; *from != '\0'; from++)
+		if (*from != '-')
+			*to++ = *from;
+	*to = '\0';
+
+	values[0] = CStringGetTextDatum(domain);
+	for (int i = 0; i < (is_primary ? lengthof(cnames) : 1); i++)
+	{
+		const char *own = strstr(cnames[i].target, "%s");
+
+		values[1] = CStringGetTextDatum(cnames[i].record);
+		values[2] = CStringGetTextDatum(own == NULL ? cnames[i].target :
+										psprintf("%.*s%s%s", (int) (own - cnames[i].target), cnames[i].target,
+												 label, own + 2));
+		(void) ienv_query("INSERT INTO instance_env.dns_record (domain, record, target) VALUES ($1, $2, $3)"
+						  " ON CONFLICT DO NOTHING", 3, types, values, NULL);
+	}
+}
+
+/*
+ * dns_records(instance uuid)
+ * RETURNS TABLE (domain, record, name, type, target, verified, verified_at)
+ *
+ * None for a development instance, whose domain is the service's own.
+ */
+Datum
+instance_env_dns_records(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			types[2] = {UUIDOID, TEXTARRAYOID};
+	Datum		values[2];
+	Datum		order[lengthof(cnames)];
+	uint64		rows;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	values[0] = PG_GETARG_DATUM(0);
+	InitMaterializedSRF(fcinfo, 0);
+	(void) ienv_require_instance(values[0]);
+	for (int i = 0; i < lengthof(cnames); i++)
+		order[i] = CStringGetTextDatum(cnames[i].record);
+	values[1] = PointerGetDatum(construct_array(order, lengthof(cnames), TEXTOID, -1, false, TYPALIGN_INT));
+
+	SPI_connect();
+	rows = ienv_query_latest("SELECT d.name, r.record, r.record OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) d.name,"
+							 "  r.type, r.target, r.verified_at IS NOT NULL, r.verified_at"
+							 " FROM instance_env.domain d"
+							 "  JOIN instance_env.dns_record r ON r.domain OPERATOR(pg_catalog.=) d.name"
+							 " WHERE d.instance OPERATOR(pg_catalog.=) $1"
+							 " ORDER BY d.is_primary DESC, d.name, pg_catalog.array_position($2, r.record), r.record",
+							 2, types, values, NULL);
+	for (uint64 i = 0; i < rows; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * verify_domain(instance uuid, domain text, record text) RETURNS void
+ *
+ * The caller has looked at the domain's DNS; the database cannot.  A null record
+ * means all of them; the domain is verified when they all are.
+ */
+Datum
+instance_env_verify_domain(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2];
+	Datum		before;
+	char	   *name;
+	char	   *status;
+	bool		changed;
+	bool		isnull;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	ienv_require_argument(fcinfo, 1, "domain");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	name = TextDatumGetCString(values[1]);
+	ienv_check_domain(name);
+	if (!PG_ARGISNULL(2))
+		(void) ienv_require_text(fcinfo, 2, "record", IENV_MAX_DOMAIN);
+
+	/* a domain with the state of its records, for the log */
+#define DOMAIN_STATE \
+	"SELECT pg_catalog.to_jsonb(d) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('records'," \
+	"  (SELECT pg_catalog.jsonb_object_agg(r.record, r.verified_at) FROM instance_env.dns_record r" \
+	"   WHERE r.domain OPERATOR(pg_catalog.=) d.name))" \
+	" FROM instance_env.domain d" \
+	" WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2"
+
+	SPI_connect();
+	ienv_require_production(values[0], &status);
+	if (ienv_query(DOMAIN_STATE, 2, types, values, NULL) == 0)
+		ienv_refuse_unassociated(values[0], name);
+	before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+	changed = verify_records(values[1], PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
+	if (ienv_query("UPDATE instance_env.domain SET verified_at = pg_catalog.now()"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
+				   " AND verified_at IS NULL AND NOT EXISTS (SELECT FROM instance_env.dns_record"
+				   "  WHERE domain OPERATOR(pg_catalog.=) $2 AND verified_at IS NULL)",
+				   2, types, values, NULL) > 0)
+		changed = true;
+	if (changed)
+	{
+		ienv_config_changed(values[0]);
+		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
+		ienv_record_event("verify_domain", NULL, DatumGetUUIDP(values[0]), name, before,
+						  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Record that one record, or all, have been verified.  Returns whether that is news.
+ */
+static bool
+verify_records(Datum name, Datum record)
+{
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	const char *nulls = DatumGetPointer(record) == NULL ? " n" : NULL;
+
+	values[0] = name;
+	values[1] = record;
+	if (nulls == NULL &&
+		ienv_query("SELECT FROM instance_env.dns_record WHERE domain OPERATOR(pg_catalog.=) $1"
+				   " AND record OPERATOR(pg_catalog.=) $2", 2, types, values, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("domain \"%s\" needs no DNS record \"%s\"", TextDatumGetCString(name),
+						TextDatumGetCString(record)),
+				 errhint("The records that it needs are listed by instance_env.dns_records().")));
+	return ienv_query("UPDATE instance_env.dns_record SET verified_at = pg_catalog.now()"
+					  " WHERE domain OPERATOR(pg_catalog.=) $1 AND verified_at IS NULL"
+					  " AND ($2 IS NULL OR record OPERATOR(pg_catalog.=) $2)", 2, types, values, nulls) > 0;
+}
