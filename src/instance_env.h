@@ -295,6 +295,7 @@ extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_check_rows(const IenvGuard *guard);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 								Oid user_table);
+extern List *ienv_loose_references(const IenvGuard *guard);
 extern void ienv_guard_partitions(Oid relid);
 
 /*
@@ -359,6 +360,11 @@ typedef struct IenvCheck
 extern List *ienv_validate(Datum instance, bool clone_settings);
 
 /*
+ * guard_list.c: whether a guard is whole
+ */
+extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled);
+
+/*
  * event.c: the audit log
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -377,6 +383,8 @@ extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
 extern uint64 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values,
 						 const char *nulls);
 extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values,
+								const char *nulls);
+extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
 								const char *nulls);
 
 /*

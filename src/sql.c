@@ -86,3 +86,17 @@ ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *val
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
 	return SPI_processed;
 }
+
+/*
+ * The same with the active snapshot, so that several queries see one state.
+ */
+uint64
+ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
+											   unconstify(Datum *, values), nulls, true, 0);
+
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}
