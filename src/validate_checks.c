@@ -80,20 +80,19 @@ ienv_check_domains(IenvValidation *run)
 		const char *record = ienv_column(i, 3);
 		bool		verified = ienv_column_is_true(i, 6);
 		IenvSeverity severity = ienv_column_is_true(i, 2) ? IENV_ERROR : IENV_WARNING;
+		int			sqlstate = severity == IENV_ERROR ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : 0;
 		char	   *host;
 
 		if (record == NULL)
 		{
-			ienv_add_check(run, psprintf("dns:%s", domain), severity, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-						   verified, psprintf(verified ? "Domain \"%s\" is verified." :
-											  "Domain \"%s\" is not verified.", domain),
+			ienv_add_check(run, psprintf("dns:%s", domain), severity, sqlstate, verified,
+						   psprintf(verified ? "Domain \"%s\" is verified." : "Domain \"%s\" is not verified.", domain),
 						   "Verify the domain with instance_env.verify_domain().");
 			continue;
 		}
 		host = psprintf("%s.%s", record, domain);
-		ienv_add_check(run, psprintf("dns:%s", host), severity, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-					   verified, psprintf(verified ? "DNS record \"%s\" is verified." :
-										  "DNS record \"%s\" is not verified.", host),
+		ienv_add_check(run, psprintf("dns:%s", host), severity, sqlstate, verified,
+					   psprintf(verified ? "DNS record \"%s\" is verified." : "DNS record \"%s\" is not verified.", host),
 					   psprintf("Create a %s record \"%s\" that points to \"%s\", then call instance_env.verify_domain().",
 								ienv_column(i, 4), host, ienv_column(i, 5)));
 	}
@@ -248,7 +247,7 @@ ienv_check_keys(IenvValidation *run)
 	bool		passed = ienv_read(run, "SELECT FROM instance_env.api_key"
 								   " WHERE instance OPERATOR(pg_catalog.=) $1 AND revoked_at IS NULL LIMIT 1") > 0;
 
-	ienv_add_check(run, "keys", IENV_WARNING, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, passed,
+	ienv_add_check(run, "keys", IENV_WARNING, 0, passed,
 				   psprintf(passed ? "Production instance %s has a secret key." :
 							"Production instance %s has no secret key.", ienv_instance_text(run->instance, true)),
 				   "Create one with instance_env.create_secret_key().");

@@ -34,17 +34,26 @@
 
 #define USAGE_COLUMNS 3
 
+/* A guarded table */
+typedef struct Root
+{
+	Oid			relid;
+	char	   *name;			/* qualified */
+} Root;
+
 /* How many users a counted table has of an instance */
 typedef struct Usage
 {
-	Oid			relid;
+	const Root *root;
 	int64		users;			/* -1: they cannot be counted now */
 } Usage;
 
 static bool lock_at_once(Oid relid);
 static bool lock_referenced(Oid relid);
 static char *table_name(Oid relid);
-static void check_guard(IenvValidation *run, Oid relid);
+static void check_guard(IenvValidation *run, const Root *root);
+static List *roots_by_name(void);
+static int	compare_roots(const ListCell *a, const ListCell *b);
 static List *usage_of(Datum instance, Datum external_key);
 static bool is_counted(Oid relid);
 static int64 users_of(Oid relid, Datum instance, Datum external_key);
@@ -57,39 +66,36 @@ PG_FUNCTION_INFO_V1(instance_env_instance_usage);
 void
 ienv_check_guards(IenvValidation *run)
 {
-	List	   *roots = ienv_guarded_roots();
+	List	   *roots = roots_by_name();
 	ListCell   *lc;
 
 	if (roots == NIL)
-		ienv_add_check(run, "guard", IENV_WARNING, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
+		ienv_add_check(run, "guard", IENV_WARNING, 0, false,
 					   "No table is guarded.", "Call instance_env.guard() for the table of users.");
 	foreach(lc, roots)
-		check_guard(run, lfirst_oid(lc));
+		check_guard(run, lfirst(lc));
 }
 
 static void
-check_guard(IenvValidation *run, Oid relid)
+check_guard(IenvValidation *run, const Root *root)
 {
-	char	   *table = ienv_quoted_name(relid);
-	char	   *name = psprintf("guard:%s", table_name(relid));
-	bool		locked = lock_at_once(relid) && lock_referenced(relid);
+	char	   *name = psprintf("guard:%s", root->name);
+	bool		locked = lock_at_once(root->relid) && lock_referenced(root->relid);
 	Relation	rel;
 	IenvGuard	guard;
 	int			present;
 	int			disabled;
 
-	if (get_rel_name(relid) == NULL)
-		return;
 	if (!locked)
 	{
 		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE, false,
-					   psprintf("The guard of table %s could not be looked at, because the table is locked.", table),
+					   psprintf("The guard of table \"%s\" could not be looked at, because the table is locked.", root->name),
 					   "Repeat when nobody alters the table.");
 		return;
 	}
 
 	/* it may have been dropped or unguarded meanwhile */
-	rel = try_relation_open(relid, NoLock);
+	rel = try_relation_open(root->relid, NoLock);
 	if (rel == NULL)
 		return;
 	if (ienv_read_guard(rel, &guard, &present, &disabled))
@@ -102,9 +108,9 @@ check_guard(IenvValidation *run, Oid relid)
 		foreach(lc, problems)
 			appendStringInfo(&text, "%s%s", text.len ? "; " : "", (char *) lfirst(lc));
 		ienv_add_check(run, name, IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, problems == NIL,
-					   problems == NIL ? psprintf("The guard of table %s is whole.", table) :
-					   psprintf("The guard of table %s is not whole: %s.", table, text.data),
-					   "Call instance_env.guard() for the table again, with user_table where a foreign key is concerned.");
+					   problems == NIL ? psprintf("The guard of table \"%s\" is whole.", root->name) :
+					   psprintf("The guard of table \"%s\" is not whole: %s.", root->name, text.data),
+					   "Call instance_env.guard() for the table again; a foreign key to users must include the instance column.");
 	}
 	relation_close(rel, NoLock);
 }
@@ -124,20 +130,47 @@ ienv_check_usage(IenvValidation *run)
 	foreach(lc, usage)
 	{
 		const Usage *u = lfirst(lc);
-		char	   *table = ienv_quoted_name(u->relid);
-		char	   *name = psprintf("usage:%s", table_name(u->relid));
+		const char *table = u->root->name;
+		char	   *name = psprintf("usage:%s", table);
 
 		if (u->users < 0)
-			ienv_add_check(run, name, IENV_WARNING, ERRCODE_LOCK_NOT_AVAILABLE, false,
-						   psprintf("The users in table %s could not be counted.", table),
+			ienv_add_check(run, name, IENV_WARNING, 0, false,
+						   psprintf("The users in table \"%s\" could not be counted.", table),
 						   "Repeat when nobody alters the table and its guard is whole.");
 		else
 			ienv_add_check(run, name, IENV_WARNING,
 						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED : 0,
 						   u->users * 100 < (int64) cap * NEARLY_FULL,
-						   psprintf("Table %s holds %lld users of at most %d.", table, (long long) u->users, cap),
+						   psprintf("Table \"%s\" holds %lld users of at most %d.", table, (long long) u->users, cap),
 						   "Delete users, or raise the cap with instance_env.set_user_cap().");
 	}
+}
+
+/*
+ * The guarded tables in the order of their names, which unlike OIDs survive a restore.
+ */
+static List *
+roots_by_name(void)
+{
+	List	   *roots = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ienv_guarded_roots())
+	{
+		Root	   *root = palloc(sizeof(Root));
+
+		root->relid = lfirst_oid(lc);
+		root->name = table_name(root->relid);
+		roots = lappend(roots, root);
+	}
+	list_sort(roots, compare_roots);
+	return roots;
+}
+
+static int
+compare_roots(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const Root *) lfirst(a))->name, ((const Root *) lfirst(b))->name);
 }
 
 /*
@@ -217,15 +250,16 @@ usage_of(Datum instance, Datum external_key)
 	List	   *usage = NIL;
 	ListCell   *lc;
 
-	foreach(lc, ienv_guarded_roots())
+	foreach(lc, roots_by_name())
 	{
+		const Root *root = lfirst(lc);
 		Usage	   *u;
 
-		if (!is_counted(lfirst_oid(lc)))
+		if (!is_counted(root->relid))
 			continue;
 		u = palloc(sizeof(Usage));
-		u->relid = lfirst_oid(lc);
-		u->users = lock_at_once(u->relid) ? users_of(u->relid, instance, external_key) : -1;
+		u->root = root;
+		u->users = lock_at_once(root->relid) ? users_of(root->relid, instance, external_key) : -1;
 		usage = lappend(usage, u);
 	}
 	return usage;
@@ -314,7 +348,7 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 		Datum		values[USAGE_COLUMNS];
 		bool		nulls[USAGE_COLUMNS] = {false};
 
-		values[0] = ObjectIdGetDatum(u->relid);
+		values[0] = ObjectIdGetDatum(u->root->relid);
 		values[1] = Int64GetDatum(u->users);
 		nulls[1] = u->users < 0;
 		values[2] = Int32GetDatum(info.user_cap);
