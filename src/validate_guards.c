@@ -141,7 +141,7 @@ ienv_check_usage(IenvValidation *run)
 			ienv_add_check(run, name, IENV_WARNING,
 						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED : 0,
 						   u->users * 100 < (int64) cap * NEARLY_FULL,
-						   psprintf("Table \"%s\" holds %lld users of at most %d.", table, (long long) u->users, cap),
+						   psprintf("Table \"%s\" holds %lld of at most %d users.", table, (long long) u->users, cap),
 						   "Delete users, or raise the cap with instance_env.set_user_cap().");
 	}
 }

@@ -301,7 +301,7 @@ SELECT results_eq($$SELECT pg_temp.checks(pg_temp.dev(), 'members')$$,
 	ARRAY['guard:app.members error passed', 'usage:app.members warning passed'], 'partitioned: whole');
 INSERT INTO app.members SELECT 'm' || i, 'dev' FROM generate_series(1, 450) i;
 SELECT is((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage:app.members'),
-	'Table "app.members" holds 450 users of at most 500.', 'partitioned: all partitions count');
+	'Table "app.members" holds 450 of at most 500 users.', 'partitioned: all partitions count');
 ALTER TABLE app.members1 DISABLE TRIGGER ALL;
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.dev(), 'members')$$,
 	ARRAY['guard:app.members error failed 55000', 'usage:app.members warning failed'], 'partitioned: not whole');
@@ -331,7 +331,7 @@ SELECT results_eq($$SELECT application, users, user_cap, percent, state FROM ins
 	$$VALUES ('blog', 0::bigint, 0, 100::numeric, 'full'), ('it''s a "shop"', 500, 100, 500.0, 'full')$$,
 	'view usage: more users than a lowered cap, and a cap of nobody');
 SELECT is((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage:app.users'),
-	'Table "app.users" holds 500 users of at most 100.', 'a lowered cap');
+	'Table "app.users" holds 500 of at most 100 users.', 'a lowered cap');
 SELECT is_empty($$SELECT instance_env.instance_usage(i.id) FROM instance_env.instance i, instance_env.usage u
 	WHERE i.id = u.instance_id AND i.type = 'production'$$, 'production is not counted');
 
