@@ -205,6 +205,8 @@ change_rights(FunctionCallInfo fcinfo, bool grant, int bits)
 					   " WHERE pronamespace OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
 					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type, &name, NULL);
 		functions = SPI_tuptable;
+		if (n == 0)
+			elog(DEBUG1, "function \"%s\" does not exist", audiences[i].function);
 		for (uint64 j = 0; j < n; j++)
 		{
 			bool		isnull;
