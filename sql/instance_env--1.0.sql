@@ -123,8 +123,75 @@ COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';
 COMMENT ON COLUMN instance_env.policy_default.overridable IS
 'may set_policy() give an instance another value?';
-INSERT INTO instance_env.policy_default VALUES
-	('development', 'user_cap', '500', true, 'the most users a development instance may hold');
+-- This is the only place that says them.  The JSON value null means that nothing
+-- applies: no limit, nothing to show, nothing to send.
+INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
+SELECT d.instance_type::instance_env.instance_type, p.name, d.value::jsonb, d.overridable, p.description
+FROM (VALUES
+	-- name, development: value and overridable, production: value and overridable, description
+
+	-- what is promised of the type
+	('user_cap', '500', true, 'null', false,
+		'the most users that the instance may hold'),
+	('user_transfer', 'false', false, 'false', false,
+		'may a user move to another instance?'),
+	('activation_required', 'false', false, 'true', false,
+		'does the instance take users only after promote()?'),
+	('domain_required', 'false', false, 'true', false,
+		'must the instance have a domain of its own?'),
+	('shared_credentials', 'true', false, 'false', false,
+		'may social connections use credentials that are shared with others?'),
+	('own_credentials_required', 'false', false, 'true', false,
+		'does each social connection need credentials of its own?'),
+	('production_only_features', 'false', false, 'true', false,
+		'are the features available that the catalogue keeps for production, such as bot protection?'),
+	('plan_required', 'false', false, 'true', false,
+		'do paid features need a plan that covers them?'),
+
+	-- what people see
+	('banner', '"Development instance: this is not production data"', true, 'null', false,
+		'shown prominently wherever the instance is managed'),
+	('message_prefix', '"[Development] "', true, '""', false,
+		'begins the subject of each e-mail and the text of each SMS'),
+
+	-- search engines
+	('robots_directive', '"noindex, nofollow"', false, '"all"', true,
+		'the header X-Robots-Tag and the meta element robots of each page'),
+	('robots_txt', E'"User-agent: *\\nDisallow: /\\n"', false, E'"User-agent: *\\nAllow: /\\n"', true,
+		'the contents of /robots.txt'),
+
+	-- security
+	('session_transport', '"query_string"', false, '"cookie"', false,
+		'how a session''s token travels'),
+	('cookie_http_only', 'null', false, 'true', false,
+		'is the session''s cookie kept from scripts?'),
+	('cookie_secure', 'null', false, 'true', false,
+		'is the session''s cookie sent through TLS only?'),
+	('cookie_same_site', 'null', false, '"Lax"', false,
+		'the attribute SameSite of the session''s cookie'),
+	('redirect_schemes', '["http", "https"]', true, '["https"]', false,
+		'the schemes of URLs that a sign-in may redirect to'),
+	('rate_limit', '100', true, '1000', true,
+		'how many requests the backend API takes within rate_limit_seconds'),
+	('rate_limit_seconds', '10', false, '10', false,
+		'the time that rate_limit is for, in seconds'),
+	('sms_per_month', '20', true, 'null', true,
+		'the most SMS messages in a calendar month; in production, null leaves it to the plan'),
+	('email_per_month', '100', true, 'null', true,
+		'the most e-mail messages in a calendar month; in production, null leaves it to the plan'),
+	('test_identities', 'true', true, 'false', true,
+		'do addresses with test_email_marker and numbers like test_phone_numbers sign in with test_code?'),
+	('test_email_marker', '"+clerk_test"', false, '"+clerk_test"', false,
+		'what ends the local part of a test e-mail address'),
+	('test_phone_numbers', '"^[+]1[0-9]{3}55501[0-9]{2}$"', false, '"^[+]1[0-9]{3}55501[0-9]{2}$"', false,
+		'regular expression for test phone numbers'),
+	('test_code', '"424242"', false, '"424242"', false,
+		'the verification code of test identities')
+) AS p (name, development, development_overridable, production, production_overridable, description),
+LATERAL (VALUES
+	('development', p.development, p.development_overridable),
+	('production', p.production, p.production_overridable)
+) AS d (instance_type, value, overridable);
 
 CREATE TABLE instance_env.policy_override
 (
@@ -138,7 +205,7 @@ COMMENT ON TABLE instance_env.policy_override IS
 
 CREATE TABLE instance_env.social_provider
 (
-	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
 	offers_shared boolean NOT NULL,
 	builtin boolean NOT NULL DEFAULT false
 );
@@ -148,6 +215,33 @@ COMMENT ON COLUMN instance_env.social_provider.offers_shared IS
 'may a development instance use credentials that it shares with others?';
 COMMENT ON COLUMN instance_env.social_provider.builtin IS
 'the extension brings this row; a dump leaves it out';
+INSERT INTO instance_env.social_provider (name, offers_shared, builtin) VALUES
+	('apple', true, true),
+	('atlassian', true, true),
+	('bitbucket', true, true),
+	('box', true, true),
+	('coinbase', true, true),
+	('discord', true, true),
+	('dropbox', true, true),
+	('facebook', true, true),
+	('github', true, true),
+	('gitlab', true, true),
+	('google', true, true),
+	('hubspot', true, true),
+	('huggingface', true, true),
+	('line', true, true),
+	('linear', true, true),
+	('linkedin', true, true),
+	('microsoft', true, true),
+	('notion', true, true),
+	('slack', true, true),
+	('spotify', false, true),
+	('tiktok', false, true),
+	('twitch', true, true),
+	('twitter', false, true),
+	('vercel', true, true),
+	('x', true, true),
+	('xero', true, true);
 
 -- The type is repeated here so that the rule holds in the row itself, whatever order
 -- the tables are loaded in.
@@ -178,7 +272,7 @@ COMMENT ON COLUMN instance_env.social_connection.scopes IS
 
 CREATE TABLE instance_env.feature
 (
-	name text COLLATE "C" PRIMARY KEY CHECK (name <> ''),
+	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,62}$'),
 	plan instance_env.plan NOT NULL,
 	production_only boolean NOT NULL DEFAULT false,
 	development_limit integer CHECK (development_limit > 0),
@@ -193,6 +287,18 @@ COMMENT ON COLUMN instance_env.feature.development_limit IS
 'the most of it that a development instance may use; null means no limit';
 COMMENT ON COLUMN instance_env.feature.builtin IS
 'the extension brings this row; a dump leaves it out';
+INSERT INTO instance_env.feature (name, plan, production_only, development_limit, description, builtin) VALUES
+	('allowlist', 'pro', false, NULL, 'only listed addresses may sign up', true),
+	('blocklist', 'pro', false, NULL, 'listed addresses may not sign up', true),
+	('bot_protection', 'free', true, NULL, 'sign-ups by bots are refused', true),
+	('branding_removal', 'pro', false, NULL, 'pages do not name the service', true),
+	('custom_roles', 'pro', false, NULL, 'roles in organizations beyond the standard ones', true),
+	('custom_session_lifetime', 'pro', false, NULL, 'sessions end when the application says', true),
+	('enterprise_connections', 'pro', false, 25, 'single sign-on through a customer''s identity provider', true),
+	('passkeys', 'pro', false, NULL, 'users sign in with passkeys', true),
+	('phone_sign_in', 'pro', false, NULL, 'users sign in with a phone number', true),
+	('satellite_domains', 'pro', false, NULL, 'further domains share the sessions of the primary one', true),
+	('unauthorized_sign_in', 'pro', false, NULL, 'users hear of a sign-in from a new device and can end it', true);
 
 CREATE TABLE instance_env.instance_feature
 (
@@ -379,9 +485,12 @@ CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON ins
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.policy_override
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.feature
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER table_changed;
 
 -- also where the registry itself arrives by replication
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
@@ -420,7 +529,7 @@ RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_plan';
 COMMENT ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) IS
-'puts an application on a plan';
+'puts an application on a plan, which must cover the features that production uses';
 REVOKE ALL ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer)
@@ -474,6 +583,15 @@ COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) I
 'the id of the instance of this type of the application with this name';
 REVOKE ALL ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) FROM PUBLIC;
 
+-- Where the type is a literal or a text: other names get an error that tells more than
+-- the enum's.
+CREATE FUNCTION instance_env.instance_id(application text, type text) RETURNS uuid
+LANGUAGE C STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_instance_id';
+COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
+'the id of the instance of this type of the application with this name';
+REVOKE ALL ON FUNCTION instance_env.instance_id(text, text) FROM PUBLIC;
+
 --
 -- Domains and promotion
 --
@@ -494,25 +612,238 @@ COMMENT ON FUNCTION instance_env.verify_domain(uuid, text) IS
 'records that a production instance''s domain has been verified';
 REVOKE ALL ON FUNCTION instance_env.verify_domain(uuid, text) FROM PUBLIC;
 
-CREATE FUNCTION instance_env.promote(application uuid, domain text DEFAULT NULL)
+CREATE FUNCTION instance_env.promote(
+	application uuid,
+	domain text DEFAULT NULL,
+	clone_settings boolean DEFAULT true,
+	dry_run boolean DEFAULT false)
 RETURNS TABLE (step text, item text, before jsonb, after jsonb)
-LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_promote';
-COMMENT ON FUNCTION instance_env.promote(uuid, text) IS
-'activates an application''s production instance once it is ready';
-REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) IS
+'activates an application''s production instance once it is ready, with development''s settings unless told otherwise';
+REVOKE ALL ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.create_staging_application(
+	application uuid,
+	domain text,
+	name text DEFAULT NULL,
+	OUT application_id uuid,
+	OUT development_id uuid,
+	OUT production_id uuid)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
+COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
+'creates a separate application that is the staging environment of another one';
+REVOKE ALL ON FUNCTION instance_env.create_staging_application(uuid, text, text) FROM PUBLIC;
 
 --
--- Policies, messages, search engines, security
+-- Policies, messages, search engines, security.  What an application asks on every
+-- request is not SECURITY DEFINER, which costs more than the answer; the C code acts as
+-- the owner where it reads a table.
 --
+
+CREATE FUNCTION instance_env.policy(instance uuid)
+RETURNS TABLE (name text, value jsonb, source text, description text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 30
+AS 'MODULE_PATHNAME', 'instance_env_policy';
+COMMENT ON FUNCTION instance_env.policy(uuid) IS
+'everything that applies to an instance, and whether it is the default';
+REVOKE ALL ON FUNCTION instance_env.policy(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.set_policy(instance uuid, name text, value jsonb)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_policy';
+COMMENT ON FUNCTION instance_env.set_policy(uuid, text, jsonb) IS
+'gives an instance another value than the default';
+REVOKE ALL ON FUNCTION instance_env.set_policy(uuid, text, jsonb) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.reset_policy(instance uuid, name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_reset_policy';
+COMMENT ON FUNCTION instance_env.reset_policy(uuid, text) IS
+'gives an instance the default value back';
+REVOKE ALL ON FUNCTION instance_env.reset_policy(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.banner(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_banner';
+COMMENT ON FUNCTION instance_env.banner(uuid) IS
+'what to show wherever an instance is managed; null in production';
+REVOKE ALL ON FUNCTION instance_env.banner(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.message_prefix(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_message_prefix';
+COMMENT ON FUNCTION instance_env.message_prefix(uuid) IS
+'what begins an instance''s messages; empty in production';
+REVOKE ALL ON FUNCTION instance_env.message_prefix(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.prefix_message(instance uuid, channel text, body text)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_prefix_message';
+COMMENT ON FUNCTION instance_env.prefix_message(uuid, text, text) IS
+'an e-mail''s subject (channel email) or an SMS''s text (channel sms) with the prefix of the instance''s messages';
+REVOKE ALL ON FUNCTION instance_env.prefix_message(uuid, text, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.robots_directive(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_robots_directive';
+COMMENT ON FUNCTION instance_env.robots_directive(uuid) IS
+'what the header X-Robots-Tag of an instance''s pages says';
+REVOKE ALL ON FUNCTION instance_env.robots_directive(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.robots_txt(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_robots_txt';
+COMMENT ON FUNCTION instance_env.robots_txt(uuid) IS
+'the contents of an instance''s /robots.txt';
+REVOKE ALL ON FUNCTION instance_env.robots_txt(uuid) FROM PUBLIC;
+
+-- Each column is the policy of the same name.
+CREATE FUNCTION instance_env.security_policy(instance uuid,
+	OUT session_transport text,
+	OUT cookie_http_only boolean,
+	OUT cookie_secure boolean,
+	OUT cookie_same_site text,
+	OUT redirect_schemes text[],
+	OUT rate_limit integer,
+	OUT rate_limit_seconds integer,
+	OUT sms_per_month integer,
+	OUT email_per_month integer,
+	OUT test_identities boolean,
+	OUT test_email_marker text,
+	OUT test_phone_numbers text,
+	OUT test_code text)
+RETURNS record
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_security_policy';
+COMMENT ON FUNCTION instance_env.security_policy(uuid) IS
+'what an instance demands and allows for the sake of security';
+REVOKE ALL ON FUNCTION instance_env.security_policy(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.redirect_url_allowed(instance uuid, url text)
+RETURNS boolean
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_redirect_url_allowed';
+COMMENT ON FUNCTION instance_env.redirect_url_allowed(uuid, text) IS
+'may a sign-in to an instance redirect to this URL?';
+REVOKE ALL ON FUNCTION instance_env.redirect_url_allowed(uuid, text) FROM PUBLIC;
 
 --
 -- Social connections
 --
 
+CREATE FUNCTION instance_env.set_social_connection(
+	instance uuid,
+	provider text,
+	client_id text DEFAULT NULL,
+	secret_reference text DEFAULT NULL,
+	scopes text[] DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_social_connection';
+COMMENT ON FUNCTION instance_env.set_social_connection(uuid, text, text, text, text[]) IS
+'enables a social connection, with credentials of its own or, in development, shared ones';
+REVOKE ALL ON FUNCTION instance_env.set_social_connection(uuid, text, text, text, text[]) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.remove_social_connection(instance uuid, provider text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_remove_social_connection';
+COMMENT ON FUNCTION instance_env.remove_social_connection(uuid, text) IS
+'disables a social connection';
+REVOKE ALL ON FUNCTION instance_env.remove_social_connection(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.social_credentials(
+	instance uuid,
+	provider text,
+	OUT source instance_env.credential_source,
+	OUT client_id text,
+	OUT secret_reference text,
+	OUT scopes text[])
+RETURNS record
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_social_credentials';
+COMMENT ON FUNCTION instance_env.social_credentials(uuid, text) IS
+'whose credentials an instance uses with a provider';
+REVOKE ALL ON FUNCTION instance_env.social_credentials(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.check_credentials() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_credentials';
+COMMENT ON FUNCTION instance_env.check_credentials() IS
+'trigger: refuses shared credentials in production';
+REVOKE ALL ON FUNCTION instance_env.check_credentials() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.check_connections() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_connections';
+COMMENT ON FUNCTION instance_env.check_connections() IS
+'trigger: refuses an instance of another type than its social connections say';
+REVOKE ALL ON FUNCTION instance_env.check_connections() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.keep_instance() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
+COMMENT ON FUNCTION instance_env.keep_instance() IS
+'trigger: an instance keeps its id, application and type';
+REVOKE ALL ON FUNCTION instance_env.keep_instance() FROM PUBLIC;
+
+CREATE TRIGGER check_credentials BEFORE INSERT OR UPDATE ON instance_env.social_connection
+	FOR EACH ROW EXECUTE FUNCTION instance_env.check_credentials();
+CREATE TRIGGER check_connections AFTER INSERT ON instance_env.instance
+	REFERENCING NEW TABLE AS inserted_instances
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.check_connections();
+CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.application <> NEW.application OR OLD.type <> NEW.type)
+	EXECUTE FUNCTION instance_env.keep_instance();
+ALTER TABLE instance_env.social_connection ENABLE ALWAYS TRIGGER check_credentials;
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER check_connections;
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
+
 --
 -- Features
 --
+
+-- These two run as the caller, since an application asks them on every request; what
+-- they read from the registry they read as its owner.
+CREATE FUNCTION instance_env.feature_available(instance uuid, feature text)
+RETURNS boolean
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_feature_available';
+COMMENT ON FUNCTION instance_env.feature_available(uuid, text) IS
+'may an instance use a feature?';
+REVOKE ALL ON FUNCTION instance_env.feature_available(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.require_feature(instance uuid, feature text)
+RETURNS void
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_require_feature';
+COMMENT ON FUNCTION instance_env.require_feature(uuid, text) IS
+'refuses a feature that an instance may not use';
+REVOKE ALL ON FUNCTION instance_env.require_feature(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.enable_feature(instance uuid, feature text, quantity integer DEFAULT 1)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_enable_feature';
+COMMENT ON FUNCTION instance_env.enable_feature(uuid, text, integer) IS
+'records that an instance uses a feature, and how much of it';
+REVOKE ALL ON FUNCTION instance_env.enable_feature(uuid, text, integer) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.disable_feature(instance uuid, feature text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_disable_feature';
+COMMENT ON FUNCTION instance_env.disable_feature(uuid, text) IS
+'records that an instance no longer uses a feature';
+REVOKE ALL ON FUNCTION instance_env.disable_feature(uuid, text) FROM PUBLIC;
 
 --
 -- Hosts and previews
@@ -529,6 +860,14 @@ REVOKE ALL ON FUNCTION instance_env.promote(uuid, text) FROM PUBLIC;
 --
 -- Validation, drift, rollback, reset
 --
+
+CREATE FUNCTION instance_env.rollback_promotion(application uuid)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_rollback_promotion';
+COMMENT ON FUNCTION instance_env.rollback_promotion(uuid) IS
+'puts a production instance that has no users back to what it was before its promotion';
+REVOKE ALL ON FUNCTION instance_env.rollback_promotion(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.validate(instance uuid)
 RETURNS TABLE (check_name text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
@@ -823,11 +1162,69 @@ FROM instance_env.instance i
 COMMENT ON VIEW instance_env.instances IS
 'every instance with what applies to it';
 
+CREATE VIEW instance_env.social_providers AS
+SELECT name, offers_shared, builtin FROM instance_env.social_provider;
+COMMENT ON VIEW instance_env.social_providers IS
+'the catalogue of social providers';
+
+CREATE VIEW instance_env.social_connections AS
+SELECT a.name AS application, i.type, c.provider, c.source, c.client_id, c.scopes, c.created_at,
+	i.id AS instance_id, i.application AS application_id
+FROM instance_env.social_connection c
+	JOIN instance_env.instance i ON i.id = c.instance
+	JOIN instance_env.application a ON a.id = i.application;
+COMMENT ON VIEW instance_env.social_connections IS
+'the social connections of instances, without the references to their secrets';
+
+CREATE VIEW instance_env.features AS
+SELECT name, plan, production_only, development_limit, description, builtin FROM instance_env.feature;
+COMMENT ON VIEW instance_env.features IS
+'the catalogue of features';
+
+-- set_plan() asks here, so what counts as use is said once.
+CREATE VIEW instance_env.instance_features AS
+SELECT a.name AS application, i.type, u.feature, max(u.quantity) AS quantity, f.plan AS needed_plan,
+	a.plan >= f.plan AS covered, i.id AS instance_id, i.application AS application_id
+FROM (
+		SELECT instance, feature, quantity FROM instance_env.instance_feature
+		UNION ALL
+		SELECT instance, 'satellite_domains', count(*)::integer FROM instance_env.domain
+		WHERE NOT is_primary GROUP BY instance
+	) u
+	JOIN instance_env.instance i ON i.id = u.instance
+	JOIN instance_env.application a ON a.id = i.application
+	LEFT JOIN instance_env.feature f ON f.name = u.feature
+GROUP BY a.name, a.plan, i.type, u.feature, f.plan, i.id, i.application;
+COMMENT ON VIEW instance_env.instance_features IS
+'the features that instances use, and whether the application''s plan covers them in production';
+
+-- The cap has a column in table instance.  An override of what is fixed does not count,
+-- however it came into the table.
+CREATE VIEW instance_env.policies AS
+SELECT a.name AS application, i.type, i.id AS instance_id, d.name,
+	coalesce(o.value, d.value) AS value,
+	CASE WHEN o.value IS NULL THEN 'default' ELSE 'override' END AS source
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	JOIN instance_env.policy_default d ON d.instance_type = i.type
+	LEFT JOIN instance_env.policy_override p ON p.instance = i.id AND p.name = d.name AND d.overridable,
+	LATERAL (SELECT CASE d.name WHEN 'user_cap' THEN to_jsonb(i.user_cap) ELSE p.value END AS value) o;
+COMMENT ON VIEW instance_env.policies IS
+'everything that applies to each instance';
+
 CREATE VIEW instance_env.guards AS
 SELECT relation, instance_column, user_key, counted, label, whole, problems
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
+
+CREATE VIEW instance_env.promotions AS
+SELECT p.id, a.name AS application, p.application AS application_id, p.promoted_at,
+	p.session_user_name, p.current_user_name, p.client_address, p.changes, p.rolled_back_at
+FROM instance_env.promotion p
+	LEFT JOIN instance_env.application a ON a.id = p.application;
+COMMENT ON VIEW instance_env.promotions IS
+'every promotion, also of applications that have been dropped';
 
 CREATE VIEW instance_env.applications AS
 SELECT a.name AS application, a.plan, s.name AS staging_of, p.status AS production_status,

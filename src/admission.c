@@ -28,6 +28,7 @@ static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid)
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static void check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid);
+static void count_only(const IenvGuard *guard, Datum value);
 static CommandId inserting_command(HeapTupleHeader tuple);
 static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
 static IenvBucket *bucket_of(const IenvGuard *guard, const IenvInstance *instance);
@@ -67,9 +68,15 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(nargs - 1))
 		return true;
-	instance = find_instance(fcinfo, is_uuid);
-	if (likely(instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0))
+	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
 		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
+	instance = find_instance(fcinfo, is_uuid);
+	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
+	{
+		if (is_uuid)
+			ienv_production_remember(&instance->id);
+		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
+	}
 	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
 		look_early(instance, PG_GETARG_DATUM(0), is_uuid, PG_GETARG_OID(nargs - 1));
 	return true;
@@ -115,7 +122,7 @@ look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid)
 	/* should it not refuse (rows went away again), do not ask for each row */
 	instance->queued_limit *= 2;
 	if (active)
-		(void) ienv_admit(guard, instance, value, NULL, true, &counted);
+		(void) ienv_admit(guard, instance, value, NULL, 0, true, &counted);
 	else if (guard->root == guard->relid)
 		(void) ienv_require_active(guard, value, false, false);
 }
@@ -166,14 +173,14 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	IenvInstance *instance;
 	IenvBucket *bucket;
 	CommandId	cid;
+	int64		queued;
 	bool		counted;
 
 	/* what was admitted where it came from is only counted here */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 	{
-		instance = isnull ? NULL : ienv_instance_by_value(value, guard->is_uuid, false);
-		if (instance != NULL && (bucket = bucket_of(guard, instance)) != NULL)
-			ienv_take_tickets(bucket, 1);
+		if (!isnull)
+			count_only(guard, value);
 		return PointerGetDatum(NULL);
 	}
 
@@ -184,19 +191,22 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		if (instance != NULL)
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	}
+	if (instance == NULL)
+		count_only(guard, value);
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
+	queued = instance->queued_lxid == ienv_lxid() && instance->queued_relid == guard->root ? instance->queued : 0;
 	instance->queued = 0;
-	bucket = bucket_of(guard, instance);
 	cid = inserting_command(tuple->t_data);
 	if (instance->admitted_relid == guard->root && instance->admitted_cid == cid &&
 		instance->admitted_xid == GetTopTransactionId())
 		return PointerGetDatum(NULL);
 
+	bucket = bucket_of(guard, instance);
 	if (bucket != NULL)
 		ienv_take_tickets(bucket, 1);
 
-	instance = ienv_admit(guard, instance, value, bucket, false, &counted);
+	instance = ienv_admit(guard, instance, value, bucket, queued, false, &counted);
 	if (counted)
 	{
 		instance->admitted_relid = guard->root;
@@ -204,6 +214,19 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		instance->admitted_cid = cid;
 	}
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Take a ticket for a row that asks for no admission: its user has been admitted before.
+ */
+static void
+count_only(const IenvGuard *guard, Datum value)
+{
+	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	IenvBucket *bucket = instance != NULL ? bucket_of(guard, instance) : NULL;
+
+	if (bucket != NULL)
+		ienv_take_tickets(bucket, 1);
 }
 
 /*
@@ -277,5 +300,8 @@ inserting_command(HeapTupleHeader tuple)
 static IenvBucket *
 bucket_of(const IenvGuard *guard, const IenvInstance *instance)
 {
-	return ienv_bucket_of(guard->root, ienv_guard_version(guard), instance);
+	IenvBoundKey key;
+
+	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
+	return ienv_bucket_of(&key);
 }

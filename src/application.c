@@ -32,7 +32,6 @@ static void refuse_if_in_use(const char *name, Datum application);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
-PG_FUNCTION_INFO_V1(instance_env_set_plan);
 PG_FUNCTION_INFO_V1(instance_env_set_user_cap);
 PG_FUNCTION_INFO_V1(instance_env_suspend_instance);
 PG_FUNCTION_INFO_V1(instance_env_resume_instance);
@@ -160,28 +159,6 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 }
 
 /*
- * set_plan(application uuid, plan plan) RETURNS void
- */
-Datum
-instance_env_set_plan(PG_FUNCTION_ARGS)
-{
-	Oid			types[2] = {UUIDOID, InvalidOid};
-	Datum		values[2];
-
-	ienv_require_argument(fcinfo, 0, "application");
-	ienv_require_argument(fcinfo, 1, "plan");
-	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_GETARG_DATUM(1);
-	types[1] = get_fn_expr_argtype(fcinfo->flinfo, 1);
-
-	SPI_connect();
-	ienv_require_application(ienv_query("UPDATE instance_env.application SET plan = $2 WHERE id OPERATOR(pg_catalog.=) $1",
-								   2, types, values, NULL), values[0]);
-	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-/*
  * set_user_cap(instance uuid, user_cap integer) RETURNS void
  *
  * Null means the default.  A cap below the number of users removes nobody.
@@ -189,33 +166,49 @@ instance_env_set_plan(PG_FUNCTION_ARGS)
 Datum
 instance_env_set_user_cap(PG_FUNCTION_ARGS)
 {
-	Oid			types[2] = {UUIDOID, INT4OID};
-	Datum		values[2];
-	char		nulls[3] = "  ";
-	char	   *status;
-
 	ienv_require_argument(fcinfo, 0, "instance");
-	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_GETARG_DATUM(1);
-	if (PG_ARGISNULL(1))
-		nulls[1] = 'n';
-	else if (PG_GETARG_INT32(1) < 0)
+	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a user cap must not be negative")));
 
 	SPI_connect();
-	if (ienv_lock_instance(values[0], &status).type == IENV_PRODUCTION)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot set a user cap on production instance %s", ienv_instance_text(values[0], true)),
-				 errdetail("A production instance has no cap.")));
-	(void) ienv_query("UPDATE instance_env.instance SET user_cap = $2, config_version = config_version OPERATOR(pg_catalog.+) 1"
-					  " WHERE id OPERATOR(pg_catalog.=) $1 AND user_cap IS DISTINCT FROM $2",
-					  2, types, values, nulls);
-	warn_if_over_cap(values[0]);
+	ienv_set_user_cap("set_user_cap", PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1));
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Set a development instance's user cap, -1 for the default, on behalf of the
+ * function that the audit log is to name.  SPI is connected.
+ */
+void
+ienv_set_user_cap(const char *action, Datum instance, int user_cap)
+{
+	Oid			types[2] = {UUIDOID, INT4OID};
+	Datum		values[2] = {instance, Int32GetDatum(user_cap)};
+	char	   *status;
+
+	if (ienv_lock_instance(instance, &status).type == IENV_PRODUCTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot set a user cap on production instance %s", ienv_instance_text(instance, true)),
+				 errdetail("A production instance has no cap.")));
+	if (ienv_query("UPDATE instance_env.instance i SET user_cap = $2,"
+				   "  config_version = i.config_version OPERATOR(pg_catalog.+) 1"
+				   " FROM instance_env.instance old"
+				   " WHERE i.id OPERATOR(pg_catalog.=) $1 AND old.id OPERATOR(pg_catalog.=) $1"
+				   " AND i.user_cap IS DISTINCT FROM $2"
+				   " RETURNING pg_catalog.to_jsonb(old.user_cap), pg_catalog.to_jsonb(i.user_cap)",
+				   2, types, values, user_cap < 0 ? " n" : NULL) > 0)
+	{
+		bool		isnull;
+		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+
+		ienv_record_event(action, NULL, DatumGetUUIDP(instance), "user_cap", before, after);
+	}
+	warn_if_over_cap(instance);
 }
 
 /*
@@ -331,6 +324,36 @@ ienv_lock_instance(Datum id, char **status)
 	}
 	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	return instance;
+}
+
+/*
+ * An application and its instances, locked against change until the transaction ends.
+ * SPI is connected.
+ *
+ * The order, application, development, production, is that of everybody who locks
+ * more than one of them.
+ */
+IenvApplication
+ienv_lock_application(Datum id)
+{
+	IenvApplication application = {0};
+	Oid			type = UUIDOID;
+
+	ienv_require_application(ienv_query("SELECT name FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+										1, &type, &id, NULL), id);
+	application.name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (ienv_query("SELECT id, status FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
+				   " ORDER BY type FOR NO KEY UPDATE", 1, &type, &id, NULL) != 2)
+		elog(ERROR, "application \"%s\" does not have two instances", application.name);
+	for (int i = 0; i < 2; i++)
+	{
+		bool		isnull;
+
+		application.instances[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		application.status[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+	}
+	return application;
 }
 
 /*
@@ -467,18 +490,7 @@ refuse_if_in_use(const char *name, Datum application)
 	instances = SPI_tuptable;
 	ninstances = SPI_processed;
 
-	/* another guard() may finish while we wait for a lock */
-	do
-	{
-		roots = ienv_guarded_roots();
-		foreach(lc, roots)
-		{
-			LockRelationOid(lfirst_oid(lc), ShareLock);
-			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
-				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
-		}
-	} while (!equal(roots, ienv_guarded_roots()));
-
+	roots = ienv_lock_guarded_tables();
 	foreach(lc, roots)
 	{
 		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
@@ -500,4 +512,28 @@ refuse_if_in_use(const char *name, Datum application)
 						 errhint("Delete them first.")));
 		}
 	}
+}
+
+/*
+ * Lock every guarded table against writers until the transaction ends, and return
+ * them: as relation.c lists them.
+ */
+List *
+ienv_lock_guarded_tables(void)
+{
+	List	   *roots;
+	ListCell   *lc;
+
+	/* another guard() may finish while we wait for a lock */
+	do
+	{
+		roots = ienv_guarded_roots();
+		foreach(lc, roots)
+		{
+			LockRelationOid(lfirst_oid(lc), ShareLock);
+			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
+				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
+		}
+	} while (!equal(roots, ienv_guarded_roots()));
+	return roots;
 }

@@ -9,8 +9,8 @@
  *
  * - tickets: how many rows have been inserted, ever, for any pair that maps here.
  *	 It only goes up.
- * - base: tickets less users, as of one exact count of one pair.  The bucket says
- *	 which pair that was.
+ * - base: tickets less users, as of one exact count of one pair, plus the rows of that
+ *	 pair whose deletes have been released since.  The bucket says which pair that is.
  *
  * The instance has at most tickets - base users, and where that is no more than
  * its cap, a row is admitted without looking at the table.
@@ -20,37 +20,61 @@
  *	 1. its row is put into the heap and its indexes;
  *	 2. it takes a ticket (pg_atomic_fetch_add_u64, a full barrier);
  *	 3. it checks: it reads the base under the bucket's spinlock, then the tickets,
- *		and admits the row if tickets - base <= cap; otherwise it counts exactly.
+ *		and admits the row if tickets - base - gone <= cap, where gone are the rows of
+ *		the pair that its own transaction has deleted; otherwise it counts exactly.
  *
  * An exact count may admit all rows of a command at once.  Then they all take their
  * tickets before the snapshot of the count that admits them: a row without one would
  * be unknown to a base that another backend counted before the row came in, and
  * stores after.
  *
- * An exact count reads the tickets first ("then"), takes its snapshot S, scans, and
- * stores then - users as the base.  users is what the instance holds at most,
- * whatever becomes of the transactions that are open, the counting one included:
- * unlike in user_cap.c its own deletes free nothing here.
+ * A transaction that has deleted rows (vacancy.c) does, in this order:
  *
- * Suppose that more than cap rows were committed at some moment, and take the one of
+ *	 a. when it is about to commit, it raises "leaving";
+ *	 b. it commits, and leaves the procarray;
+ *	 c. if the base is still of its pair, it adds its rows to the base;
+ *	 d. it raises "left".
+ *
+ * An exact count does, in this order:
+ *
+ *	 A. it reads left, then leaving; unless they are equal, it will store nothing;
+ *	 B. it reads the tickets ("then") and takes its snapshot S;
+ *	 C. it reads leaving again; if that has changed, it will store nothing;
+ *	 D. it scans, and stores then - rows as the base.  rows are all that are there at S
+ *		for somebody: also one that an open transaction inserts, and one that an open
+ *		transaction deletes, the counting one included, or a transaction that has
+ *		committed since S.
+ *
+ * So each row is worth one at least in tickets - base, until it is released: a row that
+ * is there at S is among the rows; one that came into the index after S took its ticket
+ * after "then".  And whatever is released into a base was worth one in it: by A a
+ * transaction that is past a. at that time is past d. and has committed before S, and what
+ * it adds has gone to the base before; by C any other commits after S, so its rows are
+ * among the rows or took their tickets after "then".
+ *
+ * Now suppose that more than cap rows were committed at some moment, and take the one of
  * them that got the last ticket.  All these rows had their tickets, and so were in the
- * index, before the check that admitted it.  If the check was a scan, user_cap.c has the argument.  If it used a base: a row whose ticket
- * came before "then" was in the index before S, so it is in users; a row whose ticket
- * came later is in tickets - then.  Each row is counted at least once, so the bound
- * exceeded the cap, and the row was not admitted.
+ * index, before the check that admitted it.  If the check was a scan, user_cap.c has the
+ * argument.  If it used a base: none of these rows was released by then, for a row is
+ * released after its delete has committed; and none is among the gone, for those vanish
+ * with the commit that makes the last row appear.  (To undo a delete by ROLLBACK TO
+ * SAVEPOINT is to undo the inserts that came after it.)  So tickets - base was more than
+ * cap, plus gone, and the row was not admitted.
  *
  * The bound errs upward only: a row that the scan saw before it took its ticket
- * counts twice; an aborted insert or a delete leaves its count behind; pairs that
- * share a bucket count for each other.  The next exact count tightens it.  What
- * happens to the bound when
+ * counts twice; an aborted insert leaves its ticket behind; pairs that share a bucket
+ * count for each other.  The next exact count tightens it.  What happens to the bound
+ * when
  *
  * - two pairs collide: tickets add up; each takes the base from the other, and
  *	 scans more often;
  * - a transaction aborts, or its backend is killed: nothing to undo, its tickets stay;
  * - the server crashes: the buckets come back empty, and an empty one never admits;
  * - a transaction is prepared: its rows have their tickets, and are open to every
- *	 count;
+ *	 count; its deletes are not released;
  * - a table is truncated or dropped: counts stay too high until the next scan;
+ * - a row is deleted where no trigger says so (identities are not followed, the trigger is
+ *	 disabled, the delete was replicated): it stays too high as well;
  * - rows come in without a ticket: the trigger was disabled, or a table that was
  *	 attached as a partition brought them along.  Both change the set of triggers,
  *	 and the version of that set (relation.c) is part of what a bucket must match;
@@ -71,26 +95,21 @@
 
 #include "instance_env.h"
 
-/* What a base is of.  Has no padding: it is hashed and compared as bytes. */
-typedef struct BoundKey
-{
-	Oid			database;
-	Oid			root;			/* the guarded table */
-	uint64		version;		/* of its triggers */
-	pg_uuid_t	instance;
-	TimestampTz created_at;		/* should an instance come again with the same id */
-} BoundKey;
-
 struct IenvBucket
 {
 	pg_atomic_uint64 tickets;
+	pg_atomic_uint64 leaving;	/* transactions that are about to release rows, ever */
+	pg_atomic_uint64 left;		/* those of them that have done so, or aborted */
 	uint64		base;			/* tickets less users */
-	BoundKey	key;			/* database is InvalidOid: no base yet */
+	IenvBoundKey key;			/* database is InvalidOid: no base yet */
 	slock_t		mutex;			/* protects base and key */
 };
 
-static void
-make_key(BoundKey *key, Oid root, uint64 version, const IenvInstance *instance)
+/*
+ * What a bound of the users of instance in the guarded table root is known by.
+ */
+void
+ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance)
 {
 	key->database = MyDatabaseId;
 	key->root = root;
@@ -114,25 +133,29 @@ ienv_buckets_init(IenvBucket *buckets, int n)
 	for (int i = 0; i < n; i++)
 	{
 		pg_atomic_init_u64(&buckets[i].tickets, 0);
+		pg_atomic_init_u64(&buckets[i].leaving, 0);
+		pg_atomic_init_u64(&buckets[i].left, 0);
 		SpinLockInit(&buckets[i].mutex);
 	}
 }
 
 /*
  * The bucket of a guarded table and an instance, or NULL where there is no shared
- * memory, or the table's triggers do not see every row (version is 0).
+ * memory, or the table's triggers do not see every row (the version is 0).
  */
 IenvBucket *
-ienv_bucket_of(Oid root, uint64 version, const IenvInstance *instance)
+ienv_bucket_of(const IenvBoundKey *key)
 {
 	int			n;
 	IenvBucket *buckets = ienv_shared_buckets(&n);
-	BoundKey	key;
+	IenvBoundKey unversioned = *key;
 
-	if (buckets == NULL || version == 0)
+	if (buckets == NULL || key->version == 0)
 		return NULL;
-	make_key(&key, root, 0, instance);
-	return &buckets[hash_bytes((const unsigned char *) &key, sizeof(key)) % n];
+
+	/* tickets go to the same bucket before and after a change of the triggers */
+	unversioned.version = 0;
+	return &buckets[hash_bytes((const unsigned char *) &unversioned, sizeof(unversioned)) % n];
 }
 
 /*
@@ -145,58 +168,94 @@ ienv_take_tickets(IenvBucket *bucket, int64 n)
 }
 
 /*
- * The tickets taken so far: what a scan that begins now must remember.
- */
-uint64
-ienv_tickets(IenvBucket *bucket)
-{
-	uint64		tickets = pg_atomic_read_u64(&bucket->tickets);
-
-	/* the scan must not be moved before it */
-	pg_memory_barrier();
-	return tickets;
-}
-
-/*
- * Does the bound prove that the instance has no more than cap users?  The caller's
+ * Does the bound prove that the instance has no more than limit users?  The caller's
  * row has taken its ticket.
  */
 bool
-ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version, const IenvInstance *instance, int cap)
+ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
 {
-	BoundKey	key;
 	uint64		base;
 	bool		same;
 
-	make_key(&key, root, version, instance);
 	SpinLockAcquire(&bucket->mutex);
-	same = memcmp(&key, &bucket->key, sizeof(key)) == 0;
+	same = memcmp(key, &bucket->key, sizeof(*key)) == 0;
 	base = bucket->base;
 	SpinLockRelease(&bucket->mutex);
 
 	/* tickets after base: those that the base's count knew of must be among them */
 	pg_read_barrier();
-	return same && (int64) (pg_atomic_read_u64(&bucket->tickets) - base) <= cap;
+	return same && (int64) (pg_atomic_read_u64(&bucket->tickets) - base) <= limit;
 }
 
 /*
- * Store an exact count: users at most, as of when tickets were taken.
+ * What an exact count must know of the bucket before it takes its snapshot.
  */
 void
-ienv_store_base(IenvBucket *bucket, Oid root, uint64 version, const IenvInstance *instance,
-				uint64 tickets, int64 users)
+ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark)
 {
-	BoundKey	key;
-	uint64		base = tickets - (uint64) users;
+	uint64		left = pg_atomic_read_u64(&bucket->left);
 
-	make_key(&key, root, version, instance);
+	pg_read_barrier();
+	mark->leaving = pg_atomic_read_u64(&bucket->leaving);
+	mark->quiet = mark->leaving == left;
+	mark->tickets = pg_atomic_read_u64(&bucket->tickets);
+
+	/* the snapshot must not be moved before it */
+	pg_memory_barrier();
+}
+
+/*
+ * What it must know when it has its snapshot.
+ */
+void
+ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark)
+{
+	pg_memory_barrier();
+	mark->quiet = mark->quiet && mark->leaving == pg_atomic_read_u64(&bucket->leaving);
+}
+
+/*
+ * Store an exact count: rows, for whomever they are there.
+ */
+void
+ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark, int64 rows)
+{
+	uint64		base = mark->tickets - (uint64) rows;
+
+	if (!mark->quiet)
+		return;
 	SpinLockAcquire(&bucket->mutex);
-	if (memcmp(&key, &bucket->key, sizeof(key)) != 0)
+	if (memcmp(key, &bucket->key, sizeof(*key)) != 0)
 	{
-		bucket->key = key;
+		bucket->key = *key;
 		bucket->base = base;
 	}
 	else if ((int64) (base - bucket->base) > 0)
 		bucket->base = base;	/* the tighter of two true bounds */
 	SpinLockRelease(&bucket->mutex);
+}
+
+/*
+ * The transaction is about to commit, and then to release rows.
+ */
+void
+ienv_leave(IenvBucket *bucket)
+{
+	pg_atomic_fetch_add_u64(&bucket->leaving, 1);
+}
+
+/*
+ * It has committed and releases n rows, or it has aborted: n is 0.
+ */
+void
+ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
+{
+	if (n > 0)
+	{
+		SpinLockAcquire(&bucket->mutex);
+		if (memcmp(key, &bucket->key, sizeof(*key)) == 0)
+			bucket->base += n;
+		SpinLockRelease(&bucket->mutex);
+	}
+	pg_atomic_fetch_add_u64(&bucket->left, 1);
 }

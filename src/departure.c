@@ -136,6 +136,10 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	if (!isnull[0] && !isnull[1])
 		ienv_depart(guard, value, key);
 	ienv_departure_fired();
+
+	/* whoever makes a second trigger with this function frees no second seat */
+	if (guard->counted && !isnull[0] && strcmp(trigdata->tg_trigger->tgname, IENV_DEPARTURE) == 0)
+		ienv_vacate(guard, trigdata->tg_trigtuple, value);
 	return PointerGetDatum(NULL);
 }
 

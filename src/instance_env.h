@@ -20,7 +20,9 @@
 #include "fmgr.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
+#include "storage/buf.h"
 #include "utils/hsearch.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/reltrigger.h"
@@ -47,6 +49,7 @@
 /* Constraint names, as reported in errors and as names of the triggers */
 #define IENV_USER_CAP		"instance_env_user_cap"
 #define IENV_NO_TRANSFER	"instance_env_no_transfer"
+#define IENV_DEPARTURE		"instance_env_departure"
 
 /* instance_env.instance_type */
 typedef enum IenvType
@@ -116,9 +119,17 @@ typedef struct IenvOwner
 extern const IenvOids *ienv_oids(void);
 extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
+extern bool ienv_is_known_production(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid, bool fresh);
 extern const uint64 *ienv_identity_secret(void);
+
+/*
+ * production.c: the ids of active production instances, for registry.c
+ */
+extern bool ienv_production_known(const pg_uuid_t *id);
+extern void ienv_production_remember(const pg_uuid_t *id);
+extern void ienv_production_forget(void);
 
 /*
  * registry_read.c: reading the registry's tables, for registry.c
@@ -213,11 +224,13 @@ typedef struct IenvScan
 	FmgrInfo	equal;			/* sequential only */
 	Oid			collation;
 	SnapshotData non_vacuumable;
+	Buffer		visibility;		/* a page of the visibility map, or invalid */
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
 extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
 extern bool ienv_scan_next(IenvScan *scan);
+extern bool ienv_scan_count(IenvScan *scan, bool *all_visible);
 extern void ienv_scan_end(IenvScan *scan);
 extern void ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version);
 extern bool ienv_is_older(TransactionId xid);
@@ -228,21 +241,48 @@ extern void ienv_wait_for(TransactionId xid);
  */
 typedef struct IenvBucket IenvBucket;
 
+/* What a bound is of.  Has no padding: it is hashed and compared as bytes. */
+typedef struct IenvBoundKey
+{
+	Oid			database;
+	Oid			root;			/* the guarded table */
+	uint64		version;		/* of its triggers */
+	pg_uuid_t	instance;
+	TimestampTz created_at;		/* should an instance come again with the same id */
+} IenvBoundKey;
+
+/* The state of a bucket when an exact count began */
+typedef struct IenvCountMark
+{
+	uint64		tickets;
+	uint64		leaving;
+	bool		quiet;			/* nobody was about to release rows */
+} IenvCountMark;
+
 extern Size ienv_buckets_size(int n);
 extern void ienv_buckets_init(IenvBucket *buckets, int n);
-extern IenvBucket *ienv_bucket_of(Oid root, uint64 version, const IenvInstance *instance);
+extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance);
+extern IenvBucket *ienv_bucket_of(const IenvBoundKey *key);
 extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
-extern uint64 ienv_tickets(IenvBucket *bucket);
-extern bool ienv_bound_admits(IenvBucket *bucket, Oid root, uint64 version,
-							  const IenvInstance *instance, int cap);
-extern void ienv_store_base(IenvBucket *bucket, Oid root, uint64 version,
-							const IenvInstance *instance, uint64 tickets, int64 users);
+extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit);
+extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
+extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
+extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark,
+							int64 rows);
+extern void ienv_leave(IenvBucket *bucket);
+extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
+
+/*
+ * vacancy.c: seats that the transaction's own deletes free
+ */
+extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
+extern int64 ienv_vacated(const IenvBoundKey *key);
 
 /*
  * user_cap.c: admission
  */
 extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
-								IenvBucket *bucket, bool early, bool *counted);
+								IenvBucket *bucket, int64 expected, bool early, bool *counted);
 extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 
@@ -301,10 +341,20 @@ extern void ienv_guard_partitions(Oid relid);
 /*
  * application.c: applications and their instances
  */
+typedef struct IenvApplication
+{
+	char	   *name;
+	Datum		instances[2];	/* ids, by IenvType */
+	char	   *status[2];
+} IenvApplication;
+
 extern IenvInstance ienv_require_instance(Datum id);
+extern IenvApplication ienv_lock_application(Datum id);
+extern List *ienv_lock_guarded_tables(void);
 extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
 extern void ienv_config_changed(Datum instance);
+extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 
 /*
  * cache.c: what a backend has read from the registry's other tables
@@ -333,9 +383,28 @@ extern uint64 ienv_cache_changes(IenvCache *cache);
 extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 changes);
 
 /*
+ * change.c: what promote() and rollback_promotion() report
+ */
+typedef struct IenvChange
+{
+	const char *step;
+	const char *item;
+	Datum		before;			/* jsonb, or 0 for null */
+	Datum		after;
+} IenvChange;
+
+extern List *ienv_add_change(List *changes, const char *step, const char *item, Datum before, Datum after);
+extern List *ienv_add_changes(List *changes, const char *step);
+extern void ienv_record_changes(const char *action, Datum application, Datum instance, const List *changes);
+extern void ienv_return_changes(FunctionCallInfo fcinfo, const List *changes);
+extern Datum ienv_changes_jsonb(const List *changes);
+
+/*
  * clone.c: carrying an instance's configuration over to another
  */
-extern void ienv_clone_configuration(Datum source, Datum target);
+extern List *ienv_clone_configuration(Datum source, Datum target);
+extern Datum ienv_configuration(Datum instance);
+extern List *ienv_restore_configuration(Datum instance, Datum snapshot);
 
 /*
  * validate.c: what stands between an instance and production
@@ -365,6 +434,11 @@ extern List *ienv_validate(Datum instance, bool clone_settings);
 extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled);
 
 /*
+ * staging.c: environments that are applications of their own
+ */
+extern IenvType ienv_environment_type(const char *name);
+
+/*
  * event.c: the audit log
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -374,6 +448,30 @@ extern void ienv_record_event(const char *action, const pg_uuid_t *application, 
  * domain.c: the domains of production instances
  */
 extern const char *ienv_domain_problem(const char *name);
+
+/*
+ * social.c, social_trigger.c: social connections
+ */
+pg_noreturn extern void ienv_report_shared_in_production(Datum instance, const char *provider);
+pg_noreturn extern void ienv_report_shared_scopes(void);
+extern int	ienv_errconnection(void);
+
+/*
+ * feature.c, feature_use.c: features and plans
+ */
+extern void ienv_require_feature(Datum instance, const char *feature);
+pg_noreturn extern void ienv_report_unknown_feature(const char *feature);
+
+/*
+ * policy.c, policy_set.c: what applies to an instance
+ */
+extern Datum ienv_policy(Datum instance, const char *name, Oid type, bool *isnull);
+extern bool ienv_numeric_is_int(Numeric numeric, int32 *value);
+
+/*
+ * url.c: URLs
+ */
+extern char *ienv_url_scheme(const char *url);
 
 /*
  * sql.c: SQL through SPI

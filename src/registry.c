@@ -51,7 +51,7 @@
 /* In the order of the install script; upgrades only append. */
 #define Anum_identity_key_secret	2
 
-/* Some 190 bytes an entry with dynahash's own: 3 MB at most. */
+/* Some 190 bytes an entry with dynahash's own: 3 MB at most, beside the 4 of production.c. */
 #define CACHE_ENTRIES	16384
 
 /* Keys longer than fit here are looked up in the table each time. */
@@ -87,6 +87,7 @@ static bool identity_secret_valid = false;
 static uint64 invalidations = 0;
 
 static void registry_invalidated(Datum arg, Oid relid);
+static inline void hear_news(bool now);
 static IenvInstance *look_up(const char *data, int len, bool is_uuid, bool fresh);
 
 PG_FUNCTION_INFO_V1(instance_env_registry_changed);
@@ -122,6 +123,7 @@ registry_invalidated(Datum arg, Oid relid)
 	if (oids_valid && OidIsValid(relid) && relid != oids.instance)
 		return;
 	invalidations++;
+	ienv_production_forget();
 	oids_valid = false;
 	cache_valid = false;
 	identity_secret_valid = false;
@@ -215,6 +217,17 @@ ienv_leave_owner(const IenvOwner *saved)
 }
 
 /*
+ * Is this known to be the id of an active production instance?  The caller that finds out
+ * later may remember it with ienv_production_remember().
+ */
+bool
+ienv_is_known_production(const pg_uuid_t *id)
+{
+	hear_news(false);
+	return ienv_production_known(id);
+}
+
+/*
  * The instance with this id, or NULL where there is none.
  */
 IenvInstance *
@@ -299,6 +312,25 @@ reset_cache(void)
 }
 
 /*
+ * See whether other backends have changed something, once a command or at once: a
+ * statement may take no lock that would look for us.
+ */
+static inline void
+hear_news(bool now)
+{
+	static LocalTransactionId looked_lxid = InvalidLocalTransactionId;
+	static CommandId looked_cid = InvalidCommandId;
+	CommandId	cid = GetCurrentCommandId(false);
+
+	if (unlikely(looked_cid != cid || looked_lxid != ienv_lxid() || now))
+	{
+		AcceptInvalidationMessages();
+		looked_cid = cid;
+		looked_lxid = ienv_lxid();
+	}
+}
+
+/*
  * Find an instance by id or external key: cache, else table.
  *
  * With fresh, skip the cache, and ask in SQL for what the table lacks: on a
@@ -307,23 +339,13 @@ reset_cache(void)
 static IenvInstance *
 look_up(const char *data, int len, bool is_uuid, bool fresh)
 {
-	static LocalTransactionId looked_lxid = InvalidLocalTransactionId;
-	static CommandId looked_cid = InvalidCommandId;
-	CommandId	cid = GetCurrentCommandId(false);
 	InstanceKey key;
 	InstanceEntry *entry;
 	IenvInstance found;
 	bool		exists;
 	uint64		before;
 
-	/* a statement may take no lock that would look for us */
-	if (unlikely(looked_cid != cid || looked_lxid != ienv_lxid() || fresh))
-	{
-		AcceptInvalidationMessages();
-		looked_cid = cid;
-		looked_lxid = ienv_lxid();
-	}
-
+	hear_news(fresh);
 	if (likely(cache_valid && !fresh && last_entry != NULL) &&
 		last_entry->key.len == len && last_entry->key.is_uuid == is_uuid &&
 		memcmp(last_entry->key.data, data, is_uuid ? UUID_LEN : len) == 0)

@@ -130,7 +130,7 @@ ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *insta
 	static const char *const query =
 		"SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production', i.status::pg_catalog.text,"
 		" COALESCE(i.user_cap, (SELECT d.value::pg_catalog.int4 FROM instance_env.policy_default d"
-		" WHERE d.instance_type OPERATOR(pg_catalog.=) i.type AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
+		" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development' AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
 		" i.created_at"
 		" FROM instance_env.instance i WHERE ";
 	Oid			type = is_uuid ? UUIDOID : TEXTOID;

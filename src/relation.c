@@ -57,7 +57,7 @@ const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
 	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT", "check_instance"},
 	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE", "check_transfer"},
-	{IENV_TRIGGER_DEPARTURE, "instance_env_departure", "AFTER DELETE", "record_departure"},
+	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE", "record_departure"},
 	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE", "record_truncate"},
 	/* of BEFORE triggers it should come last, and they fire in order of name */
 	{IENV_TRIGGER_NO_MOVE, "zz_instance_env_no_move", "BEFORE UPDATE", "check_move"},

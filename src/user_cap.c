@@ -121,6 +121,7 @@ typedef struct Tally
 	int64		moved;			/* rows that I took from another partition */
 	bool		complete;		/* no version was left out */
 	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
+	int64		deleted_since;	/* by a DELETE that ended since S */
 	Claim	   *claims;
 	int			nclaims;
 	int			maxclaims;
@@ -142,6 +143,7 @@ static void count_version(Tally *tally, const IenvVersion *version);
 static Claim *claim_of(Tally *tally, TransactionId xid);
 static bool nothing_new(const Tally *tally);
 static int64 users_at_most(const Tally *tally);
+static int64 rows_for_anybody(const Tally *tally);
 static void compute_bounds(const Tally *tally, Bounds *bounds);
 pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally,
 				   const Bounds *bounds);
@@ -151,7 +153,7 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  *
  * guard is of the table or partition that has a new row; all partitions count.
  * value is the instance column's.  bucket is where the row has taken its ticket,
- * or NULL.  With early, refuse what is certain to be refused later, and decide
+ * or NULL; expected is how many rows a scan is likely to find without one.  With early, refuse what is certain to be refused later, and decide
  * nothing else.  My transaction has an xid.
  *
  * Sets *counted if it was a scan that admitted: then it admitted all rows that are
@@ -159,17 +161,19 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  */
 IenvInstance *
 ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket,
-		   bool early, bool *counted)
+		   int64 expected, bool early, bool *counted)
 {
-	uint64		version = bucket ? ienv_guard_version(guard) : 0;
+	IenvBoundKey key;
 	int64		paid = 1;		/* how many of my rows have a ticket */
 	int			looks = 0;
 
+	if (bucket != NULL)
+		ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
 	*counted = false;
 	for (;;)
 	{
 		int			cap = instance->user_cap;
-		uint64		tickets = 0;
+		IenvCountMark mark;
 		Snapshot	snapshot;
 		Tally		tally = {0};
 		Tally		others = {0};
@@ -179,18 +183,25 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		CHECK_FOR_INTERRUPTS();
 		if (bucket != NULL)
 		{
-			if (ienv_bound_admits(bucket, guard->root, version, instance, cap))
+			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
 				return instance;
-			tickets = ienv_tickets(bucket);
+			if (expected > paid)
+			{
+				ienv_take_tickets(bucket, expected - paid);
+				paid = expected;
+			}
+			ienv_count_begins(bucket, &mark);
 		}
 
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
+		if (bucket != NULL)
+			ienv_count_has_snapshot(bucket, &mark);
 		complete = count_seats(&tally, bucket ? &others : NULL, guard, value, cap, snapshot);
 		compute_bounds(&tally, &bounds);
 		UnregisterSnapshot(snapshot);
 
 		if (bucket != NULL && complete)
-			ienv_store_base(bucket, guard->root, version, instance, tickets, users_at_most(&others));
+			ienv_store_base(bucket, &key, &mark, rows_for_anybody(&others));
 		if (early && bounds.lower <= cap)
 			return instance;
 		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
@@ -286,16 +297,18 @@ count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Datum value, in
 		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
 		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
 		IenvScan	scan;
+		bool		all_visible;
 
 		if (leaf == NULL)
 			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
 
 		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno, value);
-		while (!done && ienv_scan_next(&scan))
+		while (!done && ienv_scan_count(&scan, &all_visible))
 		{
-			IenvVersion version;
+			IenvVersion version = {.inserted = IENV_BEFORE, .ended = IENV_NEVER};
 
-			ienv_classify(scan.slot, snapshot, &version);
+			if (!all_visible)
+				ienv_classify(scan.slot, snapshot, &version);
 			count_version(tally, &version);
 			if (others != NULL)
 			{
@@ -370,6 +383,8 @@ count_version(Tally *tally, const IenvVersion *version)
 				tally->committed++;
 				tally->replaced_since++;
 			}
+			else
+				tally->deleted_since++;
 			break;
 		case IENV_OPEN:
 			if (version->replaced)
@@ -416,6 +431,20 @@ users_at_most(const Tally *tally)
 	for (int i = 0; i < tally->nclaims; i++)
 		users += Max(tally->claims[i].inserts, tally->claims[i].deletes);
 	return users;
+}
+
+/*
+ * All rows that are there for somebody at the snapshot.  What bound.c needs: it hears
+ * of each delete by itself.
+ */
+static int64
+rows_for_anybody(const Tally *tally)
+{
+	int64		rows = tally->committed + tally->mine + tally->deleted_since;
+
+	for (int i = 0; i < tally->nclaims; i++)
+		rows += tally->claims[i].inserts + tally->claims[i].deletes;
+	return rows;
 }
 
 /*

@@ -25,6 +25,14 @@
  * A version is judged with its buffer share-locked, because xmax, infomask and
  * ctid must be read together.
  *
+ * Who only counts need not visit pages that the visibility map calls all-visible, as
+ * in an index-only scan: there, an index entry leads to one row that is committed
+ * before S and was not deleted when its bit was read.  (S is registered, so nothing
+ * that it sees can be vacuumed away and the bit set anew; and since S is not what the
+ * index scan goes by, that one keeps its leaf page pinned, and no line pointer it has
+ * read is reused.)  A delete that is going on meanwhile may go unnoticed, as it may when
+ * it comes just after the visit.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -38,6 +46,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "access/visibilitymap.h"
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
@@ -126,9 +135,42 @@ ienv_scan_next(IenvScan *scan)
 	return false;
 }
 
+/*
+ * The same for counting: where *all_visible is set, the version is one that is
+ * committed before the snapshot and not deleted, and slot is not filled.
+ */
+bool
+ienv_scan_count(IenvScan *scan, bool *all_visible)
+{
+	*all_visible = false;
+	if (scan->index_scan == NULL)
+		return ienv_scan_next(scan);
+
+	for (;;)
+	{
+		/* a HOT chain may have several versions for one entry */
+		if (!scan->index_scan->xs_heap_continue)
+		{
+			ItemPointer tid = index_getnext_tid(scan->index_scan, ForwardScanDirection);
+
+			if (tid == NULL)
+				return false;
+			if (VM_ALL_VISIBLE(scan->heap, ItemPointerGetBlockNumber(tid), &scan->visibility))
+			{
+				*all_visible = true;
+				return true;
+			}
+		}
+		if (index_fetch_heap(scan->index_scan, scan->slot))
+			return true;
+	}
+}
+
 void
 ienv_scan_end(IenvScan *scan)
 {
+	if (BufferIsValid(scan->visibility))
+		ReleaseBuffer(scan->visibility);
 	if (scan->index_scan)
 	{
 		index_endscan(scan->index_scan);

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(99);
+SELECT plan(130);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop',
@@ -185,6 +185,134 @@ SELECT lives_ok($$INSERT INTO app.users VALUES (3000, 'a0000000-0000-4000-8000-0
 ROLLBACK TO SAVEPOINT s;
 SELECT throws_ok($$INSERT INTO app.users VALUES (3000, 'a0000000-0000-4000-8000-000000000002')$$, '23I04', NULL,
 	'rolled back: takes nobody');
+
+-- what is cloned
+
+INSERT INTO instance_env.setting_section (name, cloned, description) VALUES
+	('session', true, 'test'), ('sso', false, 'test'), ('integration', false, 'test'), ('path', false, 'test')
+ON CONFLICT (name) DO NOTHING;
+INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
+SELECT type, name, value, overridable, 'test' FROM (VALUES
+	('development'::instance_env.instance_type, 'test_rate', '100'::jsonb, true), ('production', 'test_rate', '1000', true),
+	('development', 'test_same', '1', true), ('production', 'test_same', '2', true),
+	('development', 'test_fixed', 'true', true), ('production', 'test_fixed', 'false', false),
+	('development', 'test_alone', 'true', true)) AS v (type, name, value, overridable);
+INSERT INTO instance_env.feature (name, plan, description) VALUES
+	('test_free', 'free', 'test'), ('test_pro', 'pro', 'test'), ('test_enterprise', 'enterprise', 'test');
+
+CREATE FUNCTION pg_temp.new_application(name text, plan instance_env.plan, OUT app uuid, OUT dev uuid, OUT prod uuid)
+LANGUAGE plpgsql AS $$
+BEGIN
+	SELECT * INTO app, dev, prod FROM instance_env.create_application(name, plan);
+	PERFORM instance_env.associate_domain(prod, name || '-example.com');
+	PERFORM instance_env.verify_domain(prod, name || '-example.com');
+END $$;
+INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('test_provider', true);
+CREATE FUNCTION pg_temp.configure(dev uuid, prod uuid) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO instance_env.setting VALUES
+		(dev, 'session.lifetime', '3600'), (dev, 'session.Ωδ "quoted"', '{"a": [1, null, "\u00fc"]}'),
+		(dev, 'session.nothing', 'null'), (dev, 'session', 'true'),
+		(dev, 'sso.saml', '{"x": 1}'), (dev, 'integration.crm', '"on"'), (dev, 'path.sign_in', '"/sign-in"'),
+		(dev, 'sessions.lifetime', '1');
+	INSERT INTO instance_env.policy_override VALUES
+		(dev, 'test_rate', '7'), (dev, 'test_same', '2'), (dev, 'test_fixed', 'false'), (dev, 'test_alone', 'false');
+	INSERT INTO instance_env.instance_feature (instance, feature, quantity) VALUES
+		(dev, 'test_free', 1), (dev, 'test_pro', 3), (dev, 'test_enterprise', 1);
+	INSERT INTO instance_env.social_connection (instance, provider, instance_type, source, client_id, secret_reference) VALUES
+		(dev, 'test_provider', 'development', 'shared', NULL, NULL), (prod, 'test_provider', 'production', 'own', 'client', 'secret');
+$$;
+
+SELECT * FROM pg_temp.new_application('clone', 'enterprise') \gset
+SELECT pg_temp.configure(:'dev', :'prod') \gset
+SELECT config_version AS version FROM instance_env.instance WHERE id = :'prod' \gset
+SELECT config_version AS dev_version FROM instance_env.instance WHERE id = :'dev' \gset
+INSERT INTO instance_env.setting VALUES (:'prod', 'session.lifetime', '60');
+CREATE TEMP TABLE returned AS SELECT row_number() OVER () AS n, * FROM instance_env.promote(:'app');
+SELECT results_eq('SELECT step, item, before, after FROM returned ORDER BY n', format($$VALUES
+	('clone_setting', 'session', NULL::jsonb, 'true'::jsonb),
+	('clone_setting', 'session.nothing', NULL, 'null'),
+	('clone_setting', 'session.Ωδ "quoted"', NULL, '{"a": [1, null, "ü"]}'),
+	('clone_feature', 'test_enterprise', NULL, '1'),
+	('clone_feature', 'test_free', NULL, '1'),
+	('clone_feature', 'test_pro', NULL, '3'),
+	('activate', '%s', '{"status": "inactive"}', '{"status": "active"}')$$, :'prod'),
+	'says each change, in order: settings, features');
+SELECT is((SELECT jsonb_object_agg(name, value) FROM instance_env.setting WHERE instance = :'prod'),
+	'{"session": true, "session.nothing": null, "session.Ωδ \"quoted\"": {"a": [1, null, "ü"]}, "session.lifetime": 60}',
+	'settings are cloned, SSO connections, integrations and paths are not, and what production had set stays');
+SELECT is((SELECT jsonb_object_agg(name, value) FROM instance_env.policy_override WHERE instance = :'prod'),
+	NULL, 'nor are policy overrides: what is relaxed in development, test identities say, stays there');
+SELECT is((SELECT jsonb_object_agg(feature, quantity) FROM instance_env.instance_feature WHERE instance = :'prod'),
+	'{"test_free": 1, "test_pro": 3, "test_enterprise": 1}', 'features are cloned');
+SELECT is((SELECT array_agg(client_id) FROM instance_env.social_connection WHERE instance = :'prod'), ARRAY['client'],
+	'"You are required to provision your own SSO credentials": connections are not cloned');
+SELECT is((SELECT config_version FROM instance_env.instance WHERE id = :'prod'), :version + 1::bigint,
+	'production has another version, once');
+SELECT is((SELECT config_version FROM instance_env.instance WHERE id = :'dev'), :dev_version::bigint, 'development has not');
+SELECT is((SELECT count(*) FROM instance_env.setting WHERE instance = :'dev'), 8::bigint, 'and keeps what it has');
+
+-- the history
+
+SELECT is((SELECT changes FROM instance_env.promotions WHERE application = 'clone'),
+	(SELECT jsonb_agg(jsonb_build_object('step', step, 'item', item, 'before', before, 'after', after) ORDER BY n) FROM returned),
+	'the history has what was returned');
+SELECT results_eq($$SELECT session_user_name, current_user_name, client_address, promoted_at, rolled_back_at
+	FROM instance_env.promotions WHERE application = 'clone'$$,
+	'SELECT session_user, current_user, inet_client_addr(), now(), NULL::timestamptz', 'who, from where and when');
+SELECT is((SELECT snapshot FROM instance_env.promotion WHERE application = :'app'),
+	'{"status": "inactive", "settings": {"session.lifetime": 60}, "policies": {}, "features": {}}',
+	'and what production was before');
+SELECT results_eq(format($$SELECT item, before, after FROM instance_env.event
+	WHERE action = 'promote' AND application = %L AND instance = %L ORDER BY id$$, :'app', :'prod'),
+	'SELECT item, before, after FROM returned ORDER BY n', 'the audit log has the same');
+
+SELECT is_empty(format('SELECT * FROM instance_env.promote(%L)', :'app'), 'again: nothing to do');
+INSERT INTO instance_env.setting VALUES (:'dev', 'session.later', '1');
+SELECT is_empty(format('SELECT * FROM instance_env.promote(%L)', :'app'), 'an active production gets no more settings');
+SELECT is((SELECT count(*) FROM instance_env.promotions WHERE application = 'clone'), 1::bigint, 'it is one promotion');
+SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L, %L)', :'app', 'other.example.com'), '55I01', NULL,
+	'active: on another domain');
+
+-- as another role, through a function of its owner's
+CREATE ROLE instance_env_promoter;
+GRANT EXECUTE ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) TO instance_env_promoter;
+SELECT * FROM pg_temp.new_application('role', 'free') \gset
+SET LOCAL ROLE instance_env_promoter;
+SELECT throws_ok(format('SELECT instance_env.rollback_promotion(%L)', :'app'), '42501', NULL,
+	'who may promote may not roll back');
+SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, %L)', :'app', 'x.example.com'), '42501', NULL,
+	'nor create a staging application');
+SELECT throws_ok('SELECT FROM instance_env.promotions', '42501', NULL, 'nor read the history');
+SELECT isnt_empty(format('SELECT * FROM instance_env.promote(%L)', :'app'), 'but promote, with no right on any table');
+RESET ROLE;
+SELECT is((SELECT session_user_name || ' ' || current_user_name FROM instance_env.promotions WHERE application = 'role'),
+	session_user || ' instance_env_promoter', 'the history names the role that called');
+
+-- without settings; with what the plan covers
+
+SELECT * FROM pg_temp.new_application('bare', 'enterprise') \gset
+SELECT pg_temp.configure(:'dev', :'prod') \gset
+SELECT is((SELECT array_agg(step) FROM instance_env.promote(:'app', clone_settings => false)), ARRAY['activate'],
+	'clone_settings => false: nothing is cloned');
+SELECT is_empty(format('SELECT FROM instance_env.setting WHERE instance = %L', :'prod'), 'really nothing');
+
+-- arguments
+
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), clone_settings => NULL)$$, '22004', NULL,
+	'NULL as clone_settings');
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), dry_run => NULL)$$, '22004', NULL,
+	'NULL as dry_run');
+SELECT throws_ok(format($$SELECT * FROM instance_env.promote(%L)$$, :'prod'), '22023', NULL,
+	'the id of an instance where an application is meant');
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), '')$$, '22023', NULL, 'an empty domain');
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), repeat('a.', 5000) || 'com')$$,
+	'22023', NULL, 'a very long domain');
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), E'a.com\nAnother blocker.')$$,
+	'22023', NULL, 'a control character in a domain');
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'bücher.example')$$, '55I01', NULL,
+	'a domain that is not ASCII');
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'clone-example.com')$$, '55I01', NULL,
+	'another application''s domain');
 
 SELECT * FROM finish();
 ROLLBACK;

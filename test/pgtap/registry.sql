@@ -178,7 +178,8 @@ SELECT lives_ok($$SELECT instance_env.drop_application(instance_env.application_
 SELECT is(instance_env.application_id('nothing'), NULL, 'no application of that name');
 SELECT is(instance_env.instance_id('nothing', 'production'), NULL, 'no instance of that name');
 SELECT is(instance_env.application_id(NULL), NULL, 'NULL has no id');
-SELECT throws_ok($$SELECT instance_env.instance_id('given', 'staging')$$, '22P02', NULL, 'there is no third type');
+SELECT throws_ok($$SELECT instance_env.instance_id('given', 'staging'::instance_env.instance_type)$$, '22P02', NULL,
+	'there is no third type');
 
 SELECT * FROM finish();
 ROLLBACK;

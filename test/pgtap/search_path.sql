@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(29);
+SELECT plan(34);
 
 CREATE ROLE instance_env_backend;
 CREATE ROLE instance_env_owner;
@@ -115,8 +115,21 @@ SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.associate_domain(
 	instance_env.instance_id('renamed', 'production'), 'other.example.com')$q$)$$, 'associate_domain()');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.verify_domain(
 	instance_env.instance_id('renamed', 'production'), 'other.example.com')$q$)$$, 'verify_domain()');
+INSERT INTO instance_env.setting_section (name, cloned, description) VALUES ('hostile', true, 'test');
+INSERT INTO instance_env.setting SELECT instance_env.instance_id('renamed', t), 'hostile.' || t, '1'
+FROM unnest(enum_range(NULL::instance_env.instance_type)) t;
+INSERT INTO instance_env.feature (name, plan, description) VALUES ('hostile', 'pro', 'test');
+INSERT INTO instance_env.instance_feature VALUES (instance_env.instance_id('renamed', 'development'), 'hostile');
+SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.promote(
+	instance_env.application_id('renamed'), dry_run => true)$q$)$$, 'promote(dry_run => true)');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.promote(
 	instance_env.application_id('renamed'))$q$)$$, 'promote()');
+SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.rollback_promotion(
+	instance_env.application_id('renamed'))$q$)$$, 'rollback_promotion()');
+SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.create_staging_application(
+	instance_env.application_id('renamed'), 'staging.example.com')$q$)$$, 'create_staging_application()');
+SELECT throws_ok($$SELECT pg_temp.admin($q$SELECT instance_env.instance_id('renamed', 'staging')$q$)$$, '22I02', NULL,
+	'instance_id()');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.suspend_instance(
 	'd0000000-0000-4000-8000-000000000001')$q$)$$, 'suspend_instance()');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.resume_instance(
@@ -124,6 +137,7 @@ SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.resume_instance(
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.set_user_cap(
 	'd0000000-0000-4000-8000-000000000001', 7)$q$)$$, 'set_user_cap()');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.guards$q$)$$, 'guards');
+SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.promotions$q$)$$, 'promotions');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT * FROM instance_env.instances$q$)$$, 'instances');
 SELECT lives_ok($$SELECT pg_temp.admin($q$SELECT instance_env.drop_application(
 	instance_env.application_id('blog'))$q$)$$, 'drop_application()');

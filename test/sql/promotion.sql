@@ -62,4 +62,45 @@ SELECT application, type, status, domain FROM instance_env.instances WHERE appli
 
 SELECT instance_env.suspend_instance('a0000000-0000-4000-8000-000000000001');
 SELECT * FROM instance_env.promote(instance_env.application_id('promotion test'));
-SELECT instance_env.drop_application(instance_env.application_id(n)) FROM unnest(ARRAY['promotion test', 'promotion other']) n;
+
+-- A dry run, also one that is refused, leaves the session as it was.
+SELECT * FROM instance_env.promote(instance_env.application_id('promotion other'), dry_run => true);
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'other.example.org');
+SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'other.example.org');
+SELECT step, item, before, after FROM instance_env.promote(instance_env.application_id('promotion other'), dry_run => true);
+SELECT status FROM instance_env.instances WHERE application = 'promotion other' AND type = 'production';
+SELECT count(*) FROM instance_env.promotions WHERE application = 'promotion other';
+
+-- rollback_promotion()
+SELECT * FROM instance_env.rollback_promotion(NULL);
+SELECT * FROM instance_env.rollback_promotion('00000000-0000-0000-0000-000000000000');
+SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
+SELECT step, item FROM instance_env.promote(instance_env.application_id('promotion other'));
+CREATE TABLE promotion_users (id integer PRIMARY KEY, instance_id uuid);
+SELECT instance_env.guard('promotion_users');
+INSERT INTO promotion_users VALUES (1, 'a0000000-0000-4000-8000-000000000002'), (2, 'a0000000-0000-4000-8000-000000000002');
+SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
+\echo :SQLSTATE
+DROP TABLE promotion_users;
+SELECT step, item, before, after FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
+SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
+SELECT application, changes, rolled_back_at IS NOT NULL AS rolled_back FROM instance_env.promotions
+WHERE application LIKE 'promotion %' ORDER BY id;
+
+-- staging environments
+SELECT instance_env.instance_id('promotion test', 'staging');
+\echo :SQLSTATE
+SELECT instance_env.instance_id('promotion test', 'preview');
+SELECT instance_env.instance_id('promotion test', repeat('Ω', 100));
+SELECT instance_env.instance_id('promotion test', 'staging'::instance_env.instance_type);
+SELECT instance_env.instance_id('promotion test', 'production');
+SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'second.example.com');
+SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'staging..second.example.com');
+SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), NULL);
+SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'staging.second.example.com');
+SELECT FROM instance_env.create_staging_application(instance_env.application_id('promotion test'), 'staging2.second.example.com');
+SELECT i.application, i.type, i.status, i.domain, o.name AS staging_of
+FROM instance_env.instances i JOIN instance_env.application a ON a.id = i.application_id
+JOIN instance_env.application o ON o.id = a.staging_of WHERE o.name = 'promotion test' ORDER BY i.type;
+
+SELECT instance_env.drop_application(instance_env.application_id(n)) FROM unnest(ARRAY['promotion test', 'promotion other', 'promotion test staging']) n;

@@ -59,6 +59,11 @@ sub create_source
 		SELECT instance_env.associate_domain('eeeeeeee-0000-0000-0000-000000000001', 'shop.example.org');
 		SELECT instance_env.verify_domain('eeeeeeee-0000-0000-0000-000000000001', 'shop.example.org');
 		SELECT instance_env.promote(instance_env.application_id('shop'));
+		SELECT instance_env.set_social_connection('dddddddd-0000-0000-0000-000000000001', 'google');
+		SELECT instance_env.set_social_connection('eeeeeeee-0000-0000-0000-000000000001', 'google', 'id', 'vault:google', '{openid}');
+		SELECT instance_env.enable_feature('eeeeeeee-0000-0000-0000-000000000001', 'passkeys');
+		INSERT INTO instance_env.feature (name, plan, description) VALUES ('our_own', 'pro', 'a feature of our own');
+		SELECT instance_env.enable_feature('dddddddd-0000-0000-0000-000000000001', 'our_own', 2);
 	});
 
 	if (grep { $_ eq 'app' } @schemas)
@@ -121,6 +126,18 @@ sub check
 			FROM instance_env.instances ORDER BY instance_id
 			LIMIT 5}),
 		"$name: the registry is the same");
+	is( $node->safe_psql(
+			$db, q{
+			SELECT type, provider, source, client_id, scopes FROM instance_env.social_connections ORDER BY type;
+			SELECT type, feature, quantity, needed_plan FROM instance_env.instance_features ORDER BY type}),
+		"development|google|shared||\nproduction|google|own|id|{openid}\n"
+		  . "development|our_own|2|pro\nproduction|passkeys|1|pro",
+		"$name: social connections and features are the same");
+	states_are(
+		$db,
+		"$name: credentials in production",
+		'23I05' => q{INSERT INTO instance_env.social_connection VALUES ('eeeeeeee-0000-0000-0000-000000000001', 'x', 'development', 'shared')},
+		'55000' => q{UPDATE instance_env.instance SET type = 'production' WHERE type = 'development'});
 
 	if (grep { $_ eq 'app' } @schemas)
 	{

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * rollback.c
+ *	  Undoing a promotion, as long as production has no users.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "instance_env.h"
+
+/* A table with more rows than this is not locked to count them. */
+#define MANY_ROWS	10000
+
+static Datum snapshot_of(Datum promotion);
+static void refuse_if_used(const IenvApplication *application);
+static void count_rows(const IenvApplication *application, List *roots, Datum key, int64 limit);
+
+PG_FUNCTION_INFO_V1(instance_env_rollback_promotion);
+
+/*
+ * rollback_promotion(application uuid) RETURNS TABLE (step, item, before, after)
+ *
+ * Puts the production instance back to what it was before its last promotion.
+ * Returns a row for each change, none if that promotion has been rolled back already.
+ */
+Datum
+instance_env_rollback_promotion(PG_FUNCTION_ARGS)
+{
+	Datum		id;
+	IenvApplication application;
+	Datum		production;
+	Datum		promotion;
+	Oid			types[1] = {UUIDOID};
+	Oid			bigint_type = INT8OID;
+	bool		rolled_back;
+	bool		isnull;
+	List	   *changes;
+	char	   *status;
+
+	ienv_require_argument(fcinfo, 0, "application");
+	id = PG_GETARG_DATUM(0);
+	InitMaterializedSRF(fcinfo, 0);
+
+	SPI_connect();
+	application = ienv_lock_application(id);
+	production = application.instances[IENV_PRODUCTION];
+	status = application.status[IENV_PRODUCTION];
+
+	if (ienv_query("SELECT id, rolled_back_at IS NOT NULL FROM instance_env.promotion"
+				   " WHERE application OPERATOR(pg_catalog.=) $1 ORDER BY id DESC LIMIT 1",
+				   1, types, &id, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("application \"%s\" has no promotion to roll back", application.name),
+				 errhint("All promotions are in view instance_env.promotions.")));
+	promotion = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	rolled_back = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	if (rolled_back)
+	{
+		SPI_finish();
+		return (Datum) 0;
+	}
+	refuse_if_used(&application);
+
+	changes = ienv_restore_configuration(production, snapshot_of(promotion));
+	(void) ienv_query("UPDATE instance_env.instance SET status = 'inactive',"
+					  " config_version = config_version OPERATOR(pg_catalog.+) 1"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, types, &production, NULL);
+	changes = ienv_add_change(changes, "deactivate",
+							  DatumGetCString(DirectFunctionCall1(uuid_out, production)),
+							  DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"status\": \"%s\"}", status))),
+							  DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"status\": \"inactive\"}")));
+	(void) ienv_query("UPDATE instance_env.promotion SET rolled_back_at = pg_catalog.now()"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &bigint_type, &promotion, NULL);
+
+	ienv_record_changes("rollback_promotion", id, production, changes);
+	ienv_return_changes(fcinfo, changes);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+static Datum
+snapshot_of(Datum promotion)
+{
+	Oid			type = INT8OID;
+	bool		isnull;
+
+	if (ienv_query("SELECT snapshot FROM instance_env.promotion WHERE id OPERATOR(pg_catalog.=) $1",
+				   1, &type, &promotion, NULL) != 1)
+		elog(ERROR, "the promotion is gone");
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+}
+
+/*
+ * Refuse if the production instance has rows in guarded tables; afterwards they are
+ * locked against writers until the transaction ends.
+ *
+ * A production that is in use should not have to wait until its rows have been
+ * counted, so the first look takes no such lock.
+ */
+static void
+refuse_if_used(const IenvApplication *application)
+{
+	Oid			type = UUIDOID;
+	bool		isnull;
+	Datum		key;
+
+	if (ienv_query("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+				   1, &type, &application->instances[IENV_PRODUCTION], NULL) != 1)
+		elog(ERROR, "the instance is locked but gone");
+	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+	count_rows(application, ienv_guarded_roots(), key, MANY_ROWS);
+	count_rows(application, ienv_lock_guarded_tables(), key, 0);
+}
+
+/*
+ * Refuse if one of these guarded tables has more than limit rows of the production
+ * instance, by its id or its external key.
+ */
+static void
+count_rows(const IenvApplication *application, List *roots, Datum key, int64 limit)
+{
+	Datum		instance = application->instances[IENV_PRODUCTION];
+	StringInfoData detail;
+	ListCell   *lc;
+
+	initStringInfo(&detail);
+	foreach(lc, roots)
+	{
+		const IenvGuard *guard;
+		Datum		value;
+		int64		count;
+
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		guard = ienv_guard_of(lfirst_oid(lc));
+		if (guard == NULL)
+			continue;
+		value = guard->is_uuid ? instance : key;
+		if (ienv_user_count(guard, value, limit) <= limit)
+			continue;
+		count = ienv_user_count(guard, value, PG_INT32_MAX);
+		appendStringInfo(&detail, "%sTable %s has %lld %s of instance %s.", detail.len > 0 ? "\n" : "",
+						 ienv_quoted_name(guard->relid), (long long) count, count == 1 ? "row" : "rows",
+						 ienv_instance_text(value, guard->is_uuid));
+	}
+	if (detail.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot roll back the promotion of application \"%s\" because its production instance has users",
+						application->name),
+				 errdetail("%s", detail.data),
+				 errhint("To stop the intake of users, suspend the instance with instance_env.suspend_instance().")));
+}

@@ -1,0 +1,181 @@
+/*-------------------------------------------------------------------------
+ *
+ * social_trigger.c
+ *	  No production instance has shared credentials, whichever way a row is written.
+ *
+ * A social_connection repeats its instance's type, so that a CHECK constraint can
+ * say the rule.  What is repeated must be true:
+ *
+ * - a connection is compared with its instance when it is written, if the instance
+ *	 is there: pg_restore --jobs may load it later;
+ * - an instance is compared with the connections that were there before it;
+ * - what an instance is, is never changed.
+ *
+ * The triggers are enabled always, for replication and restores, too.  A superuser
+ * who inserts an instance and its connection by hand in two transactions at once
+ * escapes the comparison.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "instance_env.h"
+
+#define CONSTRAINT "social_connection_own_credentials"
+
+static TriggerData *check_called(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when, bool row);
+static char *column(TriggerData *trigdata, HeapTuple row, const char *name);
+pg_noreturn static void report_wrong_type(Datum instance, const char *provider);
+
+PG_FUNCTION_INFO_V1(instance_env_check_credentials);
+PG_FUNCTION_INFO_V1(instance_env_check_connections);
+PG_FUNCTION_INFO_V1(instance_env_keep_instance);
+
+/*
+ * check_credentials() RETURNS trigger
+ *
+ * BEFORE INSERT OR UPDATE row trigger of social_connection, so that the error is
+ * ours and not the CHECK constraint's.
+ */
+Datum
+instance_env_check_credentials(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = check_called(fcinfo, "check_credentials", TRIGGER_EVENT_BEFORE, true);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	char	   *id = column(trigdata, row, "instance");
+	char	   *provider = column(trigdata, row, "provider");
+	char	   *type = column(trigdata, row, "instance_type");
+	char	   *source = column(trigdata, row, "source");
+	Datum		instance;
+	IenvInstance *found;
+	bool		in_production;
+
+	/* what must not be null, its constraint refuses */
+	if (id == NULL || provider == NULL || type == NULL || source == NULL)
+		return PointerGetDatum(row);
+
+	instance = DirectFunctionCall1(uuid_in, CStringGetDatum(id));
+	found = ienv_instance_by_value(instance, true, true);
+	in_production = strcmp(type, "production") == 0;
+	if (strcmp(source, "shared") == 0)
+	{
+		if (in_production || (found != NULL && found->type == IENV_PRODUCTION))
+			ienv_report_shared_in_production(instance, provider);
+		if (column(trigdata, row, "scopes") != NULL)
+			ienv_report_shared_scopes();
+	}
+	if (found != NULL && in_production != (found->type == IENV_PRODUCTION))
+		report_wrong_type(instance, provider);
+	return PointerGetDatum(row);
+}
+
+/*
+ * check_connections() RETURNS trigger
+ *
+ * AFTER INSERT statement trigger of instance; its new rows are inserted_instances.
+ */
+Datum
+instance_env_check_connections(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = check_called(fcinfo, "check_connections", TRIGGER_EVENT_AFTER, false);
+	IenvOwner	saved;
+
+	SPI_connect();
+	if (SPI_register_trigger_data(trigdata) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "could not pass on the rows inserted");
+	ienv_become_owner(&saved);
+	if (ienv_query("SELECT c.instance, c.provider, c.source OPERATOR(pg_catalog.=) 'shared'"
+				   "  AND i.type OPERATOR(pg_catalog.=) 'production'"
+				   " FROM inserted_instances i JOIN instance_env.social_connection c"
+				   "  ON c.instance OPERATOR(pg_catalog.=) i.id"
+				   " WHERE c.instance_type OPERATOR(pg_catalog.<>) i.type"
+				   " ORDER BY c.instance, c.provider LIMIT 1", 0, NULL, NULL, NULL) > 0)
+	{
+		bool		isnull;
+		Datum		instance = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		char	   *provider = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+
+		if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull)))
+			ienv_report_shared_in_production(instance, provider);
+		report_wrong_type(instance, provider);
+	}
+	ienv_leave_owner(&saved);
+	SPI_finish();
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * keep_instance() RETURNS trigger
+ *
+ * BEFORE UPDATE row trigger of instance whose condition is that its id, application
+ * or type changes.
+ */
+Datum
+instance_env_keep_instance(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = check_called(fcinfo, "keep_instance", TRIGGER_EVENT_BEFORE, true);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("id, application and type of instance \"%s\" cannot be changed",
+					column(trigdata, trigdata->tg_trigtuple, "id")),
+			 errdetail("An application has exactly one instance of each type, from its creation to its end.")));
+}
+
+static TriggerData *
+check_called(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when, bool row)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by trigger manager", funcname)));
+	if ((trigdata->tg_event & TRIGGER_EVENT_TIMINGMASK) != when ||
+		(TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) != 0) != row ||
+		RelationGetNamespace(trigdata->tg_relation) != ienv_oids()->schema)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was called by a trigger of the wrong kind", funcname)));
+	return trigdata;
+}
+
+/*
+ * A column as text, NULL if it is null.
+ */
+static char *
+column(TriggerData *trigdata, HeapTuple row, const char *name)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+
+	return SPI_getvalue(row, desc, SPI_fnumber(desc, name));
+}
+
+static void
+report_wrong_type(Datum instance, const char *provider)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("the connection of instance %s to \"%s\" has the wrong instance_type",
+					ienv_instance_text(instance, true), provider),
+			 errdetail("It must be the type of the instance."),
+			 ienv_errconnection()));
+}
+
+/*
+ * Auxiliary to ereport(): the constraint that an error concerns.
+ */
+int
+ienv_errconnection(void)
+{
+	err_generic_string(PG_DIAG_SCHEMA_NAME, IENV_SCHEMA);
+	err_generic_string(PG_DIAG_TABLE_NAME, "social_connection");
+	err_generic_string(PG_DIAG_CONSTRAINT_NAME, CONSTRAINT);
+	return 0;					/* return value does not matter */
+}
