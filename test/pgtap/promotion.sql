@@ -6,7 +6,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT plan(130);
 
 CREATE SCHEMA app;
-SELECT instance_env.create_application('shop',
+SELECT instance_env.create_application('shop', 'pro',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001') \gset
 SELECT instance_env.create_application('blog', production_id => 'a0000000-0000-4000-8000-000000000002') \gset

@@ -21,7 +21,7 @@ FROM unnest(enum_range(NULL::instance_env.instance_type)) type, generate_series(
 INSERT INTO instance_env.feature (name, plan, description) SELECT 'test_' || n, 'free', 'test' FROM generate_series(1, 3) n;
 
 SELECT application_id AS app, development_id AS dev, production_id AS prod
-FROM instance_env.create_application('shop', production_id => 'a0000000-0000-4000-8000-000000000001', production_key => 'live') \gset
+FROM instance_env.create_application('shop', 'pro', production_id => 'a0000000-0000-4000-8000-000000000001', production_key => 'live') \gset
 SELECT instance_env.associate_domain(:'prod', 'shop.example.com') \gset
 SELECT instance_env.verify_domain(:'prod', 'shop.example.com') \gset
 INSERT INTO instance_env.setting VALUES

@@ -3,7 +3,7 @@
 --
 \set VERBOSITY default
 \set SHOW_CONTEXT never
-SELECT development_id, production_id FROM instance_env.create_application('promotion test', 'free',
+SELECT development_id, production_id FROM instance_env.create_application('promotion test', 'pro',
 	'd0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001');
 SELECT production_id FROM instance_env.create_application('promotion other',
 	production_id => 'a0000000-0000-4000-8000-000000000002');
