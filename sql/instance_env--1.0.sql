@@ -324,6 +324,23 @@ COMMENT ON COLUMN instance_env.setting_section.cloned IS
 'do promote() and create_staging_application() copy these settings?';
 COMMENT ON COLUMN instance_env.setting_section.builtin IS
 'the extension brings this row; a dump leaves it out';
+INSERT INTO instance_env.setting_section VALUES
+	('session', true, 'sessions and their tokens', true),
+	('sign_in', true, 'how users sign in', true),
+	('sign_up', true, 'how users sign up', true),
+	('user', true, 'what users may do with their accounts', true),
+	('email', true, 'e-mail messages and their templates', true),
+	('sms', true, 'SMS messages and their templates', true),
+	('restrictions', true, 'who may sign up', true),
+	('branding', true, 'names, logos and colours', true),
+	('redirect', true, 'where users are sent afterwards', true),
+	('security', true, 'protection against attacks', true),
+	('sso', false, 'SSO connections', true),
+	('integration', false, 'integrations with other services', true),
+	('path', false, 'paths of the application''s own pages', true),
+	('webhook', false, 'endpoints that are told of events; those of one environment are not those of the other', true),
+	('billing', false, 'the account that is paid into; development has a test account', true),
+	('test', false, 'test mode and test identities', true);
 
 CREATE TABLE instance_env.setting
 (
@@ -857,6 +874,61 @@ REVOKE ALL ON FUNCTION instance_env.disable_feature(uuid, text) FROM PUBLIC;
 -- Settings
 --
 
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting_section
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.setting ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER table_changed;
+
+CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
+RETURNS bigint
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_setting';
+COMMENT ON FUNCTION instance_env.set_setting(uuid, text, jsonb, bigint) IS
+'sets a setting of an instance, or removes it where the value is null, and returns the config_version';
+REVOKE ALL ON FUNCTION instance_env.set_setting(uuid, text, jsonb, bigint) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.setting(instance uuid, name text)
+RETURNS jsonb
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_setting';
+COMMENT ON FUNCTION instance_env.setting(uuid, text) IS
+'the value of an instance''s setting, or null where it is not set';
+REVOKE ALL ON FUNCTION instance_env.setting(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.settings(instance uuid)
+RETURNS TABLE (name text, value jsonb)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_settings';
+COMMENT ON FUNCTION instance_env.settings(uuid) IS
+'the settings of an instance';
+REVOKE ALL ON FUNCTION instance_env.settings(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.config_version(instance uuid)
+RETURNS bigint
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_config_version';
+COMMENT ON FUNCTION instance_env.config_version(uuid) IS
+'rises with every change of an instance''s configuration; what set_setting() expects';
+REVOKE ALL ON FUNCTION instance_env.config_version(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.export_settings(instance uuid)
+RETURNS jsonb
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_export_settings';
+COMMENT ON FUNCTION instance_env.export_settings(uuid) IS
+'what an instance has set itself: settings, policies, features, and social connections without their secrets';
+REVOKE ALL ON FUNCTION instance_env.export_settings(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.import_settings(instance uuid, settings jsonb, dry_run boolean DEFAULT false)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_import_settings';
+COMMENT ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) IS
+'gives an instance what export_settings() returned, and says what that changes and what is left out';
+REVOKE ALL ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) FROM PUBLIC;
+
 --
 -- Validation, drift, rollback, reset
 --
@@ -906,6 +978,14 @@ COMMENT ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigi
 'deletes the rows of a development instance from all guarded tables, in batches, and if asked its settings';
 REVOKE ALL ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint) FROM PUBLIC;
 
+CREATE FUNCTION instance_env.instance_diff(application uuid)
+RETURNS TABLE (kind text, item text, development jsonb, production jsonb, ahead text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_instance_diff';
+COMMENT ON FUNCTION instance_env.instance_diff(uuid) IS
+'where an application''s two instances are set differently, and on which side that was changed last';
+REVOKE ALL ON FUNCTION instance_env.instance_diff(uuid) FROM PUBLIC;
+
 --
 -- The audit log
 --
@@ -913,10 +993,10 @@ REVOKE ALL ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, b
 CREATE FUNCTION instance_env.refuse_change() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_refuse_change';
 COMMENT ON FUNCTION instance_env.refuse_change() IS
-'trigger: only a superuser may alter or delete what is recorded';
+'trigger: only the extension records, and only a superuser may alter or delete what is recorded';
 REVOKE ALL ON FUNCTION instance_env.refuse_change() FROM PUBLIC;
 
-CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON instance_env.event
+CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON instance_env.event
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.refuse_change();
 ALTER TABLE instance_env.event ENABLE ALWAYS TRIGGER refuse_change;
 
@@ -1264,3 +1344,13 @@ FROM instance_env.instance i
 WHERE i.type = 'production';
 COMMENT ON VIEW instance_env.readiness IS
 'what validate() says of every production instance: is it ready, and if not, what is in the way?';
+
+CREATE VIEW instance_env.events AS
+SELECT e.id, e.happened_at, e.session_user_name, e.current_user_name, e.client_address, e.action,
+	a.name AS application, i.type, e.item, e.before, e.after,
+	e.application AS application_id, e.instance AS instance_id
+FROM instance_env.event e
+	LEFT JOIN instance_env.application a ON a.id = e.application
+	LEFT JOIN instance_env.instance i ON i.id = e.instance;
+COMMENT ON VIEW instance_env.events IS
+'the audit log, with the names that applications have now';

@@ -24,9 +24,12 @@
 
 static void make_identity_secret(void);
 static Datum returned_id(void);
+static Datum described(Datum application);
+static void record_returned(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+							const char *item);
 static void require_name(const text *name);
 static void require_free(Datum value, bool is_id);
-static void set_status(FunctionCallInfo fcinfo, const char *from, const char *to);
+static void set_status(FunctionCallInfo fcinfo, const char *action, const char *from, const char *to);
 static void warn_if_over_cap(Datum instance);
 static void refuse_if_in_use(const char *name, Datum application);
 
@@ -53,10 +56,12 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	Datum		result[3];
 	bool		isnull[3] = {false};
 	TupleDesc	desc;
+	char	   *name;
 
 	ienv_require_argument(fcinfo, 0, "name");
 	ienv_require_argument(fcinfo, 1, "plan");
 	require_name(PG_GETARG_TEXT_PP(0));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
@@ -101,6 +106,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 		(void) ienv_query(sql[i], 6, types, values, nulls);
 		result[i + 1] = returned_id();
 	}
+	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL, name, 0, described(result[0]));
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, isnull)));
 }
@@ -137,6 +143,43 @@ returned_id(void)
 }
 
 /*
+ * An application and its instances, as an event tells of them.  SPI is connected.
+ */
+static Datum
+described(Datum application)
+{
+	Oid			type = UUIDOID;
+	bool		isnull;
+
+	(void) ienv_query("SELECT pg_catalog.to_jsonb(a) OPERATOR(pg_catalog.||)"
+					  "  pg_catalog.jsonb_build_object('instances', (SELECT pg_catalog.jsonb_agg(i ORDER BY type)"
+					  "   FROM instance_env.instance i WHERE application OPERATOR(pg_catalog.=) $1))"
+					  " FROM instance_env.application a WHERE id OPERATOR(pg_catalog.=) $1",
+					  1, &type, &application, NULL);
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+}
+
+/*
+ * Record a change whose statement returned before and after as jsonb, and perhaps
+ * nothing, for nothing has changed.
+ */
+static void
+record_returned(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+				const char *item)
+{
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		isnull;
+
+	if (SPI_processed == 0)
+		return;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	ienv_record_event(action, application, instance, item,
+					  SPI_getbinval(row, desc, 1, &isnull), SPI_getbinval(row, desc, 2, &isnull));
+}
+
+/*
  * rename_application(application uuid, name text) RETURNS void
  */
 Datum
@@ -152,8 +195,15 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(1);
 
 	SPI_connect();
-	ienv_require_application(ienv_query("UPDATE instance_env.application SET name = $2 WHERE id OPERATOR(pg_catalog.=) $1",
-								   2, types, values, NULL), values[0]);
+	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
+										" FOR NO KEY UPDATE", 1, types, values, NULL), values[0]);
+	(void) ienv_query("UPDATE instance_env.application a SET name = $2 FROM instance_env.application o"
+					  " WHERE a.id OPERATOR(pg_catalog.=) $1 AND o.id OPERATOR(pg_catalog.=) $1"
+					  " AND a.name OPERATOR(pg_catalog.<>) $2"
+					  " RETURNING pg_catalog.jsonb_build_object('name', o.name),"
+					  "  pg_catalog.jsonb_build_object('name', a.name)",
+					  2, types, values, NULL);
+	record_returned("rename_application", DatumGetUUIDP(values[0]), NULL, TextDatumGetCString(values[1]));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -217,7 +267,7 @@ ienv_set_user_cap(const char *action, Datum instance, int user_cap)
 Datum
 instance_env_suspend_instance(PG_FUNCTION_ARGS)
 {
-	set_status(fcinfo, "active", "suspended");
+	set_status(fcinfo, "suspend_instance", "active", "suspended");
 	PG_RETURN_VOID();
 }
 
@@ -227,7 +277,7 @@ instance_env_suspend_instance(PG_FUNCTION_ARGS)
 Datum
 instance_env_resume_instance(PG_FUNCTION_ARGS)
 {
-	set_status(fcinfo, "suspended", "active");
+	set_status(fcinfo, "resume_instance", "suspended", "active");
 	PG_RETURN_VOID();
 }
 
@@ -260,6 +310,7 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	};
 	Oid			type = UUIDOID;
 	Datum		application;
+	Datum		before;
 	char	   *name;
 
 	ienv_require_argument(fcinfo, 0, "application");
@@ -278,8 +329,10 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 				 errhint("Suspend the instance with instance_env.suspend_instance() first.")));
 	refuse_if_in_use(name, application);
 
+	before = described(application);
 	for (int i = 0; i < lengthof(deletes); i++)
 		(void) ienv_query(deletes[i], 1, &type, &application, NULL);
+	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -411,22 +464,28 @@ ienv_require_application(uint64 processed, Datum application)
  * Change the status of an instance; nothing to do where it is so already.
  */
 static void
-set_status(FunctionCallInfo fcinfo, const char *from, const char *to)
+set_status(FunctionCallInfo fcinfo, const char *action, const char *from, const char *to)
 {
-	Oid			types[2] = {UUIDOID, TEXTOID};
-	Datum		values[2];
+	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
+	Datum		values[3];
 	char	   *status;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = CStringGetTextDatum(to);
+	values[2] = CStringGetTextDatum(from);
 
 	SPI_connect();
 	(void) ienv_lock_instance(values[0], &status);
 	if (strcmp(status, from) == 0)
+	{
 		(void) ienv_query("UPDATE instance_env.instance SET status = $2::instance_env.instance_status,"
 						  " config_version = config_version OPERATOR(pg_catalog.+) 1"
-						  " WHERE id OPERATOR(pg_catalog.=) $1", 2, types, values, NULL);
+						  " WHERE id OPERATOR(pg_catalog.=) $1"
+						  " RETURNING pg_catalog.jsonb_build_object('status', $3),"
+						  "  pg_catalog.jsonb_build_object('status', $2)", 3, types, values, NULL);
+		record_returned(action, NULL, DatumGetUUIDP(values[0]), NULL);
+	}
 	else if (strcmp(status, to) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

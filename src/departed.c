@@ -36,6 +36,8 @@
 #include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -326,6 +328,13 @@ instance_env_forget_departed(PG_FUNCTION_ARGS)
 							  1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not forget departed users");
 	forgotten = SPI_processed;
+	if (forgotten > 0)
+	{
+		char	   *event = psprintf("{\"before\": \"%s\", \"forgotten\": " UINT64_FORMAT "}",
+									 JsonEncodeDateTime(NULL, value, TIMESTAMPTZOID, NULL), forgotten);
+
+		ienv_record_event("forget_departed", NULL, NULL, NULL, 0, DirectFunctionCall1(jsonb_in, CStringGetDatum(event)));
+	}
 	SPI_finish();
 	PG_RETURN_INT64((int64) forgotten);
 }

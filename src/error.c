@@ -204,3 +204,16 @@ ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_leng
 				 errdetail("%s", problem)));
 	return value;
 }
+
+/*
+ * A text for a message, clipped to a decent length.
+ */
+const char *
+ienv_clipped(const char *text)
+{
+	int			length = strlen(text);
+
+	if (length <= MAX_KEY_SHOWN)
+		return text;
+	return psprintf("%.*s...", pg_mbcliplen(text, length, MAX_KEY_SHOWN), text);
+}

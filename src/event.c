@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -65,19 +66,25 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
 /*
  * refuse_change() RETURNS trigger
  *
- * BEFORE statement trigger of the log.
+ * BEFORE statement trigger of the log: the extension's owner may add to it, as each
+ * of its functions does, and nobody but a superuser do anything else.  It is not
+ * enough that nobody is granted rights on the table: a GRANT is soon given.
  */
 Datum
 instance_env_refuse_change(PG_FUNCTION_ARGS)
 {
+	bool		insert;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by trigger manager", "refuse_change")));
-	if (!superuser())
+	insert = TRIGGER_FIRED_BY_INSERT(((TriggerData *) fcinfo->context)->tg_event);
+	if (!superuser() && !(insert && GetUserId() == ienv_oids()->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change the audit log"),
+				 insert ? errdetail("Only the functions of the extension record events.") :
 				 errdetail("What is recorded stays as it is, except for a superuser.")));
 	return PointerGetDatum(NULL);
 }

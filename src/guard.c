@@ -23,6 +23,8 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -36,6 +38,7 @@ static void check_user_key(Relation rel, const IenvGuard *guard);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
 static int	disabled_anywhere(Relation rel);
 static void make_index(Oid relid, AttrNumber attno);
+static Datum described(const IenvGuard *guard, Oid user_table);
 
 PG_FUNCTION_INFO_V1(instance_env_guard);
 PG_FUNCTION_INFO_V1(instance_env_unguard);
@@ -60,6 +63,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	List	   *orphans = NIL;	/* left by a partitioned table that it was part of */
 	bool		instance_indexed;
 	bool		key_indexed;
+	Datum		before = (Datum) 0;
 	Oid			user_table = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
 	const char *user_key = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
 	AttrNumber	user_attno = InvalidAttrNumber;
@@ -115,6 +119,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	{
 		check_same(&guard, &existing, present);
 		guard.label = existing.label;
+		before = described(&existing, InvalidOid);
 	}
 	else if (present != 0)
 		orphans = ienv_own_triggers(rel);
@@ -146,6 +151,8 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	ienv_make_triggers(&guard, missing, asleep);
 	if (guard.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(guard.relid);
+	if (missing != 0 || asleep != 0 || !instance_indexed || !key_indexed)
+		ienv_record_event("guard", NULL, NULL, ienv_sql_name(guard.relid), before, described(&guard, user_table));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -165,12 +172,14 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 	IenvGuard	guard;
 	int			present;
 	int			disabled;
+	Datum		before = (Datum) 0;
 
 	ienv_require_argument(fcinfo, 0, "relation");
 	relid = PG_GETARG_OID(0);
 	rel = ienv_open_owned(relid, AccessExclusiveLock);
 	CheckTableNotInUse(rel, "unguard");
-	(void) ienv_read_guard(rel, &guard, &present, &disabled);
+	if (ienv_read_guard(rel, &guard, &present, &disabled))
+		before = described(&guard, InvalidOid);
 	table_close(rel, NoLock);
 	if (present == 0)
 	{
@@ -196,6 +205,7 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 		table_close(rel, NoLock);
 		ienv_drop_triggers(lfirst_oid(lc), names);
 	}
+	ienv_record_event("unguard", NULL, NULL, ienv_sql_name(relid), before, 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -432,4 +442,31 @@ make_index(Oid relid, AttrNumber attno)
 	ereport(NOTICE,
 			(errmsg("creating an index on column \"%s\" of table %s", column, ienv_quoted_name(relid))));
 	ienv_execute("CREATE INDEX ON %s (%s)", ienv_sql_name(relid), quote_identifier(column));
+}
+
+/*
+ * A guard as an event tells of it, in jsonb.
+ */
+static Datum
+described(const IenvGuard *guard, Oid user_table)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"instance_column\": ");
+	escape_json(&json, get_attname(guard->relid, guard->instance_attno, false));
+	if (guard->key_attno != InvalidAttrNumber)
+	{
+		appendStringInfoString(&json, ", \"user_key\": ");
+		escape_json(&json, get_attname(guard->relid, guard->key_attno, false));
+		appendStringInfoString(&json, ", \"label\": ");
+		escape_json(&json, guard->label);
+	}
+	if (OidIsValid(user_table))
+	{
+		appendStringInfoString(&json, ", \"user_table\": ");
+		escape_json(&json, ienv_sql_name(user_table));
+	}
+	appendStringInfo(&json, ", \"counted\": %s}", guard->counted ? "true" : "false");
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }

@@ -439,6 +439,19 @@ extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int prese
 extern IenvType ienv_environment_type(const char *name);
 
 /*
+ * setting.c: the settings of instances
+ */
+extern bool ienv_change_setting(const char *action, Datum instance, const char *name, Datum value,
+								Datum *before);
+extern void ienv_require_section(const char *name);
+
+/*
+ * export.c: an instance's configuration as a document
+ */
+extern Datum ienv_exported(Datum instance, bool stable);
+extern void ienv_check_document(Datum document);
+
+/*
  * event.c: the audit log
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -484,6 +497,7 @@ extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, co
 								const char *nulls);
 extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
 								const char *nulls);
+extern void ienv_return_rows(FunctionCallInfo fcinfo);
 
 /*
  * error.c: errors that more than one module raises, and the manners of triggers
@@ -499,6 +513,7 @@ extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
 extern char *ienv_instance_text(Datum value, bool is_uuid);
 extern char *ienv_quoted_name(Oid relid);
 extern void ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+extern const char *ienv_clipped(const char *text);
 extern char *ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length);
 
 #endif							/* INSTANCE_ENV_H */

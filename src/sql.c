@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -99,4 +100,16 @@ ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *val
 	if (result < 0)
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
 	return SPI_processed;
+}
+
+/*
+ * Return the rows of the last query as they are, after InitMaterializedSRF().
+ */
+void
+ienv_return_rows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
 }

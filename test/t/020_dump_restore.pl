@@ -64,6 +64,10 @@ sub create_source
 		SELECT instance_env.enable_feature('eeeeeeee-0000-0000-0000-000000000001', 'passkeys');
 		INSERT INTO instance_env.feature (name, plan, description) VALUES ('our_own', 'pro', 'a feature of our own');
 		SELECT instance_env.enable_feature('dddddddd-0000-0000-0000-000000000001', 'our_own', 2);
+		INSERT INTO instance_env.setting_section VALUES ('own', true, 'a section of our own');
+		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'own.quoted', '"it''s \"quoted\""');
+		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'session.lifetime', '1');
+		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'session.lifetime', 'null');
 	});
 
 	if (grep { $_ eq 'app' } @schemas)
@@ -106,6 +110,33 @@ sub create_source
 	return;
 }
 
+# Settings and the audit log came along, nothing was recorded anew (but where guard() has
+# repaired what --disable-triggers left), and the log's numbers go on.
+sub check_log
+{
+	my ($db, $name, $from) = @_;
+	my $settings = q{SELECT instance, config_version, name, value, setting(instance, name)
+		FROM setting s JOIN instance i ON i.id = instance ORDER BY 1, 3};
+	my $last = $node->safe_psql($from, 'SELECT max(id) FROM instance_env.event');
+	my $log = "SELECT * FROM event WHERE id <= $last ORDER BY id";
+
+	is( $node->safe_psql($db, "SET search_path = instance_env; $settings"),
+		$node->safe_psql($from, "SET search_path = instance_env; $settings"),
+		"$name: the settings are the same");
+	is( $node->safe_psql($db, "SET search_path = instance_env; $log"),
+		$node->safe_psql($from, "SET search_path = instance_env; $log"),
+		"$name: the audit log is the same");
+	is( $node->safe_psql(
+			$db, qq{
+			SELECT count(*) FROM instance_env.event WHERE id > $last AND action <> 'guard';
+			SELECT instance_env.suspend_instance('dddddddd-0000-0000-0000-000000000002');
+			SELECT instance_env.resume_instance('dddddddd-0000-0000-0000-000000000002');
+			SELECT count(*) FROM instance_env.event WHERE id > $last AND action <> 'guard'}),
+		"0\n\n\n2",
+		"$name: the audit log goes on");
+	return;
+}
+
 # What must hold in a restored database.  Changes it.
 sub check
 {
@@ -138,6 +169,7 @@ sub check
 		"$name: credentials in production",
 		'23I05' => q{INSERT INTO instance_env.social_connection VALUES ('eeeeeeee-0000-0000-0000-000000000001', 'x', 'development', 'shared')},
 		'55000' => q{UPDATE instance_env.instance SET type = 'production' WHERE type = 'development'});
+	check_log($db, $name, 'source_' . join('_', @schemas));
 
 	if (grep { $_ eq 'app' } @schemas)
 	{
