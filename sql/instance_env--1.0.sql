@@ -1087,6 +1087,43 @@ COMMENT ON FUNCTION instance_env.rollback_promotion(uuid) IS
 'puts a production instance that has no users back to what it was before its promotion';
 REVOKE ALL ON FUNCTION instance_env.rollback_promotion(uuid) FROM PUBLIC;
 
+CREATE FUNCTION instance_env.validate(instance uuid)
+RETURNS TABLE (check_name text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_validate';
+COMMENT ON FUNCTION instance_env.validate(uuid) IS
+'everything that stands between an instance and production, a row a check; only reads';
+REVOKE ALL ON FUNCTION instance_env.validate(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.assert_valid(instance uuid)
+RETURNS void
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_assert_valid';
+COMMENT ON FUNCTION instance_env.assert_valid(uuid) IS
+'raises 55I01 with all failures if validate() reports an error';
+REVOKE ALL ON FUNCTION instance_env.assert_valid(uuid) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.instance_usage(instance uuid)
+RETURNS TABLE (relation regclass, users bigint, user_cap integer)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 2
+AS 'MODULE_PATHNAME', 'instance_env_instance_usage';
+COMMENT ON FUNCTION instance_env.instance_usage(uuid) IS
+'how many users each counted table has of an instance, null where a lock keeps them from being counted';
+REVOKE ALL ON FUNCTION instance_env.instance_usage(uuid) FROM PUBLIC;
+
+-- With the caller's rights: the rows that it deletes are not the extension's.  A procedure
+-- that is SECURITY DEFINER or has a SET clause could not commit.
+CREATE PROCEDURE instance_env.reset_development(
+	instance uuid,
+	settings boolean DEFAULT false,
+	batch_size integer DEFAULT 1000,
+	INOUT deleted bigint DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'instance_env_reset_development';
+COMMENT ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint) IS
+'deletes the rows of a development instance from all guarded tables, in batches, and if asked its settings';
+REVOKE ALL ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint) FROM PUBLIC;
+
 CREATE FUNCTION instance_env.instance_diff(application uuid)
 RETURNS TABLE (kind text, item text, development jsonb, production jsonb, ahead text)
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
@@ -1110,8 +1147,40 @@ CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON in
 ALTER TABLE instance_env.event ENABLE ALWAYS TRIGGER refuse_change;
 
 --
--- Rights
+-- Rights.  The list of who may execute what is in grant.c.
 --
+
+CREATE FUNCTION instance_env.grant_backend(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_backend';
+COMMENT ON FUNCTION instance_env.grant_backend(regrole) IS
+'lets a role ask what an application''s backend asks';
+REVOKE ALL ON FUNCTION instance_env.grant_backend(regrole) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.grant_monitor(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_monitor';
+COMMENT ON FUNCTION instance_env.grant_monitor(regrole) IS
+'lets a role read the views';
+REVOKE ALL ON FUNCTION instance_env.grant_monitor(regrole) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.grant_admin(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_admin';
+COMMENT ON FUNCTION instance_env.grant_admin(regrole) IS
+'lets a role administer applications, and do what backends and monitors may';
+REVOKE ALL ON FUNCTION instance_env.grant_admin(regrole) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.revoke_access(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_revoke_access';
+COMMENT ON FUNCTION instance_env.revoke_access(regrole) IS
+'takes from a role all that grant_backend(), grant_monitor() and grant_admin() have given it';
+REVOKE ALL ON FUNCTION instance_env.revoke_access(regrole) FROM PUBLIC;
 
 --
 -- Departed users
@@ -1388,6 +1457,45 @@ FROM instance_env.promotion p
 	LEFT JOIN instance_env.application a ON a.id = p.application;
 COMMENT ON VIEW instance_env.promotions IS
 'every promotion, also of applications that have been dropped';
+
+CREATE VIEW instance_env.applications AS
+SELECT a.name AS application, a.plan, s.name AS staging_of, p.status AS production_status,
+	a.id AS application_id, d.id AS development_id, p.id AS production_id, a.created_at
+FROM instance_env.application a
+	JOIN instance_env.instance d ON d.application = a.id AND d.type = 'development'
+	JOIN instance_env.instance p ON p.application = a.id AND p.type = 'production'
+	LEFT JOIN instance_env.application s ON s.id = a.staging_of;
+COMMENT ON VIEW instance_env.applications IS
+'every application with its two instances';
+
+-- Production has no cap, so nothing there is counted.
+CREATE VIEW instance_env.usage AS
+SELECT a.name AS application, u.relation, u.users, u.user_cap,
+	CASE WHEN u.user_cap > 0 THEN round(100.0 * u.users / u.user_cap, 1) WHEN u.users IS NOT NULL THEN 100 END AS percent,
+	CASE WHEN u.users IS NULL THEN 'unknown' WHEN u.users >= u.user_cap THEN 'full'
+		WHEN u.users * 100 >= u.user_cap::bigint * 80 THEN 'warning' ELSE 'ok' END AS state,
+	i.id AS instance_id
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	CROSS JOIN LATERAL instance_env.instance_usage(i.id) u
+WHERE i.type = 'development';
+COMMENT ON VIEW instance_env.usage IS
+'how full every development instance is, in each counted table';
+
+CREATE VIEW instance_env.readiness AS
+SELECT a.name AS application, i.status, v.ready, v.errors, v.warnings, v.next_step, i.id AS instance_id
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	CROSS JOIN LATERAL (
+		SELECT count(*) FILTER (WHERE c.severity = 'error' AND NOT c.passed) = 0 AS ready,
+			coalesce(array_agg(c.message ORDER BY c.n) FILTER (WHERE c.severity = 'error' AND NOT c.passed), '{}') AS errors,
+			coalesce(array_agg(c.message ORDER BY c.n) FILTER (WHERE c.severity <> 'error' AND NOT c.passed), '{}') AS warnings,
+			(array_agg(c.hint ORDER BY c.n) FILTER (WHERE c.severity = 'error' AND NOT c.passed))[1] AS next_step
+		FROM instance_env.validate(i.id)
+			WITH ORDINALITY AS c(check_name, severity, passed, message, hint, sqlstate, n)) v
+WHERE i.type = 'production';
+COMMENT ON VIEW instance_env.readiness IS
+'what validate() says of every production instance: is it ready, and if not, what is in the way?';
 
 CREATE VIEW instance_env.events AS
 SELECT e.id, e.happened_at, e.session_user_name, e.current_user_name, e.client_address, e.action,

@@ -20,8 +20,7 @@
 
 #define GUARD_LIST_COLUMNS 7
 
-static ArrayType *problems_of(Relation rel, const IenvGuard *guard, int present, int disabled);
-static ArrayBuildState *add_problem(ArrayBuildState *problems, const char *fmt,...) pg_attribute_printf(2, 3);
+static ArrayType *text_array(List *strings);
 
 PG_FUNCTION_INFO_V1(instance_env_guard_list);
 
@@ -46,13 +45,13 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 		int			disabled;
 		Datum		values[GUARD_LIST_COLUMNS];
 		bool		nulls[GUARD_LIST_COLUMNS] = {false};
-		ArrayType  *problems;
+		List	   *problems;
 
 		if (rel == NULL)
 			continue;
 		if (ienv_read_guard(rel, &guard, &present, &disabled))
 		{
-			problems = problems_of(rel, &guard, present, disabled);
+			problems = ienv_guard_problems(rel, &guard, present, disabled);
 
 			values[0] = ObjectIdGetDatum(guard.relid);
 			values[1] = CStringGetDatum(get_attname(guard.relid, guard.instance_attno, false));
@@ -65,8 +64,8 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 			}
 			values[3] = BoolGetDatum(guard.counted);
 			values[4] = CStringGetTextDatum(guard.label);
-			values[5] = BoolGetDatum(ARR_NDIM(problems) == 0);
-			values[6] = PointerGetDatum(problems);
+			values[5] = BoolGetDatum(problems == NIL);
+			values[6] = PointerGetDatum(text_array(problems));
 			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		}
 		relation_close(rel, AccessShareLock);
@@ -75,34 +74,35 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 }
 
 /*
- * What is wrong with a guard, as an array of text, empty if nothing is.
+ * What is wrong with a guard, as phrases.  rel is locked, which its partitions will be.
  */
-static ArrayType *
-problems_of(Relation rel, const IenvGuard *guard, int present, int disabled)
+List *
+ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled)
 {
-	ArrayBuildState *problems = NULL;
+	List	   *problems = NIL;
 	int			missing = ienv_triggers_for(rel, guard) & ~present;
+	ListCell   *lc;
 
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		if (missing & ienv_trigger_kinds[kind].bit)
-			problems = add_problem(problems, "trigger %s is missing", ienv_trigger_kinds[kind].name);
+			problems = lappend(problems, psprintf("trigger %s is missing", ienv_trigger_kinds[kind].name));
 		if (disabled & ienv_trigger_kinds[kind].bit)
-			problems = add_problem(problems, "trigger %s is disabled", ienv_trigger_kinds[kind].name);
+			problems = lappend(problems, psprintf("trigger %s is disabled", ienv_trigger_kinds[kind].name));
 	}
 	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && ienv_guard_version(guard) == 0)
-		problems = add_problem(problems, "trigger %s is not always enabled: every admission scans", IENV_USER_CAP);
+		problems = lappend(problems, psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
 	if (!OidIsValid(guard->instance_index))
-		problems = add_problem(problems, "no index serves column \"%s\"",
-							   get_attname(guard->relid, guard->instance_attno, false));
+		problems = lappend(problems, psprintf("no index serves column \"%s\"",
+											  get_attname(guard->relid, guard->instance_attno, false)));
 	if (guard->key_attno != InvalidAttrNumber && !OidIsValid(guard->key_index))
-		problems = add_problem(problems, "no index serves column \"%s\"",
-							   get_attname(guard->relid, guard->key_attno, false));
+		problems = lappend(problems, psprintf("no index serves column \"%s\"",
+											  get_attname(guard->relid, guard->key_attno, false)));
+	foreach(lc, ienv_loose_references(guard))
+		problems = lappend(problems, psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
+											  (char *) lfirst(lc)));
 
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-	{
-		ListCell   *lc;
-
 		foreach(lc, find_all_inheritors(guard->relid, AccessShareLock, NULL))
 		{
 			Relation	part = table_open(lfirst_oid(lc), NoLock);
@@ -112,34 +112,21 @@ problems_of(Relation rel, const IenvGuard *guard, int present, int disabled)
 
 			(void) ienv_read_guard(part, &part_guard, &part_present, &part_disabled);
 			if (present & ~part_present)
-				problems = add_problem(problems, "partition %s lacks triggers", ienv_quoted_name(part_guard.relid));
+				problems = lappend(problems, psprintf("partition %s lacks triggers", ienv_quoted_name(part_guard.relid)));
 			if (part_disabled & ~disabled)
-				problems = add_problem(problems, "partition %s has disabled triggers", ienv_quoted_name(part_guard.relid));
+				problems = lappend(problems, psprintf("partition %s has disabled triggers", ienv_quoted_name(part_guard.relid)));
 			table_close(part, NoLock);
 		}
-	}
-
-	return problems ? DatumGetArrayTypeP(makeArrayResult(problems, CurrentMemoryContext)) :
-		construct_empty_array(TEXTOID);
+	return problems;
 }
 
-static ArrayBuildState *
-add_problem(ArrayBuildState *problems, const char *fmt,...)
+static ArrayType *
+text_array(List *strings)
 {
-	StringInfoData text;
-	va_list		args;
+	ArrayBuildState *array = NULL;
+	ListCell   *lc;
 
-	initStringInfo(&text);
-	for (;;)
-	{
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&text, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&text, needed);
-	}
-	return accumArrayResult(problems, CStringGetTextDatum(text.data), false, TEXTOID, CurrentMemoryContext);
+	foreach(lc, strings)
+		array = accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)), false, TEXTOID, CurrentMemoryContext);
+	return array ? DatumGetArrayTypeP(makeArrayResult(array, CurrentMemoryContext)) : construct_empty_array(TEXTOID);
 }

@@ -22,6 +22,8 @@
 
 static bool find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 						   const IenvGuard *users, const char **actions);
+static bool has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
+						  AttrNumber user_attno, const IenvGuard *users);
 static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
 
 /*
@@ -133,5 +135,86 @@ has_unique_index(Relation rel, AttrNumber a, AttrNumber b)
 			 ((keys[0] == a && keys[1] == b) || (keys[0] == b && keys[1] == a)));
 		index_close(index, AccessShareLock);
 	}
+	return found;
+}
+
+/*
+ * The names of those foreign keys of a guarded table by which a row can refer to a
+ * user of another instance: they name a guarded table's user key alone, or have not
+ * been validated, and no other one over instance and user makes up for it.
+ */
+List *
+ienv_loose_references(const IenvGuard *guard)
+{
+	Oid			relid = guard->relid;
+	AttrNumber	instance_attno = guard->instance_attno;
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *loose = NIL;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		int			nkeys;
+		AttrNumber	from[INDEX_MAX_KEYS];
+		AttrNumber	to[INDEX_MAX_KEYS];
+		const IenvGuard *users;
+
+		/* on behalf of each partition of the other table, there is a copy */
+		if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid))
+			continue;
+		users = ienv_guard_of(form->confrelid);
+		if (users == NULL || users->key_attno == InvalidAttrNumber)
+			continue;
+		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL, NULL, NULL);
+		for (int i = 0; i < nkeys; i++)
+			if (to[i] == users->key_attno &&
+				!has_composite(rel, relid, instance_attno, from[i], users))
+			{
+				loose = lappend(loose, pstrdup(NameStr(form->conname)));
+				break;
+			}
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return loose;
+}
+
+/*
+ * Is there a validated foreign key of relid that names instance and user?
+ */
+static bool
+has_composite(Relation constraints, Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+			  const IenvGuard *users)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		int			nkeys;
+		AttrNumber	from[INDEX_MAX_KEYS];
+		AttrNumber	to[INDEX_MAX_KEYS];
+		int			matches = 0;
+
+		if (form->contype != CONSTRAINT_FOREIGN || form->confrelid != users->relid || !form->convalidated)
+			continue;
+		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL, NULL, NULL);
+		for (int i = 0; i < nkeys; i++)
+			if ((from[i] == instance_attno && to[i] == users->instance_attno) ||
+				(from[i] == user_attno && to[i] == users->key_attno))
+				matches++;
+		found = matches == 2;
+	}
+	systable_endscan(scan);
 	return found;
 }

@@ -335,6 +335,7 @@ extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_check_rows(const IenvGuard *guard);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 								Oid user_table);
+extern List *ienv_loose_references(const IenvGuard *guard);
 extern void ienv_guard_partitions(Oid relid);
 
 /*
@@ -426,6 +427,11 @@ typedef struct IenvCheck
 } IenvCheck;
 
 extern List *ienv_validate(Datum instance, bool clone_settings);
+
+/*
+ * guard_list.c: whether a guard is whole
+ */
+extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled);
 
 /*
  * staging.c: environments that are applications of their own

@@ -1,7 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * validate.c
- *	  What stands between an instance and production.
+ *	  What stands between an instance and production: validate().
+ *
+ * It only reads, from one snapshot that is taken when it begins, so that a gate such as
+ * promote() overlooks nothing that has been committed, whatever its transaction's
+ * snapshot.  It assigns no transaction id, takes no lock stronger than AccessShareLock,
+ * and waits for none: it works on a hot standby, and beside whoever has locked a table.
+ *
+ * Each kind of check has a name.  Where there is a check for each of several things, its
+ * name is the kind, a colon and the thing ("credentials:github"); where there is no such
+ * thing, one check that is passed has the kind's name alone.  So no kind is ever missing.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,51 +18,203 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
-#include "instance_env.h"
+#include "validate.h"
 
-static List *
-check(List *checks, const char *name, bool passed, const char *message, const char *hint)
-{
-	IenvCheck  *check = palloc0(sizeof(IenvCheck));
+#define VALIDATE_COLUMNS 6
 
-	check->name = name;
-	check->severity = IENV_ERROR;
-	check->passed = passed;
-	check->message = message;
-	check->hint = hint;
-	check->sqlstate = ERRCODE_IENV_PROMOTION_BLOCKED;
-	return lappend(checks, check);
-}
+static Oid	severity_label(IenvSeverity severity, Oid enumtype);
 
+PG_FUNCTION_INFO_V1(instance_env_validate);
+PG_FUNCTION_INFO_V1(instance_env_assert_valid);
+
+/*
+ * All checks of an instance, in their order, as IenvChecks.  SPI is connected.
+ *
+ * With clone_settings, a production instance that has not been promoted is judged
+ * together with what promote() would copy from development.
+ */
 List *
 ienv_validate(Datum instance, bool clone_settings)
 {
-	Oid			type = UUIDOID;
-	char	   *text = ienv_instance_text(instance, true);
-	char	   *status;
-	char	   *domain;
-	bool		verified;
+	IenvValidation run = {0};
 	bool		isnull;
-	List	   *checks = NIL;
+	HeapTuple	row;
+	TupleDesc	desc;
 
-	(void) ienv_query("SELECT i.status, d.name, d.verified_at IS NOT NULL"
-					  " FROM instance_env.instance i LEFT JOIN instance_env.domain d"
-					  "  ON d.instance OPERATOR(pg_catalog.=) i.id AND d.is_primary"
-					  " WHERE i.id OPERATOR(pg_catalog.=) $1", 1, &type, &instance, NULL);
-	status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	domain = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
-	verified = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	run.info = ienv_require_instance(instance);
+	run.instance = instance;
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (ienv_read(&run, "SELECT i.external_key, i.application, d.id, a.plan"
+				  " FROM instance_env.instance i JOIN instance_env.instance d"
+				  "   ON d.application OPERATOR(pg_catalog.=) i.application"
+				  "   AND d.type OPERATOR(pg_catalog.=) 'development'"
+				  "  JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) i.application"
+				  " WHERE i.id OPERATOR(pg_catalog.=) $1") != 1)
+		elog(ERROR, "instance %s has no application", ienv_instance_text(instance, true));
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	run.external_key = SPI_getbinval(row, desc, 1, &isnull);
+	run.application = SPI_getbinval(row, desc, 2, &isnull);
+	run.development = SPI_getbinval(row, desc, 3, &isnull);
+	run.plan = SPI_getvalue(row, desc, 4);
 
-	checks = check(checks, "status", strcmp(status, "suspended") != 0,
-				   psprintf("Production instance %s is suspended.", text),
-				   "Resume the instance with instance_env.resume_instance().");
-	checks = check(checks, "domain", domain != NULL,
-				   psprintf("Production instance %s has no domain.", text),
-				   "Associate a domain with instance_env.associate_domain(), then verify it.");
-	if (domain != NULL)
-		checks = check(checks, "domain_verified", verified,
-					   psprintf("Domain \"%s\" is not verified.", domain),
-					   "Verify the domain with instance_env.verify_domain().");
-	return checks;
+	ienv_check_status(&run);
+	if (run.info.type == IENV_PRODUCTION)
+	{
+		run.with_development = clone_settings && run.info.status == IENV_INACTIVE;
+		ienv_check_domains(&run);
+		ienv_check_credentials(&run);
+		ienv_check_plan(&run);
+		ienv_check_settings(&run);
+		ienv_check_guards(&run);
+		ienv_check_keys(&run);
+	}
+	else
+	{
+		ienv_check_guards(&run);
+		ienv_check_usage(&run);
+	}
+	PopActiveSnapshot();
+	return run.checks;
+}
+
+/*
+ * Add the result of a check.  sqlstate is what a refusal for this reason has, or 0; hint
+ * is what to do if the check has failed, or NULL.
+ */
+void
+ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int sqlstate,
+			   bool passed, const char *message, const char *hint)
+{
+	IenvCheck  *check = palloc(sizeof(IenvCheck));
+
+	check->name = name;
+	check->severity = severity;
+	check->passed = passed;
+	check->message = message;
+	check->hint = passed ? NULL : hint;
+	check->sqlstate = passed ? 0 : sqlstate;
+	run->checks = lappend(run->checks, check);
+}
+
+/*
+ * Run a query whose $1 is the instance, $2 the development instance to be judged with
+ * it, or null, and $3 the application; the result is in SPI_tuptable.
+ */
+uint64
+ienv_read(const IenvValidation *run, const char *sql)
+{
+	Oid			types[3] = {UUIDOID, UUIDOID, UUIDOID};
+	Datum		values[3] = {run->instance, run->development, run->application};
+
+	return ienv_query_active(sql, 3, types, values, run->with_development ? "   " : " n ");
+}
+
+/*
+ * A column of the last query's result as text, or NULL.
+ */
+char *
+ienv_column(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+bool
+ienv_column_is_true(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+/*
+ * validate(instance uuid)
+ * RETURNS TABLE (check_name, severity, passed, message, hint, sqlstate)
+ */
+Datum
+instance_env_validate(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			severity;
+	ListCell   *lc;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	InitMaterializedSRF(fcinfo, 0);
+	severity = TupleDescAttr(rsinfo->setDesc, 1)->atttypid;
+
+	SPI_connect();
+	foreach(lc, ienv_validate(PG_GETARG_DATUM(0), true))
+	{
+		const IenvCheck *check = lfirst(lc);
+		Datum		values[VALIDATE_COLUMNS] = {0};
+		bool		nulls[VALIDATE_COLUMNS] = {false};
+
+		values[0] = CStringGetTextDatum(check->name);
+		values[1] = ObjectIdGetDatum(severity_label(check->severity, severity));
+		values[2] = BoolGetDatum(check->passed);
+		values[3] = CStringGetTextDatum(check->message);
+		nulls[4] = check->hint == NULL;
+		if (!nulls[4])
+			values[4] = CStringGetTextDatum(check->hint);
+		nulls[5] = check->sqlstate == 0;
+		if (!nulls[5])
+			values[5] = CStringGetTextDatum(unpack_sql_state(check->sqlstate));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * The value of type severity, whose OID is enumtype.
+ */
+static Oid
+severity_label(IenvSeverity severity, Oid enumtype)
+{
+	static const char *const labels[] = {"info", "warning", "error"};
+
+	return DatumGetObjectId(OidFunctionCall2(F_ENUM_IN, CStringGetDatum(labels[severity]),
+											 ObjectIdGetDatum(enumtype)));
+}
+
+/*
+ * assert_valid(instance uuid) RETURNS void
+ *
+ * Raises 55I01 unless every check whose severity is error is passed.
+ */
+Datum
+instance_env_assert_valid(PG_FUNCTION_ARGS)
+{
+	StringInfoData detail;
+	const char *hint = NULL;
+	ListCell   *lc;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	initStringInfo(&detail);
+	SPI_connect();
+	foreach(lc, ienv_validate(PG_GETARG_DATUM(0), true))
+	{
+		const IenvCheck *check = lfirst(lc);
+
+		if (check->passed || check->severity != IENV_ERROR)
+			continue;
+		if (hint == NULL)
+			hint = check->hint;
+		appendStringInfo(&detail, "%s%s", detail.len ? "\n" : "", check->message);
+	}
+	if (detail.len > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_PROMOTION_BLOCKED),
+				 errmsg("instance %s is not valid", ienv_instance_text(PG_GETARG_DATUM(0), true)),
+				 errdetail("%s", detail.data),
+				 hint ? errhint("%s", hint) : 0));
+	SPI_finish();
+	PG_RETURN_VOID();
 }

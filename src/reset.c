@@ -1,0 +1,365 @@
+/*-------------------------------------------------------------------------
+ *
+ * reset.c
+ *	  Emptying a development instance: reset_development().
+ *
+ * The rows are the application's, so they are deleted with the caller's rights, by
+ * plain DELETEs: triggers fire, foreign keys are enforced, and departures are recorded
+ * as ever.  A user may return to the instance, and still not appear in another one;
+ * a reset is no way around that.
+ *
+ * Outside of a transaction block each batch is a transaction of its own.  What was
+ * deleted stays so when a later batch fails, and another call goes on from there.
+ *
+ * A table is emptied after those whose foreign keys refer to it (reset_order.c).
+ * Where such keys form a circle, or a table refers to itself, no batch could be deleted
+ * before another one: then one statement deletes all rows, because foreign keys are
+ * checked at its end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+
+#include "reset.h"
+
+/* So often a batch may find rows and delete none, because others change them */
+#define MAX_FRUITLESS 3
+
+typedef struct Reset
+{
+	pg_uuid_t	id;
+	Datum		instance;		/* points to id */
+	Datum		external_key;
+	int			batch_size;
+	bool		atomic;			/* the transaction is the caller's */
+	int64		deleted;
+} Reset;
+
+static void begin_batch(Reset *reset, bool first);
+static void end_batch(Reset *reset);
+static void prepare_table(const Reset *reset, IenvResetTable *table);
+static void empty_in_batches(Reset *reset, IenvResetTable *table);
+static void empty_at_once(Reset *reset, List *tables);
+static uint64 query(const Reset *reset, const char *sql);
+static bool has_rows(const Reset *reset, const IenvResetTable *table);
+pg_noreturn static void refuse_kept_rows(const Reset *reset, const IenvResetTable *table);
+static void report(Reset *reset, IenvResetTable *table, int64 n);
+static void remove_settings(Reset *reset);
+
+PG_FUNCTION_INFO_V1(instance_env_reset_development);
+
+/*
+ * PROCEDURE reset_development(instance uuid, settings boolean, batch_size integer,
+ *							   INOUT deleted bigint)
+ */
+Datum
+instance_env_reset_development(PG_FUNCTION_ARGS)
+{
+	Reset		reset = {0};
+	bool		settings;
+	List	   *steps;
+	ListCell   *lc;
+	TupleDesc	desc;
+	Datum		result;
+	bool		isnull = false;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	ienv_require_argument(fcinfo, 1, "settings");
+	ienv_require_argument(fcinfo, 2, "batch_size");
+	reset.id = *PG_GETARG_UUID_P(0);
+	reset.instance = UUIDPGetDatum(&reset.id);
+	settings = PG_GETARG_BOOL(1);
+	reset.batch_size = PG_GETARG_INT32(2);
+	if (reset.batch_size < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the size of a batch must be greater than zero")));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	reset.atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
+	SPI_connect_ext(reset.atomic ? 0 : SPI_OPT_NONATOMIC);
+
+	begin_batch(&reset, true);
+	steps = ienv_reset_order();
+
+	/* nothing is deleted unless everything may be */
+	foreach(lc, steps)
+	{
+		ListCell   *t;
+
+		foreach(t, lfirst(lc))
+			prepare_table(&reset, lfirst(t));
+	}
+	foreach(lc, steps)
+	{
+		List	   *tables = lfirst(lc);
+		IenvResetTable *table = linitial(tables);
+
+		if (list_length(tables) == 1 && !table->refers_to_itself)
+			empty_in_batches(&reset, table);
+		else
+			empty_at_once(&reset, tables);
+	}
+	if (settings)
+		remove_settings(&reset);
+	SPI_finish();
+
+	result = Int64GetDatum(reset.deleted);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), &result, &isnull)));
+}
+
+/*
+ * Lock the instance, so that resets of it wait for each other, and make sure that it
+ * still is what it must be.
+ */
+static void
+begin_batch(Reset *reset, bool first)
+{
+	IenvOwner	saved;
+	Oid			type = UUIDOID;
+	char	   *status;
+
+	ienv_become_owner(&saved);
+	if (ienv_lock_instance(reset->instance, &status).type != IENV_DEVELOPMENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot reset production instance %s", ienv_instance_text(reset->instance, true)),
+				 errhint("Give the id of the application's development instance.")));
+	if (first)
+	{
+		bool		isnull;
+
+		if (ienv_query("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+					   1, &type, &reset->instance, NULL) != 1)
+			elog(ERROR, "the instance is locked but gone");
+		reset->external_key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	}
+	ienv_leave_owner(&saved);
+}
+
+/*
+ * Commit what has been done, where that is ours to decide, and go on.
+ */
+static void
+end_batch(Reset *reset)
+{
+	if (reset->atomic)
+		return;
+	SPI_commit();
+	begin_batch(reset, false);
+}
+
+/*
+ * Find out whether the table has rows to delete, and whether the caller may.
+ */
+static void
+prepare_table(const Reset *reset, IenvResetTable *table)
+{
+	const IenvGuard *guard = ienv_guard_of(table->relid);
+	static const AclMode needed[] = {ACL_SELECT, ACL_DELETE};
+
+	if (guard == NULL)
+		return;
+	table->condition = psprintf("%s OPERATOR(pg_catalog.=) %s",
+								quote_identifier(get_attname(table->relid, guard->instance_attno, false)),
+								guard->is_uuid ? "$1" : "$2");
+	table->rows = ienv_user_count(guard, guard->is_uuid ? reset->instance : reset->external_key, PG_INT64_MAX);
+	if (table->rows == 0)
+		return;
+
+	for (int i = 0; i < lengthof(needed); i++)
+		if (pg_class_aclcheck(table->relid, GetUserId(), needed[i]) != ACLCHECK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for table %s", ienv_quoted_name(table->relid)),
+					 errdetail("The instance has rows in it; deleting them takes SELECT and DELETE.")));
+	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security of table %s could hide rows", ienv_quoted_name(table->relid)),
+				 errhint("Call it as a role that row-level security does not apply to.")));
+}
+
+/*
+ * Delete the instance's rows of one table, so many at a time.
+ *
+ * In a partitioned table it takes tableoid to tell rows apart.
+ */
+static void
+empty_in_batches(Reset *reset, IenvResetTable *table)
+{
+	char	   *sql;
+	int			fruitless = 0;
+
+	if (table->rows == 0)
+		return;
+	sql = psprintf("WITH batch AS MATERIALIZED (SELECT tableoid AS t, ctid AS c FROM %s WHERE %s LIMIT %d)"
+				   " DELETE FROM %s AS d USING batch"
+				   " WHERE d.ctid OPERATOR(pg_catalog.=) batch.c AND d.tableoid OPERATOR(pg_catalog.=) batch.t",
+				   ienv_sql_name(table->relid), table->condition, reset->batch_size, ienv_sql_name(table->relid));
+	for (;;)
+	{
+		uint64		n;
+
+		CHECK_FOR_INTERRUPTS();
+		n = query(reset, sql);
+		if (n > 0)
+		{
+			fruitless = 0;
+			report(reset, table, n);
+			end_batch(reset);
+		}
+		else if (!has_rows(reset, table))
+			return;
+		else if (++fruitless >= MAX_FRUITLESS)
+			refuse_kept_rows(reset, table);
+	}
+}
+
+/*
+ * Delete the instance's rows of all these tables in one statement.
+ */
+static void
+empty_at_once(Reset *reset, List *tables)
+{
+	StringInfoData sql;
+	StringInfoData counts;
+	List	   *filled = NIL;
+	int64	   *n;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	initStringInfo(&counts);
+	foreach(lc, tables)
+	{
+		const IenvResetTable *table = lfirst(lc);
+		int			i = list_length(filled);
+
+		if (table->rows == 0)
+			continue;
+		appendStringInfo(&sql, "%s d%d AS (DELETE FROM %s WHERE %s RETURNING 1)", i == 0 ? "WITH" : ",",
+						 i, ienv_sql_name(table->relid), table->condition);
+		appendStringInfo(&counts, "%s (SELECT pg_catalog.count(*) FROM d%d)", i == 0 ? " SELECT" : ",", i);
+		filled = lappend(filled, lfirst(lc));
+	}
+	if (filled == NIL)
+		return;
+
+	if (query(reset, psprintf("%s%s", sql.data, counts.data)) != 1)
+		elog(ERROR, "unexpected number of rows");
+	n = palloc(list_length(filled) * sizeof(int64));
+	for (int i = 0; i < list_length(filled); i++)
+	{
+		bool		isnull;
+
+		n[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull));
+	}
+	foreach(lc, filled)
+	{
+		IenvResetTable *table = lfirst(lc);
+
+		if (has_rows(reset, table))
+			refuse_kept_rows(reset, table);
+		report(reset, table, n[foreach_current_index(lc)]);
+	}
+	end_batch(reset);
+}
+
+/*
+ * Run a statement whose $1 is the instance and $2 its external key.
+ */
+static uint64
+query(const Reset *reset, const char *sql)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2] = {reset->instance, reset->external_key};
+
+	return ienv_query(sql, 2, types, values, NULL);
+}
+
+static bool
+has_rows(const Reset *reset, const IenvResetTable *table)
+{
+	return query(reset, psprintf("SELECT FROM %s WHERE %s LIMIT 1",
+								 ienv_sql_name(table->relid), table->condition)) > 0;
+}
+
+static void
+refuse_kept_rows(const Reset *reset, const IenvResetTable *table)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("could not delete all rows of development instance %s from table %s",
+					ienv_instance_text(reset->instance, true), ienv_quoted_name(table->relid)),
+			 errdetail("DELETE leaves some where they are; the table may have a trigger or a rule that does that.")));
+}
+
+/*
+ * Say and record that so many rows have been deleted.
+ */
+static void
+report(Reset *reset, IenvResetTable *table, int64 n)
+{
+	char	   *name = ienv_quoted_name(table->relid);
+	char	   *json = psprintf("{\"deleted\": %lld}", (long long) n);
+
+	reset->deleted += n;
+	table->deleted += n;
+	ereport(NOTICE,
+			(errmsg("deleted %lld of %lld rows of development instance %s from table %s",
+					(long long) table->deleted, (long long) Max(table->deleted, table->rows),
+					ienv_instance_text(reset->instance, true), name)));
+	ienv_record_event("reset_development", NULL, &reset->id, pnstrdup(name + 1, strlen(name) - 2),
+					  0, DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+}
+
+/*
+ * Remove what the instance has been configured to.  Its cap and its keys stay.
+ */
+static void
+remove_settings(Reset *reset)
+{
+	IenvOwner	saved;
+	Oid			type = UUIDOID;
+	bool		isnull;
+
+	ienv_become_owner(&saved);
+	if (ienv_query("WITH setting AS (DELETE FROM instance_env.setting"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING name, value),"
+				   "  policy AS (DELETE FROM instance_env.policy_override"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING name, value),"
+				   "  feature AS (DELETE FROM instance_env.instance_feature"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING feature, quantity),"
+				   "  connection AS (DELETE FROM instance_env.social_connection"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING provider, source, client_id, scopes)"
+				   " SELECT pg_catalog.jsonb_object_agg(kind, removed) FROM (VALUES"
+				   "  ('settings', (SELECT pg_catalog.jsonb_object_agg(name, value) FROM setting)),"
+				   "  ('policies', (SELECT pg_catalog.jsonb_object_agg(name, value) FROM policy)),"
+				   "  ('features', (SELECT pg_catalog.jsonb_object_agg(feature, quantity) FROM feature)),"
+				   "  ('social_connections', (SELECT pg_catalog.jsonb_agg(connection) FROM connection))) AS v (kind, removed)"
+				   " WHERE removed IS NOT NULL HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0", 1, &type, &reset->instance, NULL) > 0)
+	{
+		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+		ienv_config_changed(reset->instance);
+		ienv_record_event("reset_development", NULL, &reset->id, "settings", before, 0);
+		ereport(NOTICE,
+				(errmsg("removed the settings of development instance %s", ienv_instance_text(reset->instance, true))));
+	}
+	ienv_leave_owner(&saved);
+}
