@@ -59,6 +59,9 @@
 
 #include "instance_env.h"
 
+/* Inserted by a transaction that has committed, deleted or locked by none */
+#define UNTOUCHED	(HEAP_XMIN_COMMITTED | HEAP_XMAX_INVALID)
+
 static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
 
 /*
@@ -196,6 +199,17 @@ ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version)
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	tuple = bslot->base.tuple->t_data;
 	memset(version, 0, sizeof(*version));
+
+	/*
+	 * Most rows are old and untouched, which one look at the flags tells, without the
+	 * lock: whoever deleted the row before S had cleared XMAX_INVALID by then.
+	 */
+	if ((tuple->t_infomask & UNTOUCHED) == UNTOUCHED &&
+		TransactionIdPrecedes(HeapTupleHeaderGetRawXmin(tuple), snapshot->xmin))
+	{
+		version->inserted = IENV_BEFORE;
+		return;
+	}
 
 	LockBuffer(bslot->buffer, BUFFER_LOCK_SHARE);
 	version->replacement = (tuple->t_infomask & HEAP_UPDATED) != 0;
