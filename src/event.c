@@ -64,6 +64,26 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
 }
 
 /*
+ * Record a change whose statement returned before and after as jsonb, and perhaps
+ * nothing, for nothing has changed.
+ */
+void
+ienv_record_returned(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+					 const char *item)
+{
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		isnull;
+
+	if (SPI_processed == 0)
+		return;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	ienv_record_event(action, application, instance, item,
+					  SPI_getbinval(row, desc, 1, &isnull), SPI_getbinval(row, desc, 2, &isnull));
+}
+
+/*
  * refuse_change() RETURNS trigger
  *
  * BEFORE statement trigger of the log: the extension's owner may add to it, as each

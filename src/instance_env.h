@@ -348,11 +348,15 @@ typedef struct IenvApplication
 	char	   *status[2];
 } IenvApplication;
 
-extern IenvInstance ienv_require_instance(Datum id);
 extern IenvApplication ienv_lock_application(Datum id);
-extern List *ienv_lock_guarded_tables(void);
-extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_require_application(uint64 processed, Datum application);
+extern List *ienv_lock_guarded_tables(void);
+
+/*
+ * instance.c: instances, their caps and statuses
+ */
+extern IenvInstance ienv_require_instance(Datum id);
+extern IenvInstance ienv_lock_instance(Datum id, char **status);
 extern void ienv_config_changed(Datum instance);
 extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 
@@ -456,6 +460,8 @@ extern void ienv_check_document(Datum document);
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
 							  const char *item, Datum before, Datum after);
+extern void ienv_record_returned(const char *action, const pg_uuid_t *application,
+								 const pg_uuid_t *instance, const char *item);
 
 /*
  * domain_rule.c: which names can be domains
