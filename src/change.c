@@ -14,7 +14,6 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 
@@ -138,5 +137,5 @@ ienv_changes_jsonb(const List *changes)
 		appendStringInfoChar(&json, '}');
 	}
 	appendStringInfoChar(&json, ']');
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	return ienv_jsonb(json.data);
 }

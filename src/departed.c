@@ -36,7 +36,6 @@
 #include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -333,7 +332,7 @@ instance_env_forget_departed(PG_FUNCTION_ARGS)
 		char	   *event = psprintf("{\"before\": \"%s\", \"forgotten\": " UINT64_FORMAT "}",
 									 JsonEncodeDateTime(NULL, value, TIMESTAMPTZOID, NULL), forgotten);
 
-		ienv_record_event("forget_departed", NULL, NULL, NULL, 0, DirectFunctionCall1(jsonb_in, CStringGetDatum(event)));
+		ienv_record_event("forget_departed", NULL, NULL, NULL, 0, ienv_jsonb(event));
 	}
 	SPI_finish();
 	PG_RETURN_INT64((int64) forgotten);

@@ -77,11 +77,9 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
 Datum
 instance_env_dns_records(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			types[2] = {UUIDOID, TEXTARRAYOID};
 	Datum		values[2];
 	Datum		order[lengthof(cnames)];
-	uint64		rows;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	values[0] = PG_GETARG_DATUM(0);
@@ -92,15 +90,14 @@ instance_env_dns_records(PG_FUNCTION_ARGS)
 	values[1] = PointerGetDatum(construct_array(order, lengthof(cnames), TEXTOID, -1, false, TYPALIGN_INT));
 
 	SPI_connect();
-	rows = ienv_query_latest("SELECT d.name, r.record, r.record OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) d.name,"
+	(void) ienv_query_latest("SELECT d.name, r.record, r.record OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) d.name,"
 							 "  r.type, r.target, r.verified_at IS NOT NULL, r.verified_at"
 							 " FROM instance_env.domain d"
 							 "  JOIN instance_env.dns_record r ON r.domain OPERATOR(pg_catalog.=) d.name"
 							 " WHERE d.instance OPERATOR(pg_catalog.=) $1"
 							 " ORDER BY d.is_primary DESC, d.name, pg_catalog.array_position($2, r.record), r.record",
 							 2, types, values, NULL);
-	for (uint64 i = 0; i < rows; i++)
-		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	ienv_return_rows(fcinfo);
 	SPI_finish();
 	return (Datum) 0;
 }

@@ -23,7 +23,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
@@ -468,5 +467,5 @@ described(const IenvGuard *guard, Oid user_table)
 		escape_json(&json, ienv_sql_name(user_table));
 	}
 	appendStringInfo(&json, ", \"counted\": %s}", guard->counted ? "true" : "false");
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	return ienv_jsonb(json.data);
 }

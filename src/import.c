@@ -14,12 +14,10 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
 #include "instance_env.h"
 
@@ -99,7 +97,6 @@ static const char *const changes =
 	"   WHERE a.value IS DISTINCT FROM b.value) c"
 	" ORDER BY p.n, c.item COLLATE pg_catalog.\"C\"";
 
-static void rehearse(FunctionCallInfo fcinfo);
 static void import(FunctionCallInfo fcinfo);
 static void fulfil(Datum instance, int part, Datum item, Datum value);
 
@@ -118,44 +115,10 @@ instance_env_import_settings(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	if (PG_GETARG_BOOL(2))
-		rehearse(fcinfo);
+		ienv_rehearse(import, fcinfo);
 	else
 		import(fcinfo);
 	return (Datum) 0;
-}
-
-/*
- * Import in a subtransaction, and roll that back; only the rows remain.
- */
-static void
-rehearse(FunctionCallInfo fcinfo)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		import(fcinfo);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		/* the caller, who knows of no subtransaction, must not be left in it */
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 }
 
 static void

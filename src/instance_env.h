@@ -411,6 +411,11 @@ extern Datum ienv_configuration(Datum instance);
 extern List *ienv_restore_configuration(Datum instance, Datum snapshot);
 
 /*
+ * rehearse.c: dry runs
+ */
+extern void ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo);
+
+/*
  * validate.c: what stands between an instance and production
  */
 typedef enum IenvSeverity
@@ -538,6 +543,7 @@ extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, co
 extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
 								const char *nulls);
 extern void ienv_return_rows(FunctionCallInfo fcinfo);
+extern Datum ienv_jsonb(const char *json);
 
 /*
  * error.c: errors that more than one module raises, and the manners of triggers

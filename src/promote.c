@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -19,7 +18,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/resowner.h"
 
 #include "instance_env.h"
 
@@ -30,7 +28,6 @@ typedef struct Blockers
 	const char *hint;
 } Blockers;
 
-static void rehearse(FunctionCallInfo fcinfo);
 static void promote(FunctionCallInfo fcinfo);
 static void check_domain(Blockers *blockers, const IenvApplication *application, const char *domain);
 static void add_blocker(Blockers *blockers, const char *hint, const char *what);
@@ -55,44 +52,10 @@ instance_env_promote(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	if (PG_GETARG_BOOL(3))
-		rehearse(fcinfo);
+		ienv_rehearse(promote, fcinfo);
 	else
 		promote(fcinfo);
 	return (Datum) 0;
-}
-
-/*
- * Promote in a subtransaction, and roll that back; only the rows remain.
- */
-static void
-rehearse(FunctionCallInfo fcinfo)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		promote(fcinfo);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		/* the caller, who knows of no subtransaction, must not be left in it */
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 }
 
 static void
@@ -143,8 +106,8 @@ promote(FunctionCallInfo fcinfo)
 		elog(ERROR, "production instance %s is not inactive", ienv_instance_text(production, true));
 	changes = ienv_add_change(changes, "activate",
 							  DatumGetCString(DirectFunctionCall1(uuid_out, production)),
-							  DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"status\": \"inactive\"}")),
-							  DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"status\": \"active\"}")));
+							  ienv_jsonb("{\"status\": \"inactive\"}"),
+							  ienv_jsonb("{\"status\": \"active\"}"));
 
 	record_promotion(id, snapshot, changes);
 	ienv_record_changes("promote", id, production, changes);

@@ -29,7 +29,6 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
@@ -325,7 +324,7 @@ report(Reset *reset, IenvResetTable *table, int64 n)
 					(long long) table->deleted, (long long) Max(table->deleted, table->rows),
 					ienv_instance_text(reset->instance, true), name)));
 	ienv_record_event("reset_development", NULL, &reset->id, pnstrdup(name + 1, strlen(name) - 2),
-					  0, DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+					  0, ienv_jsonb(json));
 }
 
 /*

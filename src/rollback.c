@@ -77,8 +77,8 @@ instance_env_rollback_promotion(PG_FUNCTION_ARGS)
 					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, types, &production, NULL);
 	changes = ienv_add_change(changes, "deactivate",
 							  DatumGetCString(DirectFunctionCall1(uuid_out, production)),
-							  DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("{\"status\": \"%s\"}", status))),
-							  DirectFunctionCall1(jsonb_in, CStringGetDatum("{\"status\": \"inactive\"}")));
+							  ienv_jsonb(psprintf("{\"status\": \"%s\"}", status)),
+							  ienv_jsonb("{\"status\": \"inactive\"}"));
 	(void) ienv_query("UPDATE instance_env.promotion SET rolled_back_at = pg_catalog.now()"
 					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &bigint_type, &promotion, NULL);
 
