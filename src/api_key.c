@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api_key.c
- *	  Keys: reading publishable ones, making and checking secret ones.
+ *	  Secret keys: made, checked and revoked.
  *
  * Of a secret key only its SHA-256 is stored.  The key is 256 random bits, so the
  * hash needs no salt, and looking it up by the hash tells nobody how near a guess
@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/base64.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
@@ -27,16 +26,6 @@
 
 /* 80 bytes an entry with dynahash's own: 1.3 MB at most. */
 #define CACHE_ENTRIES	16384
-
-/* What a key begins with tells the type of its instance. */
-static const struct
-{
-	const char *prefix;
-	IenvType	type;
-}			prefixes[] = {
-	{"pk_test_", IENV_DEVELOPMENT}, {"sk_test_", IENV_DEVELOPMENT}, {"test_", IENV_DEVELOPMENT},
-	{"pk_live_", IENV_PRODUCTION}, {"sk_live_", IENV_PRODUCTION}, {"live_", IENV_PRODUCTION}
-};
 
 typedef struct KeyEntry
 {
@@ -53,113 +42,14 @@ static IenvCache cache = {
 	.tables = {"api_key", "instance"}
 };
 
-static char *decode_host(const char *key, const char **problem);
 static void hash_key(const text *key, uint8 *hash);
 static void revoke_key(Datum instance, Datum hash);
 static Datum hash_datum(const uint8 *hash);
 
-PG_FUNCTION_INFO_V1(instance_env_key_instance_type);
-PG_FUNCTION_INFO_V1(instance_env_key_frontend_api);
 PG_FUNCTION_INFO_V1(instance_env_create_secret_key);
 PG_FUNCTION_INFO_V1(instance_env_verify_secret_key);
 PG_FUNCTION_INFO_V1(instance_env_revoke_secret_key);
 PG_FUNCTION_INFO_V1(instance_env_revoke_secret_key_by_hint);
-
-/*
- * key_instance_type(key text) RETURNS instance_type
- *
- * The prefix alone decides, of publishable and secret keys and of those of old.
- */
-Datum
-instance_env_key_instance_type(PG_FUNCTION_ARGS)
-{
-	char	   *key = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	for (int i = 0; i < lengthof(prefixes); i++)
-		if (strncmp(key, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)
-			PG_RETURN_OID(ienv_oids()->types[prefixes[i].type]);
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid key"),
-			 errdetail("Its beginning names no type of instance."),
-			 errhint("A key begins with pk_test_, pk_live_, sk_test_ or sk_live_.")));
-	PG_RETURN_NULL();			/* keep compiler quiet */
-}
-
-/*
- * key_frontend_api(key text) RETURNS text
- *
- * The host that a publishable key carries.
- */
-Datum
-instance_env_key_frontend_api(PG_FUNCTION_ARGS)
-{
-	const char *problem = NULL;
-	char	   *host = decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)), &problem);
-
-	if (problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid publishable key"),
-				 errdetail("%s", problem),
-				 errhint("Copy the key as instance_env.publishable_key() returns it.")));
-	PG_RETURN_TEXT_P(cstring_to_text(host));
-}
-
-/*
- * A key has three parts between underscores, the last of them base64, with padding
- * or without, of a host and a final "$".
- */
-static char *
-decode_host(const char *key, const char **problem)
-{
-	int			length;
-	int			size;
-	char	   *padded;
-	char	   *host;
-
-	if (strncmp(key, "pk_test_", 8) != 0 && strncmp(key, "pk_live_", 8) != 0)
-	{
-		*problem = "It does not begin with pk_test_ or pk_live_.";
-		return NULL;
-	}
-	key += 8;
-	length = strlen(key);
-	if (strchr(key, '_') != NULL || length == 0)
-	{
-		*problem = "It does not have three parts between underscores.";
-		return NULL;
-	}
-	if (length > 4 * IENV_MAX_DOMAIN)
-	{
-		*problem = "It is too long.";
-		return NULL;
-	}
-
-	/* padding is complete or absent */
-	padded = psprintf("%s%s", key, key[length - 1] == '=' || length % 4 == 0 ? "" : length % 4 == 2 ? "==" : "=");
-	size = pg_b64_dec_len(strlen(padded));
-	host = palloc(size + 1);
-	length = pg_b64_decode(padded, strlen(padded), (void *) host, size);
-	if (length < 0)
-	{
-		*problem = "Its last part is not base64.";
-		return NULL;
-	}
-	host[length] = '\0';
-	if (length == 0 || strlen(host) != length || strchr(host, '$') != host + length - 1)
-	{
-		*problem = "Its last part does not end in exactly one \"$\".";
-		return NULL;
-	}
-	host[length - 1] = '\0';
-	if (strchr(host, '.') == NULL || host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")] != '\0')
-	{
-		*problem = "Its last part is not a host.";
-		return NULL;
-	}
-	return host;
-}
 
 /*
  * create_secret_key(instance uuid) RETURNS text
