@@ -175,7 +175,12 @@ ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 	if (PG_ARGISNULL(n))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", name)));
+				 errmsg("argument \"%s\" must not be null", name),
+		/* a name that was mistyped comes here as null */
+				 strcmp(name, "application") == 0 ?
+				 errhint("instance_env.application_id() returns null if no application has the name.") :
+				 strcmp(name, "instance") == 0 ?
+				 errhint("instance_env.instance_id() returns null if no application has the name.") : 0));
 }
 
 /*
