@@ -596,6 +596,20 @@ COMMENT ON FUNCTION instance_env.drop_application(uuid) IS
 'drops an application that has neither users nor an active production instance';
 REVOKE ALL ON FUNCTION instance_env.drop_application(uuid) FROM PUBLIC;
 
+CREATE FUNCTION instance_env.create_staging_application(
+	application uuid,
+	domain text,
+	name text DEFAULT NULL,
+	OUT application_id uuid,
+	OUT development_id uuid,
+	OUT production_id uuid)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
+COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
+'creates a separate application that is the staging environment of another one';
+REVOKE ALL ON FUNCTION instance_env.create_staging_application(uuid, text, text) FROM PUBLIC;
+
 --
 -- Looking up ids by name
 --
@@ -625,7 +639,7 @@ COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
 REVOKE ALL ON FUNCTION instance_env.instance_id(text, text) FROM PUBLIC;
 
 --
--- Domains and promotion
+-- Domains
 --
 
 CREATE FUNCTION instance_env.associate_domain(instance uuid, domain text, is_primary boolean DEFAULT true)
@@ -703,32 +717,6 @@ AS 'MODULE_PATHNAME', 'instance_env_oauth_callback_url';
 COMMENT ON FUNCTION instance_env.oauth_callback_url(uuid) IS
 'where OAuth providers send the users of an instance back to';
 REVOKE ALL ON FUNCTION instance_env.oauth_callback_url(uuid) FROM PUBLIC;
-
-CREATE FUNCTION instance_env.promote(
-	application uuid,
-	domain text DEFAULT NULL,
-	clone_settings boolean DEFAULT true,
-	dry_run boolean DEFAULT false)
-RETURNS TABLE (step text, item text, before jsonb, after jsonb)
-LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
-AS 'MODULE_PATHNAME', 'instance_env_promote';
-COMMENT ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) IS
-'activates an application''s production instance once it is ready, with development''s settings unless told otherwise';
-REVOKE ALL ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) FROM PUBLIC;
-
-CREATE FUNCTION instance_env.create_staging_application(
-	application uuid,
-	domain text,
-	name text DEFAULT NULL,
-	OUT application_id uuid,
-	OUT development_id uuid,
-	OUT production_id uuid)
-RETURNS record
-LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
-COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
-'creates a separate application that is the staging environment of another one';
-REVOKE ALL ON FUNCTION instance_env.create_staging_application(uuid, text, text) FROM PUBLIC;
 
 --
 -- Policies, messages, search engines, security.  What an application asks on every
@@ -1076,8 +1064,20 @@ COMMENT ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) IS
 REVOKE ALL ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) FROM PUBLIC;
 
 --
--- Validation, drift, rollback, reset
+-- Promotion, rollback, validation, reset, drift
 --
+
+CREATE FUNCTION instance_env.promote(
+	application uuid,
+	domain text DEFAULT NULL,
+	clone_settings boolean DEFAULT true,
+	dry_run boolean DEFAULT false)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_promote';
+COMMENT ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) IS
+'activates an application''s production instance once it is ready, with development''s settings unless told otherwise';
+REVOKE ALL ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.rollback_promotion(application uuid)
 RETURNS TABLE (step text, item text, before jsonb, after jsonb)
