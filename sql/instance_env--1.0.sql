@@ -420,11 +420,11 @@ CREATE INDEX event_application ON instance_env.event (application);
 COMMENT ON SEQUENCE instance_env.event_id_seq IS
 'numbers events';
 COMMENT ON TABLE instance_env.event IS
-'audit log: every change of applications, instances, domains, connections, features, settings, keys, guards and promotions';
+'audit log: every change of applications, instances, domains, connections, features, settings, keys, guards, promotions and rights';
 COMMENT ON COLUMN instance_env.event.action IS
 'the function that was called';
 COMMENT ON COLUMN instance_env.event.item IS
-'what it was called for: a domain, a provider, a feature, a setting, a table';
+'what it was called for: a domain, a provider, a feature, a setting, a table, a role';
 
 -- A log: who returns and departs again has several rows.  A unique key would make
 -- those wait for each other who delete rows of the same user.
@@ -872,8 +872,14 @@ REVOKE ALL ON FUNCTION instance_env.check_connections() FROM PUBLIC;
 CREATE FUNCTION instance_env.keep_instance() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
 COMMENT ON FUNCTION instance_env.keep_instance() IS
-'trigger: an instance keeps its id, application and type';
+'trigger: an instance keeps its id, application and type, and an active production instance stays';
 REVOKE ALL ON FUNCTION instance_env.keep_instance() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.keep_application() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_application';
+COMMENT ON FUNCTION instance_env.keep_application() IS
+'trigger: an application stays while it has instances';
+REVOKE ALL ON FUNCTION instance_env.keep_application() FROM PUBLIC;
 
 CREATE TRIGGER check_credentials BEFORE INSERT OR UPDATE ON instance_env.social_connection
 	FOR EACH ROW EXECUTE FUNCTION instance_env.check_credentials();
@@ -883,6 +889,11 @@ CREATE TRIGGER check_connections AFTER INSERT ON instance_env.instance
 CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
 	FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.application <> NEW.application OR OLD.type <> NEW.type)
 	EXECUTE FUNCTION instance_env.keep_instance();
+CREATE TRIGGER keep_active BEFORE DELETE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.type = 'production' AND OLD.status = 'active')
+	EXECUTE FUNCTION instance_env.keep_instance();
+CREATE TRIGGER keep_application BEFORE DELETE ON instance_env.application
+	FOR EACH ROW EXECUTE FUNCTION instance_env.keep_application();
 ALTER TABLE instance_env.social_connection ENABLE ALWAYS TRIGGER check_credentials;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER check_connections;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;

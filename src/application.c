@@ -22,10 +22,11 @@
 
 static void make_identity_secret(void);
 static void require_name(const text *name);
+static void require_free_name(Datum name);
 static void require_free(Datum value, bool is_id);
 static Datum returned_id(void);
 static Datum described(Datum application);
-static void refuse_if_in_use(const char *name, Datum application);
+static void refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
@@ -67,12 +68,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	make_identity_secret();
-	if (ienv_query("SELECT FROM instance_env.application WHERE name OPERATOR(pg_catalog.=) $1",
-				   1, types, values, NULL) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("application \"%s\" already exists", TextDatumGetCString(values[0])),
-				 errhint("Its instances are in view instance_env.instances.")));
+	require_free_name(values[0]);
 	for (int i = 2; i < 6; i++)
 		if (!PG_ARGISNULL(i))
 			require_free(values[i], i < 4);
@@ -201,6 +197,8 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
 										" FOR NO KEY UPDATE", 1, types, values, NULL), values[0]);
+	if (strcmp(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), TextDatumGetCString(values[1])) != 0)
+		require_free_name(values[1]);
 	(void) ienv_query("UPDATE instance_env.application a SET name = $2 FROM instance_env.application o"
 					  " WHERE a.id OPERATOR(pg_catalog.=) $1 AND o.id OPERATOR(pg_catalog.=) $1"
 					  " AND a.name OPERATOR(pg_catalog.<>) $2"
@@ -243,6 +241,9 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	Datum		application;
 	Datum		before;
 	char	   *name;
+	SPITupleTable *instances;
+	uint64		ninstances;
+	bool		isnull;
 
 	ienv_require_argument(fcinfo, 0, "application");
 	application = PG_GETARG_DATUM(0);
@@ -251,14 +252,20 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
 								   1, &type, &application, NULL), application);
 	name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	if (ienv_query("SELECT FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
-				   " AND type OPERATOR(pg_catalog.=) 'production' AND status OPERATOR(pg_catalog.=) 'active'",
-				   1, &type, &application, NULL) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot drop application \"%s\" because its production instance is active", name),
-				 errhint("Suspend the instance with instance_env.suspend_instance() first.")));
-	refuse_if_in_use(name, application);
+
+	/* locked first, judged then: resume_instance() does not wait for the application */
+	ninstances = ienv_query("SELECT id, external_key,"
+							"  type OPERATOR(pg_catalog.=) 'production' AND status OPERATOR(pg_catalog.=) 'active'"
+							" FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
+							" ORDER BY type FOR UPDATE", 1, &type, &application, NULL);
+	instances = SPI_tuptable;
+	for (uint64 i = 0; i < ninstances; i++)
+		if (DatumGetBool(SPI_getbinval(instances->vals[i], instances->tupdesc, 3, &isnull)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot drop application \"%s\" because its production instance is active", name),
+					 errhint("Suspend the instance with instance_env.suspend_instance() first.")));
+	refuse_if_in_use(name, instances, ninstances);
 
 	before = described(application);
 	for (int i = 0; i < lengthof(deletes); i++)
@@ -269,25 +276,15 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse to drop an application whose instances have rows in guarded tables.
+ * Refuse to drop an application whose instances, (id, external_key), have rows in
+ * guarded tables.
  */
 static void
-refuse_if_in_use(const char *name, Datum application)
+refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 {
-	Oid			type = UUIDOID;
-	List	   *roots;
-	SPITupleTable *instances;
-	uint64		ninstances;
 	ListCell   *lc;
 
-	(void) ienv_query("SELECT id, external_key FROM instance_env.instance"
-					  " WHERE application OPERATOR(pg_catalog.=) $1 ORDER BY type FOR UPDATE",
-					  1, &type, &application, NULL);
-	instances = SPI_tuptable;
-	ninstances = SPI_processed;
-
-	roots = ienv_lock_guarded_tables();
-	foreach(lc, roots)
+	foreach(lc, ienv_lock_guarded_tables())
 	{
 		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
 
@@ -365,14 +362,42 @@ ienv_lock_application(Datum id)
 }
 
 /*
- * Complain if a statement for this application found none.
+ * Refuse a name that another application has; with a snapshot taken now, as its unique
+ * index would.
+ */
+static void
+require_free_name(Datum name)
+{
+	Oid			type = TEXTOID;
+
+	if (ienv_query_latest("SELECT FROM instance_env.application WHERE name OPERATOR(pg_catalog.=) $1",
+						  1, &type, &name, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("application \"%s\" already exists", TextDatumGetCString(name)),
+				 errhint("Its instances are in view instance_env.instances.")));
+}
+
+/*
+ * Complain if a statement for this application found none.  SPI is connected.
+ *
+ * The statement may have looked with a snapshot from before the application.
  */
 void
 ienv_require_application(uint64 processed, Datum application)
 {
-	if (processed == 0)
+	Oid			type = UUIDOID;
+
+	if (processed > 0)
+		return;
+	if (ienv_query_latest("SELECT FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
+						  1, &type, &application, NULL) > 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("application %s does not exist", ienv_instance_text(application, true)),
-				 errhint("Find an application by its name with instance_env.application_id().")));
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("application %s has been created concurrently", ienv_instance_text(application, true)),
+				 errhint("Repeat the transaction.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("application %s does not exist", ienv_instance_text(application, true)),
+			 errhint("Find an application by its name with instance_env.application_id().")));
 }

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/regproc.h"
 
 #include "instance_env.h"
@@ -116,7 +117,8 @@ static const Audience audiences[] = {
 	{"revoke_access", NOBODY},
 };
 
-static void change_rights(FunctionCallInfo fcinfo, bool grant, int bits);
+static void change_rights(FunctionCallInfo fcinfo, const char *action, bool grant, int bits);
+static Datum rights_of(Oid roleid);
 static void change_views(const char *command, const char *role);
 
 PG_FUNCTION_INFO_V1(instance_env_grant_backend);
@@ -130,7 +132,7 @@ PG_FUNCTION_INFO_V1(instance_env_revoke_access);
 Datum
 instance_env_grant_backend(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, true, BACKEND);
+	change_rights(fcinfo, "grant_backend", true, BACKEND);
 	PG_RETURN_VOID();
 }
 
@@ -140,7 +142,7 @@ instance_env_grant_backend(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_monitor(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, true, MONITOR);
+	change_rights(fcinfo, "grant_monitor", true, MONITOR);
 	PG_RETURN_VOID();
 }
 
@@ -150,7 +152,7 @@ instance_env_grant_monitor(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_admin(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, true, BACKEND | MONITOR | ADMIN);
+	change_rights(fcinfo, "grant_admin", true, BACKEND | MONITOR | ADMIN);
 	PG_RETURN_VOID();
 }
 
@@ -160,21 +162,25 @@ instance_env_grant_admin(PG_FUNCTION_ARGS)
 Datum
 instance_env_revoke_access(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, false, BACKEND | MONITOR | ADMIN);
+	change_rights(fcinfo, "revoke_access", false, BACKEND | MONITOR | ADMIN);
 	PG_RETURN_VOID();
 }
 
 /*
- * Grant a role what one of these audiences may, or revoke it.
+ * Grant a role what one of these audiences may, or revoke it, and record that as done
+ * by action if it changes anything.
  *
  * Runs as the caller, who must be one who may do so anyway: EXECUTE alone, which
  * somebody may have granted, is not the right to hand out rights.
  */
 static void
-change_rights(FunctionCallInfo fcinfo, bool grant, int bits)
+change_rights(FunctionCallInfo fcinfo, const char *action, bool grant, int bits)
 {
 	Oid			roleid;
+	const char *name;
 	const char *role;
+	Datum		before;
+	Datum		after;
 
 	ienv_require_argument(fcinfo, 0, "role");
 	roleid = PG_GETARG_OID(0);
@@ -183,14 +189,15 @@ change_rights(FunctionCallInfo fcinfo, bool grant, int bits)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change who may use extension \"%s\"", IENV_SCHEMA),
 				 errdetail("Only a superuser or the extension's owner may.")));
-	role = GetUserNameFromId(roleid, true);
-	if (role == NULL)
+	name = GetUserNameFromId(roleid, true);
+	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist", roleid)));
-	role = quote_identifier(role);
+	role = quote_identifier(name);
 
 	SPI_connect();
+	before = rights_of(roleid);
 	ienv_execute(grant ? "GRANT USAGE ON SCHEMA %s TO %s" : "REVOKE USAGE ON SCHEMA %s FROM %s", IENV_SCHEMA, role);
 	for (int i = 0; i < lengthof(audiences); i++)
 	{
@@ -218,7 +225,31 @@ change_rights(FunctionCallInfo fcinfo, bool grant, int bits)
 	}
 	if (bits & MONITOR)
 		change_views(grant ? "GRANT SELECT ON %s TO %s" : "REVOKE SELECT ON %s FROM %s", role);
+	after = rights_of(roleid);
+	if (DatumGetBool(DirectFunctionCall2(jsonb_ne, before, after)))
+		ienv_record_event(action, NULL, NULL, name, before, after);
 	SPI_finish();
+}
+
+/*
+ * How much a role itself has been granted, as the audit log tells it.
+ */
+static Datum
+rights_of(Oid roleid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(roleid);
+	bool		isnull;
+
+	(void) ienv_query("SELECT pg_catalog.jsonb_build_object('functions',"
+					  "  (SELECT pg_catalog.count(DISTINCT p.oid) FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a"
+					  "   WHERE p.pronamespace OPERATOR(pg_catalog.=) n.oid AND a.grantee OPERATOR(pg_catalog.=) $1), 'views',"
+					  "  (SELECT pg_catalog.count(DISTINCT c.oid) FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
+					  "   WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relkind OPERATOR(pg_catalog.=) 'v'"
+					  "    AND a.grantee OPERATOR(pg_catalog.=) $1))"
+					  " FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'",
+					  1, &type, &value, NULL);
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 }
 
 /*

@@ -65,6 +65,7 @@ static const char *const wishes =
 	"  CASE WHEN l.own THEN w.value OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('secret_reference', l.secret)"
 	"   ELSE w.value END,"
 	"  CASE WHEN l.own AND l.secret IS NULL OR NOT l.own AND (t.production OR p.offers_shared IS NOT TRUE)"
+	"    AND (p.name IS NOT NULL OR pg_catalog.starts_with(w.key, 'custom_'))"
 	"   THEN 'own_credentials_required' END"
 	" FROM target t CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'connections') w"
 	"  LEFT JOIN instance_env.social_provider p ON p.name OPERATOR(pg_catalog.=) w.key"

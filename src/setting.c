@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -26,6 +27,12 @@
 #include "instance_env.h"
 
 #define MAX_SETTING_NAME	255
+
+/*
+ * All settings of an instance, in bytes.  A promotion, an export and setting() have them
+ * in one jsonb, whose limit is 256 MB, a promotion those of two instances.
+ */
+#define MAX_SETTINGS_SIZE	(16 * 1024 * 1024)
 
 /* What setting() keeps of an instance */
 typedef struct InstanceSettings
@@ -45,6 +52,7 @@ static IenvCache cache = {
 
 static InstanceSettings *settings_of(Datum instance);
 static Jsonb *cached_copy(int column);
+static void check_room(Datum instance, const char *name, Datum value);
 static char *section_of(const char *name);
 pg_noreturn static void refuse_section(const char *name);
 static int64 config_version(Datum instance);
@@ -202,14 +210,46 @@ ienv_change_setting(const char *action, Datum instance, const char *name, Datum 
 					   2, types, values, NULL) == 0)
 			return false;
 	}
-	else if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name, value) VALUES ($1, $2, $3)"
-						" ON CONFLICT (instance, name) DO UPDATE SET value = EXCLUDED.value"
-						" WHERE s.value OPERATOR(pg_catalog.<>) EXCLUDED.value",
-						3, types, values, NULL) == 0)
-		return false;
+	else
+	{
+		check_room(instance, name, value);
+		if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name, value) VALUES ($1, $2, $3)"
+					   " ON CONFLICT (instance, name) DO UPDATE SET value = EXCLUDED.value"
+					   " WHERE s.value OPERATOR(pg_catalog.<>) EXCLUDED.value",
+					   3, types, values, NULL) == 0)
+			return false;
+	}
 
 	ienv_record_event(action, NULL, DatumGetUUIDP(instance), name, old, value);
 	return true;
+}
+
+/*
+ * Refuse a value that would make an instance's settings too long together.
+ */
+static void
+check_room(Datum instance, const char *name, Datum value)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2] = {instance, CStringGetTextDatum(name)};
+	Size		size = toast_raw_datum_size(value);
+
+	(void) ienv_query("SELECT value FROM instance_env.setting WHERE instance OPERATOR(pg_catalog.=) $1"
+					  " AND name OPERATOR(pg_catalog.<>) $2", 2, types, values, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		/* asks for the length only, of what may be stored elsewhere */
+		size += toast_raw_datum_size(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	if (size > MAX_SETTINGS_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("setting \"%s\" is too long for instance %s", name, ienv_instance_text(instance, true)),
+				 errdetail("All settings of the instance would take %zu bytes; the limit is %d.",
+						   size, MAX_SETTINGS_SIZE),
+				 errhint("Store large values elsewhere, and where to find them here.")));
 }
 
 /*

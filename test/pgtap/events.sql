@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(53);
+SELECT plan(58);
 
 CREATE ROLE instance_env_admin;
 CREATE ROLE instance_env_owner;
@@ -122,6 +122,26 @@ INSERT INTO instance_env.departed_user (identity, instance) SELECT gen_random_uu
 SELECT instance_env.forget_departed('infinity') \gset
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY['forget_departed|{"before": "infinity", "forgotten": 3}'],
 	'forget_departed() says how many, not who');
+
+-- rights
+
+CREATE ROLE "instance_env ""guest";
+SELECT pg_temp.n() AS n \gset
+SELECT instance_env.grant_monitor('"instance_env ""guest"') \gset
+SELECT results_eq($$SELECT action, item, application_id, instance_id, before FROM instance_env.events ORDER BY id DESC LIMIT 1$$,
+	$$VALUES ('grant_monitor', 'instance_env "guest', NULL::uuid, NULL::uuid, '{"functions": 0, "views": 0}'::jsonb)$$,
+	'who may use the extension');
+SELECT is((SELECT after ->> 'views' FROM instance_env.events ORDER BY id DESC LIMIT 1),
+	(SELECT count(*)::text FROM pg_class WHERE relnamespace = 'instance_env'::regnamespace AND relkind = 'v'), 'and for how much');
+SELECT instance_env.grant_monitor('"instance_env ""guest"') \gset
+SELECT is(pg_temp.n(), :n::bigint + 1, 'the same again is no event');
+SELECT instance_env.grant_backend('"instance_env ""guest"') \gset
+SELECT instance_env.grant_admin('"instance_env ""guest"') \gset
+SELECT instance_env.revoke_access('"instance_env ""guest"') \gset
+SELECT instance_env.revoke_access('"instance_env ""guest"') \gset
+SELECT results_eq(format($$SELECT action FROM instance_env.events ORDER BY id OFFSET %s$$, :n),
+	ARRAY['grant_monitor', 'grant_backend', 'grant_admin', 'revoke_access'], 'each change of rights is');
+SELECT is((SELECT after FROM instance_env.events ORDER BY id DESC LIMIT 1), '{"functions": 0, "views": 0}', 'nothing is left');
 
 -- functions for whom they were granted; as the caller counts the role, not the function's owner
 

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(150);
+SELECT plan(151);
 
 -- shop is what is exported, copy what it is imported into; pro and free by their plans
 SELECT instance_env.create_application('shop', 'pro', 'd0000000-0000-4000-8000-000000000001',
@@ -111,6 +111,9 @@ SELECT is_empty($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000
 SELECT set_eq($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002',
 	'{"format": 1, "connections": {"tiktok": {"source": "shared"}}}')$$,
 	ARRAY['own_credentials_required|tiktok|-|-'], 'nor are credentials shared that the provider does not offer');
+SELECT throws_ok($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000002',
+	'{"format": 1, "connections": {"gogle": {"source": "shared"}}}')$$, '22023', 'social provider "gogle" does not exist',
+	'a provider that nobody knows');
 
 -- into production
 

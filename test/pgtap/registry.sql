@@ -78,7 +78,8 @@ SELECT lives_ok($$SELECT instance_env.rename_application(instance_env.applicatio
 SELECT is(instance_env.application_id('third'), NULL, 'the old name is gone');
 SELECT isnt(instance_env.application_id('fourth'), NULL, 'the new one is there');
 SELECT lives_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), 'fourth')$$, 'the same name');
-SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), 'plain')$$, '23505', NULL,
+SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), 'plain')$$, '23505',
+	'application "plain" already exists',
 	'a name that is taken');
 SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), '')$$, NULL, NULL,
 	'an empty name');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(39);
+SELECT plan(45);
 
 CREATE SCHEMA app;
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
@@ -138,6 +138,20 @@ SELECT is(pg_temp.detail(:'rollback'), 'Table "app.many" has 20000 rows of insta
 DELETE FROM app.many;
 SELECT isnt_empty(:'rollback', 'when they are gone');
 
+-- a plan that has been lowered since: what it does not cover comes back, and cannot be used
+SELECT instance_env.enable_feature(:'prod', 'passkeys') \gset
+SELECT isnt_empty(format('SELECT * FROM instance_env.promote(%L)', :'app'), 'promoted with a paid feature');
+SELECT instance_env.disable_feature(:'prod', 'passkeys') \gset
+DELETE FROM instance_env.domain WHERE instance = :'prod' AND NOT is_primary;
+SELECT lives_ok(format('SELECT instance_env.set_plan(%L, ''free'')', :'app'), 'given up, and the plan lowered');
+SELECT results_eq(format($$SELECT step, item FROM instance_env.rollback_promotion(%L) WHERE step = 'restore_feature'$$, :'app'),
+	$$VALUES ('restore_feature', 'passkeys'), ('restore_feature', 'test_1')$$, 'it comes back');
+SELECT is(instance_env.feature_available(:'prod', 'passkeys'), false, 'but is not available');
+SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L)', :'app'), '55I01', NULL, 'nor promoted on that plan');
+SELECT is(pg_temp.detail(format('SELECT * FROM instance_env.promote(%L)', :'app')),
+	'Feature "passkeys" needs plan "pro", but the application is on plan "free".', 'which says so');
+SELECT instance_env.set_plan(:'app', 'pro') \gset
+
 -- whoever else has users
 SELECT application_id AS app2, production_id AS prod2 FROM instance_env.create_application('blog') \gset
 SELECT instance_env.associate_domain(:'prod2', 'blog-example.com') \gset
@@ -158,7 +172,7 @@ SELECT throws_ok(format('SELECT * FROM instance_env.rollback_promotion(%L)', :'p
 -- the history outlives the application
 SELECT lives_ok(format('SELECT instance_env.drop_application(%L)', :'app'), 'dropped');
 SELECT is((SELECT count(*) FROM instance_env.promotions WHERE application_id = :'app' AND application IS NULL
-		   AND rolled_back_at IS NOT NULL), 3::bigint, 'its promotions are remembered');
+		   AND rolled_back_at IS NOT NULL), 4::bigint, 'its promotions are remembered');
 
 SELECT * FROM finish();
 ROLLBACK;

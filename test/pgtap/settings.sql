@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(131);
+SELECT plan(135);
 
 SELECT instance_env.create_application('shop', 'free', 'd0000000-0000-4000-8000-000000000001',
 	'a0000000-0000-4000-8000-000000000001') \gset
@@ -85,6 +85,19 @@ SELECT results_eq($$SELECT name FROM instance_env.settings('d0000000-0000-4000-8
 SELECT is_empty($$SELECT * FROM instance_env.settings('a0000000-0000-4000-8000-000000000001')$$, 'production has its own');
 SELECT is_empty($$SELECT * FROM instance_env.settings('d0000000-0000-4000-8000-000000000002')$$, 'and so has another application');
 SELECT is(instance_env.setting('d0000000-0000-4000-8000-000000000002', 'session.v1'), NULL, 'also one by one');
+
+-- all of an instance's settings together fit into a promotion
+
+SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000002', 'session.long', to_jsonb(repeat('x', 9000000))) \g /dev/null
+SELECT throws_ok($$SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000002', 'session.longer', to_jsonb(repeat('x', 10000000)))$$,
+	'54000', 'setting "session.longer" is too long for instance "a0000000-0000-4000-8000-000000000002"', 'too long');
+SELECT throws_ok($$SELECT instance_env.import_settings('a0000000-0000-4000-8000-000000000002',
+		jsonb_build_object('format', 1, 'settings', jsonb_build_object('session.longer', repeat('x', 10000000))))$$,
+	'54000', NULL, 'too long to be imported');
+SELECT lives_ok($$SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000002', 'session.long', to_jsonb(repeat('x', 10000000)))$$,
+	'what is replaced does not count');
+SELECT is(length(instance_env.setting('a0000000-0000-4000-8000-000000000002', 'session.long') #>> '{}'), 10000000, 'and comes back');
+SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000002', 'session.long', NULL) \g /dev/null
 
 -- set, replace, set again, remove, remove again
 

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(313);
+SELECT plan(322);
 
 -- one instance in each state
 SELECT instance_env.create_application('shop', 'pro',
@@ -217,12 +217,20 @@ SELECT throws_ok($$SET LOCAL session_replication_role = replica; UPDATE instance
 	WHERE id = 'd0000000-0000-4000-8000-000000000001'$$, '55000', NULL, 'by replication');
 SELECT lives_ok($$UPDATE instance_env.instance SET type = type, id = id, application = application, status = 'suspended'
 	WHERE id = 'd0000000-0000-4000-8000-000000000001'$$, 'what stays the same may be written');
+SAVEPOINT s;
+UPDATE instance_env.instance SET status = 'active' WHERE type = 'production';
+SELECT throws_ok($$DELETE FROM instance_env.instance$$, '55000', NULL, 'an active production instance cannot be deleted by hand');
+SELECT throws_ok($$DELETE FROM instance_env.application$$, '55000', NULL, 'nor can an application that has instances');
+UPDATE instance_env.instance SET status = 'suspended' WHERE type = 'production';
+SELECT throws_ok($$DELETE FROM instance_env.application$$, '55000', NULL, 'whatever their status');
+SELECT lives_ok($$DELETE FROM instance_env.instance; DELETE FROM instance_env.application$$, 'a superuser may clear up');
+ROLLBACK TO SAVEPOINT s;
 SELECT throws_ok(format('SELECT instance_env.%I()', f), '39P01', NULL, f || '() called')
-FROM unnest(ARRAY['check_credentials', 'check_connections', 'keep_instance']) f;
+FROM unnest(ARRAY['check_credentials', 'check_connections', 'keep_application', 'keep_instance']) f;
 CREATE TABLE pg_temp.plain (instance uuid, id uuid);
 SELECT throws_ok(format('CREATE TRIGGER t %s ON plain FOR EACH %s EXECUTE FUNCTION instance_env.%I(); INSERT INTO plain VALUES (NULL, NULL)', t, l, f), '39P01', NULL,
 	format('%s() %s FOR EACH %s of another table', f, t, l))
-FROM unnest(ARRAY['check_credentials', 'check_connections', 'keep_instance']) f, unnest(ARRAY['BEFORE INSERT', 'AFTER INSERT']) t,
+FROM unnest(ARRAY['check_credentials', 'check_connections', 'keep_application', 'keep_instance']) f, unnest(ARRAY['BEFORE INSERT', 'AFTER INSERT']) t,
 	unnest(ARRAY['ROW', 'STATEMENT']) l;
 
 -- what goes with an application

@@ -107,6 +107,21 @@ is(join("\n", sort @parameters),
 my @states = map { $_->[0] =~ /^`(\w+)`$/ } rows(section('Errors'));
 my @defined = map { join '', /'(\w)'/g } slurp_file('src/instance_env.h') =~ /^#define ERRCODE_IENV_\w+\s+(.*)$/mg;
 is("@{[ sort @states ]}", "@{[ sort @defined ]}", 'it lists each SQLSTATE once');
+# From an empty database to a promoted application: what the reader is to see on the way
+my $production = '00000000-0000-4000-8000-00000000000f';
+my @promoted = ('clone_setting|session.lifetime||3600',
+	qq(activate|$production|{"status": "inactive"}|{"status": "active"}));
+like($stdout, qr/^domain\|[^\n]* has no domain\./m, 'validate() tells what is missing');
+my $promotions = () = $stdout =~ /^\Q$promoted[0]\E\n\Q$promoted[1]\E$/mg;
+is($promotions, 3, 'rehearsed, promoted and, after a rollback, promoted again, with the same rows');
+like($stdout, qr/^restore_setting\|session.lifetime\|3600\|\n\Qdeactivate|$production\E/m, 'the rollback takes it back');
+like($stdout, qr/^setting\|session.lifetime\|600\|3600\|development$/m, 'and the drift is seen');
+is( $node->safe_psql('postgres', 'SELECT type, status FROM instance_env.instances WHERE application = $$shop$$ ORDER BY type'),
+	"development|active\nproduction|active", 'the application is promoted');
+foreach my $function (qw(create_application guard set_setting create_secret_key validate promote dry_run rollback_promotion))
+{
+	like($sql, qr/\b$function\b/, "the walk-through shows $function");
+}
 
 $node->stop;
 done_testing();
