@@ -1,0 +1,143 @@
+-- Every text argument of every function: empty, very long, not ASCII, with control
+-- characters, and with what some reader takes for a NUL.  Functions come from the catalogue.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS instance_env;
+
+\set dev '\'d0000000-0000-4000-8000-000000000001\''
+\set prod '\'a0000000-0000-4000-8000-000000000001\''
+SELECT instance_env.create_application('shop', 'pro', :dev, :prod, 'dev', 'prod') \gset
+SELECT instance_env.associate_domain(:prod, 'shop.example.com') \gset
+SELECT instance_env.associate_domain(:prod, 'help.example.com', false) \gset
+SELECT instance_env.create_secret_key(:dev) AS key \gset
+SELECT instance_env.create_secret_key(:dev) \gset
+CREATE TABLE pg_temp.users (id integer PRIMARY KEY, instance_id uuid);
+
+-- What makes a call good but for the argument that is tried: by argument, or by function
+-- and argument.
+CREATE TEMP TABLE good (argument text PRIMARY KEY, value text);
+INSERT INTO good VALUES
+	('application', instance_env.application_id('shop')::text), ('instance_id.application', 'shop'), ('type', 'production'),
+	('name', 'a name'), ('set_policy.name', 'banner'), ('reset_policy.name', 'banner'),
+	('set_setting.name', 'session.lifetime'), ('setting.name', 'session.lifetime'),
+	('domain', 'www.example.com'), ('verify_domain.domain', 'shop.example.com'), ('remove_domain.domain', 'help.example.com'),
+	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('channel', 'sms'), ('body', 'a body'),
+	('provider', 'github'), ('client_id', 'id'), ('secret_reference', 'vault:x'), ('scopes', '{repo}'),
+	('feature', 'passkeys'), ('quantity', '1'), ('key', :'key'), ('key_frontend_api.key', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='),
+	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
+	('create_application.development_id', NULL), ('create_application.production_id', NULL),
+	('value', '"words"'), ('settings', '{}'), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
+	('expected_version', NULL), ('relation', 'pg_temp.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
+	('counted', 'true'), ('user_table', NULL),
+	('old_key', 'a'), ('new_key', 'b'), ('identity_departs.instance', 'dev'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev');
+
+-- These take any text: they compare it, or hand it back.
+CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
+	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
+	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key', 'identity_departs.instance',
+	'identity_departs.user_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
+	'prefix_message.body', 'redirect_url_allowed.url', 'setting.name', 'verify_secret_key.key']) AS argument;
+
+CREATE TEMP TABLE bad (what text, value text, refused boolean);
+INSERT INTO bad VALUES
+	('empty', '', true),
+	('very long', repeat('x', 1000000), true),
+	('very long, not ASCII', repeat('ü', 500000), true),
+	('very long, with dots', repeat('a.', 500000) || 'com', true),
+	('a control character', E'a\x01b', true),
+	('a control character at the end', E'shop.example.com\x1f', true),
+	('DEL', E'a\x7fb', true),
+	('a newline', E'a\nb', true),
+	('a carriage return and a newline at the end', E'a\r\n', true),
+	('not ASCII', 'bücher-Ω-開発-🔑', false),
+	('a combining character', E'e\u0301', false),
+	('written from right to left', E'\u202Eexample.com', false),
+	('a character of no width', E'shop\u200B.example.com', false),
+	('a control character of Unicode', E'a\u0085b', false),
+	('the last code point', E'\U0010FFFF', false),
+	('NUL in an escape', '\0', false),
+	('NUL in four digits', '\u0000', false),
+	('NUL in percents', 'a%00b', false),
+	('NUL in two bytes', E'a\u2400b', false),
+	('a blank', ' ', false),
+	('quotes', '''"; DROP TABLE instance_env.instance; --', false),
+	('a format', '%s%n%1$s$1{}', false);
+
+-- Functions that somebody calls, and their arguments.
+CREATE TEMP VIEW arguments AS
+SELECT p.oid, p.proname::text AS function, p.pronargs AS n, a.i, coalesce(names.input[a.i], '') AS argument,
+	p.proargtypes[a.i - 1]::regtype AS type
+FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid,
+	LATERAL generate_series(1, p.pronargs) AS a (i),
+	LATERAL (SELECT array_agg(n.name ORDER BY n.i) AS input FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS n (name, mode, i)
+			 WHERE coalesce(n.mode, 'i') IN ('i', 'b')) names
+WHERE e.extname = 'instance_env';
+
+-- One call: the SQLSTATE, and what is wrong with the words of an error.
+CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, OUT state text, OUT wrong text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	call text;
+	message text;
+	detail text;
+	hint text;
+BEGIN
+	SELECT format('SELECT instance_env.%I(%s)', max(a.function), string_agg(
+		format(CASE WHEN a.type = '"any"'::regtype THEN '%L::text' WHEN a.type = 'oid'::regtype THEN '%L::regclass' ELSE '%L::%s' END,
+			CASE WHEN a.argument = 'instance' AND a.type = 'uuid'::regtype THEN $4::text
+				WHEN a.argument <> $2 THEN (SELECT g.value FROM good g
+					WHERE g.argument IN (a.argument, a.function || '.' || a.argument)
+					ORDER BY length(g.argument) DESC LIMIT 1)
+				WHEN a.type = 'text[]'::regtype THEN ARRAY[$3]::text
+				ELSE $3 END, a.type), ', ' ORDER BY a.i))
+	INTO call FROM arguments a WHERE a.oid = $1;
+	BEGIN
+		EXECUTE call;
+		state := '00000';
+		RAISE SQLSTATE 'ZZZZZ';
+	EXCEPTION
+		WHEN SQLSTATE 'ZZZZZ' THEN NULL;
+		WHEN OTHERS THEN
+			state := SQLSTATE;
+			GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+			IF length(message || detail || hint) > 1000 THEN
+				wrong := 'its words are too long';
+			END IF;
+	END;
+END $$;
+
+-- With good arguments all calls succeed, for one instance at least, so that what fails
+-- below fails for the text's sake.
+CREATE TEMP TABLE tried AS
+SELECT a.oid, a.oid::regprocedure::text || ', ' || a.argument AS what, a.function, a.argument, i.instance, t.state
+FROM arguments a, unnest(ARRAY['d0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001']::uuid[]) AS i (instance),
+	LATERAL (SELECT g.value FROM good g WHERE g.argument IN (a.argument, a.function || '.' || a.argument)
+			 ORDER BY length(g.argument) DESC LIMIT 1) g,
+	LATERAL pg_temp.try(a.oid, a.argument, g.value, i.instance) t
+WHERE a.type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype);
+CREATE TEMP TABLE results AS
+SELECT c.what AS call, b.what AS text, t.state, t.wrong, b.refused AND a.argument IS NULL AS refused
+FROM (SELECT DISTINCT ON (what) * FROM tried ORDER BY what, state, instance) c
+	LEFT JOIN takes_any a ON a.argument = c.function || '.' || c.argument, bad b,
+	LATERAL pg_temp.try(c.oid, c.argument, b.value, c.instance) t;
+
+
+SELECT plan(4 + (SELECT count(DISTINCT what) FROM tried)::integer);
+SELECT cmp_ok((SELECT count(DISTINCT oid) FROM tried), '>=', 37::bigint, 'functions with text arguments');
+SELECT is_empty(
+	$$SELECT oid::regprocedure, argument FROM arguments WHERE type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype)
+	  EXCEPT SELECT oid, argument FROM tried$$, 'all of them are known here (is there a good value for a new one?)');
+SELECT set_eq($$SELECT what FROM tried GROUP BY what HAVING NOT bool_or(state = '00000')$$,
+	ARRAY['instance_env.promote(uuid,text,boolean,boolean), domain'], 'a good text is taken by all, but for one that wants more');
+SELECT is_empty(
+	$$SELECT a.argument FROM takes_any a LEFT JOIN tried t ON a.argument = t.function || '.' || t.argument WHERE t.oid IS NULL$$,
+	'those that take any text exist');
+SELECT is_empty(
+	format($$SELECT text, state, wrong FROM results WHERE call = %L
+		AND (wrong IS NOT NULL OR (state = '00000' AND refused) OR state NOT IN ('00000', '22023', '22I01', '22I02', '42703', '55I01'))$$, what), what)
+FROM (SELECT DISTINCT what FROM tried) t ORDER BY what;
+
+SELECT * FROM finish();
+ROLLBACK;
