@@ -1,5 +1,6 @@
--- Every text argument of every function: empty, very long, not ASCII, with control
--- characters, and with what some reader takes for a NUL.  Functions come from the catalogue.
+-- Every argument of every function, from the catalogue: texts that are empty, very long, not
+-- ASCII, with control characters, or with what some reader takes for a NUL; instances in
+-- each state, unknown and NULL
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
@@ -27,7 +28,7 @@ INSERT INTO good VALUES
 	('feature', 'passkeys'), ('quantity', '1'), ('key', :'key'), ('key_frontend_api.key', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='),
 	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
-	('value', '"words"'), ('settings', '{}'), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
+	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'pg_temp.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('user_table', NULL),
 	('old_key', 'a'), ('new_key', 'b'), ('identity_departs.instance', 'dev'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev');
@@ -73,10 +74,10 @@ FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid =
 	LATERAL generate_series(1, p.pronargs) AS a (i),
 	LATERAL (SELECT array_agg(n.name ORDER BY n.i) AS input FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS n (name, mode, i)
 			 WHERE coalesce(n.mode, 'i') IN ('i', 'b')) names
-WHERE e.extname = 'instance_env';
+WHERE e.extname = 'instance_env' AND p.prokind = 'f';
 
--- One call: the SQLSTATE, and what is wrong with the words of an error.
-CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, OUT state text, OUT wrong text)
+-- One call, undone: what it returns, or the SQLSTATE, and what is wrong with the words of an error.
+CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, OUT state text, OUT wrong text, OUT answer text)
 LANGUAGE plpgsql AS $$
 DECLARE
 	call text;
@@ -84,9 +85,9 @@ DECLARE
 	detail text;
 	hint text;
 BEGIN
-	SELECT format('SELECT instance_env.%I(%s)', max(a.function), string_agg(
+	SELECT format('SELECT string_agg(a::text, %L) FROM instance_env.%I(%s) a', ' ', max(a.function), string_agg(
 		format(CASE WHEN a.type = '"any"'::regtype THEN '%L::text' WHEN a.type = 'oid'::regtype THEN '%L::regclass' ELSE '%L::%s' END,
-			CASE WHEN a.argument = 'instance' AND a.type = 'uuid'::regtype THEN $4::text
+			CASE WHEN a.argument <> $2 AND a.argument = 'instance' AND a.type = 'uuid'::regtype THEN $4::text
 				WHEN a.argument <> $2 THEN (SELECT g.value FROM good g
 					WHERE g.argument IN (a.argument, a.function || '.' || a.argument)
 					ORDER BY length(g.argument) DESC LIMIT 1)
@@ -94,7 +95,7 @@ BEGIN
 				ELSE $3 END, a.type), ', ' ORDER BY a.i))
 	INTO call FROM arguments a WHERE a.oid = $1;
 	BEGIN
-		EXECUTE call;
+		EXECUTE call INTO answer;
 		state := '00000';
 		RAISE SQLSTATE 'ZZZZZ';
 	EXCEPTION
@@ -124,7 +125,28 @@ FROM (SELECT DISTINCT ON (what) * FROM tried ORDER BY what, state, instance) c
 	LATERAL pg_temp.try(c.oid, c.argument, b.value, c.instance) t;
 
 
-SELECT plan(4 + (SELECT count(DISTINCT what) FROM tried)::integer);
+-- Ids: NULL, and one that nobody has.
+CREATE TEMP TABLE ids AS
+SELECT a.oid::regprocedure::text AS what, a.argument, n.state AS null_state, u.state AS unknown_state
+FROM arguments a, LATERAL (SELECT instance FROM tried t WHERE t.oid = a.oid UNION ALL SELECT 'd0000000-0000-4000-8000-000000000001' LIMIT 1) i,
+	LATERAL pg_temp.try(a.oid, a.argument, NULL, i.instance) n,
+	LATERAL pg_temp.try(a.oid, a.argument, '00000000-0000-0000-0000-000000000000', i.instance) u
+WHERE a.type = 'uuid'::regtype AND a.argument IN ('instance', 'application')
+	AND a.function NOT IN ('admission_required', 'instance_unavailable');
+
+-- What an instance of each type answers in each status.
+CREATE TEMP TABLE answers (what text, instance uuid, status instance_env.instance_status, answer text);
+CREATE FUNCTION pg_temp.answers(instance uuid, status instance_env.instance_status) RETURNS void LANGUAGE sql AS $$
+	UPDATE instance_env.instance i SET status = $2 WHERE id = $1;
+	INSERT INTO answers SELECT a.oid::regprocedure, $1, $2, t.state || ' ' || coalesce(t.answer, 'null')
+	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
+	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 's'
+		AND a.function NOT IN ('validate', 'assert_valid');
+$$;
+SELECT count(pg_temp.answers(:dev, status)::text) FROM unnest('{active,suspended}'::instance_env.instance_status[]) status \gset
+SELECT count(pg_temp.answers(:prod, status)::text) FROM unnest('{inactive,active,suspended}'::instance_env.instance_status[]) status \gset
+
+SELECT plan(7 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
 SELECT cmp_ok((SELECT count(DISTINCT oid) FROM tried), '>=', 37::bigint, 'functions with text arguments');
 SELECT is_empty(
 	$$SELECT oid::regprocedure, argument FROM arguments WHERE type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype)
@@ -138,6 +160,15 @@ SELECT is_empty(
 	format($$SELECT text, state, wrong FROM results WHERE call = %L
 		AND (wrong IS NOT NULL OR (state = '00000' AND refused) OR state NOT IN ('00000', '22023', '22I01', '22I02', '42703', '55I01'))$$, what), what)
 FROM (SELECT DISTINCT what FROM tried) t ORDER BY what;
+
+SELECT cmp_ok((SELECT count(*) FROM ids), '>=', 40::bigint, 'functions with an instance or an application');
+SELECT is_empty($$SELECT * FROM ids WHERE null_state <> '22004'$$, 'NULL: 22004');
+SELECT is_empty($$SELECT * FROM ids WHERE unknown_state <> CASE argument WHEN 'instance' THEN '23I03' ELSE '22023' END$$,
+	'unknown: 23I03 for an instance, 22023 for an application');
+SELECT results_eq(format('SELECT DISTINCT instance, answer FROM answers WHERE what = %L ORDER BY 1', what),
+	format('SELECT instance, max(answer) FROM answers WHERE what = %L GROUP BY 1 ORDER BY 1', what),
+	'inactive, active, suspended: ' || what || ' answers as the type does')
+FROM (SELECT DISTINCT what FROM answers) a ORDER BY what;
 
 SELECT * FROM finish();
 ROLLBACK;
