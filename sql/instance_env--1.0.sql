@@ -1571,9 +1571,12 @@ WHERE i.type = 'production';
 COMMENT ON VIEW instance_env.readiness IS
 'what validate() says of every production instance: is it ready, and if not, what is in the way?';
 
+-- Where a client secret is, is for those who may ask social_credentials().
 CREATE VIEW instance_env.events AS
 SELECT e.id, e.happened_at, e.session_user_name, e.current_user_name, e.client_address, e.action,
-	a.name AS application, i.type, e.item, e.before, e.after,
+	a.name AS application, i.type, e.item,
+	CASE jsonb_typeof(e.before) WHEN 'object' THEN e.before - 'secret_reference' ELSE e.before END AS before,
+	CASE jsonb_typeof(e.after) WHEN 'object' THEN e.after - 'secret_reference' ELSE e.after END AS after,
 	e.application AS application_id, e.instance AS instance_id
 FROM instance_env.event e
 	LEFT JOIN instance_env.application a ON a.id = e.application

@@ -77,7 +77,7 @@ FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid =
 WHERE e.extname = 'instance_env' AND p.prokind = 'f';
 
 -- One call, undone: what it returns, or the SQLSTATE, and what is wrong with the words of an error.
-CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, OUT state text, OUT wrong text, OUT answer text)
+CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, role name DEFAULT session_user, OUT state text, OUT wrong text, OUT answer text)
 LANGUAGE plpgsql AS $$
 DECLARE
 	call text;
@@ -95,9 +95,10 @@ BEGIN
 				ELSE $3 END, a.type), ', ' ORDER BY a.i))
 	INTO call FROM arguments a WHERE a.oid = $1;
 	BEGIN
+		EXECUTE format('SET LOCAL ROLE %I', role);
 		EXECUTE call INTO answer;
 		state := '00000';
-		RAISE SQLSTATE 'ZZZZZ';
+		RAISE SQLSTATE 'ZZZZZ';		-- which undoes the role, too
 	EXCEPTION
 		WHEN SQLSTATE 'ZZZZZ' THEN NULL;
 		WHEN OTHERS THEN
@@ -146,7 +147,26 @@ $$;
 SELECT count(pg_temp.answers(:dev, status)::text) FROM unnest('{active,suspended}'::instance_env.instance_status[]) status \gset
 SELECT count(pg_temp.answers(:prod, status)::text) FROM unnest('{inactive,active,suspended}'::instance_env.instance_status[]) status \gset
 
-SELECT plan(7 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
+-- The same as a backend, which has no right on any table, nothing being cached.
+CREATE ROLE instance_env_backend;
+SELECT instance_env.grant_backend('instance_env_backend') \gset
+CREATE FUNCTION pg_temp.as_backend(function oid, instance uuid) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY '{instance, application, domain, feature, api_key, setting, policy_override}'::text[] LOOP
+		EXECUTE format('UPDATE instance_env.%I SET %s', name, (SELECT string_agg(format('%1$I = %1$I', a.attname), ', ') FROM pg_attribute a
+			WHERE a.attrelid = ('instance_env.' || name)::regclass AND a.attnum > 0));
+	END LOOP;
+	RETURN (SELECT t.state || ' ' || coalesce(t.answer, 'null') FROM pg_temp.try(function, '', NULL, instance, 'instance_env_backend') t);
+END $$;
+CREATE TEMP TABLE backend AS
+SELECT a.oid::regprocedure::text AS what, i.instance, t.state || ' ' || coalesce(t.answer, 'null') AS answer,
+	pg_temp.as_backend(a.oid, i.instance) AS backend_answer
+FROM arguments a, unnest(ARRAY[:dev, :prod]::uuid[]) AS i (instance), LATERAL pg_temp.try(a.oid, '', NULL, i.instance) t
+WHERE a.i = 1 AND has_function_privilege('instance_env_backend', a.oid, 'EXECUTE') AND NOT has_function_privilege('public', a.oid, 'EXECUTE');
+
+SELECT plan(9 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
 SELECT cmp_ok((SELECT count(DISTINCT oid) FROM tried), '>=', 37::bigint, 'functions with text arguments');
 SELECT is_empty(
 	$$SELECT oid::regprocedure, argument FROM arguments WHERE type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype)
@@ -169,6 +189,9 @@ SELECT results_eq(format('SELECT DISTINCT instance, answer FROM answers WHERE wh
 	format('SELECT instance, max(answer) FROM answers WHERE what = %L GROUP BY 1 ORDER BY 1', what),
 	'inactive, active, suspended: ' || what || ' answers as the type does')
 FROM (SELECT DISTINCT what FROM answers) a ORDER BY what;
+
+SELECT cmp_ok((SELECT count(DISTINCT what) FROM backend), '>=', 28::bigint, 'functions that a backend may call');
+SELECT is_empty($$SELECT * FROM backend WHERE answer <> backend_answer$$, 'it gets the same answers as a superuser, with nothing cached');
 
 SELECT * FROM finish();
 ROLLBACK;
