@@ -131,7 +131,12 @@ CREATE TABLE instance_env.policy_default
 	description text NOT NULL,
 	builtin boolean NOT NULL DEFAULT false,
 	changed boolean NOT NULL DEFAULT false,
-	PRIMARY KEY (instance_type, name)
+	PRIMARY KEY (instance_type, name),
+	CONSTRAINT policy_default_user_cap CHECK (CASE
+		WHEN name <> 'user_cap' THEN true
+		WHEN instance_type = 'production' THEN value = 'null'
+		WHEN jsonb_typeof(value) = 'number' THEN value::numeric BETWEEN 0 AND 2147483647 AND value::numeric % 1 = 0
+		ELSE false END)
 );
 COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';

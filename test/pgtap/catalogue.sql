@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(37);
+SELECT plan(48);
 
 CREATE TEMP TABLE catalogues AS SELECT unnest(ARRAY['policy_default', 'social_provider', 'feature', 'setting_section']) AS name;
 
@@ -58,6 +58,14 @@ SELECT throws_ok($$SET LOCAL session_replication_role = replica;
 	UPDATE instance_env.policy_default SET name = 'x' WHERE name = 'plan_required'$$, '55000', NULL, 'nor renamed, by replication');
 SELECT lives_ok($$UPDATE instance_env.policy_default SET description = 'in other words' WHERE name = 'plan_required'$$,
 	'it can be described in other words');
+
+SELECT throws_ok(format($$UPDATE instance_env.policy_default SET value = %L WHERE name = 'user_cap' AND instance_type = 'development'$$, value),
+	'23514', NULL, 'no user cap: ' || value)
+FROM unnest(ARRAY['null', '-1', '0.5', '2147483648', '"500"', '[500]', 'true']) value;
+SELECT throws_ok($$UPDATE instance_env.policy_default SET value = '500' WHERE name = 'user_cap' AND instance_type = 'production'$$,
+	'23514', NULL, 'nor is there one in production');
+SELECT lives_ok(format($$UPDATE instance_env.policy_default SET value = %L WHERE name = 'user_cap' AND instance_type = 'development'$$, value),
+	'a user cap: ' || value) FROM unnest(ARRAY['0', '2147483647', '1e2']) value;
 
 -- by hand
 

@@ -170,7 +170,7 @@ is( states($two,
 		"INSERT INTO members VALUES ('dev', 'c')", "INSERT INTO users VALUES ($dev2, 'a')"),
 	'00000 00000 23I01 00000 23I01 23I02',
 	'the other session works with the new one');
-is( states($one, "UPDATE instance_env.policy_default SET value = '3' WHERE name = 'user_cap'")
+is( states($one, "UPDATE instance_env.policy_default SET value = '3' WHERE instance_type = 'development' AND name = 'user_cap'")
 	  . ' '
 	  . states($two, "INSERT INTO users SELECT $dev2, 'd' || x FROM generate_series(1, 4) AS x")
 	  . ' '
