@@ -34,8 +34,8 @@ static const struct
 	const char *prefix;
 	IenvType	type;
 }			prefixes[] = {
-	{"pk_test_", IENV_DEVELOPMENT}, {"sk_test_", IENV_DEVELOPMENT}, {"test_", IENV_DEVELOPMENT},
-	{"pk_live_", IENV_PRODUCTION}, {"sk_live_", IENV_PRODUCTION}, {"live_", IENV_PRODUCTION}
+	{IENV_PK_TEST, IENV_DEVELOPMENT}, {IENV_SK_TEST, IENV_DEVELOPMENT}, {"test_", IENV_DEVELOPMENT},
+	{IENV_PK_LIVE, IENV_PRODUCTION}, {IENV_SK_LIVE, IENV_PRODUCTION}, {"live_", IENV_PRODUCTION}
 };
 
 typedef struct KeyEntry
@@ -82,7 +82,7 @@ instance_env_key_instance_type(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid key"),
 			 errdetail("Its beginning names no type of instance."),
-			 errhint("A key begins with pk_test_, pk_live_, sk_test_ or sk_live_.")));
+			 errhint("A key begins with %s, %s, %s or %s.", IENV_PK_TEST, IENV_PK_LIVE, IENV_SK_TEST, IENV_SK_LIVE)));
 	PG_RETURN_NULL();			/* keep compiler quiet */
 }
 
@@ -118,12 +118,12 @@ decode_host(const char *key, const char **problem)
 	char	   *padded;
 	char	   *host;
 
-	if (strncmp(key, "pk_test_", 8) != 0 && strncmp(key, "pk_live_", 8) != 0)
+	if (strncmp(key, IENV_PK_TEST, IENV_KEY_PREFIX) != 0 && strncmp(key, IENV_PK_LIVE, IENV_KEY_PREFIX) != 0)
 	{
-		*problem = "It does not begin with pk_test_ or pk_live_.";
+		*problem = "It does not begin with " IENV_PK_TEST " or " IENV_PK_LIVE ".";
 		return NULL;
 	}
-	key += 8;
+	key += IENV_KEY_PREFIX;
 	length = strlen(key);
 	if (strchr(key, '_') != NULL || length == 0)
 	{
@@ -170,8 +170,8 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	Oid			types[3] = {BYTEAOID, UUIDOID, TEXTOID};
 	Datum		values[3];
-	char		key[8 + SECRET_LENGTH + 1];
-	const char *hint = key + 8 + SECRET_LENGTH - HINT_LENGTH;
+	char		key[IENV_KEY_PREFIX + SECRET_LENGTH + 1];
+	const char *hint = key + IENV_KEY_PREFIX + SECRET_LENGTH - HINT_LENGTH;
 	uint8		hash[PG_SHA256_DIGEST_LENGTH];
 	char	   *status;
 	bool		isnull;
@@ -181,8 +181,9 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(0);
 
 	SPI_connect();
-	memcpy(key, ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ? "sk_live_" : "sk_test_", 8);
-	for (int i = 8; i < 8 + SECRET_LENGTH;)
+	memcpy(key, ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ? IENV_SK_LIVE : IENV_SK_TEST,
+		   IENV_KEY_PREFIX);
+	for (int i = IENV_KEY_PREFIX; i < IENV_KEY_PREFIX + SECRET_LENGTH;)
 	{
 		uint8		byte;
 
@@ -193,7 +194,7 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 		if (byte < 4 * 62)		/* no digit more likely than another */
 			key[i++] = digits[byte % 62];
 	}
-	key[8 + SECRET_LENGTH] = '\0';
+	key[IENV_KEY_PREFIX + SECRET_LENGTH] = '\0';
 	result = SPI_palloc(VARHDRSZ + strlen(key));
 	SET_VARSIZE(result, VARHDRSZ + strlen(key));
 	memcpy(VARDATA(result), key, strlen(key));

@@ -31,7 +31,7 @@ static const char *const hosting_suffixes[] = {
 
 /* The service's own names. */
 static const char *const vendor_suffixes[] = {
-	"accounts.dev", "clerk.com", "clerk.dev", "clerk.services"
+	IENV_DEVELOPMENT_DOMAIN, "clerk.com", "clerk.dev", "clerk.services"
 };
 
 /*
