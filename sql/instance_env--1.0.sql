@@ -129,20 +129,31 @@ CREATE TABLE instance_env.policy_default
 	value jsonb NOT NULL,
 	overridable boolean NOT NULL,
 	description text NOT NULL,
-	PRIMARY KEY (instance_type, name)
+	builtin boolean NOT NULL DEFAULT false,
+	changed boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (instance_type, name),
+	CONSTRAINT policy_default_user_cap CHECK (CASE
+		WHEN name <> 'user_cap' THEN true
+		WHEN instance_type = 'production' THEN value = 'null'
+		WHEN jsonb_typeof(value) = 'number' THEN value::numeric BETWEEN 0 AND 2147483647 AND value::numeric % 1 = 0
+		ELSE false END)
 );
 COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';
 COMMENT ON COLUMN instance_env.policy_default.overridable IS
 'may set_policy() give an instance another value?';
+COMMENT ON COLUMN instance_env.policy_default.builtin IS
+'the extension brings this row; a dump leaves it out unless it was changed';
+COMMENT ON COLUMN instance_env.policy_default.changed IS
+'a builtin row was changed since, so a dump takes it along';
 -- This is the only place that says them.  The JSON value null means that nothing
 -- applies: no limit, nothing to show, nothing to send.
-INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
-SELECT d.instance_type::instance_env.instance_type, p.name, d.value::jsonb, d.overridable, p.description
+INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description, builtin)
+SELECT d.instance_type::instance_env.instance_type, p.name, d.value::jsonb, d.overridable, p.description, true
 FROM (VALUES
 	-- name, development: value and overridable, production: value and overridable, description
 
-	-- what is promised of the type
+	-- what is promised of the type, and enforced elsewhere: keep_promise() sees to it that it stays true
 	('user_cap', '500', true, 'null', false,
 		'the most users that the instance may hold'),
 	('user_transfer', 'false', false, 'false', false,
@@ -219,14 +230,17 @@ CREATE TABLE instance_env.social_provider
 (
 	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_-]{0,62}$'),
 	offers_shared boolean NOT NULL,
-	builtin boolean NOT NULL DEFAULT false
+	builtin boolean NOT NULL DEFAULT false,
+	changed boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE instance_env.social_provider IS
 'catalogue of the providers of social connections';
 COMMENT ON COLUMN instance_env.social_provider.offers_shared IS
 'may a development instance use credentials that it shares with others?';
 COMMENT ON COLUMN instance_env.social_provider.builtin IS
-'the extension brings this row; a dump leaves it out';
+'the extension brings this row; a dump leaves it out unless it was changed';
+COMMENT ON COLUMN instance_env.social_provider.changed IS
+'a builtin row was changed since, so a dump takes it along';
 INSERT INTO instance_env.social_provider (name, offers_shared, builtin) VALUES
 	('apple', true, true),
 	('atlassian', true, true),
@@ -289,7 +303,8 @@ CREATE TABLE instance_env.feature
 	production_only boolean NOT NULL DEFAULT false,
 	development_limit integer CHECK (development_limit > 0),
 	description text NOT NULL,
-	builtin boolean NOT NULL DEFAULT false
+	builtin boolean NOT NULL DEFAULT false,
+	changed boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE instance_env.feature IS
 'catalogue of the features that depend on the plan or on the type of an instance';
@@ -298,7 +313,9 @@ COMMENT ON COLUMN instance_env.feature.plan IS
 COMMENT ON COLUMN instance_env.feature.development_limit IS
 'the most of it that a development instance may use; null means no limit';
 COMMENT ON COLUMN instance_env.feature.builtin IS
-'the extension brings this row; a dump leaves it out';
+'the extension brings this row; a dump leaves it out unless it was changed';
+COMMENT ON COLUMN instance_env.feature.changed IS
+'a builtin row was changed since, so a dump takes it along';
 INSERT INTO instance_env.feature (name, plan, production_only, development_limit, description, builtin) VALUES
 	('allowlist', 'pro', false, NULL, 'only listed addresses may sign up', true),
 	('blocklist', 'pro', false, NULL, 'listed addresses may not sign up', true),
@@ -328,14 +345,17 @@ CREATE TABLE instance_env.setting_section
 	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]*$'),
 	cloned boolean NOT NULL,
 	description text NOT NULL,
-	builtin boolean NOT NULL DEFAULT false
+	builtin boolean NOT NULL DEFAULT false,
+	changed boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE instance_env.setting_section IS
 'catalogue of the sections of settings: the part of a setting''s name before its first dot';
 COMMENT ON COLUMN instance_env.setting_section.cloned IS
 'do promote() and create_staging_application() copy these settings?';
 COMMENT ON COLUMN instance_env.setting_section.builtin IS
-'the extension brings this row; a dump leaves it out';
+'the extension brings this row; a dump leaves it out unless it was changed';
+COMMENT ON COLUMN instance_env.setting_section.changed IS
+'a builtin row was changed since, so a dump takes it along';
 INSERT INTO instance_env.setting_section VALUES
 	('session', true, 'sessions and their tokens', true),
 	('sign_in', true, 'how users sign in', true),
@@ -462,12 +482,13 @@ SELECT pg_catalog.pg_extension_config_dump('instance_env.application', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.domain', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.dns_record', '');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.policy_default', 'WHERE NOT builtin OR changed');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.policy_override', '');
-SELECT pg_catalog.pg_extension_config_dump('instance_env.social_provider', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.social_provider', 'WHERE NOT builtin OR changed');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.social_connection', '');
-SELECT pg_catalog.pg_extension_config_dump('instance_env.feature', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.feature', 'WHERE NOT builtin OR changed');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance_feature', '');
-SELECT pg_catalog.pg_extension_config_dump('instance_env.setting_section', 'WHERE NOT builtin');
+SELECT pg_catalog.pg_extension_config_dump('instance_env.setting_section', 'WHERE NOT builtin OR changed');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.setting', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.api_key', '');
 SELECT pg_catalog.pg_extension_config_dump('instance_env.promotion', '');
@@ -528,6 +549,64 @@ ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER table_changed;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER registry_changed;
 ALTER TABLE instance_env.identity_key ENABLE ALWAYS TRIGGER registry_changed;
+
+--
+-- Rows that the extension brings
+--
+
+CREATE FUNCTION instance_env.mark_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_mark_changed';
+COMMENT ON FUNCTION instance_env.mark_changed() IS
+'trigger: marks a builtin row that is changed, so that a dump takes it along';
+REVOKE ALL ON FUNCTION instance_env.mark_changed() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.replace_builtin() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_replace_builtin';
+COMMENT ON FUNCTION instance_env.replace_builtin() IS
+'trigger: makes way for a changed builtin row that is restored';
+REVOKE ALL ON FUNCTION instance_env.replace_builtin() FROM PUBLIC;
+
+CREATE FUNCTION instance_env.keep_promise() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_promise';
+COMMENT ON FUNCTION instance_env.keep_promise() IS
+'trigger: refuses to change a policy that tells what the extension enforces';
+REVOKE ALL ON FUNCTION instance_env.keep_promise() FROM PUBLIC;
+
+CREATE TRIGGER keep_promise
+	BEFORE DELETE OR UPDATE OF instance_type, name, value, overridable
+	ON instance_env.policy_default
+	FOR EACH ROW WHEN (OLD.name IN ('user_transfer', 'activation_required', 'domain_required', 'shared_credentials',
+		'own_credentials_required', 'production_only_features', 'plan_required'))
+	EXECUTE FUNCTION instance_env.keep_promise();
+ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER keep_promise;
+
+CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.policy_default
+	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
+CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.policy_default
+	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER mark_changed;
+ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER replace_builtin;
+
+CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.social_provider
+	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
+CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.social_provider
+	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+ALTER TABLE instance_env.social_provider ENABLE ALWAYS TRIGGER mark_changed;
+ALTER TABLE instance_env.social_provider ENABLE ALWAYS TRIGGER replace_builtin;
+
+CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.feature
+	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
+CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.feature
+	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER mark_changed;
+ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER replace_builtin;
+
+CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.setting_section
+	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
+CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.setting_section
+	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER mark_changed;
+ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER replace_builtin;
 
 --
 -- Applications and instances
@@ -1508,9 +1587,12 @@ WHERE i.type = 'production';
 COMMENT ON VIEW instance_env.readiness IS
 'what validate() says of every production instance: is it ready, and if not, what is in the way?';
 
+-- Where a client secret is, is for those who may ask social_credentials().
 CREATE VIEW instance_env.events AS
 SELECT e.id, e.happened_at, e.session_user_name, e.current_user_name, e.client_address, e.action,
-	a.name AS application, i.type, e.item, e.before, e.after,
+	a.name AS application, i.type, e.item,
+	CASE jsonb_typeof(e.before) WHEN 'object' THEN e.before - 'secret_reference' ELSE e.before END AS before,
+	CASE jsonb_typeof(e.after) WHEN 'object' THEN e.after - 'secret_reference' ELSE e.after END AS after,
 	e.application AS application_id, e.instance AS instance_id
 FROM instance_env.event e
 	LEFT JOIN instance_env.application a ON a.id = e.application

@@ -60,8 +60,8 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	Oid			types[3] = {BYTEAOID, UUIDOID, TEXTOID};
 	Datum		values[3];
-	char		key[8 + SECRET_LENGTH + 1];
-	const char *hint = key + 8 + SECRET_LENGTH - HINT_LENGTH;
+	char		key[IENV_KEY_PREFIX + SECRET_LENGTH + 1];
+	const char *hint = key + IENV_KEY_PREFIX + SECRET_LENGTH - HINT_LENGTH;
 	uint8		hash[PG_SHA256_DIGEST_LENGTH];
 	char	   *status;
 	bool		isnull;
@@ -71,8 +71,9 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(0);
 
 	SPI_connect();
-	memcpy(key, ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ? "sk_live_" : "sk_test_", 8);
-	for (int i = 8; i < 8 + SECRET_LENGTH;)
+	memcpy(key, ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ? IENV_SK_LIVE : IENV_SK_TEST,
+		   IENV_KEY_PREFIX);
+	for (int i = IENV_KEY_PREFIX; i < IENV_KEY_PREFIX + SECRET_LENGTH;)
 	{
 		uint8		byte;
 
@@ -83,7 +84,7 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 		if (byte < 4 * 62)		/* no digit more likely than another */
 			key[i++] = digits[byte % 62];
 	}
-	key[8 + SECRET_LENGTH] = '\0';
+	key[IENV_KEY_PREFIX + SECRET_LENGTH] = '\0';
 	result = SPI_palloc(VARHDRSZ + strlen(key));
 	SET_VARSIZE(result, VARHDRSZ + strlen(key));
 	memcpy(VARDATA(result), key, strlen(key));

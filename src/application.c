@@ -20,8 +20,10 @@
 
 #include "instance_env.h"
 
+/* In bytes, of names and external keys: what an index holds, compressed or not. */
+#define MAX_NAME_LENGTH	2048
+
 static void make_identity_secret(void);
-static void require_name(const text *name);
 static void require_free_name(Datum name);
 static void require_free(Datum value, bool is_id);
 static Datum returned_id(void);
@@ -50,10 +52,12 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	char	   *name;
 
-	ienv_require_argument(fcinfo, 0, "name");
+	name = ienv_require_text(fcinfo, 0, "name", MAX_NAME_LENGTH);
 	ienv_require_argument(fcinfo, 1, "plan");
-	require_name(PG_GETARG_TEXT_PP(0));
-	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	if (!PG_ARGISNULL(4))
+		(void) ienv_require_text(fcinfo, 4, "development_key", MAX_NAME_LENGTH);
+	if (!PG_ARGISNULL(5))
+		(void) ienv_require_text(fcinfo, 5, "production_key", MAX_NAME_LENGTH);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
@@ -124,25 +128,12 @@ make_identity_secret(void)
 					  1, &type, &value, NULL);
 }
 
-static void
-require_name(const text *name)
-{
-	if (VARSIZE_ANY_EXHDR(name) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("an application's name must not be empty")));
-}
-
 /*
  * Refuse an id or external key that another instance has.
  */
 static void
 require_free(Datum value, bool is_id)
 {
-	if (!is_id && VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("an external key must not be empty")));
 	if (ienv_instance_by_value(value, is_id, true) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
@@ -189,8 +180,7 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	Datum		values[2];
 
 	ienv_require_argument(fcinfo, 0, "application");
-	ienv_require_argument(fcinfo, 1, "name");
-	require_name(PG_GETARG_TEXT_PP(1));
+	(void) ienv_require_text(fcinfo, 1, "name", MAX_NAME_LENGTH);
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = PG_GETARG_DATUM(1);
 

@@ -53,7 +53,7 @@ instance_env_account_portal_url(PG_FUNCTION_ARGS)
 {
 	const NameEntry *entry = name_of(fcinfo);
 
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ? "https://accounts.%s" : "https://%s.accounts.dev",
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ? "https://accounts.%s" : "https://%s." IENV_DEVELOPMENT_DOMAIN,
 											  entry->name)));
 }
 
@@ -75,7 +75,7 @@ instance_env_oauth_consent_domain(PG_FUNCTION_ARGS)
 	const NameEntry *entry = name_of(fcinfo);
 
 	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ? entry->name :
-									 psprintf("%s.accounts.dev", entry->name)));
+									 psprintf("%s." IENV_DEVELOPMENT_DOMAIN, entry->name)));
 }
 
 /*
@@ -99,23 +99,23 @@ instance_env_publishable_key(PG_FUNCTION_ARGS)
 	const NameEntry *entry = name_of(fcinfo);
 	char	   *host = psprintf("%s$", frontend_api_host(entry));
 	int			size = pg_b64_enc_len(strlen(host));
-	char	   *key = palloc(8 + size + 1);
+	char	   *key = palloc(IENV_KEY_PREFIX + size + 1);
 	int			length;
 
 	/* a void pointer, since versions of PostgreSQL differ in whether bytes are signed */
-	memcpy(key, entry->is_production ? "pk_live_" : "pk_test_", 8);
-	length = pg_b64_encode((void *) host, strlen(host), key + 8, size);
+	memcpy(key, entry->is_production ? IENV_PK_LIVE : IENV_PK_TEST, IENV_KEY_PREFIX);
+	length = pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX, size);
 	if (length < 0)
 		elog(ERROR, "could not encode a key");
-	while (key[8 + length - 1] == '=')
+	while (key[IENV_KEY_PREFIX + length - 1] == '=')
 		length--;
-	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, 8 + length));
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, IENV_KEY_PREFIX + length));
 }
 
 static const char *
 frontend_api_host(const NameEntry *entry)
 {
-	return psprintf(entry->is_production ? "clerk.%s" : "%s.clerk.accounts.dev", entry->name);
+	return psprintf(entry->is_production ? "clerk.%s" : "%s.clerk." IENV_DEVELOPMENT_DOMAIN, entry->name);
 }
 
 /*

@@ -31,7 +31,7 @@ static const char *const hosting_suffixes[] = {
 
 /* The service's own names. */
 static const char *const vendor_suffixes[] = {
-	"accounts.dev", "clerk.com", "clerk.dev", "clerk.services"
+	IENV_DEVELOPMENT_DOMAIN, "clerk.com", "clerk.dev", "clerk.services"
 };
 
 /*
@@ -274,13 +274,11 @@ static bool
 is_public_suffix(const char *name)
 {
 	const char *dot = strchr(name, '.');
-	char		second[8] = " ";
+	char		second[IENV_MAX_LABEL + 3];
 
-	if (dot == NULL || dot - name > sizeof(second) - 3)
+	if (dot == NULL || dot - name > IENV_MAX_LABEL)
 		return false;
-	memcpy(second + 1, name, dot - name);
-	second[1 + (dot - name)] = ' ';
-	second[2 + (dot - name)] = '\0';
+	snprintf(second, sizeof(second), " %.*s ", (int) (dot - name), name);
 	for (int i = 0; i < lengthof(registries); i++)
 		if (strcmp(dot + 1, registries[i].top) == 0)
 			return strstr(registries[i].second, second) != NULL;

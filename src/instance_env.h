@@ -476,6 +476,16 @@ extern void ienv_record_returned(const char *action, const pg_uuid_t *applicatio
 #define IENV_MAX_LABEL		63
 #define IENV_MAX_DOMAIN		253
 
+/* What keys begin with, all in as many bytes */
+#define IENV_PK_TEST		"pk_test_"
+#define IENV_PK_LIVE		"pk_live_"
+#define IENV_SK_TEST		"sk_test_"
+#define IENV_SK_LIVE		"sk_live_"
+#define IENV_KEY_PREFIX		8
+
+/* Below it development instances have their names. */
+#define IENV_DEVELOPMENT_DOMAIN "accounts.dev"
+
 extern const char *ienv_domain_problem(const char *name);
 extern void ienv_check_domain(const char *name);
 extern const char *ienv_domain_root(const char *name);

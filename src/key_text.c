@@ -18,8 +18,8 @@ static const struct
 	const char *prefix;
 	IenvType	type;
 }			prefixes[] = {
-	{"pk_test_", IENV_DEVELOPMENT}, {"sk_test_", IENV_DEVELOPMENT}, {"test_", IENV_DEVELOPMENT},
-	{"pk_live_", IENV_PRODUCTION}, {"sk_live_", IENV_PRODUCTION}, {"live_", IENV_PRODUCTION}
+	{IENV_PK_TEST, IENV_DEVELOPMENT}, {IENV_SK_TEST, IENV_DEVELOPMENT}, {"test_", IENV_DEVELOPMENT},
+	{IENV_PK_LIVE, IENV_PRODUCTION}, {IENV_SK_LIVE, IENV_PRODUCTION}, {"live_", IENV_PRODUCTION}
 };
 
 static char *decode_host(const char *key, const char **problem);
@@ -44,7 +44,7 @@ instance_env_key_instance_type(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid key"),
 			 errdetail("Its beginning names no type of instance."),
-			 errhint("A key begins with pk_test_, pk_live_, sk_test_ or sk_live_.")));
+			 errhint("A key begins with %s, %s, %s or %s.", IENV_PK_TEST, IENV_PK_LIVE, IENV_SK_TEST, IENV_SK_LIVE)));
 	PG_RETURN_NULL();			/* keep compiler quiet */
 }
 
@@ -80,12 +80,12 @@ decode_host(const char *key, const char **problem)
 	char	   *padded;
 	char	   *host;
 
-	if (strncmp(key, "pk_test_", 8) != 0 && strncmp(key, "pk_live_", 8) != 0)
+	if (strncmp(key, IENV_PK_TEST, IENV_KEY_PREFIX) != 0 && strncmp(key, IENV_PK_LIVE, IENV_KEY_PREFIX) != 0)
 	{
-		*problem = "It does not begin with pk_test_ or pk_live_.";
+		*problem = "It does not begin with " IENV_PK_TEST " or " IENV_PK_LIVE ".";
 		return NULL;
 	}
-	key += 8;
+	key += IENV_KEY_PREFIX;
 	length = strlen(key);
 	if (strchr(key, '_') != NULL || length == 0)
 	{

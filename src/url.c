@@ -20,10 +20,6 @@
 
 #include "instance_env.h"
 
-/* RFC 1035, section 2.3.4, less the length bytes */
-#define MAX_LABEL_LENGTH	63
-#define MAX_HOST_LENGTH		253
-
 static bool is_host(const char *host, Size length);
 static bool is_ipv4(const char *host, Size length);
 static bool is_ipv6(const char *host, Size length);
@@ -90,7 +86,7 @@ is_host(const char *host, Size length)
 		return is_ipv6(host, length);
 	if (length > 0 && host[length - 1] == '.')
 		length--;				/* the root */
-	if (length == 0 || length > MAX_HOST_LENGTH)
+	if (length == 0 || length > IENV_MAX_DOMAIN)
 		return false;
 	for (Size i = 0; i <= length; i++)
 	{
@@ -100,7 +96,7 @@ is_host(const char *host, Size length)
 				return false;
 			continue;
 		}
-		if (i == label || i - label > MAX_LABEL_LENGTH || host[label] == '-' || host[i - 1] == '-')
+		if (i == label || i - label > IENV_MAX_LABEL || host[label] == '-' || host[i - 1] == '-')
 			return false;
 		if (i < length)
 			label = i + 1;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(166);
+SELECT plan(168);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
@@ -96,6 +96,8 @@ FROM (VALUES
 	('example.uk', 'example.uk'),
 	('www.example.uk', 'example.uk'),
 	('shop.com.br', 'shop.com.br'),
+	('www.hill.school.nz', 'hill.school.nz'),
+	('kent.police.uk', 'kent.police.uk'),
 	('a.b.shop.com.br', 'shop.com.br'),
 	('com', 'com'),
 	('', ''),

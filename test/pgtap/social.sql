@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(322);
+SELECT plan(324);
 
 -- one instance in each state
 SELECT instance_env.create_application('shop', 'pro',
@@ -156,6 +156,9 @@ SELECT lives_ok($$SELECT instance_env.remove_social_connection('a0000000-0000-40
 SELECT is(pg_temp.version('a0000000-0000-4000-8000-000000000001'), (:version + 2)::bigint, 'is nothing');
 SELECT throws_ok($$SELECT instance_env.social_credentials('a0000000-0000-4000-8000-000000000001', 'google')$$, '23I05', NULL,
 	'production has none now');
+SELECT cmp_ok((SELECT count(*) FROM instance_env.event WHERE before ->> 'secret_reference' = 'vault:google'), '>', 0::bigint,
+	'the log knows where the secret was');
+SELECT is_empty($$SELECT * FROM instance_env.events e WHERE e::text LIKE '%vault:google%'$$, 'its view does not tell');
 
 -- whichever way a row is written
 

@@ -68,10 +68,26 @@ sub create_source
 		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'own.quoted', '"it''s \"quoted\""');
 		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'session.lifetime', '1');
 		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'session.lifetime', 'null');
+		SELECT instance_env.associate_domain('eeeeeeee-0000-0000-0000-000000000001', 'shop.example.net', false);
+		SELECT instance_env.set_policy('eeeeeeee-0000-0000-0000-000000000001', 'rate_limit', '7');
+		SELECT instance_env.create_secret_key('dddddddd-0000-0000-0000-000000000001');
+		INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
+		VALUES ('production', 'our_own', '[1]', true, 'a policy of our own');
+		SELECT instance_env.set_policy('eeeeeeee-0000-0000-0000-000000000001', 'sms_per_month', '1');
+		INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('our_own', true);
 	});
 
 	if (grep { $_ eq 'app' } @schemas)
 	{
+		# Rows that the extension brings, changed.
+		$node->safe_psql(
+			$db, q{
+			UPDATE instance_env.policy_default SET value = '1234' WHERE instance_type = 'production' AND name = 'rate_limit';
+			UPDATE instance_env.policy_default SET value = '400' WHERE instance_type = 'development' AND name = 'user_cap';
+			UPDATE instance_env.social_provider SET offers_shared = false WHERE name = 'xero';
+			UPDATE instance_env.feature SET plan = 'free' WHERE name = 'allowlist';
+			UPDATE instance_env.setting_section SET cloned = false WHERE name = 'branding'});
+
 		# A table that has had another name since it was guarded, and one that refers to it.
 		$node->safe_psql(
 			$db, q{
@@ -137,10 +153,25 @@ sub check_log
 	return;
 }
 
+# All rows of the registry, but for the log, to which guard() may have added.
+sub registry
+{
+	my ($db) = @_;
+
+	return $node->safe_psql(
+		$db, q{
+		SELECT format('SELECT %L, t::text FROM %s t ORDER BY t::text COLLATE "C"', c.oid::regclass, c.oid::regclass)
+		FROM pg_extension e, pg_class c
+		WHERE e.extname = 'instance_env' AND c.relkind = 'r' AND c.relnamespace = 'instance_env'::regnamespace
+			AND c.relname <> 'event' ORDER BY c.relname \gexec});
+}
+
 # What must hold in a restored database.  Changes it.
 sub check
 {
 	my ($db, $name, @schemas) = @_;
+
+	is(registry($db), registry('source_' . join('_', @schemas)), "$name: every table of the registry is the same");
 
 	is( $node->safe_psql(
 			$db, 'SELECT count(*), bool_and(whole) FROM instance_env.guards'),
@@ -160,9 +191,9 @@ sub check
 	is( $node->safe_psql(
 			$db, q{
 			SELECT type, provider, source, client_id, scopes FROM instance_env.social_connections ORDER BY type;
-			SELECT type, feature, quantity, needed_plan FROM instance_env.instance_features ORDER BY type}),
+			SELECT type, feature, quantity, needed_plan FROM instance_env.instance_features ORDER BY type, feature}),
 		"development|google|shared||\nproduction|google|own|id|{openid}\n"
-		  . "development|our_own|2|pro\nproduction|passkeys|1|pro",
+		  . "development|our_own|2|pro\nproduction|passkeys|1|pro\nproduction|satellite_domains|1|pro",
 		"$name: social connections and features are the same");
 	states_are(
 		$db,
@@ -310,6 +341,9 @@ append_to_file("$tempdir/reversed.list", $list);
 restore_ok(next_copy(), 'custom.dump', "--use-list=$tempdir/reversed.list");
 check($copy, 'data in reverse', @both);
 
+restore_ok(next_copy(), 'custom.dump', '--jobs=4');
+check($copy, 'custom, in parallel', @both);
+
 restore_ok(next_copy(), 'custom.dump', '--single-transaction');
 check($copy, 'single transaction', @both);
 
@@ -397,9 +431,11 @@ psql_ok($copy, $_) foreach qw(registry.sql users.sql);
 check($copy, 'data only, the registry dumped first', @both);
 
 # Or without the triggers.  What enables them again makes all of them ordinary triggers,
-# and guard() puts that right.  (Further down the guards do without.)
+# and guard() puts that right.  (Further down the guards do without.)  The registry's own
+# are needed, for rows that the extension brings have been changed.
 restore_ok(next_copy(), 'schema.dump');
-restore_ok($copy, 'data.dump', '--disable-triggers');
+restore_ok($copy, 'data.dump', '--schema=instance_env');
+restore_ok($copy, 'data.dump', '--exclude-schema=instance_env', '--disable-triggers');
 $node->safe_psql(
 	$copy, q{
 	SELECT instance_env.guard('app.users');

@@ -11,6 +11,7 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
+$node->append_conf('postgresql.conf', 'max_prepared_transactions = 1');
 $node->start;
 
 my @sessions;
@@ -43,6 +44,15 @@ sub states
 		push @states, $1;
 	}
 	return join ' ', @states;
+}
+
+# What one query for one value returns.
+sub answer
+{
+	my ($session, $sql) = @_;
+
+	states($session, $sql);
+	return $session->{out} =~ /^(.*)\nstate 00000$/m ? $1 : $session->{out};
 }
 
 my $dev = q{'dddddddd-0000-0000-0000-000000000001'};
@@ -160,7 +170,7 @@ is( states($two,
 		"INSERT INTO members VALUES ('dev', 'c')", "INSERT INTO users VALUES ($dev2, 'a')"),
 	'00000 00000 23I01 00000 23I01 23I02',
 	'the other session works with the new one');
-is( states($one, "UPDATE instance_env.policy_default SET value = '3' WHERE name = 'user_cap'")
+is( states($one, "UPDATE instance_env.policy_default SET value = '3' WHERE instance_type = 'development' AND name = 'user_cap'")
 	  . ' '
 	  . states($two, "INSERT INTO users SELECT $dev2, 'd' || x FROM generate_series(1, 4) AS x")
 	  . ' '
@@ -192,6 +202,89 @@ is( states($one, "DELETE FROM users WHERE id = 'e'", "DELETE FROM members WHERE 
 		"INSERT INTO members VALUES ('dddddddd-0000-0000-0000-000000000003', 'e')"),
 	'00000 00000 00000 23I03 23I03',
 	'an instance that is dropped');
+
+# The same with what an application asks on a request: answers that each backend keeps.
+
+my $app = q{'aaaaaaaa-0000-0000-0000-000000000001'};
+my $prod = q{'eeeeeeee-0000-0000-0000-000000000001'};
+
+# With ids that are known, a key among them.
+my @made = (
+	'CREATE EXTENSION instance_env',
+	"SELECT instance_env.create_application('shop', development_id => $dev, production_id => $prod)",
+	"UPDATE instance_env.application SET id = $app",
+	'ALTER TABLE instance_env.instance DISABLE TRIGGER keep_instance',
+	"UPDATE instance_env.instance SET application = $app",
+	'ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance',
+	"SELECT instance_env.associate_domain($prod, 'shop.example.com')",
+	"INSERT INTO instance_env.api_key (hash, instance, hint) VALUES (sha256('one'), $dev, 'one'), (sha256('two'), $dev, 'two')");
+my $made_ok = join ' ', ('00000') x @made;
+
+my $ask = "SELECT concat_ws(' ', instance_env.banner($dev), instance_env.message_prefix($dev),
+	instance_env.robots_directive($prod), instance_env.redirect_url_allowed($dev, 'http://localhost'),
+	(instance_env.security_policy($prod)).rate_limit, instance_env.setting($dev, 'session.lifetime'),
+	instance_env.account_portal_url($prod), instance_env.key_frontend_api(instance_env.publishable_key($prod)),
+	(instance_env.check_preview($app, 'www.example.net')).reason, instance_env.feature_available($prod, 'passkeys'),
+	instance_env.verify_secret_key('one') IS NOT NULL)";
+my $old = 'Development instance: this is not production data [Development]  all t 1000 '
+  . 'https://accounts.shop.example.com clerk.shop.example.com other_root f t';
+my $new = 'other [other]  none f 7 1 https://accounts.shop.example.net clerk.shop.example.net production_root t f';
+
+my @change = (
+	"SELECT instance_env.set_policy($dev, 'banner', '\"other\"')",
+	"SELECT instance_env.set_policy($dev, 'message_prefix', '\"[other] \"')",
+	"SELECT instance_env.set_policy($prod, 'robots_directive', '\"none\"')",
+	"SELECT instance_env.set_policy($dev, 'redirect_schemes', '[\"https\"]')",
+	"UPDATE instance_env.policy_default SET value = '7' WHERE instance_type = 'production' AND name = 'rate_limit'",
+	"SELECT instance_env.set_setting($dev, 'session.lifetime', '1')",
+	"SELECT instance_env.change_domain($prod, 'shop.example.net')",
+	"SELECT instance_env.set_plan($app, 'pro')",
+	"SELECT instance_env.revoke_secret_key('one')");
+my $changed_ok = join ' ', ('00000') x @change;
+
+$node->safe_psql('postgres', 'CREATE DATABASE answers');
+$one = session('answers');
+$two = session('answers');
+is(states($one, @made), $made_ok, 'set up for answers');
+is(answer($_, $ask), $old, 'an answer') foreach $one, $two;
+
+is( states($one, 'BEGIN', @change) . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 $changed_ok $new $old",
+	'a change not committed: the session itself knows it, the other does not');
+is( states($one, 'ROLLBACK') . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 $old $old",
+	'rolled back: neither does');
+is( states($one, 'BEGIN', 'SAVEPOINT s', @change) . ' ' . answer($one, $ask) . ' '
+	  . states($one, 'ROLLBACK TO s') . ' ' . answer($one, $ask) . ' ' . states($one, 'COMMIT') . ' ' . answer($one, $ask),
+	"00000 00000 $changed_ok $new 00000 $old 00000 $old",
+	'rolled back to a savepoint');
+is( states($one, 'BEGIN', @change) . ' ' . answer($one, $ask) . ' '
+	  . states($one, q{PREPARE TRANSACTION 'p'}) . ' ' . answer($one, $ask) . ' '
+	  . states($one, q{ROLLBACK PREPARED 'p'}) . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 $changed_ok $new 00000 $old 00000 $old $old",
+	'prepared and rolled back');
+
+is( states($two, 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'TABLE pg_database') . ' '
+	  . answer($two, $ask) . ' '
+	  . states($one, 'BEGIN', @change, 'COMMIT') . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 00000 $old 00000 $changed_ok 00000 $new $new",
+	'committed: both know at their next statement, under REPEATABLE READ, too');
+is(states($two, 'COMMIT') . ' ' . answer($two, $ask), "00000 $new", 'and no old snapshot leaves the past in a cache');
+
+is( states($one, 'BEGIN', 'DROP EXTENSION instance_env', 'ROLLBACK') . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 00000 00000 $new $new",
+	'a drop that is rolled back');
+is( states($one, 'DROP EXTENSION instance_env', @made) . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 $made_ok $old $old",
+	'dropped and created by the one: both know the new one');
+is( states($one, 'BEGIN', 'DROP EXTENSION instance_env', @made, @change) . ' ' . answer($one, $ask) . ' '
+	  . states($one, 'ROLLBACK') . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 00000 $made_ok $changed_ok $new 00000 $old $old",
+	'the same, rolled back');
+is( states($one, 'BEGIN', @change) . ' '
+	  . states($one, q{PREPARE TRANSACTION 'p'}, q{COMMIT PREPARED 'p'}) . ' ' . answer($one, $ask) . ' ' . answer($two, $ask),
+	"00000 $changed_ok 00000 00000 $new $new",
+	'prepared and committed');
 
 foreach my $session (@sessions)
 {
