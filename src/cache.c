@@ -138,6 +138,8 @@ prepare(IenvCache *cache)
 		caches = cache;
 	}
 
+	/* an error on the way leaves it so */
+	cache->valid = false;
 	cache->entries = NULL;
 	MemoryContextReset(cache->context);
 	ctl.keysize = cache->keysize;

@@ -160,7 +160,7 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 {
 	Oid			type = UUIDOID;
 	Datum		instance;
-	Datum		version = (Datum) 0;
+	int64		version = 0;
 	bool		isnull = true;
 
 	ienv_require_argument(fcinfo, 0, "instance");
@@ -171,11 +171,11 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (ienv_query_active("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) == 1)
-		version = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		version = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(version);
+	PG_RETURN_INT64(version);
 }
 
 /*

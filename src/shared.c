@@ -68,17 +68,22 @@ init_buckets(void *ptr)
 
 /*
  * Attach to the segments.  Who makes the first decides on the size of the second.
+ *
+ * All backends must use the buckets or none may, or some would admit rows by a bound
+ * that does not know of the rows of the others.  So what counts is that decision, not
+ * the setting, which a reload may have changed for some backends only; and whoever
+ * cannot attach tries again, and fails, until he can.
  */
 static void
 attach(void)
 {
 	bool		found;
 
-	if (state != NULL || buckets_setting == 0)
-		return;
-	state = GetNamedDSMSegment("instance_env", sizeof(SharedState), init_state, &found);
-	buckets = GetNamedDSMSegment("instance_env buckets", ienv_buckets_size(state->nbuckets),
-								 init_buckets, &found);
+	if (state == NULL)
+		state = GetNamedDSMSegment("instance_env", sizeof(SharedState), init_state, &found);
+	if (buckets == NULL && state->nbuckets > 0)
+		buckets = GetNamedDSMSegment("instance_env buckets", ienv_buckets_size(state->nbuckets),
+									 init_buckets, &found);
 }
 
 #else
