@@ -123,5 +123,10 @@ foreach my $function (qw(create_application guard set_setting create_secret_key 
 	like($sql, qr/\b$function\b/, "the walk-through shows $function");
 }
 
+# GitHub's anchors
+my %anchors = map { my $a = lc; $a =~ s/[^\w -]//g; $a =~ tr/ /-/; ("#$a" => 1) } $readme =~ /^#+ (.*)$/mg;
+my @dead = grep { !$anchors{$_} && !-e $_ } $readme =~ /\]\(([^)]+)\)/g;
+is("@dead", '', 'its links lead somewhere');
+
 $node->stop;
 done_testing();
