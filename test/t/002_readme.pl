@@ -107,6 +107,7 @@ is(join("\n", sort @parameters),
 my @states = map { $_->[0] =~ /^`(\w+)`$/ } rows(section('Errors'));
 my @defined = map { join '', /'(\w)'/g } slurp_file('src/instance_env.h') =~ /^#define ERRCODE_IENV_\w+\s+(.*)$/mg;
 is("@{[ sort @states ]}", "@{[ sort @defined ]}", 'it lists each SQLSTATE once');
+
 # From an empty database to a promoted application: what the reader is to see on the way
 my $production = '00000000-0000-4000-8000-00000000000f';
 my @promoted = ('clone_setting|session.lifetime||3600',
