@@ -107,6 +107,7 @@ is(join("\n", sort @parameters),
 my @states = map { $_->[0] =~ /^`(\w+)`$/ } rows(section('Errors'));
 my @defined = map { join '', /'(\w)'/g } slurp_file('src/instance_env.h') =~ /^#define ERRCODE_IENV_\w+\s+(.*)$/mg;
 is("@{[ sort @states ]}", "@{[ sort @defined ]}", 'it lists each SQLSTATE once');
+
 # From an empty database to a promoted application: what the reader is to see on the way
 my $production = '00000000-0000-4000-8000-00000000000f';
 my @promoted = ('clone_setting|session.lifetime||3600',
@@ -122,6 +123,11 @@ foreach my $function (qw(create_application guard set_setting create_secret_key 
 {
 	like($sql, qr/\b$function\b/, "the walk-through shows $function");
 }
+
+# GitHub's anchors
+my %anchors = map { my $a = lc; $a =~ s/[^\w -]//g; $a =~ tr/ /-/; ("#$a" => 1) } $readme =~ /^#+ (.*)$/mg;
+my @dead = grep { !$anchors{$_} && !-e $_ } $readme =~ /\]\(([^)]+)\)/g;
+is("@dead", '', 'its links lead somewhere');
 
 $node->stop;
 done_testing();
