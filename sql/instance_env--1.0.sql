@@ -1519,7 +1519,8 @@ COMMENT ON VIEW instance_env.instance_features IS
 CREATE VIEW instance_env.policies AS
 SELECT a.name AS application, i.type, i.id AS instance_id, d.name,
 	coalesce(o.value, d.value) AS value,
-	CASE WHEN o.value IS NULL THEN 'default' ELSE 'override' END AS source
+	CASE WHEN o.value IS NULL THEN 'default' ELSE 'override' END AS source,
+	d.overridable
 FROM instance_env.instance i
 	JOIN instance_env.application a ON a.id = i.application
 	JOIN instance_env.policy_default d ON d.instance_type = i.type

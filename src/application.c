@@ -24,6 +24,7 @@
 #define MAX_NAME_LENGTH	2048
 
 static void make_identity_secret(void);
+static char *require_name(FunctionCallInfo fcinfo, int n, const char *argument);
 static void require_free_name(Datum name);
 static void require_free(Datum value, bool is_id);
 static Datum returned_id(void);
@@ -52,12 +53,12 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	char	   *name;
 
-	name = ienv_require_text(fcinfo, 0, "name", MAX_NAME_LENGTH);
+	name = require_name(fcinfo, 0, "name");
 	ienv_require_argument(fcinfo, 1, "plan");
 	if (!PG_ARGISNULL(4))
-		(void) ienv_require_text(fcinfo, 4, "development_key", MAX_NAME_LENGTH);
+		(void) require_name(fcinfo, 4, "development_key");
 	if (!PG_ARGISNULL(5))
-		(void) ienv_require_text(fcinfo, 5, "production_key", MAX_NAME_LENGTH);
+		(void) require_name(fcinfo, 5, "production_key");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
@@ -129,6 +130,26 @@ make_identity_secret(void)
 }
 
 /*
+ * An argument that is a name or an external key: any text, for the application may
+ * have it from elsewhere, that an index holds.
+ */
+static char *
+require_name(FunctionCallInfo fcinfo, int n, const char *argument)
+{
+	char	   *name;
+
+	ienv_require_argument(fcinfo, n, argument);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (*name == '\0' || strlen(name) > MAX_NAME_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"%s\"", argument),
+				 *name == '\0' ? errdetail("It is empty.") :
+				 errdetail("It is longer than %d bytes.", MAX_NAME_LENGTH)));
+	return name;
+}
+
+/*
  * Refuse an id or external key that another instance has.
  */
 static void
@@ -180,7 +201,7 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	Datum		values[2];
 
 	ienv_require_argument(fcinfo, 0, "application");
-	(void) ienv_require_text(fcinfo, 1, "name", MAX_NAME_LENGTH);
+	(void) require_name(fcinfo, 1, "name");
 	values[0] = PG_GETARG_DATUM(0);
 	values[1] = PG_GETARG_DATUM(1);
 

@@ -81,7 +81,7 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 				 instance.type == IENV_PRODUCTION ?
 				 errdetail("It is the same for every production instance.") :
 				 errdetail("It is the same for every development instance."),
-				 errhint("What may be overridden is in table instance_env.policy_default.")));
+				 errhint("View instance_env.policies tells what is overridable.")));
 	problem = value_problem(value, model);
 	if (problem != NULL)
 		ereport(ERROR,

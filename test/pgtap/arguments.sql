@@ -40,6 +40,10 @@ CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'identity_departs.user_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
 	'prefix_message.body', 'redirect_url_allowed.url', 'setting.name', 'verify_secret_key.key']) AS argument;
 
+-- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
+CREATE TEMP TABLE takes_controls AS SELECT unnest(ARRAY['create_application.name', 'create_application.development_key',
+	'create_application.production_key', 'rename_application.name']) AS argument;
+
 CREATE TEMP TABLE bad (what text, value text, refused boolean);
 INSERT INTO bad VALUES
 	('empty', '', true),
@@ -120,7 +124,8 @@ FROM arguments a, unnest(ARRAY['d0000000-0000-4000-8000-000000000001', 'a0000000
 	LATERAL pg_temp.try(a.oid, a.argument, g.value, i.instance) t
 WHERE a.type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype);
 CREATE TEMP TABLE results AS
-SELECT c.what AS call, b.what AS text, t.state, t.wrong, b.refused AND a.argument IS NULL AS refused
+SELECT c.what AS call, b.what AS text, t.state, t.wrong, b.refused AND a.argument IS NULL
+		AND (c.function || '.' || c.argument NOT IN (SELECT argument FROM takes_controls) OR length(b.value) NOT BETWEEN 1 AND 100) AS refused
 FROM (SELECT DISTINCT ON (what) * FROM tried ORDER BY what, state, instance) c
 	LEFT JOIN takes_any a ON a.argument = c.function || '.' || c.argument, bad b,
 	LATERAL pg_temp.try(c.oid, c.argument, b.value, c.instance) t;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(376);
+SELECT plan(377);
 
 SELECT instance_env.create_application('shop',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
@@ -53,9 +53,11 @@ SELECT results_eq(format($$SELECT name COLLATE "default", value, 'default', desc
 	WHERE instance_type = %L ORDER BY policy_default.name$$, type), format($$SELECT * FROM instance_env.policy(%L)$$, id),
 	'policy() tells them all: ' || what) FROM instances;
 SELECT set_eq(
-	$$SELECT p.* FROM instance_env.policies p$$,
+	$$SELECT application, type, instance_id, name, value, source FROM instance_env.policies$$,
 	$$SELECT i.application, i.type, i.instance_id, p.name, p.value, p.source
 	  FROM instance_env.instances i, instance_env.policy(i.instance_id) p$$, 'and the view does so of all instances');
+SELECT set_eq($$SELECT DISTINCT type, name, overridable FROM instance_env.policies$$,
+	$$SELECT instance_type, name, overridable FROM instance_env.policy_default$$, 'and what of it is overridable');
 SELECT throws_ok($$SELECT * FROM instance_env.policy(NULL)$$, '22004', NULL, 'policy(): NULL as an instance');
 SELECT throws_ok(format($$SELECT * FROM instance_env.policy(%L)$$, :unknown), '23I03', NULL, 'policy(): an unknown instance');
 

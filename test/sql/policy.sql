@@ -26,7 +26,7 @@ WHERE id::text LIKE '_0000000-%' ORDER BY type, url COLLATE "C";
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', '"This is a test"');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'user_cap', '20');
 SELECT instance_env.set_policy('a0000000-0000-4000-8000-000000000001', 'sms_per_month', '1000');
-SELECT * FROM instance_env.policies WHERE application = 'policy test' AND source <> 'default' ORDER BY type, name;
+SELECT application, type, instance_id, name, value, source FROM instance_env.policies WHERE application = 'policy test' AND source <> 'default' ORDER BY type, name;
 SELECT instance_env.reset_policy('d0000000-0000-4000-8000-000000000001', 'user_cap');
 SELECT name, value, source FROM instance_env.policy('d0000000-0000-4000-8000-000000000001') WHERE name IN ('banner', 'user_cap');
 
