@@ -29,6 +29,7 @@ static void require_free_name(Datum name);
 static void require_free(Datum value, bool is_id);
 static Datum returned_id(void);
 static Datum described(Datum application);
+static void record_losses(Datum application);
 static void refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
@@ -192,6 +193,42 @@ described(Datum application)
 }
 
 /*
+ * Record what an application loses when it is dropped: an event for each domain, key,
+ * setting and so on, without secrets.  SPI is connected.
+ */
+static void
+record_losses(Datum application)
+{
+#define LOSS(item, value, from) \
+		" SELECT t.instance, " item ", " value " FROM instance_env." from " t"
+	Oid			type = UUIDOID;
+	uint64		n;
+	SPITupleTable *losses;
+
+	n = ienv_query("SELECT l.instance, l.item, l.before FROM ("
+				   LOSS("t.name", "pg_catalog.to_jsonb(t)", "domain") " UNION ALL"
+				   LOSS("t.hint", "pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.-) 'hash'", "api_key") " UNION ALL"
+				   LOSS("t.name", "t.value", "setting") " UNION ALL"
+				   LOSS("t.name", "t.value", "policy_override") " UNION ALL"
+				   LOSS("t.feature", "pg_catalog.jsonb_build_object('quantity', t.quantity)", "instance_feature") " UNION ALL"
+				   LOSS("t.provider", "pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.-) 'secret_reference'", "social_connection")
+				   ") l (instance, item, before)"
+				   " JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) l.instance"
+				   " WHERE i.application OPERATOR(pg_catalog.=) $1", 1, &type, &application, NULL);
+	losses = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple	row = losses->vals[i];
+		bool		isnull;
+		Datum		instance = SPI_getbinval(row, losses->tupdesc, 1, &isnull);
+
+		ienv_record_event("drop_application", DatumGetUUIDP(application), DatumGetUUIDP(instance),
+						  SPI_getvalue(row, losses->tupdesc, 2),
+						  SPI_getbinval(row, losses->tupdesc, 3, &isnull), 0);
+	}
+}
+
+/*
  * rename_application(application uuid, name text) RETURNS void
  */
 Datum
@@ -279,6 +316,7 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	refuse_if_in_use(name, instances, ninstances);
 
 	before = described(application);
+	record_losses(application);
 	for (int i = 0; i < lengthof(deletes); i++)
 		(void) ienv_query(deletes[i], 1, &type, &application, NULL);
 	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);

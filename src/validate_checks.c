@@ -176,11 +176,16 @@ ienv_check_settings(IenvValidation *run)
 
 /*
  * Nothing that is for tests: settings of section test that are on, and in section
- * billing whatever calls itself a test account, or is a test key.
+ * billing whatever calls itself a test account, or is a test key.  A production instance
+ * may opt in to test identities, but not unnoticed.
  */
 static void
 check_test_resources(IenvValidation *run)
 {
+	bool		opted_in = ienv_read(run, "SELECT FROM instance_env.policy_override"
+									 " WHERE instance OPERATOR(pg_catalog.=) $1"
+									 " AND name OPERATOR(pg_catalog.=) 'test_identities'"
+									 " AND value OPERATOR(pg_catalog.=) 'true'") > 0;
 	uint64		n = ienv_read(run, "SELECT s.name, CASE pg_catalog.split_part(s.name, '.', 1) WHEN 'test' THEN"
 							  "   s.value OPERATOR(pg_catalog.<>) ALL " NOTHING
 							  "  ELSE (s.name OPERATOR(pg_catalog.~*) '[._](test|sandbox)'"
@@ -195,7 +200,7 @@ check_test_resources(IenvValidation *run)
 							  " WHERE pg_catalog.split_part(s.name, '.', 1) OPERATOR(pg_catalog.=) ANY ('{test,billing}'::pg_catalog.text[])"
 							  " ORDER BY s.name");
 
-	if (n == 0)
+	if (n == 0 && !opted_in)
 		ienv_add_check(run, "test", IENV_ERROR, 0, true, "No setting is for tests.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -207,6 +212,10 @@ check_test_resources(IenvValidation *run)
 								"Setting \"%s\" uses nothing that is for tests.", setting),
 					   "Change it in the production instance with instance_env.set_setting().");
 	}
+	if (opted_in)
+		ienv_add_check(run, "test:test_identities", IENV_WARNING, 0, false,
+					   psprintf("Production instance %s accepts test identities.", ienv_instance_text(run->instance, true)),
+					   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
 }
 
 /*

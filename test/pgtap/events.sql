@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(58);
+SELECT plan(60);
 
 CREATE ROLE instance_env_admin;
 CREATE ROLE instance_env_owner;
@@ -196,7 +196,24 @@ SELECT lives_ok($$DELETE FROM instance_env.event WHERE id = (SELECT min(id) FROM
 -- the log outlives what it tells of
 
 SELECT instance_env.application_id('the "shop"') AS shop \gset
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com') \gset
+SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000001', 'session.a', '1') \gset
+SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', '"ours"') \gset
+SELECT instance_env.enable_feature('d0000000-0000-4000-8000-000000000001', 'passkeys', 2) \gset
+SELECT instance_env.set_social_connection('a0000000-0000-4000-8000-000000000001', 'google', 'client', 'vault:google') \gset
+SELECT right(instance_env.create_secret_key('a0000000-0000-4000-8000-000000000001'), 4) AS hint \gset
+SELECT pg_temp.n() AS n \gset
 SELECT instance_env.drop_application(:'shop') \gset
+SELECT set_eq(
+	format($$SELECT item, instance::text, coalesce(before ->> 'hint', before ->> 'client_id', before ->> 'quantity', before ->> 'name', before #>> '{}')
+		FROM instance_env.event WHERE action = 'drop_application' AND instance IS NOT NULL AND application = %L AND after IS NULL$$, :'shop'),
+	format($$VALUES ('shop.example.com', 'a0000000-0000-4000-8000-000000000001', 'shop.example.com'),
+		(%1$L, 'a0000000-0000-4000-8000-000000000001', %1$L), ('google', 'a0000000-0000-4000-8000-000000000001', 'client'),
+		('session.a', 'd0000000-0000-4000-8000-000000000001', '1'), ('banner', 'd0000000-0000-4000-8000-000000000001', 'ours'),
+		('passkeys', 'd0000000-0000-4000-8000-000000000001', '2')$$, :'hint'),
+	'drop_application() tells of all that goes with it');
+SELECT is_empty(format($$SELECT FROM instance_env.event WHERE id > %s AND (before ? 'hash' OR before::text LIKE '%%vault:%%')$$, :n),
+	'but of no secret');
 SELECT results_eq(
 	$$SELECT action, application, application_id, type, instance_id, item, before ->> 'name', jsonb_array_length(before -> 'instances'),
 		after FROM instance_env.events ORDER BY id DESC LIMIT 1$$,

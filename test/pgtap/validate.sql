@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(79);
+SELECT plan(82);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('it''s a "shop"',
@@ -56,6 +56,14 @@ SELECT is_empty(
 	'every check has a message, and a hint if it has failed');
 SELECT results_eq($$SELECT check_name FROM instance_env.validate(pg_temp.prod())$$,
 	$$SELECT check_name FROM instance_env.validate(pg_temp.prod())$$, 'the same again');
+
+-- a production instance may opt in to test identities, but not unnoticed
+SELECT instance_env.set_policy(pg_temp.dev(), 'test_identities', 'true') \gset
+SELECT instance_env.set_policy(pg_temp.prod(), 'test_identities', 'true') \gset
+SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^test')$$, ARRAY['test:test_identities warning failed'], 'opted in');
+SELECT is_empty($$SELECT pg_temp.checks(pg_temp.dev(), '^test')$$, 'in development they are nothing special');
+SELECT instance_env.set_policy(pg_temp.prod(), 'test_identities', 'false') \gset
+SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^test')$$, ARRAY['test error passed'], 'opted out');
 
 -- "You must associate a production domain"
 

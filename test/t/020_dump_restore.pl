@@ -142,6 +142,11 @@ sub check_log
 	is( $node->safe_psql($db, "SET search_path = instance_env; $log"),
 		$node->safe_psql($from, "SET search_path = instance_env; $log"),
 		"$name: the audit log is the same");
+	is( $node->safe_psql($db, 'SELECT * FROM instance_env.promotion ORDER BY id'),
+		$node->safe_psql($from, 'SELECT * FROM instance_env.promotion ORDER BY id'),
+		"$name: the history of promotions is the same");
+	is( $node->safe_psql($db, 'SELECT nextval($$instance_env.promotion_id_seq$$) > max(id) FROM instance_env.promotion'),
+		't', "$name: and goes on");
 	is( $node->safe_psql(
 			$db, qq{
 			SELECT count(*) FROM instance_env.event WHERE id > $last AND action <> 'guard';
