@@ -20,7 +20,7 @@
 
 #include "instance_env.h"
 
-/* Some 64 bytes each.  Only pairs of table and instance that are in use need one. */
+/* 80 bytes each.  Only pairs of table and instance that are in use need one. */
 #define DEFAULT_BUCKETS 4096
 #define MAX_BUCKETS		1048576
 
