@@ -51,8 +51,8 @@
 /* In the order of the install script; upgrades only append. */
 #define Anum_identity_key_secret	2
 
-/* Some 190 bytes an entry with dynahash's own: 3 MB at most, beside the 4 of production.c. */
-#define CACHE_ENTRIES	16384
+/* Some 190 bytes an entry with dynahash's own: 1.5 MB at most, beside the 4 MB of production.c. */
+#define CACHE_ENTRIES	8192
 
 /* Keys longer than fit here are looked up in the table each time. */
 #define KEY_BYTES		62
