@@ -113,14 +113,16 @@ check_instances(const IenvGuard *guard)
 			}
 			if (guard->counted && instance->user_cap >= 0 && count > instance->user_cap && nover++ < MAX_OFFENDERS)
 				ereport(WARNING,
-						(errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
+						(errcode(ERRCODE_WARNING),
+						 errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
 								ienv_instance_text(value, guard->is_uuid), instance->user_cap,
 								(long long) count, ienv_quoted_name(guard->relid)),
 						 errdetail("It takes no new users until enough have been deleted."),
 						 errhint("Delete users, or raise the cap with instance_env.set_user_cap().")));
 			else if (instance->status != IENV_ACTIVE && nover++ < MAX_OFFENDERS)
 				ereport(WARNING,
-						(errmsg("instance %s is not active, but has rows in table %s",
+						(errcode(ERRCODE_WARNING),
+						 errmsg("instance %s is not active, but has rows in table %s",
 								ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(guard->relid)),
 						 errdetail("It takes no new rows until it is.")));
 		}
@@ -129,7 +131,8 @@ check_instances(const IenvGuard *guard)
 
 	if (nover > MAX_OFFENDERS)
 		ereport(WARNING,
-				(errmsg("%d more instances in table %s are over their cap or not active",
+				(errcode(ERRCODE_WARNING),
+				 errmsg("%d more instances in table %s are over their cap or not active",
 						nover - MAX_OFFENDERS, ienv_quoted_name(guard->relid))));
 	if (nunknown > 0)
 		ereport(ERROR,

@@ -108,7 +108,8 @@ warn_if_over_cap(Datum instance)
 		if (guard != NULL && guard->counted &&
 			ienv_user_count(guard, guard->is_uuid ? instance : key, info.user_cap) > info.user_cap)
 			ereport(WARNING,
-					(errmsg("development instance %s is over its cap of %d in table %s",
+					(errcode(ERRCODE_WARNING),
+					 errmsg("development instance %s is over its cap of %d in table %s",
 							ienv_instance_text(instance, true), info.user_cap, ienv_quoted_name(guard->relid)),
 					 errdetail("It takes no new users until enough have been deleted.")));
 	}
