@@ -145,7 +145,6 @@ if ($wanted{1})
 			round => $_[0],
 			%table)->trouble('load1-');
 	};
-	$session{resolve} = \&StressLoad::resolve;
 	$session{unrest} = \&StressLoad::unrest;
 
 	# A deadlock is not among the errors that the load brings about by itself.
@@ -156,6 +155,7 @@ if ($wanted{1})
 		caps => $caps,
 		identity => [ 'instance_id', 'id' ],
 		session => \%session,
+		support => { resolve => \&StressLoad::resolve },
 		errors => {
 			'23I01' => qr/^(?:load1|trouble)/,
 			'23I02' => qr/^load1/,    # keys that several instances want

@@ -27,6 +27,8 @@ our $log_line_prefix = '[%p] %b|%a|%e|';
 #
 # node, seconds
 # session: name => sub (round) that returns a script
+# support: the same, for sessions that go on until all the others have ended: those
+#          whose work others wait for
 #
 # Returns for each session how often psql printed each command tag and each
 # SQLSTATE.
@@ -35,17 +37,21 @@ sub run
 	my (%arg) = @_;
 	my $dir = PostgreSQL::Test::Utils::tempdir('stress');
 	my $deadline = time + $arg{seconds};
+	my $over = "$dir/over";
+	my %session = (%{ $arg{session} }, %{ $arg{support} || {} });
 	my %pid;
 
-	foreach my $name (sort keys %{ $arg{session} })
+	foreach my $name (sort keys %session)
 	{
+		my $goes_on = $arg{session}{$name}
+		  ? sub { time < $deadline }
+		  : sub { !-e $over };
 		my $pid = fork;
 		croak "could not fork: $!" unless defined $pid;
 		if ($pid == 0)
 		{
 			my $done = eval {
-				_session($arg{node}, $dir, $name, $arg{session}{$name},
-					$deadline);
+				_session($arg{node}, $dir, $name, $session{$name}, $goes_on);
 				1;
 			};
 			print STDERR "session $name: $@" unless $done;
@@ -61,6 +67,9 @@ sub run
 	my $patience = $deadline + $PostgreSQL::Test::Utils::timeout_default;
 	while (%pid)
 	{
+		append_to_file($over, '')
+		  unless -e $over || grep { $arg{session}{$_} } values %pid;
+
 		my $pid = waitpid -1, POSIX::WNOHANG;
 		if ($pid > 0 && exists $pid{$pid})
 		{
@@ -79,7 +88,7 @@ sub run
 	croak 'sessions failed: ' . join ', ', sort @failed if @failed;
 
 	my %tally;
-	foreach my $name (keys %{ $arg{session} })
+	foreach my $name (keys %session)
 	{
 		foreach (split /\n/, slurp_file("$dir/$name.tally"))
 		{
@@ -92,13 +101,13 @@ sub run
 
 sub _session
 {
-	my ($node, $dir, $name, $script, $deadline) = @_;
+	my ($node, $dir, $name, $script, $goes_on) = @_;
 	my %tally;
 	my $file = "$dir/$name.sql";
 	my $parent = getppid;
 
 	local $ENV{PGOPTIONS} = '-c statement_timeout=30s';
-	for (my $round = 1; time < $deadline && getppid == $parent; $round++)
+	for (my $round = 1; $goes_on->() && getppid == $parent; $round++)
 	{
 		open my $fh, '>', $file or croak "could not write $file: $!";
 		print $fh $script->($round);

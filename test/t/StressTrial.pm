@@ -21,7 +21,7 @@ use StressJudge;
 # Everything that needs a test of its own against a load: run it, then have the
 # judge replay what it committed.
 #
-# node, seconds, session: see StressClients
+# node, seconds, session, support: see StressClients
 # table, caps, identity:  see StressJudge; the key is called id, the instance
 #                         column instance_id
 # fill:                   SQL that fills the table before the load
@@ -42,7 +42,8 @@ sub run
 	my $tally = StressClients::run(
 		node => $node,
 		seconds => $arg{seconds},
-		session => $arg{session});
+		session => $arg{session},
+		support => $arg{support});
 
 	_no_prepared_transactions($node, $table);
 
