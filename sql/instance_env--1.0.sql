@@ -1345,12 +1345,12 @@ AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
 COMMENT ON FUNCTION instance_env.instance_unavailable(text, "any", oid) IS
 'trigger condition: must check_instance() look at a new row of this user in this instance?';
 
-CREATE FUNCTION instance_env.identity_departs(instance "any", user_key "any")
+CREATE FUNCTION instance_env.departure_queued()
 RETURNS boolean
 LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_identity_departs';
-COMMENT ON FUNCTION instance_env.identity_departs("any", "any") IS
-'trigger condition: does a deleted row name a user whose instance must be remembered?';
+AS 'MODULE_PATHNAME', 'instance_env_departure_queued';
+COMMENT ON FUNCTION instance_env.departure_queued() IS
+'trigger condition: always true; the transaction knows that it has deleted users who are not on record yet';
 
 CREATE FUNCTION instance_env.identity_changes(old_key "any", new_key "any")
 RETURNS boolean

@@ -165,7 +165,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_user_cap",
 											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap", false);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap");
 	HeapTuple	tuple = trigdata->tg_trigtuple;
 	bool		isnull;
 	Datum		value = heap_getattr(tuple, guard->instance_attno,
@@ -239,7 +239,7 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_instance",
 											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_instance", false);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_instance");
 	bool		isnull;
 	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
 									 RelationGetDescr(trigdata->tg_relation), &isnull);

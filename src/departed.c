@@ -47,11 +47,13 @@
 #define Anum_departed_user_instance	2
 
 /*
- * The filter's size: at 16 bits and 4 probes an identity one stranger in 400 passes.
- * A megabyte serves half a million departed users so; with more, more pass.
+ * The filter's size: at 16 bits and 4 probes an identity one stranger in some 370 passes.
+ * A megabyte serves half a million departed users so; with more, more pass.  All probes
+ * of an identity go to one block, the size of a cache line.
  */
 #define BITS_PER_IDENTITY	16
 #define PROBES				4
+#define BLOCK_BITS			512
 #define MIN_FILTER_BITS		(UINT64CONST(1) << 16)
 #define MAX_FILTER_BITS		(UINT64CONST(1) << 23)
 
@@ -227,24 +229,37 @@ build_filter(uint64 as_of)
 	scans_since = 0;
 }
 
-static void
-filter_add(const pg_uuid_t *identity)
+/*
+ * The block of the filter that identity belongs to; *probes gets 9 bits for each place in it.
+ */
+static inline uint64 *
+filter_block(const pg_uuid_t *identity, uint64 *probes)
 {
 	uint64		hash[2];
 
 	memcpy(hash, identity, sizeof(hash));
-	for (int i = 0; i < PROBES; i++, hash[0] += hash[1])
-		filter[(hash[0] & (filter_bits - 1)) / 64] |= UINT64CONST(1) << (hash[0] % 64);
+	*probes = hash[1];
+	return filter + (hash[0] & (filter_bits / BLOCK_BITS - 1)) * (BLOCK_BITS / 64);
+}
+
+static void
+filter_add(const pg_uuid_t *identity)
+{
+	uint64		probes;
+	uint64	   *block = filter_block(identity, &probes);
+
+	for (int i = 0; i < PROBES; i++, probes >>= 9)
+		block[probes % BLOCK_BITS / 64] |= UINT64CONST(1) << (probes % 64);
 }
 
 static bool
 filter_has(const pg_uuid_t *identity)
 {
-	uint64		hash[2];
+	uint64		probes;
+	uint64	   *block = filter_block(identity, &probes);
 
-	memcpy(hash, identity, sizeof(hash));
-	for (int i = 0; i < PROBES; i++, hash[0] += hash[1])
-		if (!(filter[(hash[0] & (filter_bits - 1)) / 64] & (UINT64CONST(1) << (hash[0] % 64))))
+	for (int i = 0; i < PROBES; i++, probes >>= 9)
+		if (!(block[probes % BLOCK_BITS / 64] & (UINT64CONST(1) << (probes % 64))))
 			return false;
 	return true;
 }

@@ -37,7 +37,7 @@ static int64 queued = 0;
 static void queue_departure(void);
 static void depart_all(IenvGuard *guard);
 
-PG_FUNCTION_INFO_V1(instance_env_identity_departs);
+PG_FUNCTION_INFO_V1(instance_env_departure_queued);
 PG_FUNCTION_INFO_V1(instance_env_identity_changes);
 PG_FUNCTION_INFO_V1(instance_env_record_departure);
 PG_FUNCTION_INFO_V1(instance_env_record_truncate);
@@ -71,15 +71,14 @@ ienv_departure_fired(void)
 }
 
 /*
- * identity_departs(instance "any", user_key "any") RETURNS boolean
+ * departure_queued() RETURNS boolean
  *
- * Condition of the departure trigger: false where the row names no user.
+ * Condition of the departure trigger: true, and the transaction knows.  It takes no
+ * columns, for PostgreSQL parses and prepares the condition once a statement.
  */
 Datum
-instance_env_identity_departs(PG_FUNCTION_ARGS)
+instance_env_departure_queued(PG_FUNCTION_ARGS)
 {
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		PG_RETURN_BOOL(false);
 	queue_departure();
 	PG_RETURN_BOOL(true);
 }
@@ -127,15 +126,21 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_departure",
 											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	IenvGuard  *guard = ienv_trigger_guard(trigdata, "record_departure", true);
+	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	bool		isnull[2];
-	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
-	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
+	Datum		value;
+	Datum		key;
 
+	ienv_departure_fired();
+
+	/* to drop the columns with CASCADE drops the triggers that name them, but not this one */
+	if (guard == NULL || guard->key_attno == InvalidAttrNumber)
+		return PointerGetDatum(NULL);
+	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
+	key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
 	if (!isnull[0] && !isnull[1])
 		ienv_depart(guard, value, key);
-	ienv_departure_fired();
 
 	/* whoever makes a second trigger with this function frees no second seat */
 	if (guard->counted && !isnull[0] && strcmp(trigdata->tg_trigger->tgname, IENV_DEPARTURE) == 0)

@@ -46,11 +46,11 @@ ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent w
  * The guard of the table whose trigger is firing.
  */
 IenvGuard *
-ienv_trigger_guard(TriggerData *trigdata, const char *funcname, bool needs_key)
+ienv_trigger_guard(TriggerData *trigdata, const char *funcname)
 {
 	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
 
-	if (guard == NULL || (needs_key && guard->key_attno == InvalidAttrNumber))
+	if (guard == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was called by a trigger whose condition names no columns of table %s",

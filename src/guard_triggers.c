@@ -107,7 +107,7 @@ name_of(Oid relid, const IenvTriggerKind *kind)
 }
 
 /*
- * The WHEN clause of a trigger.  Besides saying when to fire, it names the columns.
+ * The WHEN clause of a trigger.  Besides saying when to fire, most name the columns.
  */
 static char *
 condition_of(const IenvGuard *guard, int bit)
@@ -127,7 +127,7 @@ condition_of(const IenvGuard *guard, int bit)
 				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
 			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s))", IENV_SCHEMA, instance);
 		case IENV_TRIGGER_DEPARTURE:
-			return psprintf(" WHEN (%s.identity_departs(OLD.%s, OLD.%s))", IENV_SCHEMA, instance, key);
+			return psprintf(" WHEN (%s.departure_queued())", IENV_SCHEMA);
 		case IENV_TRIGGER_NO_TRANSFER:
 			if (key != NULL)
 				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s OR %s.identity_changes(OLD.%s, NEW.%s))",

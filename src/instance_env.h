@@ -225,12 +225,13 @@ typedef struct IenvScan
 	Oid			collation;
 	SnapshotData non_vacuumable;
 	Buffer		visibility;		/* a page of the visibility map, or invalid */
+	Buffer		buffer;			/* one of the table that ienv_scan_count() has pinned, or invalid */
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
 extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
 extern bool ienv_scan_next(IenvScan *scan);
-extern bool ienv_scan_count(IenvScan *scan, bool *all_visible);
+extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version);
 extern void ienv_scan_end(IenvScan *scan);
 extern void ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version);
 extern bool ienv_is_older(TransactionId xid);
@@ -560,8 +561,7 @@ extern Datum ienv_jsonb(const char *json);
  */
 extern TriggerData *ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname,
 									   TriggerEvent when);
-extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata, const char *funcname,
-										   bool needs_key);
+extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata, const char *funcname);
 extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 										 bool fresh);
 pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);

@@ -156,7 +156,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_transfer",
 											   TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
-	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer", false);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
 	/* the condition is fulfilled by a change of either column */
@@ -190,7 +190,7 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_move",
 											   TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_BEFORE);
 
-	refuse_another_instance(ienv_trigger_guard(trigdata, "check_move", false), trigdata);
+	refuse_another_instance(ienv_trigger_guard(trigdata, "check_move"), trigdata);
 	return PointerGetDatum(trigdata->tg_newtuple);
 }
 

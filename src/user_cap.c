@@ -297,18 +297,14 @@ count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Datum value, in
 		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
 		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
 		IenvScan	scan;
-		bool		all_visible;
+		IenvVersion version;
 
 		if (leaf == NULL)
 			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
 
 		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno, value);
-		while (!done && ienv_scan_count(&scan, &all_visible))
+		while (!done && ienv_scan_count(&scan, snapshot, &version))
 		{
-			IenvVersion version = {.inserted = IENV_BEFORE, .ended = IENV_NEVER};
-
-			if (!all_visible)
-				ienv_classify(scan.slot, snapshot, &version);
 			count_version(tally, &version);
 			if (others != NULL)
 			{

@@ -22,8 +22,8 @@
  * are dead to all on the way.  It takes no predicate locks: those are for reads
  * whose result the application sees.
  *
- * A version is judged with its buffer share-locked, because xmax, infomask and
- * ctid must be read together.
+ * A version that somebody has deleted, updated or locked is judged with its buffer
+ * share-locked, because xmax, infomask and ctid must be read together.
  *
  * Who only counts need not visit pages that the visibility map calls all-visible, as
  * in an index-only scan: there, an index entry leads to one row that is committed
@@ -59,9 +59,8 @@
 
 #include "instance_env.h"
 
-/* Inserted by a transaction that has committed, deleted or locked by none */
-#define UNTOUCHED	(HEAP_XMIN_COMMITTED | HEAP_XMAX_INVALID)
-
+static bool judge_in_place(IenvScan *scan, ItemPointer tid, Snapshot snapshot, IenvVersion *version);
+static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version);
 static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
 
 /*
@@ -139,17 +138,12 @@ ienv_scan_next(IenvScan *scan)
 }
 
 /*
- * The same for counting: where *all_visible is set, the version is one that is
- * committed before the snapshot and not deleted, and slot is not filled.
+ * The same for counting: the next version, judged relative to snapshot; slot is not filled.
  */
 bool
-ienv_scan_count(IenvScan *scan, bool *all_visible)
+ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 {
-	*all_visible = false;
-	if (scan->index_scan == NULL)
-		return ienv_scan_next(scan);
-
-	for (;;)
+	while (scan->index_scan)
 	{
 		/* a HOT chain may have several versions for one entry */
 		if (!scan->index_scan->xs_heap_continue)
@@ -160,13 +154,46 @@ ienv_scan_count(IenvScan *scan, bool *all_visible)
 				return false;
 			if (VM_ALL_VISIBLE(scan->heap, ItemPointerGetBlockNumber(tid), &scan->visibility))
 			{
-				*all_visible = true;
+				memset(version, 0, sizeof(*version));
+				version->inserted = IENV_BEFORE;
 				return true;
 			}
+			if (judge_in_place(scan, tid, snapshot, version))
+				return true;
 		}
 		if (index_fetch_heap(scan->index_scan, scan->slot))
-			return true;
+			break;
 	}
+	if (scan->index_scan == NULL && !ienv_scan_next(scan))
+		return false;
+	ienv_classify(scan->slot, snapshot, version);
+	return true;
+}
+
+/*
+ * Judge the version at tid, if that can be done without a lock.
+ *
+ * The pin alone keeps it, and its line pointer, where it is.
+ */
+static bool
+judge_in_place(IenvScan *scan, ItemPointer tid, Snapshot snapshot, IenvVersion *version)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	HeapTupleHeader tuple;
+	Page		page;
+	ItemId		item;
+
+	scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, ItemPointerGetBlockNumber(tid));
+	page = BufferGetPage(scan->buffer);
+	if (offset > PageGetMaxOffsetNumber(page))
+		return false;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return false;
+
+	/* with others in its HOT chain it is not alone */
+	tuple = (HeapTupleHeader) PageGetItem(page, item);
+	return !HeapTupleHeaderIsHotUpdated(tuple) && judge_at_a_glance(tuple, snapshot, version);
 }
 
 void
@@ -174,6 +201,8 @@ ienv_scan_end(IenvScan *scan)
 {
 	if (BufferIsValid(scan->visibility))
 		ReleaseBuffer(scan->visibility);
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
 	if (scan->index_scan)
 	{
 		index_endscan(scan->index_scan);
@@ -198,18 +227,8 @@ ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version)
 
 	Assert(TTS_IS_BUFFERTUPLE(slot));
 	tuple = bslot->base.tuple->t_data;
-	memset(version, 0, sizeof(*version));
-
-	/*
-	 * Most rows are old and untouched, which one look at the flags tells, without the
-	 * lock: whoever deleted the row before S had cleared XMAX_INVALID by then.
-	 */
-	if ((tuple->t_infomask & UNTOUCHED) == UNTOUCHED &&
-		TransactionIdPrecedes(HeapTupleHeaderGetRawXmin(tuple), snapshot->xmin))
-	{
-		version->inserted = IENV_BEFORE;
+	if (judge_at_a_glance(tuple, snapshot, version))
 		return;
-	}
 
 	LockBuffer(bslot->buffer, BUFFER_LOCK_SHARE);
 	version->replacement = (tuple->t_infomask & HEAP_UPDATED) != 0;
@@ -243,6 +262,35 @@ ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version)
 		version->xmax = xmax;
 		version->ended = fate_of(xmax, snapshot);
 	}
+}
+
+/*
+ * Judge a version by one look at its header, which is pinned but not locked: as most can
+ * be that nobody has deleted or locked.  Otherwise *version is zeroed, and the result false.
+ *
+ * Whoever deleted an old row before the snapshot had cleared XMAX_INVALID by then; and a
+ * row of my own transaction nobody else can touch.
+ */
+static bool
+judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version)
+{
+	uint16		infomask = tuple->t_infomask;
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple);
+
+	memset(version, 0, sizeof(*version));
+	if (!(infomask & HEAP_XMAX_INVALID))
+		return false;
+	if ((infomask & HEAP_XMIN_COMMITTED) && TransactionIdPrecedes(xmin, snapshot->xmin))
+		version->inserted = IENV_BEFORE;
+	else if (!(infomask & HEAP_XMIN_COMMITTED) && TransactionIdEquals(xmin, GetTopTransactionIdIfAny()))
+	{
+		version->inserted = IENV_MINE;
+		version->xmin = xmin;
+		version->replacement = (infomask & HEAP_UPDATED) != 0;
+	}
+	else
+		return false;
+	return true;
 }
 
 /*

@@ -31,13 +31,13 @@ INSERT INTO good VALUES
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'pg_temp.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('user_table', NULL),
-	('old_key', 'a'), ('new_key', 'b'), ('identity_departs.instance', 'dev'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev');
+	('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
-	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key', 'identity_departs.instance',
-	'identity_departs.user_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
+	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
+	'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
 	'prefix_message.body', 'redirect_url_allowed.url', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(440);
+SELECT plan(399);
 
 CREATE ROLE instance_env_nobody;
 CREATE SCHEMA app;
@@ -48,7 +48,9 @@ BEGIN
 								  WHEN firing LIKE '%DELETE%' THEN 'DELETE FROM app.plain'
 								  WHEN firing LIKE '%UPDATE%' THEN 'UPDATE app.plain SET id = 2, instance_id = NULL'
 								  ELSE 'INSERT INTO app.plain SELECT * FROM app.plain' END),
-				 '39P01', function || '() ' || firing);
+				 /* which DROP COLUMN … CASCADE may leave behind */
+				 CASE WHEN function = 'record_departure' AND firing LIKE 'AFTER DELETE%ROW%' THEN 'ok' ELSE '39P01' END,
+				 function || '() ' || firing);
 	DROP TRIGGER t ON app.plain;
 	DELETE FROM app.plain;
 	RETURN result;
@@ -100,10 +102,7 @@ FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', 'NULL::uuid'
 	unnest(ARRAY['1', 'NULL::integer', '''x''::text', '''x''', 'NULL', 'ROW(1, 2)', 'ARRAY[1]', 'point(1, 2)']) k,
 	unnest(ARRAY['0', 'NULL', '''app.users''::regclass', '''app.plain''::regclass', '''app.view''::regclass',
 				 '''app.users_pkey''::regclass', '4294967295']) r;
-SELECT pg_temp.calls(format('identity_departs(%s, %s)', i, k))
-FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', 'NULL::uuid', '''dev''::text', 'NULL::text', '1',
-				  'NULL', '''dev''']) i,
-	unnest(ARRAY['1', 'NULL::integer', '''x''::text', '''x''', 'NULL', 'ROW(1, 2)']) k;
+SELECT pg_temp.calls('departure_queued()');
 SELECT throws_ok($$SELECT instance_env.admission_required(1, 0)$$, '42883', NULL, 'admission_required() of a number');
 SELECT throws_ok($$SELECT instance_env.instance_unavailable(1)$$, '42883', NULL, 'instance_unavailable() of a number');
 

@@ -3,7 +3,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(69);
+SELECT plan(72);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset
@@ -129,6 +129,17 @@ SELECT is(pg_temp.triggers('app.parted'),
 SELECT lives_ok($$INSERT INTO app.keyless VALUES ('dev', 'x'); DELETE FROM app.keyless; INSERT INTO app.keyless VALUES ('dev2', 'x')$$,
 	'no key: identities are not followed');
 SELECT throws_ok($$UPDATE app.keyless SET instance_id = 'dev'$$, '23I02', NULL, 'no key: but no row moves');
+
+-- dropping what the triggers name takes those along that name it
+CREATE TABLE app.bare (id text PRIMARY KEY, instance_id text, n integer);
+SELECT instance_env.guard('app.bare') \gset
+INSERT INTO app.bare VALUES ('u1', 'dev'), ('u2', 'dev');
+ALTER TABLE app.bare DROP instance_id CASCADE;
+SELECT lives_ok($$DELETE FROM app.bare WHERE id = 'u1'; TRUNCATE app.bare$$, 'DROP COLUMN … CASCADE: users may still leave');
+SELECT ok(NOT EXISTS (SELECT FROM instance_env.guards WHERE relation = 'app.bare'::regclass),
+	'DROP COLUMN … CASCADE: the table is not guarded');
+SELECT instance_env.unguard('app.bare') \gset
+SELECT is(pg_temp.triggers('app.bare'), NULL, 'and unguard() removes what is left');
 
 -- a transaction that does not end well leaves nothing
 

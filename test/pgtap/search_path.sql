@@ -41,7 +41,7 @@ BEGIN
 			('count(bigint)', 'bigint'), ('uuid_eq(uuid, uuid)', 'boolean'), ('texteq(text, text)', 'boolean'),
 			('coalesce_text(text, text)', 'text'), ('lower(text)', 'text'), ('format(text, text)', 'text'),
 			('quote_ident(text)', 'text'), ('unnest(uuid[])', 'uuid'), ('admission_required(uuid, oid)', 'boolean'),
-			('identity_departs(uuid, text)', 'boolean'), ('guard_list()', 'integer')) v (signature, result)
+			('departure_queued()', 'boolean'), ('guard_list()', 'integer')) v (signature, result)
 	LOOP
 		EXECUTE format(
 			'CREATE FUNCTION hostile.%s RETURNS %s LANGUAGE plpgsql AS
