@@ -173,17 +173,25 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 /*
  * Judge the version at tid, if that can be done without a lock.
  *
- * The pin alone keeps it, and its line pointer, where it is.
+ * While a page is pinned no tuple on it is moved and no line pointer in use changes, for
+ * pruning waits until nobody else has the page pinned.  It may have begun before the pin;
+ * so the page is locked once, which is to wait for its end.
  */
 static bool
 judge_in_place(IenvScan *scan, ItemPointer tid, Snapshot snapshot, IenvVersion *version)
 {
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
 	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
 	HeapTupleHeader tuple;
 	Page		page;
 	ItemId		item;
 
-	scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, ItemPointerGetBlockNumber(tid));
+	if (!BufferIsValid(scan->buffer) || BufferGetBlockNumber(scan->buffer) != block)
+	{
+		scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, block);
+		LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
+		LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	}
 	page = BufferGetPage(scan->buffer);
 	if (offset > PageGetMaxOffsetNumber(page))
 		return false;
