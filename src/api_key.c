@@ -121,14 +121,14 @@ instance_env_verify_secret_key(PG_FUNCTION_ARGS)
 		Oid			type = BYTEAOID;
 		Datum		value = hash_datum(hash);
 		IenvOwner	saved;
-		uint64		changes;
+		uint64		since;
 		bool		isnull;
 
 		SPI_connect();
 		ienv_become_owner(&saved);
 		do
 		{
-			changes = ienv_cache_changes(&cache);
+			since = ienv_cache_time(&cache);
 			if (ienv_query_latest("SELECT i.id FROM instance_env.api_key k"
 								  " JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) k.instance"
 								  " WHERE k.hash OPERATOR(pg_catalog.=) $1 AND k.revoked_at IS NULL",
@@ -139,7 +139,7 @@ instance_env_verify_secret_key(PG_FUNCTION_ARGS)
 				PG_RETURN_NULL();
 			}
 			*result = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-			entry = ienv_cache_enter(&cache, hash, changes);
+			entry = ienv_cache_enter(&cache, hash, since);
 		} while (entry == NULL);
 		entry->instance = *result;
 		ienv_leave_owner(&saved);

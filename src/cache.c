@@ -13,9 +13,9 @@
  *		{
  *			do
  *			{
- *				changes = ienv_cache_changes(&cache);
+ *				since = ienv_cache_time(&cache);
  *				... read ...
- *				entry = ienv_cache_enter(&cache, &key, changes);
+ *				entry = ienv_cache_enter(&cache, &key, since);
  *			} while (entry == NULL);
  *			... fill, what it points to in cache.context ...
  *		}
@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "commands/trigger.h"
+#include "storage/sinval.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -59,6 +60,21 @@ instance_env_table_changed(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The time, as measured in messages from other backends.  A relcache callback notes when
+ * it was called; who has read something reads it again if that was after he began.
+ *
+ * What comes without a message from outside does not count.  Our own transaction's
+ * changes come at the end of a command or of a subtransaction, never while somebody reads
+ * for a cache; and with debug_discard_caches everything is invalidated each time that we
+ * look for messages, so that a reader who went by that would never come to an end.
+ */
+uint64
+ienv_news_time(void)
+{
+	return SharedInvalidMessageCounter;
+}
+
+/*
  * Relcache callback: empties no cache yet, for a caller up the stack may be reading.
  */
 static void
@@ -73,7 +89,7 @@ table_invalidated(Datum arg, Oid relid)
 		if (concerned)
 		{
 			cache->valid = false;
-			cache->changes++;
+			cache->changed = ienv_news_time();
 		}
 	}
 }
@@ -92,28 +108,28 @@ ienv_cache_find(IenvCache *cache, const void *key)
 }
 
 /*
- * How often the cache's tables have changed, to be asked before they are read.
+ * The time, to be asked before the cache's tables are read.
  */
 uint64
-ienv_cache_changes(IenvCache *cache)
+ienv_cache_time(IenvCache *cache)
 {
 	if (!cache->valid)
 		prepare(cache);
-	return cache->changes;
+	return ienv_news_time();
 }
 
 /*
- * A new entry, of which only the key is set; NULL if the tables have changed.
+ * A new entry, of which only the key is set; NULL if the tables have changed since.
  */
 void *
-ienv_cache_enter(IenvCache *cache, const void *key, uint64 changes)
+ienv_cache_enter(IenvCache *cache, const void *key, uint64 since)
 {
-	if (cache->changes != changes)
+	if (cache->changed > since)
 		return NULL;
 	if (hash_get_num_entries(cache->entries) >= cache->max_entries)
 	{
 		prepare(cache);
-		if (cache->changes != changes)
+		if (cache->changed > since)
 			return NULL;
 	}
 	return hash_search(cache->entries, key, HASH_ENTER, NULL);
@@ -126,7 +142,7 @@ static void
 prepare(IenvCache *cache)
 {
 	HASHCTL		ctl;
-	uint64		changes;
+	uint64		since;
 
 	if (cache->context == NULL)
 	{
@@ -150,9 +166,9 @@ prepare(IenvCache *cache)
 	/* the extension may have been dropped and created */
 	do
 	{
-		changes = cache->changes;
+		since = ienv_news_time();
 		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
 			cache->relids[i] = get_relname_relid(cache->tables[i], ienv_oids()->schema);
-	} while (changes != cache->changes);
+	} while (cache->changed > since);
 	cache->valid = true;
 }

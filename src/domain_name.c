@@ -134,7 +134,7 @@ name_of(FunctionCallInfo fcinfo)
 	if (entry == NULL)
 	{
 		IenvOwner	saved;
-		uint64		changes;
+		uint64		since;
 		bool		is_production;
 		bool		isnull;
 		char	   *name;
@@ -143,7 +143,7 @@ name_of(FunctionCallInfo fcinfo)
 		ienv_become_owner(&saved);
 		do
 		{
-			changes = ienv_cache_changes(&cache);
+			since = ienv_cache_time(&cache);
 			while (ienv_query_latest("SELECT i.type OPERATOR(pg_catalog.=) 'production', COALESCE(i.slug, d.name)"
 									 " FROM instance_env.instance i LEFT JOIN instance_env.domain d"
 									 "  ON d.instance OPERATOR(pg_catalog.=) i.id AND d.is_primary"
@@ -151,7 +151,7 @@ name_of(FunctionCallInfo fcinfo)
 				(void) ienv_require_instance(instance);
 			is_production = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 			name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
-			entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), changes);
+			entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
 		} while (entry == NULL);
 		entry->is_production = is_production;
 		strlcpy(entry->name, name == NULL ? "" : name, sizeof(entry->name));

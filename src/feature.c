@@ -177,7 +177,7 @@ find_feature(FunctionCallInfo fcinfo)
 	const text *name = PG_GETARG_TEXT_PP(1);
 	char		key[NAMEDATALEN] = {0};
 	FeatureEntry *entry;
-	uint64		changes;
+	uint64		since;
 	int			plan;
 	bool		production_only;
 
@@ -191,12 +191,12 @@ find_feature(FunctionCallInfo fcinfo)
 	(void) ienv_require_text(fcinfo, 1, "feature", NAMEDATALEN - 1);
 	do
 	{
-		changes = ienv_cache_changes(&features);
+		since = ienv_cache_time(&features);
 		plan = read_places("SELECT " PLACE_OF_PLAN("plan") ", production_only FROM instance_env.feature"
 						   " WHERE name OPERATOR(pg_catalog.=) $1", TEXTOID, PointerGetDatum(name), &production_only);
 		if (plan == 0)
 			ienv_report_unknown_feature(key);
-		entry = ienv_cache_enter(&features, key, changes);
+		entry = ienv_cache_enter(&features, key, since);
 	} while (entry == NULL);
 	entry->plan = plan;
 	entry->production_only = production_only;
@@ -210,20 +210,20 @@ static int
 find_plan(const pg_uuid_t *instance)
 {
 	PlanEntry  *entry = ienv_cache_find(&plans, instance);
-	uint64		changes;
+	uint64		since;
 	int			plan;
 
 	if (entry != NULL)
 		return entry->plan;
 	do
 	{
-		changes = ienv_cache_changes(&plans);
+		since = ienv_cache_time(&plans);
 		plan = read_places("SELECT " PLACE_OF_PLAN("a.plan") " FROM instance_env.application a"
 						   " JOIN instance_env.instance i ON i.application OPERATOR(pg_catalog.=) a.id"
 						   " WHERE i.id OPERATOR(pg_catalog.=) $1", UUIDOID, UUIDPGetDatum(instance), NULL);
 		if (plan == 0)
 			elog(ERROR, "instance %s has no application", ienv_instance_text(UUIDPGetDatum(instance), true));
-		entry = ienv_cache_enter(&plans, instance, changes);
+		entry = ienv_cache_enter(&plans, instance, since);
 	} while (entry == NULL);
 	entry->plan = plan;
 	return plan;

@@ -192,14 +192,14 @@ read_entry(Datum application)
 	SPITupleTable *instances;
 	HostEntry  *entry;
 	IenvOwner	saved;
-	uint64		changes;
+	uint64		since;
 	uint64		n;
 
 	SPI_connect();
 	ienv_become_owner(&saved);
 	do
 	{
-		changes = ienv_cache_changes(&cache);
+		since = ienv_cache_time(&cache);
 		n = ienv_query_latest("SELECT i.id, a.staging_of IS NOT NULL"
 							  " FROM instance_env.application a"
 							  "  JOIN instance_env.instance i ON i.application OPERATOR(pg_catalog.=) a.id"
@@ -221,7 +221,7 @@ read_entry(Datum application)
 							  "     JOIN instance_env.instance p ON p.id OPERATOR(pg_catalog.=) m.instance"
 							  "    WHERE p.application OPERATOR(pg_catalog.=) $1)) n ORDER BY n.root",
 							  1, &type, &application, NULL);
-		entry = ienv_cache_enter(&cache, DatumGetUUIDP(application), changes);
+		entry = ienv_cache_enter(&cache, DatumGetUUIDP(application), since);
 	} while (entry == NULL);
 	ienv_leave_owner(&saved);
 	fill_entry(entry, instances, SPI_tuptable, n);

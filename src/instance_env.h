@@ -377,15 +377,16 @@ typedef struct IenvCache
 	/* private to cache.c, zero at first */
 	Oid			relids[IENV_CACHE_TABLES];
 	bool		valid;
-	uint64		changes;
+	uint64		changed;		/* when, by ienv_news_time() */
 	MemoryContext context;		/* what entries point to; reset with the cache */
 	HTAB	   *entries;
 	struct IenvCache *next;
 } IenvCache;
 
+extern uint64 ienv_news_time(void);
 extern void *ienv_cache_find(IenvCache *cache, const void *key);
-extern uint64 ienv_cache_changes(IenvCache *cache);
-extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 changes);
+extern uint64 ienv_cache_time(IenvCache *cache);
+extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 since);
 
 /*
  * change.c: what promote() and rollback_promotion() report

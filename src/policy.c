@@ -178,16 +178,16 @@ read_set(const PolicyKey *key)
 		" WHERE instance_id OPERATOR(pg_catalog.=) $1 AND source OPERATOR(pg_catalog.=) 'override' ORDER BY name";
 	PolicySet  *set;
 	IenvOwner	saved;
-	uint64		changes;
+	uint64		since;
 	uint64		n;
 
 	SPI_connect();
 	ienv_become_owner(&saved);
 	do
 	{
-		changes = ienv_cache_changes(&cache);
+		since = ienv_cache_time(&cache);
 		n = ienv_query_latest(sql, 1, &type, &arg, NULL);
-		set = ienv_cache_enter(&cache, key, changes);
+		set = ienv_cache_enter(&cache, key, since);
 	} while (set == NULL);
 	ienv_leave_owner(&saved);
 	fill(set, SPI_tuptable, n);

@@ -83,8 +83,8 @@ static IenvInstance uncached;	/* for a key too long */
 static uint64 identity_secret[2];
 static bool identity_secret_valid = false;
 
-/* how often something was invalidated: tells whether it happened meanwhile */
-static uint64 invalidations = 0;
+/* when something was invalidated last, by ienv_news_time() */
+static uint64 invalidated = 0;
 
 static void registry_invalidated(Datum arg, Oid relid);
 static inline void hear_news(bool now);
@@ -122,7 +122,7 @@ registry_invalidated(Datum arg, Oid relid)
 		ienv_forget_departures();
 	if (oids_valid && OidIsValid(relid) && relid != oids.instance)
 		return;
-	invalidations++;
+	invalidated = ienv_news_time();
 	ienv_production_forget();
 	oids_valid = false;
 	cache_valid = false;
@@ -139,7 +139,7 @@ const IenvOids *
 ienv_oids(void)
 {
 	static bool registered = false;
-	uint64		before;
+	uint64		since;
 	Oid			schema;
 	Oid			type;
 	HeapTuple	tuple;
@@ -157,7 +157,7 @@ ienv_oids(void)
 	/* news that arrives while we look may be of what we have looked up */
 	do
 	{
-		before = invalidations;
+		since = ienv_news_time();
 		schema = get_namespace_oid(IENV_SCHEMA, false);
 		oids.schema = schema;
 		oids.instance = get_relname_relid("instance", schema);
@@ -193,7 +193,7 @@ ienv_oids(void)
 					 errmsg("extension \"%s\" is not installed in this database", IENV_SCHEMA)));
 		oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 		ReleaseSysCache(tuple);
-	} while (before != invalidations);
+	} while (invalidated > since);
 	oids_valid = true;
 	return &oids;
 }
@@ -343,7 +343,7 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 	InstanceEntry *entry;
 	IenvInstance found;
 	bool		exists;
-	uint64		before;
+	uint64		since;
 
 	hear_news(fresh);
 	if (likely(cache_valid && !fresh && last_entry != NULL) &&
@@ -371,11 +371,11 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 	do
 	{
 		(void) ienv_oids();		/* makes sure that we hear of it */
-		before = invalidations;
+		since = ienv_news_time();
 		exists = ienv_read_instance(data, len, is_uuid, &found);
 		if (!exists && fresh)
 			exists = ienv_query_instance(data, len, is_uuid, &found);
-	} while (before != invalidations);
+	} while (invalidated > since);
 
 	if (!exists)
 		return NULL;
@@ -403,7 +403,7 @@ ienv_identity_secret(void)
 
 	while (!identity_secret_valid)
 	{
-		uint64		before = invalidations;
+		uint64		since = ienv_news_time();
 		Relation	rel = table_open(o->identity_key, AccessShareLock);
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 		SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
@@ -420,7 +420,7 @@ ienv_identity_secret(void)
 		table_close(rel, AccessShareLock);
 		if (!found)
 			return NULL;
-		identity_secret_valid = before == invalidations;
+		identity_secret_valid = invalidated <= since;
 	}
 	return identity_secret;
 }

@@ -65,8 +65,8 @@ const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 
 static HTAB *guards = NULL;
 
-/* how often anything was invalidated: tells whether it happened meanwhile */
-static uint64 invalidations = 0;
+/* when anything was invalidated last, by ienv_news_time() */
+static uint64 invalidated = 0;
 
 static uint64 trigger_version(Oid trigger);
 static bool find_columns(Node *node, Columns *columns);
@@ -95,7 +95,7 @@ relation_invalidated(Datum arg, Oid relid)
 	HASH_SEQ_STATUS status;
 	GuardEntry *entry;
 
-	invalidations++;
+	invalidated = ienv_news_time();
 	if (OidIsValid(relid))
 	{
 		entry = hash_search(guards, &relid, HASH_FIND, NULL);
@@ -152,15 +152,15 @@ ienv_guard_of(Oid relid)
 		int			present;
 		int			disabled;
 		bool		guarded;
-		uint64		before;
+		uint64		since;
 
 		if (rel == NULL)
 			return NULL;
 		do
 		{
-			before = invalidations;
+			since = ienv_news_time();
 			guarded = ienv_read_guard(rel, &guard, &present, &disabled);
-		} while (before != invalidations);
+		} while (invalidated > since);
 		entry = hash_search(guards, &relid, HASH_ENTER, &found);
 		entry->valid = false;
 		if (!found)

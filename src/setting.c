@@ -326,7 +326,7 @@ settings_of(Datum instance)
 	InstanceSettings *entry = ienv_cache_find(&cache, DatumGetUUIDP(instance));
 	Oid			type = UUIDOID;
 	IenvOwner	saved;
-	uint64		changes;
+	uint64		since;
 
 	if (entry != NULL && entry->settings != NULL)
 		return entry;
@@ -335,13 +335,13 @@ settings_of(Datum instance)
 	ienv_become_owner(&saved);
 	do
 	{
-		changes = ienv_cache_changes(&cache);
+		since = ienv_cache_time(&cache);
 		(void) ienv_query_latest("SELECT COALESCE((SELECT pg_catalog.jsonb_object_agg(name, value)"
 								 "  FROM instance_env.setting WHERE instance OPERATOR(pg_catalog.=) $1), '{}'),"
 								 " COALESCE((SELECT pg_catalog.jsonb_object_agg(name, true)"
 								 "  FROM instance_env.setting_section), '{}')",
 								 1, &type, &instance, NULL);
-		entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), changes);
+		entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
 	} while (entry == NULL);
 	ienv_leave_owner(&saved);
 
