@@ -19,7 +19,6 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
@@ -70,7 +69,8 @@ static uint64 invalidated = 0;
 
 static uint64 trigger_version(Oid trigger);
 static bool find_columns(Node *node, Columns *columns);
-static Oid	find_root(Relation rel, Oid function);
+static Oid	find_root(Oid trigger);
+static List *tree_of(Oid relid, LOCKMODE lockmode);
 
 /*
  * The kind of trigger that executes function, or NULL if it is none of ours.
@@ -232,7 +232,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		if (columns.n > 1)
 			guard->key_attno = columns.attno[1];
 		if (trigger->tgisclone && guard->root == guard->relid)
-			guard->root = find_root(rel, trigger->tgfoid);
+			guard->root = find_root(trigger->tgoid);
 	}
 
 	FreeTriggerDesc(triggers);
@@ -316,7 +316,7 @@ ienv_guard_version(const IenvGuard *guard)
 		return root->tree_version;
 
 	/* the entry of every partition is made here, so that its invalidation is heard */
-	foreach(lc, find_all_inheritors(root->relid, AccessShareLock, NULL))
+	foreach(lc, tree_of(root->relid, AccessShareLock))
 		(void) ienv_guard_of(lfirst_oid(lc));
 	foreach(lc, ienv_leaf_relations(root->relid, AccessShareLock))
 	{
@@ -354,28 +354,31 @@ find_columns(Node *node, Columns *columns)
 }
 
 /*
- * The ancestor of the partition rel whose trigger on this function is not a
- * clone: the table that guard() was called for.
+ * The table that guard() was called for, from a trigger that was cloned from that
+ * table's: also where the partition is being detached concurrently.
  */
 static Oid
-find_root(Relation rel, Oid function)
+find_root(Oid trigger)
 {
-	Oid			root = RelationGetRelid(rel);
-	List	   *ancestors = get_partition_ancestors(root);
-	ListCell   *lc;
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	Oid			root = InvalidOid;
 
-	foreach(lc, ancestors)
+	while (OidIsValid(trigger))
 	{
-		Relation	ancestor = try_relation_open(lfirst_oid(lc), AccessShareLock);
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
 
-		if (ancestor == NULL)
-			continue;
-		for (int i = 0; ancestor->trigdesc != NULL && i < ancestor->trigdesc->numtriggers; i++)
-			if (ancestor->trigdesc->triggers[i].tgfoid == function)
-				root = RelationGetRelid(ancestor);
-		relation_close(ancestor, AccessShareLock);
+		ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+		scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
+		tuple = systable_getnext(scan);
+		if (!HeapTupleIsValid(tuple))
+			elog(ERROR, "could not find trigger %u", trigger);
+		root = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+		trigger = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
+		systable_endscan(scan);
 	}
-	list_free(ancestors);
+	table_close(rel, AccessShareLock);
 	return root;
 }
 
@@ -415,6 +418,31 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 }
 
 /*
+ * A table with all its partitions, these locked in lockmode.
+ *
+ * One that is being detached concurrently is a partition until that is done, whatever
+ * the snapshot says: there may be transactions that see it as such, and all must count
+ * the same rows.
+ */
+static List *
+tree_of(Oid relid, LOCKMODE lockmode)
+{
+	List	   *tree;
+	ListCell   *lc;
+	uint64		since;
+
+	/* while we wait for a lock, the partition may be detached */
+	do
+	{
+		since = ienv_news_time();
+		tree = list_make1_oid(relid);
+		foreach(lc, tree)
+			tree = list_concat(tree, find_inheritance_children_extended(lfirst_oid(lc), false, lockmode, NULL, NULL));
+	} while (ienv_news_time() > since);
+	return tree;
+}
+
+/*
  * The ordinary tables that hold the rows of relid, locked in lockmode: relid
  * itself, or its partitions.
  */
@@ -428,12 +456,15 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 	if (get_rel_relkind(relid) == RELKIND_RELATION)
 		return list_make1_oid(relid);
 
-	all = find_all_inheritors(relid, lockmode, NULL);
+	all = tree_of(relid, lockmode);
 	foreach(lc, all)
 	{
 		Oid			leaf = lfirst_oid(lc);
 		char		relkind = get_rel_relkind(leaf);
 
+		/* guard() gives no triggers to a partition that was already on its way out */
+		if (leaf != relid && ienv_guard_of(leaf) == NULL && PartitionHasPendingDetach(leaf))
+			continue;
 		if (relkind == RELKIND_RELATION)
 			leaves = lappend_oid(leaves, leaf);
 		else if (relkind != RELKIND_PARTITIONED_TABLE)
