@@ -317,8 +317,10 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 
 	before = described(application);
 	record_losses(application);
+
+	/* users may have departed since the transaction's snapshot, until the tables were locked */
 	for (int i = 0; i < lengthof(deletes); i++)
-		(void) ienv_query(deletes[i], 1, &type, &application, NULL);
+		(void) ienv_write_latest(deletes[i], 1, &type, &application);
 	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -554,6 +554,7 @@ extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, co
 								const char *nulls);
 extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
 								const char *nulls);
+extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values);
 extern void ienv_return_rows(FunctionCallInfo fcinfo);
 extern Datum ienv_jsonb(const char *json);
 

@@ -104,6 +104,25 @@ ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *val
 }
 
 /*
+ * As ienv_query(), with a snapshot taken now: so a DELETE finds also what a REPEATABLE
+ * READ transaction does not see.
+ */
+uint64
+ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, nargs, unconstify(Oid *, types));
+	int			result;
+
+	if (plan == NULL)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(SPI_result), sql);
+	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}
+
+/*
  * Return the rows of the last query as they are, after InitMaterializedSRF().
  */
 void
