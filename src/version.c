@@ -59,7 +59,8 @@
 
 #include "instance_env.h"
 
-static bool judge_in_place(IenvScan *scan, ItemPointer tid, Snapshot snapshot, IenvVersion *version);
+static bool on_visible_page(IenvScan *scan, BlockNumber block);
+static bool judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version);
 static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version);
 static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
 
@@ -152,13 +153,13 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 
 			if (tid == NULL)
 				return false;
-			if (VM_ALL_VISIBLE(scan->heap, ItemPointerGetBlockNumber(tid), &scan->visibility))
+			if (on_visible_page(scan, ItemPointerGetBlockNumber(tid)))
 			{
 				memset(version, 0, sizeof(*version));
 				version->inserted = IENV_BEFORE;
 				return true;
 			}
-			if (judge_in_place(scan, tid, snapshot, version))
+			if (judge_in_place(scan, ItemPointerGetOffsetNumber(tid), snapshot, version))
 				return true;
 		}
 		if (index_fetch_heap(scan->index_scan, scan->slot))
@@ -171,28 +172,38 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 }
 
 /*
- * Judge the version at tid, if that can be done without a lock.
+ * Is the page all-visible?  If not, it is pinned as scan->buffer.
+ *
+ * The visibility map is asked once for entries in a row that lead to one page, unless it
+ * said yes: then it must be asked again for an entry that has been put in since.
  *
  * While a page is pinned no tuple on it is moved and no line pointer in use changes, for
  * pruning waits until nobody else has the page pinned.  It may have begun before the pin;
  * so the page is locked once, which is to wait for its end.
  */
 static bool
-judge_in_place(IenvScan *scan, ItemPointer tid, Snapshot snapshot, IenvVersion *version)
+on_visible_page(IenvScan *scan, BlockNumber block)
 {
-	BlockNumber block = ItemPointerGetBlockNumber(tid);
-	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	if (BufferIsValid(scan->buffer) && BufferGetBlockNumber(scan->buffer) == block)
+		return false;
+	if (VM_ALL_VISIBLE(scan->heap, block, &scan->visibility))
+		return true;
+	scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, block);
+	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
+	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	return false;
+}
+
+/*
+ * Judge the version at this place of scan->buffer, if that can be done without a lock.
+ */
+static bool
+judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version)
+{
+	Page		page = BufferGetPage(scan->buffer);
 	HeapTupleHeader tuple;
-	Page		page;
 	ItemId		item;
 
-	if (!BufferIsValid(scan->buffer) || BufferGetBlockNumber(scan->buffer) != block)
-	{
-		scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, block);
-		LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
-		LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
-	}
-	page = BufferGetPage(scan->buffer);
 	if (offset > PageGetMaxOffsetNumber(page))
 		return false;
 	item = PageGetItemId(page, offset);
