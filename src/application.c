@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * application.c
- *	  Applications with their two instances: create, rename, drop, lock.
+ *	  Applications with their two instances: create, rename, lock.
  *
  * These SQL functions are SECURITY DEFINER with a pinned search_path, so their SQL
  * runs as the extension's owner.
@@ -15,7 +15,6 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
 #include "instance_env.h"
@@ -28,13 +27,9 @@ static char *require_name(FunctionCallInfo fcinfo, int n, const char *argument);
 static void require_free_name(Datum name);
 static void require_free(Datum value, bool is_id);
 static Datum returned_id(void);
-static Datum described(Datum application);
-static void record_losses(Datum application);
-static void refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
-PG_FUNCTION_INFO_V1(instance_env_drop_application);
 
 /*
  * create_application(name text, plan plan, development_id uuid, production_id uuid,
@@ -106,7 +101,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 		}
 		result[i + 1] = returned_id();
 	}
-	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL, name, 0, described(result[0]));
+	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL, name, 0, ienv_application_jsonb(result[0]));
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, isnull)));
 }
@@ -178,8 +173,8 @@ returned_id(void)
 /*
  * An application and its instances, as an event tells of them.  SPI is connected.
  */
-static Datum
-described(Datum application)
+Datum
+ienv_application_jsonb(Datum application)
 {
 	Oid			type = UUIDOID;
 	bool		isnull;
@@ -190,42 +185,6 @@ described(Datum application)
 					  " FROM instance_env.application a WHERE id OPERATOR(pg_catalog.=) $1",
 					  1, &type, &application, NULL);
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-}
-
-/*
- * Record what an application loses when it is dropped: an event for each domain, key,
- * setting and so on, without secrets.  SPI is connected.
- */
-static void
-record_losses(Datum application)
-{
-#define LOSS(item, value, from) \
-		" SELECT t.instance, " item ", " value " FROM instance_env." from " t"
-	Oid			type = UUIDOID;
-	uint64		n;
-	SPITupleTable *losses;
-
-	n = ienv_query("SELECT l.instance, l.item, l.before FROM ("
-				   LOSS("t.name", "pg_catalog.to_jsonb(t)", "domain") " UNION ALL"
-				   LOSS("t.hint", "pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.-) 'hash'", "api_key") " UNION ALL"
-				   LOSS("t.name", "t.value", "setting") " UNION ALL"
-				   LOSS("t.name", "t.value", "policy_override") " UNION ALL"
-				   LOSS("t.feature", "pg_catalog.jsonb_build_object('quantity', t.quantity)", "instance_feature") " UNION ALL"
-				   LOSS("t.provider", "pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.-) 'secret_reference'", "social_connection")
-				   ") l (instance, item, before)"
-				   " JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) l.instance"
-				   " WHERE i.application OPERATOR(pg_catalog.=) $1", 1, &type, &application, NULL);
-	losses = SPI_tuptable;
-	for (uint64 i = 0; i < n; i++)
-	{
-		HeapTuple	row = losses->vals[i];
-		bool		isnull;
-		Datum		instance = SPI_getbinval(row, losses->tupdesc, 1, &isnull);
-
-		ienv_record_event("drop_application", DatumGetUUIDP(application), DatumGetUUIDP(instance),
-						  SPI_getvalue(row, losses->tupdesc, 2),
-						  SPI_getbinval(row, losses->tupdesc, 3, &isnull), 0);
-	}
 }
 
 /*
@@ -256,130 +215,6 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	ienv_record_returned("rename_application", DatumGetUUIDP(values[0]), NULL, TextDatumGetCString(values[1]));
 	SPI_finish();
 	PG_RETURN_VOID();
-}
-
-/*
- * drop_application(application uuid) RETURNS void
- *
- * Locks every guarded table against writers until the transaction ends, so that
- * none of the application's instances can get a user meanwhile.
- */
-Datum
-instance_env_drop_application(PG_FUNCTION_ARGS)
-{
-#define DELETE_OF_INSTANCES(table) \
-		"DELETE FROM instance_env." table " t USING instance_env.instance i" \
-		" WHERE t.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1"
-	static const char *const deletes[] = {
-		DELETE_OF_INSTANCES("departed_user"),
-		"DELETE FROM instance_env.dns_record r USING instance_env.domain d, instance_env.instance i"
-		" WHERE r.domain OPERATOR(pg_catalog.=) d.name AND d.instance OPERATOR(pg_catalog.=) i.id"
-		" AND i.application OPERATOR(pg_catalog.=) $1",
-		DELETE_OF_INSTANCES("domain"),
-		DELETE_OF_INSTANCES("policy_override"),
-		DELETE_OF_INSTANCES("social_connection"),
-		DELETE_OF_INSTANCES("instance_feature"),
-		DELETE_OF_INSTANCES("setting"),
-		DELETE_OF_INSTANCES("api_key"),
-		"DELETE FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1",
-		"DELETE FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
-		"UPDATE instance_env.application SET staging_of = NULL WHERE staging_of OPERATOR(pg_catalog.=) $1"
-	};
-	Oid			type = UUIDOID;
-	Datum		application;
-	Datum		before;
-	char	   *name;
-	SPITupleTable *instances;
-	uint64		ninstances;
-	bool		isnull;
-
-	ienv_require_argument(fcinfo, 0, "application");
-	application = PG_GETARG_DATUM(0);
-
-	SPI_connect();
-	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
-								   1, &type, &application, NULL), application);
-	name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-
-	/* locked first, judged then: resume_instance() does not wait for the application */
-	ninstances = ienv_query("SELECT id, external_key,"
-							"  type OPERATOR(pg_catalog.=) 'production' AND status OPERATOR(pg_catalog.=) 'active'"
-							" FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
-							" ORDER BY type FOR UPDATE", 1, &type, &application, NULL);
-	instances = SPI_tuptable;
-	for (uint64 i = 0; i < ninstances; i++)
-		if (DatumGetBool(SPI_getbinval(instances->vals[i], instances->tupdesc, 3, &isnull)))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot drop application \"%s\" because its production instance is active", name),
-					 errhint("Suspend the instance with instance_env.suspend_instance() first.")));
-	refuse_if_in_use(name, instances, ninstances);
-
-	before = described(application);
-	record_losses(application);
-
-	/* users may have departed since the transaction's snapshot, until the tables were locked */
-	for (int i = 0; i < lengthof(deletes); i++)
-		(void) ienv_write_latest(deletes[i], 1, &type, &application);
-	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);
-	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-/*
- * Refuse to drop an application whose instances, (id, external_key), have rows in
- * guarded tables.
- */
-static void
-refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
-{
-	ListCell   *lc;
-
-	foreach(lc, ienv_lock_guarded_tables())
-	{
-		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
-
-		if (guard == NULL)
-			continue;
-		for (uint64 i = 0; i < ninstances; i++)
-		{
-			bool		isnull;
-			Datum		value = SPI_getbinval(instances->vals[i], instances->tupdesc,
-											  guard->is_uuid ? 1 : 2, &isnull);
-
-			if (ienv_user_count(guard, value, 0) > 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						 errmsg("cannot drop application \"%s\" because its instances have rows", name),
-						 errdetail("Table %s has rows of instance %s.", ienv_quoted_name(guard->relid),
-								   ienv_instance_text(value, guard->is_uuid)),
-						 errhint("Delete them first.")));
-		}
-	}
-}
-
-/*
- * Lock every guarded table against writers until the transaction ends, and return
- * them: as relation.c lists them.
- */
-List *
-ienv_lock_guarded_tables(void)
-{
-	List	   *roots;
-	ListCell   *lc;
-
-	/* another guard() may finish while we wait for a lock */
-	do
-	{
-		roots = ienv_guarded_roots();
-		foreach(lc, roots)
-		{
-			LockRelationOid(lfirst_oid(lc), ShareLock);
-			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
-				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
-		}
-	} while (!equal(roots, ienv_guarded_roots()));
-	return roots;
 }
 
 /*

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
@@ -25,15 +24,10 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
 
 #include "instance_env.h"
 
 static void check_relation(Relation rel);
-static AttrNumber find_column(Relation rel, const char *name);
-static AttrNumber default_user_key(Relation rel, AttrNumber instance_attno);
-static void check_instance_column(Relation rel, AttrNumber attno);
-static void check_user_key(Relation rel, const IenvGuard *guard);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
 static int	disabled_anywhere(Relation rel);
 static void make_index(Oid relid, AttrNumber attno);
@@ -80,8 +74,8 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	CheckTableNotInUse(rel, "guard");
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
 
-	guard.instance_attno = find_column(rel, NameStr(*PG_GETARG_NAME(1)));
-	check_instance_column(rel, guard.instance_attno);
+	guard.instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
+	ienv_check_instance_column(rel, guard.instance_attno);
 	guard.is_uuid = getBaseType(TupleDescAttr(RelationGetDescr(rel), guard.instance_attno - 1)->atttypid) == UUIDOID;
 
 	if (OidIsValid(user_table))
@@ -92,12 +86,12 @@ instance_env_guard(PG_FUNCTION_ARGS)
 					 errmsg("user_table requires counted => false and a user_key"),
 					 errhint("Name the column of table %s that refers to the user as user_key.",
 							 ienv_quoted_name(guard.relid))));
-		user_attno = find_column(rel, user_key);
+		user_attno = ienv_find_column(rel, user_key);
 	}
 	else if (user_key == NULL)
-		guard.key_attno = default_user_key(rel, guard.instance_attno);
+		guard.key_attno = ienv_default_user_key(rel, guard.instance_attno);
 	else if (*user_key != '\0')
-		guard.key_attno = find_column(rel, user_key);
+		guard.key_attno = ienv_find_column(rel, user_key);
 
 	if (guard.key_attno == guard.instance_attno || user_attno == guard.instance_attno)
 		ereport(ERROR,
@@ -110,7 +104,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 
 		guard.key_type = att->atttypid;
 		guard.key_collation = att->attcollation;
-		check_user_key(rel, &guard);
+		ienv_check_user_key(rel, &guard);
 	}
 
 	guard.label = ienv_free_label(guard.relid);
@@ -256,100 +250,6 @@ check_relation(Relation rel)
 			 relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE ?
 			 errdetail_relkind_not_supported(relkind) : 0,
 			 errhint("%s", hint)));
-}
-
-static AttrNumber
-find_column(Relation rel, const char *name)
-{
-	AttrNumber	attno = get_attnum(RelationGetRelid(rel), name);
-
-	if (attno == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation %s does not exist", name, ienv_quoted_name(RelationGetRelid(rel))),
-				 errhint("Name the column as guard()'s instance_column or user_key.")));
-	if (attno < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("system column \"%s\" cannot be used", name)));
-	return attno;
-}
-
-static void
-check_instance_column(Relation rel, AttrNumber attno)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-	Oid			type = getBaseType(att->atttypid);
-
-	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table %s is of type %s, but an instance column must be uuid, text or varchar",
-						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel)), format_type_be(att->atttypid)),
-				 errhint("A uuid is compared with instance.id, a text with instance.external_key.")));
-	if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("instance column \"%s\" of table %s has a nondeterministic collation",
-						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel))),
-				 errdetail("External keys are compared byte by byte."),
-				 errhint("Give the column a deterministic collation, such as \"C\".")));
-	if (att->attgenerated)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("generated column \"%s\" cannot be the instance column", NameStr(att->attname))));
-}
-
-/*
- * A user key must be of a type that an index can serve.
- */
-static void
-check_user_key(Relation rel, const IenvGuard *guard)
-{
-	if (OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("column \"%s\" of type %s cannot be the user key",
-					get_attname(guard->relid, guard->key_attno, false), format_type_be(guard->key_type)),
-			 errdetail("The type has no default operator class for access method btree."),
-			 errhint("Name another column as user_key, or give an empty user_key.")));
-}
-
-/*
- * The column of the primary key that is not the instance column, if there is just
- * one; otherwise say that identities are not followed.
- */
-static AttrNumber
-default_user_key(Relation rel, AttrNumber instance_attno)
-{
-	AttrNumber	found = InvalidAttrNumber;
-	int			n = 0;
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(rel))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		/* the relcache does not know a deferrable primary key as such */
-		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
-		{
-			if (form->indkey.values[i] == instance_attno)
-				continue;
-			found = form->indkey.values[i];
-			n++;
-		}
-		index_close(index, AccessShareLock);
-	}
-	if (n == 1)
-		return found;
-
-	ereport(NOTICE,
-			(errmsg("identities of table %s are not followed", ienv_quoted_name(RelationGetRelid(rel))),
-			 errdetail("Its primary key has no single column beside the instance column."),
-			 errhint("Name the column that identifies a user as user_key.")));
-	return InvalidAttrNumber;
 }
 
 /*

@@ -324,7 +324,8 @@ extern void ienv_departure_fired(void);
 extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
 
 /*
- * guard.c, guard_triggers.c, guard_rows.c, guard_reference.c, ddl.c: what is attached to a table
+ * guard.c, guard_columns.c, guard_triggers.c, guard_rows.c, guard_reference.c, ddl.c: what is
+ * attached to a table
  */
 extern bool ienv_creating_trigger;
 extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
@@ -332,6 +333,10 @@ extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
 extern char *ienv_free_label(Oid relid);
+extern AttrNumber ienv_find_column(Relation rel, const char *name);
+extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
+extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);
+extern AttrNumber ienv_default_user_key(Relation rel, AttrNumber instance_attno);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_check_rows(const IenvGuard *guard);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
@@ -340,7 +345,7 @@ extern List *ienv_loose_references(const IenvGuard *guard);
 extern void ienv_guard_partitions(Oid relid);
 
 /*
- * application.c: applications and their instances
+ * application.c, application_drop.c: applications and their instances
  */
 typedef struct IenvApplication
 {
@@ -350,6 +355,7 @@ typedef struct IenvApplication
 } IenvApplication;
 
 extern IenvApplication ienv_lock_application(Datum id);
+extern Datum ienv_application_jsonb(Datum application);
 extern void ienv_require_application(uint64 processed, Datum application);
 extern List *ienv_lock_guarded_tables(void);
 
