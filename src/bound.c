@@ -77,7 +77,7 @@
  *	 disabled, the delete was replicated): it stays too high as well;
  * - rows come in without a ticket: the trigger was disabled, or a table that was
  *	 attached as a partition brought them along.  Both change the set of triggers,
- *	 and the version of that set (relation.c) is part of what a bucket must match;
+ *	 and the version of that set (partition.c) is part of what a bucket must match;
  * - rows come in by replication: the trigger is ENABLE ALWAYS, takes a ticket, and
  *	 refuses nothing.  Where it is not (ALTER TABLE ... ENABLE TRIGGER makes it
  *	 ordinary again) no bound is used.

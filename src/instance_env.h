@@ -185,10 +185,14 @@ extern const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS];
 extern const IenvTriggerKind *ienv_trigger_kind(Oid function);
 extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
-extern uint64 ienv_guard_version(const IenvGuard *guard);
-extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
 extern List *ienv_guarded_roots(void);
+
+/*
+ * partition.c: the partitions of a guarded table
+ */
+extern uint64 ienv_guard_version(const IenvGuard *guard);
+extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 
 /*
  * version.c: row versions relative to a snapshot
@@ -280,7 +284,7 @@ extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
 extern int64 ienv_vacated(const IenvBoundKey *key);
 
 /*
- * user_cap.c: admission
+ * user_cap.c, seats.c: admission
  */
 extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 								IenvBucket *bucket, int64 expected, bool early, bool *counted);

@@ -89,7 +89,6 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "miscadmin.h"
@@ -97,6 +96,7 @@
 #include "utils/snapmgr.h"
 
 #include "instance_env.h"
+#include "seats.h"
 
 /*
  * How often to look again before refusing.  Where updates commit all the time, one has
@@ -104,30 +104,7 @@
  */
 #define MAX_LOOKS	20
 
-/* What one transaction id has open */
-typedef struct Claim
-{
-	TransactionId xid;
-	int64		inserts;
-	int64		deletes;
-} Claim;
-
-/* What one scan found, in seats */
-typedef struct Tally
-{
-	int64		committed;
-	int64		mine;
-	int64		mine_gone;		/* rows that I have put in and deleted again */
-	int64		moved;			/* rows that I took from another partition */
-	bool		complete;		/* no version was left out */
-	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
-	int64		deleted_since;	/* by a DELETE that ended since S */
-	Claim	   *claims;
-	int			nclaims;
-	int			maxclaims;
-} Tally;
-
-/* What follows from it */
+/* What follows from a tally */
 typedef struct Bounds
 {
 	int64		lower;
@@ -137,15 +114,9 @@ typedef struct Bounds
 	TransactionId younger;		/* one that is worth waiting for, or invalid */
 } Bounds;
 
-static bool count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Datum value,
-						int64 cap, Snapshot snapshot);
-static void count_version(Tally *tally, const IenvVersion *version);
-static Claim *claim_of(Tally *tally, TransactionId xid);
-static bool nothing_new(const Tally *tally);
-static int64 users_at_most(const Tally *tally);
-static int64 rows_for_anybody(const Tally *tally);
-static void compute_bounds(const Tally *tally, Bounds *bounds);
-pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally,
+static bool nothing_new(const IenvTally *tally);
+static void compute_bounds(const IenvTally *tally, Bounds *bounds);
+pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally,
 				   const Bounds *bounds);
 
 /*
@@ -153,8 +124,9 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  *
  * guard is of the table or partition that has a new row; all partitions count.
  * value is the instance column's.  bucket is where the row has taken its ticket,
- * or NULL; expected is how many rows a scan is likely to find without one.  With early, refuse what is certain to be refused later, and decide
- * nothing else.  My transaction has an xid.
+ * or NULL; expected is how many rows a scan is likely to find without one.  With early,
+ * refuse what is certain to be refused later, and decide nothing else.  My transaction
+ * has an xid.
  *
  * Sets *counted if it was a scan that admitted: then it admitted all rows that are
  * in by now.  Returns the instance, which may have been read again.
@@ -175,8 +147,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		int			cap = instance->user_cap;
 		IenvCountMark mark;
 		Snapshot	snapshot;
-		Tally		tally = {0};
-		Tally		others = {0};
+		IenvTally	tally = {0};
+		IenvTally	others = {0};
 		Bounds		bounds;
 		bool		complete;
 
@@ -196,12 +168,12 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		if (bucket != NULL)
 			ienv_count_has_snapshot(bucket, &mark);
-		complete = count_seats(&tally, bucket ? &others : NULL, guard, value, cap, snapshot);
+		complete = ienv_count_seats(&tally, bucket ? &others : NULL, guard, value, cap, snapshot);
 		compute_bounds(&tally, &bounds);
 		UnregisterSnapshot(snapshot);
 
 		if (bucket != NULL && complete)
-			ienv_store_base(bucket, &key, &mark, rows_for_anybody(&others));
+			ienv_store_base(bucket, &key, &mark, ienv_rows_for_anybody(&others));
 		if (early && bounds.lower <= cap)
 			return instance;
 		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
@@ -238,7 +210,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
  * such as it took from another partition?
  */
 static bool
-nothing_new(const Tally *tally)
+nothing_new(const IenvTally *tally)
 {
 	return tally->mine + tally->mine_gone <= tally->moved || tally->mine == 0;
 }
@@ -251,196 +223,11 @@ bool
 ienv_only_moved(const IenvGuard *guard, Datum value)
 {
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Tally		tally = {0};
+	IenvTally	tally = {0};
 
-	(void) count_seats(&tally, NULL, guard, value, PG_INT32_MAX, snapshot);
+	(void) ienv_count_seats(&tally, NULL, guard, value, PG_INT32_MAX, snapshot);
 	UnregisterSnapshot(snapshot);
 	return nothing_new(&tally);
-}
-
-/*
- * How many rows the table that guard is of holds for the instance that value
- * means, committed, mine or claimed; counting stops soon after limit.
- */
-int64
-ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Tally		tally = {0};
-	int64		count;
-
-	(void) count_seats(&tally, NULL, guard, value, limit, snapshot);
-	count = users_at_most(&tally);
-	UnregisterSnapshot(snapshot);
-	return count;
-}
-
-/*
- * Count the seats of an instance in all partitions, relative to snapshot: into
- * tally as my transaction sees them and, unless NULL, into others as any other
- * must, for whom mine is open like the rest.
- *
- * Stops where what is left cannot matter, for rows alone exceed the cap.  The result
- * says whether others is all that others may find.
- */
-static bool
-count_seats(Tally *tally, Tally *others, const IenvGuard *guard, Datum value, int64 cap, Snapshot snapshot)
-{
-	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
-	ListCell   *lc;
-	bool		partitioned = guard->root != guard->relid;	/* rows may have moved */
-	bool		same_file = true;
-	bool		done = false;
-
-	foreach(lc, leaves)
-	{
-		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
-		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
-		IenvScan	scan;
-		IenvVersion version;
-
-		if (leaf == NULL)
-			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
-
-		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno, value);
-		while (!done && ienv_scan_count(&scan, snapshot, &version))
-		{
-			count_version(tally, &version);
-			if (others != NULL)
-			{
-				if (version.inserted == IENV_MINE)
-					version.inserted = IENV_OPEN;
-				if (version.ended == IENV_MINE)
-					version.ended = IENV_OPEN;
-				count_version(others, &version);
-			}
-
-			/* whichever is the reason, a refusal can tell it exactly */
-			done = tally->committed + tally->mine > cap &&
-				(tally->committed >= cap || tally->mine > cap) && !partitioned;
-		}
-		ienv_scan_end(&scan);
-
-		/* others see another file, which has other rows */
-		if (ienv_file_is_mine(rel))
-			same_file = false;
-		table_close(rel, NoLock);
-		if (done)
-			break;
-	}
-	list_free(leaves);
-	tally->complete = !done;
-	return same_file && !done;
-}
-
-/*
- * Count one version, by the table at the head of this file.
- */
-static void
-count_version(Tally *tally, const IenvVersion *version)
-{
-	switch (version->inserted)
-	{
-		case IENV_NEVER:
-			return;
-		case IENV_MINE:
-			if (version->ended == IENV_NEVER)
-				tally->mine++;
-			else if (!version->replaced && !version->moved)
-				tally->mine_gone++;
-			return;
-		case IENV_OPEN:
-			if (!version->replacement)
-				claim_of(tally, version->xmin)->inserts++;
-			return;
-		case IENV_SINCE:
-			if (version->replacement)
-				return;
-			break;
-		case IENV_BEFORE:
-			break;
-	}
-
-	/* committed; is it still there? */
-	switch (version->ended)
-	{
-		case IENV_NEVER:
-			tally->committed++;
-			break;
-		case IENV_MINE:
-			if (version->moved)
-				tally->moved++;
-			break;
-		case IENV_BEFORE:
-			break;
-		case IENV_SINCE:
-			if (version->replaced)
-			{
-				tally->committed++;
-				tally->replaced_since++;
-			}
-			else
-				tally->deleted_since++;
-			break;
-		case IENV_OPEN:
-			if (version->replaced)
-				tally->committed++;
-			else
-				claim_of(tally, version->xmax)->deletes++;
-			break;
-	}
-}
-
-/*
- * The claim of this transaction id, a new one if it has none yet.
- */
-static Claim *
-claim_of(Tally *tally, TransactionId xid)
-{
-	Claim	   *claim;
-
-	for (int i = tally->nclaims; i-- > 0;)
-		if (tally->claims[i].xid == xid)
-			return &tally->claims[i];
-
-	if (tally->nclaims == tally->maxclaims)
-	{
-		tally->maxclaims = Max(16, tally->maxclaims * 2);
-		tally->claims = tally->claims ?
-			repalloc(tally->claims, tally->maxclaims * sizeof(Claim)) :
-			palloc(tally->maxclaims * sizeof(Claim));
-	}
-	claim = &tally->claims[tally->nclaims++];
-	claim->xid = xid;
-	claim->inserts = claim->deletes = 0;
-	return claim;
-}
-
-/*
- * Whatever becomes of the claims.
- */
-static int64
-users_at_most(const Tally *tally)
-{
-	int64		users = tally->committed + tally->mine;
-
-	for (int i = 0; i < tally->nclaims; i++)
-		users += Max(tally->claims[i].inserts, tally->claims[i].deletes);
-	return users;
-}
-
-/*
- * All rows that are there for somebody at the snapshot.  What bound.c needs: it hears
- * of each delete by itself.
- */
-static int64
-rows_for_anybody(const Tally *tally)
-{
-	int64		rows = tally->committed + tally->mine + tally->deleted_since;
-
-	for (int i = 0; i < tally->nclaims; i++)
-		rows += tally->claims[i].inserts + tally->claims[i].deletes;
-	return rows;
 }
 
 /*
@@ -448,7 +235,7 @@ rows_for_anybody(const Tally *tally)
  * parents of a subtransaction can be found.
  */
 static void
-compute_bounds(const Tally *tally, Bounds *bounds)
+compute_bounds(const IenvTally *tally, Bounds *bounds)
 {
 	memset(bounds, 0, sizeof(*bounds));
 	bounds->lower = bounds->upper = tally->committed + tally->mine;
@@ -456,7 +243,7 @@ compute_bounds(const Tally *tally, Bounds *bounds)
 
 	for (int i = 0; i < tally->nclaims; i++)
 	{
-		const Claim *claim = &tally->claims[i];
+		const IenvClaim *claim = &tally->claims[i];
 		int64		most = Max(claim->inserts, claim->deletes);
 		int64		least = Min(claim->inserts, claim->deletes);
 
@@ -481,7 +268,7 @@ compute_bounds(const Tally *tally, Bounds *bounds)
  * Say no, and why.
  */
 static void
-refuse(const IenvGuard *guard, Datum value, int cap, const Tally *tally, const Bounds *bounds)
+refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally, const Bounds *bounds)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
