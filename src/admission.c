@@ -18,6 +18,7 @@
 #include "commands/trigger.h"
 #include "utils/uuid.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* How many rows of an instance that is not active a statement may queue */

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "storage/lmgr.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static void record_losses(Datum application);

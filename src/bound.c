@@ -93,6 +93,7 @@
 #include "port/atomics.h"
 #include "storage/spin.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 struct IenvBucket

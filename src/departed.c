@@ -40,6 +40,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* Columns of departed_user, in the order of the install script */

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* What identity_changes() remembers of its arguments' type between calls */

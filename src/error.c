@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* How many bytes of an external key a message shows */

@@ -25,6 +25,7 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static void check_relation(Relation rel);

@@ -13,6 +13,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /*

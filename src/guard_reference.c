@@ -18,6 +18,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static bool find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,

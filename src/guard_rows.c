@@ -18,6 +18,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* How many offenders an error or a warning names */

@@ -16,6 +16,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* A trigger is being created here, whose label needs no check. */

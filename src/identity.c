@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* The state of SipHash */

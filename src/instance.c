@@ -16,6 +16,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static void warn_if_over_cap(Datum instance);

@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 #ifdef PG_MODULE_MAGIC_EXT

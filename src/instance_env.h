@@ -13,20 +13,12 @@
 #define INSTANCE_ENV_H
 
 #include "access/htup.h"
-#include "access/genam.h"
-#include "access/tableam.h"
 #include "commands/trigger.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
-#include "port/atomics.h"
-#include "storage/buf.h"
 #include "utils/hsearch.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
-#include "utils/relcache.h"
-#include "utils/reltrigger.h"
-#include "utils/snapshot.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -50,6 +42,9 @@
 #define IENV_USER_CAP		"instance_env_user_cap"
 #define IENV_NO_TRANSFER	"instance_env_no_transfer"
 #define IENV_DEPARTURE		"instance_env_departure"
+
+/* how a table is guarded: see guard.h */
+typedef struct IenvGuard IenvGuard;
 
 /* instance_env.instance_type */
 typedef enum IenvType
@@ -136,217 +131,6 @@ extern void ienv_production_forget(void);
  */
 extern bool ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
 extern bool ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
-
-/*
- * relation.c: what the triggers of a relation say about it
- */
-typedef struct IenvGuard
-{
-	Oid			relid;			/* an ordinary or a partitioned table */
-	Oid			root;			/* the table that guard() was called for */
-	AttrNumber	instance_attno; /* of relid; root may number otherwise */
-	bool		is_uuid;		/* instance column is a uuid, else a text */
-	bool		counted;		/* the cap applies */
-	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not followed */
-	bool		key_is_unique;	/* one live row at most for a key, over all instances */
-	Oid			key_type;
-	Oid			key_collation;
-	Oid			key_output;		/* its type's output function */
-	Oid			key_hash;		/* its type's extended hash function, or InvalidOid:
-								 * equal keys have the same text */
-	uint64		version;		/* of the triggers that take tickets, see below */
-	uint64		tree_version;	/* of root: of those of all its partitions */
-	bool		tree_valid;		/* tree_version has been computed */
-	uint64		secret[2];		/* what label_key was derived from; 0: not yet */
-	uint64		label_key[2];
-	Oid			instance_index; /* InvalidOid: none that serves */
-	Oid			key_index;
-	char	   *label;			/* which identities: the table's first name */
-} IenvGuard;
-
-/* which of our triggers a relation has, as bits */
-#define IENV_TRIGGER_USER_CAP		0x01
-#define IENV_TRIGGER_ACTIVE			0x02
-#define IENV_TRIGGER_NO_TRANSFER	0x04
-#define IENV_TRIGGER_DEPARTURE		0x08
-#define IENV_TRIGGER_TRUNCATE		0x10
-#define IENV_TRIGGER_NO_MOVE		0x20
-
-typedef struct IenvTriggerKind
-{
-	int			bit;
-	const char *name;			/* of the trigger */
-	const char *event;			/* as CREATE TRIGGER says it */
-	const char *function;		/* in schema instance_env */
-} IenvTriggerKind;
-
-extern const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS];
-
-extern const IenvTriggerKind *ienv_trigger_kind(Oid function);
-extern IenvGuard *ienv_guard_of(Oid relid);
-extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
-extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
-extern List *ienv_guarded_roots(void);
-
-/*
- * partition.c: the partitions of a guarded table
- */
-extern uint64 ienv_guard_version(const IenvGuard *guard);
-extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
-
-/*
- * version.c: row versions relative to a snapshot
- */
-typedef enum IenvFate
-{
-	IENV_NEVER,					/* it did not happen, or its transaction aborted */
-	IENV_MINE,					/* by my transaction */
-	IENV_BEFORE,				/* by a transaction that committed before the snapshot */
-	IENV_SINCE,					/* by one that committed since */
-	IENV_OPEN					/* by one that has not finished */
-} IenvFate;
-
-typedef struct IenvVersion
-{
-	IenvFate	inserted;
-	TransactionId xmin;			/* meaningless if inserted is NEVER or BEFORE */
-	bool		replacement;	/* made by an UPDATE: another version precedes it */
-	IenvFate	ended;
-	TransactionId xmax;			/* meaningless if ended is NEVER */
-	bool		replaced;		/* ended by an UPDATE: another version follows it */
-	bool		moved;			/* ended by a move to another partition */
-} IenvVersion;
-
-typedef struct IenvScan
-{
-	Relation	heap;
-	Relation	index;			/* or NULL: sequential */
-	IndexScanDesc index_scan;
-	TableScanDesc table_scan;
-	AttrNumber	attno;
-	Datum		value;
-	FmgrInfo	equal;			/* sequential only */
-	Oid			collation;
-	SnapshotData non_vacuumable;
-	Buffer		visibility;		/* a page of the visibility map, or invalid */
-	Buffer		buffer;			/* one of the table that ienv_scan_count() has pinned, or invalid */
-	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
-} IenvScan;
-
-extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
-extern bool ienv_scan_next(IenvScan *scan);
-extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version);
-extern void ienv_scan_end(IenvScan *scan);
-extern void ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version);
-extern bool ienv_is_older(TransactionId xid);
-extern void ienv_wait_for(TransactionId xid);
-
-/*
- * bound.c: a bound of the users of an instance, in shared memory
- */
-typedef struct IenvBucket IenvBucket;
-
-/* What a bound is of.  Has no padding: it is hashed and compared as bytes. */
-typedef struct IenvBoundKey
-{
-	Oid			database;
-	Oid			root;			/* the guarded table */
-	uint64		version;		/* of its triggers */
-	pg_uuid_t	instance;
-	TimestampTz created_at;		/* should an instance come again with the same id */
-} IenvBoundKey;
-
-/* The state of a bucket when an exact count began */
-typedef struct IenvCountMark
-{
-	uint64		tickets;
-	uint64		leaving;
-	bool		quiet;			/* nobody was about to release rows */
-} IenvCountMark;
-
-extern Size ienv_buckets_size(int n);
-extern void ienv_buckets_init(IenvBucket *buckets, int n);
-extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance);
-extern IenvBucket *ienv_bucket_of(const IenvBoundKey *key);
-extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
-extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit);
-extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
-extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
-extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark,
-							int64 rows);
-extern void ienv_leave(IenvBucket *bucket);
-extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
-
-/*
- * vacancy.c: seats that the transaction's own deletes free
- */
-extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
-extern int64 ienv_vacated(const IenvBoundKey *key);
-
-/*
- * user_cap.c, seats.c: admission
- */
-extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
-								IenvBucket *bucket, int64 expected, bool early, bool *counted);
-extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
-extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
-
-/*
- * shared.c: shared memory
- */
-extern void ienv_shared_init(void);
-extern IenvBucket *ienv_shared_buckets(int *n);
-extern pg_atomic_uint64 *ienv_shared_departures(void);
-
-/*
- * identity.c: who a user is
- */
-extern void ienv_identity_prepare(IenvGuard *guard);
-extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
-
-/*
- * departed.c: which instance a departed user belonged to
- */
-extern bool ienv_nobody_departed(void);
-extern void ienv_forget_departures(void);
-extern bool ienv_maybe_departed(const pg_uuid_t *identity);
-extern bool ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot);
-extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance);
-
-/*
- * transfer.c: the rule that a user never changes instance
- */
-extern bool ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid);
-extern bool ienv_may_insert(const IenvGuard *guard);
-extern void ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
-
-/*
- * departure.c: recording departures
- */
-extern bool ienv_departure_queued(void);
-extern void ienv_departure_fired(void);
-extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
-
-/*
- * guard.c, guard_columns.c, guard_triggers.c, guard_rows.c, guard_reference.c, ddl.c: what is
- * attached to a table
- */
-extern bool ienv_creating_trigger;
-extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
-extern List *ienv_own_triggers(Relation rel);
-extern void ienv_drop_triggers(Oid relid, List *names);
-extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
-extern char *ienv_free_label(Oid relid);
-extern AttrNumber ienv_find_column(Relation rel, const char *name);
-extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
-extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);
-extern AttrNumber ienv_default_user_key(Relation rel, AttrNumber instance_attno);
-extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
-extern void ienv_check_rows(const IenvGuard *guard);
-extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
-								Oid user_table);
-extern List *ienv_loose_references(const IenvGuard *guard);
-extern void ienv_guard_partitions(Oid relid);
 
 /*
  * application.c, application_drop.c: applications and their instances
@@ -448,11 +232,6 @@ typedef struct IenvCheck
 } IenvCheck;
 
 extern List *ienv_validate(Datum instance, bool clone_settings);
-
-/*
- * guard_list.c: whether a guard is whole
- */
-extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled);
 
 /*
  * staging.c: environments that are applications of their own

@@ -11,6 +11,7 @@
 #include "common/hashfn.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static List *tree_of(Oid relid, LOCKMODE lockmode);

@@ -46,6 +46,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* In the order of the install script; upgrades only append. */

@@ -32,6 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 
+#include "guard.h"
 #include "reset.h"
 
 /* So often a batch may find rows and delete none, because others change them */

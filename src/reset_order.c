@@ -14,6 +14,7 @@
 #include "catalog/pg_inherits.h"
 #include "nodes/parsenodes.h"
 
+#include "guard.h"
 #include "reset.h"
 
 /* Rows of one table refer to rows of another */

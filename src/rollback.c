@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* A table with more rows than this is not locked to count them. */

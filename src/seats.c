@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "utils/snapmgr.h"
 
+#include "guard.h"
 #include "instance_env.h"
 #include "seats.h"
 

@@ -18,6 +18,7 @@
 #include "storage/shmem.h"
 #include "utils/guc.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* 80 bytes each.  Only pairs of table and instance that are in use need one. */

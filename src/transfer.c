@@ -50,6 +50,7 @@
 #include "utils/datum.h"
 #include "utils/snapmgr.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static Oid argument_type(FunctionCallInfo fcinfo, int n);

@@ -21,6 +21,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "validate.h"
 
 /* From how many hundredths of its cap on an instance is said to be nearly full */

@@ -95,6 +95,7 @@
 #include "storage/procarray.h"
 #include "utils/snapmgr.h"
 
+#include "guard.h"
 #include "instance_env.h"
 #include "seats.h"
 

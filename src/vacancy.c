@@ -22,6 +22,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* Deletes all over many instances are rare, and a search for each row would be slow. */

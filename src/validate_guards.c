@@ -22,6 +22,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "guard.h"
 #include "validate.h"
 
 static bool lock_referenced(Oid relid);

@@ -57,6 +57,7 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 static bool on_visible_page(IenvScan *scan, BlockNumber block);
