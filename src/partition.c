@@ -7,14 +7,20 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "guard.h"
 #include "instance_env.h"
 
 static List *tree_of(Oid relid, LOCKMODE lockmode);
+static List *partitions_of(Oid relid, LOCKMODE lockmode);
+static bool is_leaving(Oid relid);
 
 /*
  * The version of all triggers that count the rows of the table that guard is of,
@@ -62,19 +68,62 @@ ienv_guard_version(const IenvGuard *guard)
 static List *
 tree_of(Oid relid, LOCKMODE lockmode)
 {
-	List	   *tree;
+	List	   *tree = NIL;
+	List	   *before;
 	ListCell   *lc;
 	uint64		since;
 
-	/* while we wait for a lock, the partition may be detached */
+	/* while we wait for a lock, the partition may be detached; what we have locked stays */
 	do
 	{
 		since = ienv_news_time();
+		before = tree;
 		tree = list_make1_oid(relid);
 		foreach(lc, tree)
-			tree = list_concat(tree, find_inheritance_children_extended(lfirst_oid(lc), false, lockmode, NULL, NULL));
-	} while (ienv_news_time() > since);
+			tree = list_concat(tree, partitions_of(lfirst_oid(lc), lockmode));
+	} while (ienv_news_time() > since && !equal(tree, before));
 	return tree;
+}
+
+/*
+ * The partitions of one table, without those that guard() has left out, since they were
+ * on their way out by then, and theirs.
+ */
+static List *
+partitions_of(Oid relid, LOCKMODE lockmode)
+{
+	bool		leaving = false;
+	List	   *partitions = find_inheritance_children_extended(relid, false, lockmode, &leaving, NULL);
+	ListCell   *lc;
+
+	if (leaving)
+		foreach(lc, partitions)
+			if (ienv_guard_of(lfirst_oid(lc)) == NULL && is_leaving(lfirst_oid(lc)))
+				partitions = foreach_delete_current(partitions, lc);
+	return partitions;
+}
+
+/*
+ * Is this partition being detached concurrently?  PartitionHasPendingDetach() fails where
+ * that has come to its end.
+ */
+static bool
+is_leaving(Oid relid)
+{
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+	bool		leaving = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		leaving = ((Form_pg_inherits) GETSTRUCT(tuple))->inhdetachpending;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return leaving;
 }
 
 /*
@@ -97,9 +146,6 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 		Oid			leaf = lfirst_oid(lc);
 		char		relkind = get_rel_relkind(leaf);
 
-		/* guard() gives no triggers to a partition that was already on its way out */
-		if (leaf != relid && ienv_guard_of(leaf) == NULL && PartitionHasPendingDetach(leaf))
-			continue;
 		if (relkind == RELKIND_RELATION)
 			leaves = lappend_oid(leaves, leaf);
 		else if (relkind != RELKIND_PARTITIONED_TABLE)
