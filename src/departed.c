@@ -201,6 +201,7 @@ build_filter(uint64 as_of)
 	/* 92 bytes a record, of those that may be there */
 	wanted = (uint64) RelationGetNumberOfBlocks(rel) * (BLCKSZ / 92) * BITS_PER_IDENTITY;
 	wanted = pg_nextpower2_64(Min(Max(wanted, MIN_FILTER_BITS), MAX_FILTER_BITS));
+	filter_valid = false;
 	if (filter != NULL && wanted != filter_bits)
 	{
 		pfree(filter);
@@ -209,7 +210,6 @@ build_filter(uint64 as_of)
 	if (filter == NULL)
 		filter = MemoryContextAlloc(CacheMemoryContext, wanted / BITS_PER_BYTE);
 	filter_bits = wanted;
-	filter_valid = false;
 	memset(filter, 0, filter_bits / BITS_PER_BYTE);
 	filter_records = 0;
 
