@@ -27,7 +27,7 @@
 static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
 static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
-static void check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
+static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid);
 static void count_only(const IenvGuard *guard, Datum value);
 static CommandId inserting_command(HeapTupleHeader tuple);
@@ -105,7 +105,7 @@ look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid)
 {
 	const IenvGuard *guard = ienv_guard_of(relid);
 	bool		active = instance->status == IENV_ACTIVE;
-	bool		counted;
+	int64		admitted;
 
 	if (guard == NULL || !guard->counted || guard->is_uuid != is_uuid ||
 		!TransactionIdIsValid(GetTopTransactionIdIfAny()) || !ienv_may_insert(guard))
@@ -123,7 +123,7 @@ look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid)
 	/* should it not refuse (rows went away again), do not ask for each row */
 	instance->queued_limit *= 2;
 	if (active)
-		(void) ienv_admit(guard, instance, value, NULL, 0, true, &counted);
+		(void) ienv_admit(guard, instance, value, NULL, 0, true, &admitted);
 	else if (guard->root == guard->relid)
 		(void) ienv_require_active(guard, value, false, false);
 }
@@ -174,8 +174,8 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	IenvInstance *instance;
 	IenvBucket *bucket;
 	CommandId	cid;
-	int64		queued;
-	bool		counted;
+	int64		tickets = 1;
+	int64		admitted;
 
 	/* what was admitted where it came from is only counted here */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
@@ -186,34 +186,33 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	}
 
 	instance = find_active(guard, value, isnull);
-	if (guard->key_attno != InvalidAttrNumber)
-	{
-		check_user(guard, trigdata, value);
-		if (instance != NULL)
-			instance = ienv_instance_by_value(value, guard->is_uuid, false);
-	}
+	if (guard->key_attno != InvalidAttrNumber && check_user(guard, trigdata, value) && instance != NULL)
+		instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (instance == NULL)
 		count_only(guard, value);
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
-	queued = instance->queued_lxid == ienv_lxid() && instance->queued_relid == guard->root ? instance->queued : 0;
-	instance->queued = 0;
 	cid = inserting_command(tuple->t_data);
-	if (instance->admitted_relid == guard->root && instance->admitted_cid == cid &&
-		instance->admitted_xid == GetTopTransactionId())
+	if (instance->admitted > 0 && instance->admitted_relid == guard->root &&
+		instance->admitted_cid == cid && instance->admitted_xid == GetTopTransactionId())
+	{
+		instance->admitted--;
 		return PointerGetDatum(NULL);
+	}
 
+	/* all rows of the command are in, so the first takes the tickets of those that wait */
+	if (instance->queued_lxid == ienv_lxid() && instance->queued_relid == guard->root)
+		tickets = Max(instance->queued, 1);
+	instance->queued = 0;
 	bucket = bucket_of(guard, instance);
 	if (bucket != NULL)
-		ienv_take_tickets(bucket, 1);
+		ienv_take_tickets(bucket, tickets);
 
-	instance = ienv_admit(guard, instance, value, bucket, queued, false, &counted);
-	if (counted)
-	{
-		instance->admitted_relid = guard->root;
-		instance->admitted_xid = GetTopTransactionId();
-		instance->admitted_cid = cid;
-	}
+	instance = ienv_admit(guard, instance, value, bucket, tickets, false, &admitted);
+	instance->admitted_relid = guard->root;
+	instance->admitted_xid = GetTopTransactionId();
+	instance->admitted_cid = cid;
+	instance->admitted = admitted - 1;
 	return PointerGetDatum(NULL);
 }
 
@@ -247,22 +246,22 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 
 	(void) find_active(guard, value, isnull);
 	if (guard->key_attno != InvalidAttrNumber)
-		check_user(guard, trigdata, value);
+		(void) check_user(guard, trigdata, value);
 	return PointerGetDatum(NULL);
 }
 
 /*
- * Refuse a new row whose user belongs to another instance than value.
+ * Refuse a new row whose user belongs to another instance than value.  The result is as
+ * that of ienv_check_arrival().
  */
-static void
+static bool
 check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)
 {
 	bool		isnull;
 	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno,
 								   RelationGetDescr(trigdata->tg_relation), &isnull);
 
-	if (!isnull)
-		ienv_check_arrival(guard, value, key);
+	return !isnull && ienv_check_arrival(guard, value, key);
 }
 
 /*

@@ -23,6 +23,9 @@
  *		and admits the row if tickets - base - gone <= cap, where gone are the rows of
  *		the pair that its own transaction has deleted; otherwise it counts exactly.
  *
+ * The rows of a command are all in before the first of them is checked, so this one may
+ * take the tickets of many: then it checks for them all, and they need not.
+ *
  * An exact count may admit all rows of a command at once.  Then they all take their
  * tickets before the snapshot of the count that admits them: a row without one would
  * be unknown to a base that another backend counted before the row came in, and

@@ -171,7 +171,7 @@ extern int64 ienv_vacated(const IenvBoundKey *key);
  * user_cap.c, seats.c: admission
  */
 extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
-								IenvBucket *bucket, int64 expected, bool early, bool *counted);
+								IenvBucket *bucket, int64 tickets, bool early, int64 *admitted);
 extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 
@@ -202,7 +202,7 @@ extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *in
  */
 extern bool ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid);
 extern bool ienv_may_insert(const IenvGuard *guard);
-extern void ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
+extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
 
 /*
  * departure.c: recording departures

@@ -75,13 +75,14 @@ typedef struct IenvInstance
 	/* rows whose triggers have not fired yet, see admission_required() */
 	Oid			queued_relid;
 	LocalTransactionId queued_lxid;
-	uint64		queued;
-	uint64		queued_limit;	/* look once so many are queued */
+	int64		queued;
+	int64		queued_limit;	/* look once so many are queued */
 
-	/* the last command whose rows were all admitted, see user_cap.c */
+	/* the last command that had rows admitted, see user_cap.c */
 	Oid			admitted_relid;
 	TransactionId admitted_xid;
 	CommandId	admitted_cid;
+	int64		admitted;		/* how many more of its rows are */
 } IenvInstance;
 
 /* registry.c: OIDs of the extension's objects */

@@ -174,7 +174,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 			ienv_depart(guard, value, old_key);
 		ienv_departure_fired();
 		if (!isnull[0] && !isnull[2])
-			ienv_check_arrival(guard, value, new_key);
+			(void) ienv_check_arrival(guard, value, new_key);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -224,9 +224,10 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 
 /*
  * Refuse a key that belongs to another instance than value.  The row that has it is
- * in the heap and its indexes.
+ * in the heap and its indexes.  False: there was no need to look anywhere, so what the
+ * caller knows of the instance is still good.
  */
-void
+bool
 ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 {
 	IenvInstance *instance;
@@ -241,12 +242,12 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 	/* a departure that is queued is not on record yet, but its row is still there */
 	look_live = !guard->key_is_unique || ienv_departure_queued();
 	if (!look_live && !maybe_departed)
-		return;
+		return false;
 
 	/* an unknown instance is for the trigger that looks at the instance to refuse */
 	instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (instance == NULL)
-		return;
+		return true;
 	home = instance->id;
 
 	for (;;)
@@ -263,7 +264,7 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 		if (elsewhere)
 			refuse_arrival(guard, value);
 		if (!TransactionIdIsValid(younger))
-			return;
+			return true;
 		ienv_wait_for(younger);
 	}
 }

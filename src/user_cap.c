@@ -79,7 +79,8 @@
  * Once a statement.  AFTER triggers fire when all rows of a statement are in, and
  * the rows of a statement, and only they, carry its command id: statements that
  * write never share one, and a nested statement has one of its own.  So a scan that
- * admits one row of a command admits all, and the others are waved through.
+ * admits one row of a command admits all, and the others are waved through; and so are
+ * as many as have taken tickets, where the bound (bound.c) admits.
  *
  * Early failure.  Nobody should wait for a million rows to be loaded to hear that
  * 500 are allowed; so admission.c looks early, when more rows than the cap wait for
@@ -124,25 +125,24 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  * Admit the rows that my transaction has put into the instance, or raise 23I01.
  *
  * guard is of the table or partition that has a new row; all partitions count.
- * value is the instance column's.  bucket is where the row has taken its ticket,
- * or NULL; expected is how many rows a scan is likely to find without one.  With early,
- * refuse what is certain to be refused later, and decide nothing else.  My transaction
- * has an xid.
+ * value is the instance column's.  bucket is where the command's rows have taken so many
+ * tickets, one at least, or NULL.  With early, refuse what is certain to be refused later,
+ * and decide nothing else.  My transaction has an xid.
  *
- * Sets *counted if it was a scan that admitted: then it admitted all rows that are
- * in by now.  Returns the instance, which may have been read again.
+ * Sets *admitted to how many of the command's rows are admitted: those that have tickets,
+ * or if a scan has admitted them all that are in.  Returns the instance, which may have
+ * been read again.
  */
 IenvInstance *
 ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket,
-		   int64 expected, bool early, bool *counted)
+		   int64 tickets, bool early, int64 *admitted)
 {
 	IenvBoundKey key;
-	int64		paid = 1;		/* how many of my rows have a ticket */
 	int			looks = 0;
 
 	if (bucket != NULL)
 		ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
-	*counted = false;
+	*admitted = PG_INT64_MAX;
 	for (;;)
 	{
 		int			cap = instance->user_cap;
@@ -157,11 +157,9 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		if (bucket != NULL)
 		{
 			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
-				return instance;
-			if (expected > paid)
 			{
-				ienv_take_tickets(bucket, expected - paid);
-				paid = expected;
+				*admitted = tickets;
+				return instance;
 			}
 			ienv_count_begins(bucket, &mark);
 		}
@@ -180,13 +178,12 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
 		{
 			/* every row that this waves through must have its ticket before S */
-			if (bucket != NULL && tally.mine > paid)
+			if (bucket != NULL && tally.mine > tickets)
 			{
-				ienv_take_tickets(bucket, tally.mine - paid);
-				paid = tally.mine;
+				ienv_take_tickets(bucket, tally.mine - tickets);
+				tickets = tally.mine;
 				continue;
 			}
-			*counted = true;
 			return instance;
 		}
 		if (bounds.lower > cap)
