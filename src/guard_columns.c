@@ -17,7 +17,7 @@
 #include "instance_env.h"
 
 /*
- * The user column of this name.
+ * The attribute number of the column with this name, which must not be a system column.
  */
 AttrNumber
 ienv_find_column(Relation rel, const char *name)

@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
@@ -67,6 +68,7 @@ static HTAB *guards = NULL;
 /* when anything was invalidated last, by ienv_news_time() */
 static uint64 invalidated = 0;
 
+static HeapTuple read_trigger(Oid trigger);
 static uint64 trigger_version(Oid trigger);
 static bool find_columns(Node *node, Columns *columns);
 static Oid	find_root(Oid trigger);
@@ -261,13 +263,32 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 }
 
 /*
+ * The row of pg_trigger for a trigger, a copy; NULL if it has gone.
+ */
+static HeapTuple
+read_trigger(Oid trigger)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
+	tuple = heap_copytuple(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return tuple;
+}
+
+/*
  * A number that changes whenever the trigger may have been disabled meanwhile: a
  * hash of which trigger it is, and of who wrote its row in pg_trigger and where.
  */
 static uint64
 trigger_version(Oid trigger)
 {
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	HeapTuple	tuple = read_trigger(trigger);
 	struct
 	{
 		Oid			trigger;
@@ -275,25 +296,18 @@ trigger_version(Oid trigger)
 		uint32		block;
 		uint32		offset;
 	}			row = {0};
-	uint64		version = 0;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	uint64		version;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		/* one transaction may write several versions: then the place differs */
-		row.trigger = trigger;
-		row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-		row.block = ItemPointerGetBlockNumber(&tuple->t_self);
-		row.offset = ItemPointerGetOffsetNumber(&tuple->t_self);
-		version = hash_bytes_extended((const unsigned char *) &row, sizeof(row), 0);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+
+	/* one transaction may write several versions: then the place differs */
+	row.trigger = trigger;
+	row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	row.block = ItemPointerGetBlockNumber(&tuple->t_self);
+	row.offset = ItemPointerGetOffsetNumber(&tuple->t_self);
+	version = hash_bytes_extended((const unsigned char *) &row, sizeof(row), 0);
+	heap_freetuple(tuple);
 	return version;
 }
 
@@ -323,25 +337,18 @@ find_columns(Node *node, Columns *columns)
 static Oid
 find_root(Oid trigger)
 {
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	Oid			root = InvalidOid;
 
 	while (OidIsValid(trigger))
 	{
-		ScanKeyData key;
-		SysScanDesc scan;
-		HeapTuple	tuple;
+		HeapTuple	tuple = read_trigger(trigger);
 
-		ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
-		scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
-		tuple = systable_getnext(scan);
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "could not find trigger %u", trigger);
 		root = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
 		trigger = ((Form_pg_trigger) GETSTRUCT(tuple))->tgparentid;
-		systable_endscan(scan);
+		heap_freetuple(tuple);
 	}
-	table_close(rel, AccessShareLock);
 	return root;
 }
 
