@@ -146,7 +146,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	if (guard.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(guard.relid);
 	if (missing != 0 || asleep != 0 || !instance_indexed || !key_indexed)
-		ienv_record_event("guard", NULL, NULL, ienv_sql_name(guard.relid), before, described(&guard, user_table));
+		ienv_record_event("guard", NULL, NULL, ienv_stable_name(guard.relid), before, described(&guard, user_table));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -199,7 +199,7 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 		table_close(rel, NoLock);
 		ienv_drop_triggers(lfirst_oid(lc), names);
 	}
-	ienv_record_event("unguard", NULL, NULL, ienv_sql_name(relid), before, 0);
+	ienv_record_event("unguard", NULL, NULL, ienv_stable_name(relid), before, 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -251,34 +251,6 @@ check_relation(Relation rel)
 			 relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE ?
 			 errdetail_relkind_not_supported(relkind) : 0,
 			 errhint("%s", hint)));
-}
-
-/*
- * The label of a table that is guarded for the first time: its name, unless another
- * table that had the name before is guarded under it still.
- */
-char *
-ienv_free_label(Oid relid)
-{
-	char	   *name = ienv_sql_name(relid);
-	char	   *label = name;
-	List	   *roots = ienv_guarded_roots();
-
-	for (int n = 2;; n++)
-	{
-		ListCell   *lc;
-
-		foreach(lc, roots)
-		{
-			const IenvGuard *other = lfirst_oid(lc) == relid ? NULL : ienv_guard_of(lfirst_oid(lc));
-
-			if (other != NULL && strcmp(other->label, label) == 0)
-				break;
-		}
-		if (lc == NULL)
-			return label;
-		label = psprintf("%s#%d", name, n);
-	}
 }
 
 /*
@@ -365,7 +337,7 @@ described(const IenvGuard *guard, Oid user_table)
 	if (OidIsValid(user_table))
 	{
 		appendStringInfoString(&json, ", \"user_table\": ");
-		escape_json(&json, ienv_sql_name(user_table));
+		escape_json(&json, ienv_stable_name(user_table));
 	}
 	appendStringInfo(&json, ", \"counted\": %s}", guard->counted ? "true" : "false");
 	return ienv_jsonb(json.data);

@@ -73,6 +73,13 @@ extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
 extern List *ienv_guarded_roots(void);
 
 /*
+ * label.c: whose identities a table's triggers record
+ */
+extern char *ienv_stable_name(Oid relid);
+extern char *ienv_free_label(Oid relid);
+extern Oid	ienv_relation_owner(Oid relid);
+
+/*
  * partition.c: the partitions of a guarded table
  */
 extern uint64 ienv_guard_version(const IenvGuard *guard);
@@ -220,7 +227,6 @@ extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
 extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
-extern char *ienv_free_label(Oid relid);
 extern AttrNumber ienv_find_column(Relation rel, const char *name);
 extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
 extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);

@@ -46,10 +46,8 @@ ienv_check_rows(const IenvGuard *guard)
 	Oid			userid;
 	int			sec_context;
 	int			nest_level = NewGUCNestLevel();
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(guard->relid));
-	Oid			owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	Oid			owner = ienv_relation_owner(guard->relid);
 
-	ReleaseSysCache(tuple);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	GetUserIdAndSecContext(&userid, &sec_context);

@@ -86,7 +86,7 @@ SELECT instance_env.guard('app."my users"', 'the "instance"') \gset
 RESET search_path;
 RESET ROLE;
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY[
-	'guard|app."my users"|{"label": "app.\"my users\"", "counted": true, "user_key": "id", "instance_column": "the \"instance\""}'],
+	'guard|app."my users"|{"label": "instance_env_owner/app.\"my users\"", "counted": true, "user_key": "id", "instance_column": "the \"instance\""}'],
 	'guard() by the table''s owner');
 SELECT results_eq(
 	$$SELECT session_user_name, current_user_name, application_id, instance_id FROM instance_env.events ORDER BY id DESC LIMIT 1$$,

@@ -19,7 +19,7 @@ CREATE TABLE forge.users (id text PRIMARY KEY, instance_id text);
 
 SELECT throws_ok($$CREATE TRIGGER t AFTER DELETE ON forge.users FOR EACH ROW
 	WHEN (instance_env.departure_queued())
-	EXECUTE FUNCTION instance_env.record_departure('app.users')$$,
+	EXECUTE FUNCTION instance_env.record_departure('postgres/app.users')$$,
 	'42501', NULL, 'a trigger with another table''s label is refused');
 SELECT throws_ok($$CREATE TRIGGER t AFTER DELETE ON forge.users FOR EACH ROW
 	WHEN (instance_env.departure_queued())
@@ -29,16 +29,16 @@ SELECT throws_ok($$CREATE SCHEMA forge2
 	CREATE TABLE users (id text PRIMARY KEY, instance_id text)
 	CREATE TRIGGER t AFTER DELETE ON users FOR EACH ROW
 		WHEN (instance_env.departure_queued())
-		EXECUTE FUNCTION instance_env.record_departure('app.users')$$,
+		EXECUTE FUNCTION instance_env.record_departure('postgres/app.users')$$,
 	'42501', NULL, 'and one in CREATE SCHEMA');
 SELECT lives_ok($$SELECT instance_env.guard('forge.users')$$, 'guard() chooses the label');
 SELECT lives_ok($$CREATE OR REPLACE TRIGGER instance_env_departure AFTER DELETE ON forge.users FOR EACH ROW
 	WHEN (instance_env.departure_queued())
-	EXECUTE FUNCTION instance_env.record_departure('forge.users')$$,
+	EXECUTE FUNCTION instance_env.record_departure('instance_env_forger/forge.users')$$,
 	'the table''s own label, as in a dump that its owner restores, is allowed');
 SELECT throws_ok($$CREATE OR REPLACE TRIGGER instance_env_departure AFTER DELETE ON forge.users FOR EACH ROW
 	WHEN (instance_env.departure_queued())
-	EXECUTE FUNCTION instance_env.record_departure('app.users')$$,
+	EXECUTE FUNCTION instance_env.record_departure('postgres/app.users')$$,
 	'42501', NULL, 'a replacement with another is not');
 SELECT lives_ok($$INSERT INTO forge.users VALUES ('k', 'dev'); DELETE FROM forge.users$$, 'a departure from the forger''s table');
 RESET ROLE;
@@ -54,7 +54,7 @@ SET LOCAL ROLE instance_env_forger;
 CREATE TABLE app.members (id text PRIMARY KEY, instance_id text);
 SELECT throws_ok($$CREATE TRIGGER t AFTER DELETE ON app.members FOR EACH ROW
 	WHEN (instance_env.departure_queued())
-	EXECUTE FUNCTION instance_env.record_departure('app.members')$$,
+	EXECUTE FUNCTION instance_env.record_departure('postgres/app.members')$$,
 	'42501', NULL, 'a label that a renamed table has still is refused');
 
 -- conditions called by hand tell nothing about a table that one cannot insert into

@@ -28,7 +28,7 @@ SELECT is(pg_temp.triggers('app.users'),
 SELECT is(pg_temp.indexes('app.users'), 2::bigint, 'an index on the instance column was missing');
 SELECT results_eq($$SELECT instance_column, user_key, counted, label FROM instance_env.guards
 					WHERE relation = 'app.users'::regclass$$,
-	$$VALUES ('instance_id'::name, 'id'::name, true, 'app.users')$$, 'as listed');
+	$$VALUES ('instance_id'::name, 'id'::name, true, 'postgres/app.users')$$, 'as listed');
 SELECT ok(pg_temp.whole('app.users'), 'whole');
 SELECT has_index('app', 'users', 'users_pkey', 'the table''s own index stays');
 
