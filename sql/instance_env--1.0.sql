@@ -1286,7 +1286,7 @@ REVOKE ALL ON FUNCTION instance_env.forget_departed(timestamptz) FROM PUBLIC;
 
 --
 -- Trigger conditions.  They are evaluated with the rights of the role that inserts, hence
--- executable by PUBLIC; what they tell is no more than an INSERT would.
+-- executable by PUBLIC; called otherwise than by a trigger they tell nothing.
 --
 
 CREATE FUNCTION instance_env.admission_required(instance uuid, relation oid)
@@ -1317,11 +1317,11 @@ AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
 COMMENT ON FUNCTION instance_env.admission_required(text, "any", oid) IS
 'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
 
-CREATE FUNCTION instance_env.instance_unavailable(instance uuid)
+CREATE FUNCTION instance_env.instance_unavailable(instance uuid, relation oid)
 RETURNS boolean
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
-COMMENT ON FUNCTION instance_env.instance_unavailable(uuid) IS
+COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, oid) IS
 'trigger condition: must check_instance() look at a new row of this instance?';
 
 CREATE FUNCTION instance_env.instance_unavailable(instance uuid, user_key "any", relation oid)
@@ -1331,11 +1331,11 @@ AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
 COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, "any", oid) IS
 'trigger condition: must check_instance() look at a new row of this user in this instance?';
 
-CREATE FUNCTION instance_env.instance_unavailable(instance text)
+CREATE FUNCTION instance_env.instance_unavailable(instance text, relation oid)
 RETURNS boolean
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
-COMMENT ON FUNCTION instance_env.instance_unavailable(text) IS
+COMMENT ON FUNCTION instance_env.instance_unavailable(text, oid) IS
 'trigger condition: must check_instance() look at a new row of this instance?';
 
 CREATE FUNCTION instance_env.instance_unavailable(instance text, user_key "any", relation oid)

@@ -13,8 +13,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/transam.h"
-#include "access/xact.h"
 #include "commands/trigger.h"
 #include "utils/uuid.h"
 
@@ -28,11 +26,9 @@ static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
 static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
-static void look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid);
+static void join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value);
 static void count_only(const IenvGuard *guard, Datum value);
-static CommandId inserting_command(HeapTupleHeader tuple);
 static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
-static IenvBucket *bucket_of(const IenvGuard *guard, const IenvInstance *instance);
 
 PG_FUNCTION_INFO_V1(instance_env_admission_required_uuid);
 PG_FUNCTION_INFO_V1(instance_env_admission_required_text);
@@ -47,7 +43,7 @@ PG_FUNCTION_INFO_V1(instance_env_check_instance);
  *
  * Condition of the cap's trigger: false for an active production instance, unless the
  * user, if users are followed, may belong to another one.  relation is the table, or
- * the partition, that the row went into.
+ * the partition, that the row went into.  Called otherwise it is always true.
  */
 Datum
 instance_env_admission_required_uuid(PG_FUNCTION_ARGS)
@@ -64,22 +60,26 @@ instance_env_admission_required_text(PG_FUNCTION_ARGS)
 static bool
 admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 {
-	int			nargs = PG_NARGS();
+	IenvGuard  *guard = ienv_condition_guard(fcinfo);
 	IenvInstance *instance;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(nargs - 1))
+	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
 		return true;
 	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
-		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
+		return PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo);
 	instance = find_instance(fcinfo, is_uuid);
 	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
 	{
 		if (is_uuid)
 			ienv_production_remember(&instance->id);
-		return nargs == 3 && ienv_arrival_suspect(fcinfo, is_uuid);
+		return PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo);
 	}
-	if (instance != NULL && SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA)
-		look_early(instance, PG_GETARG_DATUM(0), is_uuid, PG_GETARG_OID(nargs - 1));
+	if (!guard->counted)
+		return true;
+	if (instance != NULL)
+		join_queue(guard, instance, PG_GETARG_DATUM(0));
+	else
+		ienv_join_no_queue();
 	return true;
 }
 
@@ -95,45 +95,38 @@ find_instance(FunctionCallInfo fcinfo, bool is_uuid)
 }
 
 /*
- * Count the rows that wait for their triggers, and where there are more of them than
- * can be admitted, do not wait for the statement's end to say so.
- *
- * Anybody may get here by calling the condition by hand, with anything.
+ * Let a new row of a development instance, or of one that is not active, wait for its
+ * trigger.  Where more rows wait than can be admitted, do not wait for the statement's end
+ * to say so.
  */
 static void
-look_early(IenvInstance *instance, Datum value, bool is_uuid, Oid relid)
+join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
 {
-	const IenvGuard *guard = ienv_guard_of(relid);
+	IenvQueue  *queue = ienv_join_queue(guard->root, &instance->id);
 	bool		active = instance->status == IENV_ACTIVE;
-	int64		admitted;
 
-	if (guard == NULL || !guard->counted || guard->is_uuid != is_uuid ||
-		!TransactionIdIsValid(GetTopTransactionIdIfAny()) || !ienv_may_insert(guard))
+	if (queue == NULL)
 		return;
-	if (instance->queued_lxid != ienv_lxid() || instance->queued_relid != guard->root)
-	{
-		instance->queued_lxid = ienv_lxid();
-		instance->queued_relid = guard->root;
-		instance->queued = 0;
-		instance->queued_limit = active ? instance->user_cap : INACTIVE_ROWS;
-	}
-	if (++instance->queued <= instance->queued_limit)
+	if (queue->waiting == 1)
+		queue->look_at = active ? instance->user_cap : INACTIVE_ROWS;
+	if (queue->waiting <= queue->look_at || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 		return;
 
 	/* should it not refuse (rows went away again), do not ask for each row */
-	instance->queued_limit *= 2;
+	queue->look_at *= 2;
 	if (active)
-		(void) ienv_admit(guard, instance, value, NULL, 0, true, &admitted);
+		(void) ienv_admit(guard, instance, value, NULL, true);
 	else if (guard->root == guard->relid)
 		(void) ienv_require_active(guard, value, false, false);
 }
 
 /*
- * instance_unavailable(instance uuid | text [, user_key "any", relation oid])
+ * instance_unavailable(instance uuid | text, [user_key "any",] relation oid)
  * RETURNS boolean
  *
  * Condition of the trigger of tables that are not counted: is the instance null,
- * unknown or not active, or may the user belong to another one?
+ * unknown or not active, or may the user belong to another one?  Called otherwise it is
+ * always true.
  */
 Datum
 instance_env_instance_unavailable_uuid(PG_FUNCTION_ARGS)
@@ -150,10 +143,14 @@ instance_env_instance_unavailable_text(PG_FUNCTION_ARGS)
 static bool
 instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
 {
-	IenvInstance *instance = PG_ARGISNULL(0) ? NULL : find_instance(fcinfo, is_uuid);
+	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+	IenvInstance *instance;
 
+	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
+		return true;
+	instance = find_instance(fcinfo, is_uuid);
 	return instance == NULL || instance->status != IENV_ACTIVE ||
-		(PG_NARGS() == 3 && ienv_arrival_suspect(fcinfo, is_uuid));
+		(PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
 }
 
 /*
@@ -167,15 +164,12 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_user_cap",
 											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap");
-	HeapTuple	tuple = trigdata->tg_trigtuple;
 	bool		isnull;
-	Datum		value = heap_getattr(tuple, guard->instance_attno,
+	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
 									 RelationGetDescr(trigdata->tg_relation), &isnull);
 	IenvInstance *instance;
 	IenvBucket *bucket;
-	CommandId	cid;
-	int64		tickets = 1;
-	int64		admitted;
+	IenvQueue  *queue;
 
 	/* what was admitted where it came from is only counted here */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
@@ -192,27 +186,20 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		count_only(guard, value);
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
-	cid = inserting_command(tuple->t_data);
-	if (instance->admitted > 0 && instance->admitted_relid == guard->root &&
-		instance->admitted_cid == cid && instance->admitted_xid == GetTopTransactionId())
-	{
-		instance->admitted--;
+
+	queue = ienv_queue_of(guard->root, &instance->id);
+	if (queue != NULL && ienv_queue_is_admitted(queue))
 		return PointerGetDatum(NULL);
-	}
 
-	/* all rows of the command are in, so the first takes the tickets of those that wait */
-	if (instance->queued_lxid == ienv_lxid() && instance->queued_relid == guard->root)
-		tickets = Max(instance->queued, 1);
-	instance->queued = 0;
-	bucket = bucket_of(guard, instance);
+	/* all that wait are in, so the first takes the tickets of all */
+	bucket = ienv_bucket_of(guard->root, instance);
 	if (bucket != NULL)
-		ienv_take_tickets(bucket, tickets);
-
-	instance = ienv_admit(guard, instance, value, bucket, tickets, false, &admitted);
-	instance->admitted_relid = guard->root;
-	instance->admitted_xid = GetTopTransactionId();
-	instance->admitted_cid = cid;
-	instance->admitted = admitted - 1;
+		ienv_take_tickets(bucket, queue != NULL ? Max(queue->waiting, 1) : 1);
+	if (queue != NULL)
+		queue->waiting = 0;
+	(void) ienv_admit(guard, instance, value, bucket, false);
+	if (queue != NULL)
+		ienv_admit_queue(queue);
 	return PointerGetDatum(NULL);
 }
 
@@ -223,8 +210,19 @@ static void
 count_only(const IenvGuard *guard, Datum value)
 {
 	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
-	IenvBucket *bucket = instance != NULL ? bucket_of(guard, instance) : NULL;
+	IenvQueue  *queue;
+	IenvBucket *bucket;
 
+	if (instance == NULL)
+	{
+		/* a replicated row, before the registry: should the instance come, no bound holds */
+		ienv_void_bounds();
+		return;
+	}
+	queue = ienv_queue_of(guard->root, &instance->id);
+	if (queue != NULL && queue->waiting > 0)
+		queue->waiting--;
+	bucket = ienv_bucket_of(guard->root, instance);
 	if (bucket != NULL)
 		ienv_take_tickets(bucket, 1);
 }
@@ -280,28 +278,4 @@ find_active(const IenvGuard *guard, Datum value, bool isnull)
 			return NULL;
 	}
 	return ienv_require_active(guard, value, isnull, false);
-}
-
-/*
- * The id of the command that inserted a row of my transaction's.
- */
-static CommandId
-inserting_command(HeapTupleHeader tuple)
-{
-	/* COPY FREEZE hides that the row is mine, and so from HeapTupleHeaderGetCmin() */
-	if (tuple->t_infomask & HEAP_COMBOCID)
-		return HeapTupleHeaderGetCmin(tuple);
-	return HeapTupleHeaderGetRawCommandId(tuple);
-}
-
-/*
- * Where the rows of this table and instance take their tickets, or NULL.
- */
-static IenvBucket *
-bucket_of(const IenvGuard *guard, const IenvInstance *instance)
-{
-	IenvBoundKey key;
-
-	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
-	return ienv_bucket_of(&key);
 }

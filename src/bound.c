@@ -78,12 +78,22 @@
  * - a table is truncated or dropped: counts stay too high until the next scan;
  * - a row is deleted where no trigger says so (identities are not followed, the trigger is
  *	 disabled, the delete was replicated): it stays too high as well;
- * - rows come in without a ticket: the trigger was disabled, or a table that was
- *	 attached as a partition brought them along.  Both change the set of triggers,
- *	 and the version of that set (partition.c) is part of what a bucket must match;
+ * - rows come in without a ticket, because the trigger was disabled: that changes the
+ *	 version of the set of triggers (partition.c), which a base must match.  A version
+ *	 never comes again, not even when the triggers are what they were before: it is made
+ *	 of the places where the triggers' rows lie in pg_trigger, who wrote them, which file
+ *	 pg_trigger has, and which row of pg_database is ours.  Whoever checks has heard of
+ *	 every change that was committed before (ienv_admit() asks at once);
+ * - a table that is attached as a partition brings rows along: they take their tickets
+ *	 then (ddl.c), and the version changes;
  * - rows come in by replication: the trigger is ENABLE ALWAYS, takes a ticket, and
  *	 refuses nothing.  Where it is not (ALTER TABLE ... ENABLE TRIGGER makes it
- *	 ordinary again) no bound is used.
+ *	 ordinary again) the version is 0 and no bound is used; but the other partitions'
+ *	 rows take their tickets still, for the one may go and the version be as before;
+ * - a row comes in by replication whose instance is not known yet, so that it can take no
+ *	 ticket: it ends the era, which a base must match, too.  Eras are numbered in shared
+ *	 memory; the row is in before its era begins, and a count reads the era before it
+ *	 takes its snapshot.
  *
  * Without shared memory every admission scans: slower, never wrong.
  *
@@ -115,11 +125,27 @@ struct IenvBucket
 void
 ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance)
 {
+	pg_atomic_uint64 *era = ienv_shared_era();
+
 	key->database = MyDatabaseId;
 	key->root = root;
 	key->version = version;
+	key->era = era != NULL ? pg_atomic_read_u64(era) : 0;
 	key->instance = instance->id;
 	key->created_at = instance->created_at;
+}
+
+/*
+ * A row is in the heap and its indexes that can take no ticket: no base that there is may
+ * be used again.
+ */
+void
+ienv_void_bounds(void)
+{
+	pg_atomic_uint64 *era = ienv_shared_era();
+
+	if (era != NULL)
+		pg_atomic_fetch_add_u64(era, 1);
 }
 
 /* Bytes that n buckets need. */
@@ -144,22 +170,22 @@ ienv_buckets_init(IenvBucket *buckets, int n)
 }
 
 /*
- * The bucket of a guarded table and an instance, or NULL where there is no shared
- * memory, or the table's triggers do not see every row (the version is 0).
+ * The bucket of a guarded table and an instance, or NULL where there is no shared memory.
  */
 IenvBucket *
-ienv_bucket_of(const IenvBoundKey *key)
+ienv_bucket_of(Oid root, const IenvInstance *instance)
 {
 	int			n;
 	IenvBucket *buckets = ienv_shared_buckets(&n);
-	IenvBoundKey unversioned = *key;
+	IenvBoundKey key;
 
-	if (buckets == NULL || key->version == 0)
+	if (buckets == NULL)
 		return NULL;
 
-	/* tickets go to the same bucket before and after a change of the triggers */
-	unversioned.version = 0;
-	return &buckets[hash_bytes((const unsigned char *) &unversioned, sizeof(unversioned)) % n];
+	/* tickets go to the same bucket whatever becomes of the triggers */
+	ienv_bound_key(&key, root, 0, instance);
+	key.era = 0;
+	return &buckets[hash_bytes((const unsigned char *) &key, sizeof(key)) % n];
 }
 
 /*
@@ -173,7 +199,8 @@ ienv_take_tickets(IenvBucket *bucket, int64 n)
 
 /*
  * Does the bound prove that the instance has no more than limit users?  The caller's
- * row has taken its ticket.
+ * row has taken its ticket.  Never where the triggers do not see every row: then the key's
+ * version is 0.
  */
 bool
 ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
@@ -181,6 +208,8 @@ ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
 	uint64		base;
 	bool		same;
 
+	if (key->version == 0)
+		return false;
 	SpinLockAcquire(&bucket->mutex);
 	same = memcmp(key, &bucket->key, sizeof(*key)) == 0;
 	base = bucket->base;
@@ -226,7 +255,7 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark
 {
 	uint64		base = mark->tickets - (uint64) rows;
 
-	if (!mark->quiet)
+	if (!mark->quiet || key->version == 0)
 		return;
 	SpinLockAcquire(&bucket->mutex);
 	if (memcmp(key, &bucket->key, sizeof(*key)) != 0)

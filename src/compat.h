@@ -70,6 +70,20 @@ ienv_file_is_mine(Relation rel)
 #endif
 }
 
+/*
+ * The number of the relation's file.  An ordinary one gets another whenever it is written
+ * anew.
+ */
+static inline uint32
+ienv_file_number(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_locator.relNumber;
+#else
+	return rel->rd_node.relNode;
+#endif
+}
+
 static inline IndexScanDesc
 ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
 {

@@ -290,7 +290,7 @@ ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Sn
 
 		if (memcmp(home, instance, UUID_LEN) == 0)
 			continue;
-		ienv_classify(scan.slot, snapshot, &version);
+		ienv_classify(&scan, snapshot, &version);
 		found = (version.inserted == IENV_MINE || version.inserted == IENV_BEFORE) &&
 			version.ended != IENV_MINE && version.ended != IENV_BEFORE;
 	}

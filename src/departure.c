@@ -30,7 +30,8 @@ typedef struct KeyType
 /*
  * How many departures a transaction has queued whose trigger has not fired, so that
  * departed_user does not tell of them.  Some may be counted that never will, because
- * their subtransaction was rolled back.
+ * their subtransaction was rolled back, or that were changes of a key.  To count too many
+ * makes arrivals be looked at more closely, to count too few lets a user move.
  */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
@@ -59,16 +60,6 @@ queue_departure(void)
 		queued = 0;
 	queued_lxid = ienv_lxid();
 	queued++;
-}
-
-/*
- * A departure that was queued has come to its trigger.
- */
-void
-ienv_departure_fired(void)
-{
-	if (ienv_departure_queued())
-		queued--;
 }
 
 /*
@@ -132,19 +123,25 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	bool		isnull[2];
 	Datum		value;
 	Datum		key;
-
-	ienv_departure_fired();
+	bool		counts;
 
 	/* to drop the columns with CASCADE drops the triggers that name them, but not this one */
 	if (guard == NULL || guard->key_attno == InvalidAttrNumber)
 		return PointerGetDatum(NULL);
+
+	/*
+	 * An event of this trigger has met its condition, once, and so been counted.  Another
+	 * trigger that somebody has given this function takes nothing from the count, and
+	 * frees no second seat.
+	 */
+	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
 	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
 	key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
 	if (!isnull[0] && !isnull[1])
 		ienv_depart(guard, value, key);
-
-	/* whoever makes a second trigger with this function frees no second seat */
-	if (guard->counted && !isnull[0] && strcmp(trigdata->tg_trigger->tgname, IENV_DEPARTURE) == 0)
+	if (counts && ienv_departure_queued())
+		queued--;
+	if (counts && guard->counted && !isnull[0])
 		ienv_vacate(guard, trigdata->tg_trigtuple, value);
 	return PointerGetDatum(NULL);
 }
@@ -180,14 +177,17 @@ ienv_depart(IenvGuard *guard, Datum value, Datum key)
 {
 	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	pg_uuid_t	identity;
+	pg_uuid_t	home;
 
-	/* where the instance is gone, so is what there was to remember */
-	if (instance != NULL && ienv_identity_of(guard, key, &identity))
-	{
-		pg_uuid_t	home = instance->id;
-
+	/* an instance that is gone is no other one; by an external key it cannot be named */
+	if (instance != NULL)
+		home = instance->id;
+	else if (guard->is_uuid)
+		home = *DatumGetUUIDP(value);
+	else
+		return;
+	if (ienv_identity_of(guard, key, &identity))
 		ienv_record_departure(&identity, &home);
-	}
 }
 
 /*

@@ -35,9 +35,13 @@ struct IenvGuard
 	bool		key_is_unique;	/* one live row at most for a key, over all instances */
 	Oid			key_type;
 	Oid			key_collation;
-	Oid			key_output;		/* its type's output function */
-	Oid			key_hash;		/* its type's extended hash function, or InvalidOid:
-								 * equal keys have the same text */
+	int16		key_len;		/* its type's typlen and typbyval */
+	bool		key_byval;
+	bool		key_is_char;	/* char(n), or name */
+	bool		key_is_name;
+	bool		key_is_image;	/* equal keys have the same bytes */
+	Oid			key_hash;		/* its type's extended hash function, or InvalidOid */
+	Oid			departure_trigger;	/* the one whose condition queues departures */
 	uint64		version;		/* of the triggers that take tickets, see below */
 	uint64		tree_version;	/* of root: of those of all its partitions */
 	bool		tree_valid;		/* tree_version has been computed */
@@ -119,6 +123,7 @@ typedef struct IenvScan
 	FmgrInfo	equal;			/* sequential only */
 	Oid			collation;
 	SnapshotData non_vacuumable;
+	bool		own_file;		/* my transaction made the table's file */
 	Buffer		visibility;		/* a page of the visibility map, or invalid */
 	Buffer		buffer;			/* one of the table that ienv_scan_count() has pinned, or invalid */
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
@@ -128,7 +133,7 @@ extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber
 extern bool ienv_scan_next(IenvScan *scan);
 extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version);
 extern void ienv_scan_end(IenvScan *scan);
-extern void ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version);
+extern void ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version);
 extern bool ienv_is_older(TransactionId xid);
 extern void ienv_wait_for(TransactionId xid);
 
@@ -142,7 +147,8 @@ typedef struct IenvBoundKey
 {
 	Oid			database;
 	Oid			root;			/* the guarded table */
-	uint64		version;		/* of its triggers */
+	uint64		version;		/* of its triggers; 0: they do not see every row */
+	uint64		era;			/* should a row come in without a ticket */
 	pg_uuid_t	instance;
 	TimestampTz created_at;		/* should an instance come again with the same id */
 } IenvBoundKey;
@@ -158,7 +164,8 @@ typedef struct IenvCountMark
 extern Size ienv_buckets_size(int n);
 extern void ienv_buckets_init(IenvBucket *buckets, int n);
 extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance);
-extern IenvBucket *ienv_bucket_of(const IenvBoundKey *key);
+extern void ienv_void_bounds(void);
+extern IenvBucket *ienv_bucket_of(Oid root, const IenvInstance *instance);
 extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
 extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit);
 extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
@@ -169,6 +176,46 @@ extern void ienv_leave(IenvBucket *bucket);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
 
 /*
+ * queue.c: rows that wait for the cap's trigger
+ */
+
+/* Has no padding: it is hashed and compared as bytes. */
+typedef struct IenvQueueKey
+{
+	Oid			root;			/* the guarded table */
+	pg_uuid_t	instance;
+} IenvQueueKey;
+
+typedef struct IenvQueue
+{
+	IenvQueueKey key;
+	uint32		status;			/* simplehash.h's own */
+	int64		waiting;		/* rows that have joined and for which no ticket was taken */
+	int64		look_at;		/* how many to let wait before looking early */
+	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
+} IenvQueue;
+
+extern IenvQueue *ienv_join_queue(Oid root, const pg_uuid_t *instance);
+extern void ienv_join_no_queue(void);
+extern IenvQueue *ienv_queue_of(Oid root, const pg_uuid_t *instance);
+extern bool ienv_queue_is_admitted(const IenvQueue *queue);
+extern void ienv_admit_queue(IenvQueue *queue);
+
+/*
+ * condition.c: whether a trigger's condition is asked by a trigger
+ */
+
+/* What is known of the expression that calls a condition; in its fn_extra */
+typedef struct IenvCondition
+{
+	bool		asked;			/* by a trigger, of these columns: */
+	AttrNumber	instance_attno;
+	AttrNumber	key_attno;		/* or InvalidAttrNumber */
+} IenvCondition;
+
+extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo);
+
+/*
  * vacancy.c: seats that the transaction's own deletes free
  */
 extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
@@ -177,8 +224,8 @@ extern int64 ienv_vacated(const IenvBoundKey *key);
 /*
  * user_cap.c, seats.c: admission
  */
-extern IenvInstance *ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
-								IenvBucket *bucket, int64 tickets, bool early, int64 *admitted);
+extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
+					   IenvBucket *bucket, bool early);
 extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 
@@ -188,11 +235,13 @@ extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 extern void ienv_shared_init(void);
 extern IenvBucket *ienv_shared_buckets(int *n);
 extern pg_atomic_uint64 *ienv_shared_departures(void);
+extern pg_atomic_uint64 *ienv_shared_era(void);
 
 /*
  * identity.c: who a user is
  */
 extern void ienv_identity_prepare(IenvGuard *guard);
+extern bool ienv_identity_possible(const IenvGuard *guard, const char **why);
 extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
 
 /*
@@ -207,15 +256,13 @@ extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *in
 /*
  * transfer.c: the rule that a user never changes instance
  */
-extern bool ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid);
-extern bool ienv_may_insert(const IenvGuard *guard);
+extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
 
 /*
  * departure.c: recording departures
  */
 extern bool ienv_departure_queued(void);
-extern void ienv_departure_fired(void);
 extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
 
 /*

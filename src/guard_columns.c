@@ -65,18 +65,24 @@ ienv_check_instance_column(Relation rel, AttrNumber attno)
 }
 
 /*
- * A user key must be of a type that an index can serve.
+ * A user key must be of a type that an index can serve, and whose values a dump keeps.
  */
 void
 ienv_check_user_key(Relation rel, const IenvGuard *guard)
 {
-	if (OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+	IenvGuard	hashed = *guard;
+	const char *why;
+
+	ienv_identity_prepare(&hashed);
+	if (!OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+		why = "The type has no default operator class for access method btree.";
+	else if (ienv_identity_possible(&hashed, &why))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("column \"%s\" of type %s cannot be the user key",
 					get_attname(guard->relid, guard->key_attno, false), format_type_be(guard->key_type)),
-			 errdetail("The type has no default operator class for access method btree."),
+			 errdetail("%s", why),
 			 errhint("Name another column as user_key, or give an empty user_key.")));
 }
 

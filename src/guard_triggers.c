@@ -126,7 +126,7 @@ condition_of(const IenvGuard *guard, int bit)
 		case IENV_TRIGGER_ACTIVE:
 			if (key != NULL)
 				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
-			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s))", IENV_SCHEMA, instance);
+			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
 		case IENV_TRIGGER_DEPARTURE:
 			return psprintf(" WHEN (%s.departure_queued())", IENV_SCHEMA);
 		case IENV_TRIGGER_NO_TRANSFER:

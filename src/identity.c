@@ -10,12 +10,20 @@
  * one a row.
  *
  * Each label has a hash key of its own, derived from the secret, so that the same
- * user key in two tables is two identities.  What is hashed is the same on every
- * machine and after a change of type (integer to bigint, varchar to text), so that
- * a dump can be restored anywhere: the 16 bytes of a uuid, an integer as 8 bytes
- * little-endian, and of other types the text.  Where equal keys may differ in text
- * (numeric, case-insensitive collations) the type's own hash function stands for
- * the key.
+ * user key in two tables is two identities.
+ *
+ * One key has one identity, in every session and after every dump.  So what is hashed is
+ * never what the type's output function writes, for that may depend on settings
+ * (DateStyle, TimeZone, bytea_output, lc_monetary, search_path).  It is the key's binary
+ * form where equal keys have the same: an integer, or whatever else is passed by value, as
+ * 8 bytes little-endian, other types' own bytes.  That survives a change of type from
+ * integer to bigint, or between text, varchar and char(n).  Where equal keys may differ in
+ * their bytes (numeric, float8, case-insensitive collations), the type's own hash function
+ * stands for the key.
+ *
+ * What stands in an enum, or in a column of regclass and its kind, is an OID: a dump gives
+ * it another one, and the name that the dump goes by may be changed.  Such types, and
+ * those made of them, can identify nobody.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +31,7 @@
 
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -39,6 +48,10 @@ typedef struct SipState
 	uint64		v2;
 	uint64		v3;
 } SipState;
+
+static bool has_catalog_oids(Oid type);
+static int64 value_of(Datum key, int16 len);
+static void hash_by_type(const IenvGuard *guard, Datum key, char *result);
 
 static inline uint64
 rotate_left(uint64 word, int n)
@@ -124,25 +137,88 @@ siphash(const char *data, Size len, const uint64 *key, char *result)
 void
 ienv_identity_prepare(IenvGuard *guard)
 {
-	TypeCacheEntry *type = lookup_type_cache(guard->key_type,
-											 TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_EXTENDED_PROC);
+	Oid			type = getBaseType(guard->key_type);
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_EXTENDED_PROC);
 	Oid			equalimage = InvalidOid;
-	bool		isvarlena;
 
-	getTypeOutputInfo(guard->key_type, &guard->key_output, &isvarlena);
-	guard->key_hash = InvalidOid;
+	guard->key_len = entry->typlen;
+	guard->key_byval = entry->typbyval;
+	guard->key_is_char = type == BPCHAROID;
+	guard->key_is_name = type == NAMEOID;
+	guard->key_hash = entry->hash_extended_proc;
 
 	/*
-	 * btree support function 4 knows whether equal means the same bytes, but for
-	 * blanks at the end of a char(n), which it takes to be padded
+	 * btree support function 4 knows whether equal means the same bytes.  For char(n) it
+	 * does not count blanks at the end, as ienv_identity_of() does not.
 	 */
-	if (OidIsValid(type->btree_opf))
-		equalimage = get_opfamily_proc(type->btree_opf, type->btree_opintype, type->btree_opintype,
+	if (OidIsValid(entry->btree_opf))
+		equalimage = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype,
 									   BTEQUALIMAGE_PROC);
-	if (!OidIsValid(equalimage) || getBaseType(guard->key_type) == BPCHAROID ||
-		!DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation,
-										   ObjectIdGetDatum(type->btree_opintype))))
-		guard->key_hash = type->hash_extended_proc;
+	guard->key_is_image = OidIsValid(equalimage) &&
+		DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation, ObjectIdGetDatum(entry->btree_opintype)));
+}
+
+/*
+ * Can keys of this type identify users?  Otherwise *why is set to a sentence.
+ */
+bool
+ienv_identity_possible(const IenvGuard *guard, const char **why)
+{
+	if (has_catalog_oids(guard->key_type))
+		*why = "Its values stand for entries of a system catalog, which a dump does not keep.";
+	else if (!guard->key_is_image && !OidIsValid(guard->key_hash))
+		*why = "The type has no hash function, and equal values may differ in their bytes.";
+	else
+		return true;
+	return false;
+}
+
+/*
+ * Is the type an enum, regclass or the like, or made of one?
+ */
+static bool
+has_catalog_oids(Oid type)
+{
+	Oid			element;
+	Oid			relid;
+
+	check_stack_depth();
+	type = getBaseType(type);
+	switch (type)
+	{
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCLASSOID:
+		case REGCOLLATIONOID:
+		case REGTYPEOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGNAMESPACEOID:
+		case REGROLEOID:
+			return true;
+	}
+	if (type_is_enum(type))
+		return true;
+	element = get_element_type(type);
+	if (OidIsValid(element))
+		return has_catalog_oids(element);
+	if (type_is_range(type))
+		return has_catalog_oids(get_range_subtype(type));
+	if (type_is_multirange(type))
+		return has_catalog_oids(get_range_subtype(get_multirange_range(type)));
+
+	relid = get_typ_typrelid(type);
+	if (OidIsValid(relid))
+	{
+		TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
+
+		for (int i = 0; i < desc->natts; i++)
+			if (!TupleDescAttr(desc, i)->attisdropped && has_catalog_oids(TupleDescAttr(desc, i)->atttypid))
+				return true;
+	}
+	return false;
 }
 
 /*
@@ -154,8 +230,6 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 {
 	const uint64 *secret = ienv_identity_secret();
 	char	   *result = (char *) identity->data;
-	uint64		word;
-	char	   *output;
 
 	if (secret == NULL)
 		return false;
@@ -165,39 +239,68 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		siphash(guard->label, strlen(guard->label), secret, (char *) guard->label_key);
 	}
 
-	switch (guard->key_type)
+	if (!guard->key_is_image && OidIsValid(guard->key_hash))
+		hash_by_type(guard, key, result);
+	else if (guard->key_byval)
 	{
-		case UUIDOID:
-			siphash((const char *) DatumGetUUIDP(key)->data, UUID_LEN, guard->label_key, result);
-			return true;
-		case INT2OID:
-			word = little_endian((uint64) (int64) DatumGetInt16(key));
-			siphash((const char *) &word, sizeof(word), guard->label_key, result);
-			return true;
-		case INT4OID:
-			word = little_endian((uint64) (int64) DatumGetInt32(key));
-			siphash((const char *) &word, sizeof(word), guard->label_key, result);
-			return true;
-		case INT8OID:
-			word = little_endian((uint64) DatumGetInt64(key));
-			siphash((const char *) &word, sizeof(word), guard->label_key, result);
-			return true;
+		uint64		word = little_endian((uint64) value_of(key, guard->key_len));
+
+		siphash((const char *) &word, sizeof(word), guard->label_key, result);
 	}
-
-	if (OidIsValid(guard->key_hash))
+	else if (guard->key_len == -1)
 	{
-		uint64		seed = little_endian(guard->label_key[0]);
-		Datum		hash[2];
+		struct varlena *bytes = PG_DETOAST_DATUM_PACKED(key);
+		int			len = VARSIZE_ANY_EXHDR(bytes);
 
-		/* two seeds, for 128 bits; they are as secret as the hash's key */
-		hash[0] = OidFunctionCall2Coll(guard->key_hash, guard->key_collation, key, UInt64GetDatum(seed));
-		seed = little_endian(guard->label_key[1]);
-		hash[1] = OidFunctionCall2Coll(guard->key_hash, guard->key_collation, key, UInt64GetDatum(seed));
-		output = psprintf(UINT64_FORMAT " " UINT64_FORMAT, DatumGetUInt64(hash[0]), DatumGetUInt64(hash[1]));
+		if (guard->key_is_char)
+			len = bpchartruelen(VARDATA_ANY(bytes), len);
+		siphash(VARDATA_ANY(bytes), len, guard->label_key, result);
+		if ((Pointer) bytes != DatumGetPointer(key))
+			pfree(bytes);
 	}
 	else
-		output = OidOutputFunctionCall(guard->key_output, key);
-	siphash(output, strlen(output), guard->label_key, result);
-	pfree(output);
+	{
+		/* a name and a cstring end at their zero byte, and are the same identity as a text */
+		const char *bytes = DatumGetPointer(key);
+		Size		len = guard->key_len == -2 || guard->key_is_name ? strlen(bytes) : guard->key_len;
+
+		siphash(bytes, len, guard->label_key, result);
+	}
 	return true;
+}
+
+/*
+ * A value of a type that is passed by value and has so many bytes, its sign kept.
+ */
+static int64
+value_of(Datum key, int16 len)
+{
+	switch (len)
+	{
+		case 1:
+			return DatumGetChar(key);
+		case 2:
+			return DatumGetInt16(key);
+		case 4:
+			return DatumGetInt32(key);
+		default:
+			return DatumGetInt64(key);
+	}
+}
+
+/*
+ * An identity from two hashes by the type's own function.  The seeds are as secret as the
+ * hash's key.
+ */
+static void
+hash_by_type(const IenvGuard *guard, Datum key, char *result)
+{
+	uint64		hash[2];
+	char		text[64];
+
+	for (int i = 0; i < 2; i++)
+		hash[i] = DatumGetUInt64(OidFunctionCall2Coll(guard->key_hash, guard->key_collation, key,
+													  UInt64GetDatum(little_endian(guard->label_key[i]))));
+	siphash(text, snprintf(text, sizeof(text), UINT64_FORMAT " " UINT64_FORMAT, hash[0], hash[1]),
+			guard->label_key, result);
 }

@@ -71,18 +71,6 @@ typedef struct IenvInstance
 	IenvStatus	status;
 	TimestampTz created_at;
 	int			user_cap;		/* in users; -1: unlimited, a production instance */
-
-	/* rows whose triggers have not fired yet, see admission_required() */
-	Oid			queued_relid;
-	LocalTransactionId queued_lxid;
-	int64		queued;
-	int64		queued_limit;	/* look once so many are queued */
-
-	/* the last command that had rows admitted, see user_cap.c */
-	Oid			admitted_relid;
-	TransactionId admitted_xid;
-	CommandId	admitted_cid;
-	int64		admitted;		/* how many more of its rows are */
 } IenvInstance;
 
 /* registry.c: OIDs of the extension's objects */
@@ -102,6 +90,7 @@ typedef struct IenvOids
 	Oid			departed_user_identity;
 	Oid			types[2];		/* enum labels, by IenvType */
 	Oid			statuses[3];	/* enum labels, by IenvStatus */
+	Oid			departure_queued;	/* the function */
 	Oid			functions[IENV_TRIGGERS];	/* by place in ienv_trigger_kinds */
 } IenvOids;
 

@@ -30,7 +30,7 @@ static bool is_leaving(Oid relid);
 uint64
 ienv_guard_version(const IenvGuard *guard)
 {
-	IenvGuard  *root = guard->root == guard->relid ? (IenvGuard *) guard : ienv_guard_of(guard->root);
+	IenvGuard  *root = ienv_guard_of(guard->root);
 	uint64		version = 0;
 	ListCell   *lc;
 

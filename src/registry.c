@@ -52,7 +52,7 @@
 /* In the order of the install script; upgrades only append. */
 #define Anum_identity_key_secret	2
 
-/* Some 190 bytes an entry with dynahash's own: 1.5 MB at most, beside the 4 MB of production.c. */
+/* Some 190 bytes an entry with dynahash's own: 1.5 MB at most, besides the 4 MB of production.c. */
 #define CACHE_ENTRIES	8192
 
 /* Keys longer than fit here are looked up in the table each time. */
@@ -182,6 +182,9 @@ ienv_oids(void)
 #undef LABEL
 
 		noargs = buildoidvector(NULL, 0);
+		oids.departure_queued = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+												CStringGetDatum("departure_queued"),
+												PointerGetDatum(noargs), ObjectIdGetDatum(schema));
 		for (int i = 0; i < IENV_TRIGGERS; i++)
 			oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
 												CStringGetDatum(ienv_trigger_kinds[i].function),

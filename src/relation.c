@@ -21,10 +21,12 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "nodes/readfuncs.h"
@@ -35,6 +37,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "guard.h"
 #include "instance_env.h"
@@ -53,6 +56,15 @@ typedef struct Columns
 	AttrNumber	attno[2];
 } Columns;
 
+/* Where a row of a catalog lies.  Has no padding: it is hashed as bytes. */
+typedef struct RowPlace
+{
+	uint32		file;
+	TransactionId xmin;
+	uint32		block;
+	uint32		offset;
+} RowPlace;
+
 const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
 	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT", "check_instance"},
@@ -70,6 +82,7 @@ static uint64 invalidated = 0;
 
 static HeapTuple read_trigger(Oid trigger);
 static uint64 trigger_version(Oid trigger);
+static void set_place(RowPlace *place, Oid catalog, HeapTuple tuple);
 static bool find_columns(Node *node, Columns *columns);
 static Oid	find_root(Oid trigger);
 
@@ -212,6 +225,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 		Columns		columns = {0};
+		Node	   *condition;
 
 		const IenvTriggerKind *kind = ienv_trigger_kind(trigger->tgfoid);
 
@@ -227,7 +241,11 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 			continue;
 		if (trigger->tgnargs > 0)
 			guard->label = pstrdup(trigger->tgargs[0]);
-		find_columns(stringToNode(trigger->tgqual), &columns);
+		condition = stringToNode(trigger->tgqual);
+		if (kind->bit == IENV_TRIGGER_DEPARTURE && IsA(condition, FuncExpr) &&
+			((FuncExpr *) condition)->funcid == ienv_oids()->departure_queued)
+			guard->departure_trigger = trigger->tgoid;
+		find_columns(condition, &columns);
 		if (columns.n > 0)
 			guard->instance_attno = columns.attno[0];
 		if (columns.n > 1)
@@ -282,8 +300,13 @@ read_trigger(Oid trigger)
 }
 
 /*
- * A number that changes whenever the trigger may have been disabled meanwhile: a
- * hash of which trigger it is, and of who wrote its row in pg_trigger and where.
+ * A number that changes whenever the trigger may have been disabled meanwhile, and never
+ * comes again while the server runs: a hash of which trigger it is, who wrote its row in
+ * pg_trigger and where.  Where includes the file, which VACUUM FULL makes anew, and the
+ * database, which may have been made anew under the same OID, from the same files.
+ *
+ * (Within one file a place is free for another row only when the transaction that left it
+ * has ended.)
  */
 static uint64
 trigger_version(Oid trigger)
@@ -291,24 +314,39 @@ trigger_version(Oid trigger)
 	HeapTuple	tuple = read_trigger(trigger);
 	struct
 	{
+		RowPlace	database;
+		RowPlace	row;
 		Oid			trigger;
-		TransactionId xmin;
-		uint32		block;
-		uint32		offset;
-	}			row = {0};
-	uint64		version;
+	}			origin;
 
 	if (!HeapTupleIsValid(tuple))
 		return 0;
-
-	/* one transaction may write several versions: then the place differs */
-	row.trigger = trigger;
-	row.xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	row.block = ItemPointerGetBlockNumber(&tuple->t_self);
-	row.offset = ItemPointerGetOffsetNumber(&tuple->t_self);
-	version = hash_bytes_extended((const unsigned char *) &row, sizeof(row), 0);
+	memset(&origin, 0, sizeof(origin));
+	origin.trigger = trigger;
+	set_place(&origin.row, TriggerRelationId, tuple);
 	heap_freetuple(tuple);
-	return version;
+
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	set_place(&origin.database, DatabaseRelationId, tuple);
+	ReleaseSysCache(tuple);
+	return hash_bytes_extended((const unsigned char *) &origin, sizeof(origin), 0);
+}
+
+/*
+ * Where a row of a catalog lies, and who wrote it.
+ */
+static void
+set_place(RowPlace *place, Oid catalog, HeapTuple tuple)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+
+	place->file = ienv_file_number(rel);
+	table_close(rel, AccessShareLock);
+	place->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	place->block = ItemPointerGetBlockNumber(&tuple->t_self);
+	place->offset = ItemPointerGetOffsetNumber(&tuple->t_self);
 }
 
 /*

@@ -21,7 +21,7 @@
 #include "guard.h"
 #include "instance_env.h"
 
-/* 80 bytes each.  Only pairs of table and instance that are in use need one. */
+/* 88 bytes each.  Only pairs of table and instance that are in use need one. */
 #define DEFAULT_BUCKETS 4096
 #define MAX_BUCKETS		1048576
 
@@ -37,6 +37,7 @@ typedef struct Departures
 typedef struct SharedState
 {
 	int			nbuckets;
+	pg_atomic_uint64 era;		/* see bound.c */
 	Departures	departures[MAX_DATABASES];
 } SharedState;
 
@@ -52,6 +53,7 @@ init_state(void *ptr)
 	SharedState *new_state = (SharedState *) ptr;
 
 	new_state->nbuckets = buckets_setting;
+	pg_atomic_init_u64(&new_state->era, 0);
 	for (int i = 0; i < MAX_DATABASES; i++)
 	{
 		pg_atomic_init_u32(&new_state->departures[i].database, InvalidOid);
@@ -177,6 +179,16 @@ ienv_shared_buckets(int *n)
 	if (state != NULL)
 		*n = state->nbuckets;
 	return buckets;
+}
+
+/*
+ * The number of the present era of bounds, or NULL where there is no shared memory.
+ */
+pg_atomic_uint64 *
+ienv_shared_era(void)
+{
+	attach();
+	return state ? &state->era : NULL;
 }
 
 /*

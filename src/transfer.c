@@ -53,7 +53,6 @@
 #include "guard.h"
 #include "instance_env.h"
 
-static Oid argument_type(FunctionCallInfo fcinfo, int n);
 static void refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata);
 static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot,
 							TransactionId *younger);
@@ -65,85 +64,34 @@ PG_FUNCTION_INFO_V1(instance_env_check_move);
 /*
  * Can a live row or a record tie the user of a new row to another instance?
  *
- * Called with the arguments of a trigger's condition: instance, user key and table.
- * May err in saying yes.  The row is in the heap and its indexes.
+ * Called for a trigger's condition, by its arguments: instance, user key and table; guard
+ * is what ienv_condition_guard() has returned.  May err in saying yes.
  */
 bool
-ienv_arrival_suspect(FunctionCallInfo fcinfo, bool is_uuid)
+ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
 {
-	IenvGuard  *guard;
 	IenvInstance *instance;
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
 	Snapshot	snapshot;
 	bool		departed;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+	if (PG_ARGISNULL(1))
 		return false;
-	guard = ienv_guard_of(PG_GETARG_OID(2));
-
-	/* anybody may call this by hand, with anything */
-	if (guard == NULL || guard->key_attno == InvalidAttrNumber || guard->is_uuid != is_uuid ||
-		argument_type(fcinfo, 1) != guard->key_type)
-		return false;
-
 	if (!guard->key_is_unique || ienv_departure_queued())
 		return true;
 	if (ienv_nobody_departed())
 		return false;
-	if (!ienv_may_insert(guard))
-		return true;
 	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) || !ienv_maybe_departed(&identity))
 		return false;
-	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), is_uuid, false);
+	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid, false);
 	if (instance == NULL)
-		return false;
+		return true;
 	home = instance->id;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	departed = ienv_departed_elsewhere(&identity, &home, snapshot);
 	UnregisterSnapshot(snapshot);
 	return departed;
-}
-
-/*
- * May the current user insert into the table, in his own right?  Otherwise a condition
- * that he calls by hand tells him nothing.
- */
-bool
-ienv_may_insert(const IenvGuard *guard)
-{
-	static Oid	relid = InvalidOid;
-	static Oid	userid;
-	static LocalTransactionId lxid;
-	static bool answer;
-
-	if (relid != guard->relid || userid != GetUserId() || lxid != ienv_lxid())
-	{
-		Oid			tables[2] = {guard->relid, guard->root};
-
-		relid = InvalidOid;
-		answer = false;
-		for (int i = 0; i < 2 && !answer; i++)
-			answer = pg_class_aclcheck(tables[i], GetUserId(), ACL_INSERT) == ACLCHECK_OK ||
-				pg_attribute_aclcheck_all(tables[i], GetUserId(), ACL_INSERT, ACLMASK_ANY) == ACLCHECK_OK;
-		relid = guard->relid;
-		userid = GetUserId();
-		lxid = ienv_lxid();
-	}
-	return answer;
-}
-
-/*
- * The type of argument n, which is the same in every call through one expression.
- */
-static Oid
-argument_type(FunctionCallInfo fcinfo, int n)
-{
-	FmgrInfo   *flinfo = fcinfo->flinfo;
-
-	if (flinfo->fn_extra == NULL)
-		flinfo->fn_extra = (void *) (uintptr_t) get_fn_expr_argtype(flinfo, n);
-	return (Oid) (uintptr_t) flinfo->fn_extra;
 }
 
 /*
@@ -172,7 +120,6 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 
 		if (!isnull[0] && !isnull[1])
 			ienv_depart(guard, value, old_key);
-		ienv_departure_fired();
 		if (!isnull[0] && !isnull[2])
 			(void) ienv_check_arrival(guard, value, new_key);
 	}
@@ -303,7 +250,7 @@ lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapsho
 
 			if (isnull || datum_image_eq(other, value, att->attbyval, att->attlen))
 				continue;
-			ienv_classify(scan.slot, snapshot, &version);
+			ienv_classify(&scan, snapshot, &version);
 			if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
 				*younger = version.xmin;
 			else if (version.inserted != IENV_NEVER)

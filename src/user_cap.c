@@ -76,11 +76,16 @@
  * by a DELETE of the same transaction, and an older claim may have been settled.
  * The cap itself is read again from the table.
  *
- * Once a statement.  AFTER triggers fire when all rows of a statement are in, and
- * the rows of a statement, and only they, carry its command id: statements that
- * write never share one, and a nested statement has one of its own.  So a scan that
- * admits one row of a command admits all, and the others are waved through; and so are
- * as many as have taken tickets, where the bound (bound.c) admits.
+ * Once for many rows.  A check that admits one row of my transaction admits all that are
+ * in: the scan has counted them, or the bound (bound.c) has a ticket for each.  The others
+ * are waved through, as long as no further row has come in since, and no subtransaction
+ * was rolled back, which may undo the deletes that made room (queue.c).  That keeps to
+ * what the argument above needs.  A row r joins its queue when it is in the heap and its
+ * indexes; it is waved through only by an admission that was granted after it joined, for
+ * any that was granted before was void as soon as r joined.  So the last scan, or check of
+ * the bound, of the transaction that inserted r came after r was in.  Nothing depends on
+ * which statement a row is of: several may share a command id (two cursors or portals do),
+ * and one may run inside another.
  *
  * Early failure.  Nobody should wait for a million rows to be loaded to hear that
  * 500 are allowed; so admission.c looks early, when more rows than the cap wait for
@@ -94,6 +99,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 
 #include "guard.h"
@@ -122,30 +128,22 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
 				   const Bounds *bounds);
 
 /*
- * Admit the rows that my transaction has put into the instance, or raise 23I01.
+ * Admit all rows that my transaction has put into the instance, or raise 23I01.
  *
  * guard is of the table or partition that has a new row; all partitions count.
- * value is the instance column's.  bucket is where the command's rows have taken so many
- * tickets, one at least, or NULL.  With early, refuse what is certain to be refused later,
- * and decide nothing else.  My transaction has an xid.
- *
- * Sets *admitted to how many of the command's rows are admitted: those that have tickets,
- * or if a scan has admitted them all that are in.  Returns the instance, which may have
- * been read again.
+ * value is the instance column's.  bucket is where every row that waits has taken its
+ * ticket, or NULL.  With early, refuse what is certain to be refused later, and decide
+ * nothing else.  My transaction has an xid.
  */
-IenvInstance *
-ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket,
-		   int64 tickets, bool early, int64 *admitted)
+void
+ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket, bool early)
 {
-	IenvBoundKey key;
 	int			looks = 0;
 
-	if (bucket != NULL)
-		ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
-	*admitted = PG_INT64_MAX;
 	for (;;)
 	{
 		int			cap = instance->user_cap;
+		IenvBoundKey key;
 		IenvCountMark mark;
 		Snapshot	snapshot;
 		IenvTally	tally = {0};
@@ -156,11 +154,11 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		CHECK_FOR_INTERRUPTS();
 		if (bucket != NULL)
 		{
+			/* a base of a table that has changed, by a partition for example, is of no use */
+			AcceptInvalidationMessages();
+			ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
 			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
-			{
-				*admitted = tickets;
-				return instance;
-			}
+				return;
 			ienv_count_begins(bucket, &mark);
 		}
 
@@ -174,18 +172,9 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		if (bucket != NULL && complete)
 			ienv_store_base(bucket, &key, &mark, ienv_rows_for_anybody(&others));
 		if (early && bounds.lower <= cap)
-			return instance;
+			return;
 		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
-		{
-			/* every row that this waves through must have its ticket before S */
-			if (bucket != NULL && tally.mine > tickets)
-			{
-				ienv_take_tickets(bucket, tally.mine - tickets);
-				tickets = tally.mine;
-				continue;
-			}
-			return instance;
-		}
+			return;
 		if (bounds.lower > cap)
 		{
 			if (bounds.lower - bounds.settled <= cap && ++looks < MAX_LOOKS)

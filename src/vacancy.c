@@ -109,6 +109,8 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
 		return;
 	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
+	if (key.version == 0)
+		return;
 	for (int i = nvacancies; i-- > 0;)
 		if (vacancies[i].subxact == subxact && memcmp(&vacancies[i].key, &key, sizeof(key)) == 0)
 		{
@@ -116,7 +118,7 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 			return;
 		}
 
-	bucket = ienv_bucket_of(&key);
+	bucket = ienv_bucket_of(guard->root, instance);
 	if (bucket == NULL || nvacancies == MAX_VACANCIES)
 		return;
 	if (!registered)

@@ -33,6 +33,10 @@
  * read is reused.)  A delete that is going on meanwhile may go unnoticed, as it may when
  * it comes just after the visit.
  *
+ * COPY FREEZE calls rows frozen, and their pages all-visible, that are not even committed.
+ * It does so only in a table whose file is of the same transaction.  So in such a table
+ * a frozen row with one of my transaction ids is mine, and the visibility map is not asked.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -82,6 +86,7 @@ ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datu
 	scan->heap = heap;
 	scan->attno = attno;
 	scan->value = value;
+	scan->own_file = ienv_file_is_mine(heap);
 	scan->slot = table_slot_create(heap, NULL);
 	InitNonVacuumableSnapshot(scan->non_vacuumable, GlobalVisTestFor(heap));
 
@@ -168,7 +173,7 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 	}
 	if (scan->index_scan == NULL && !ienv_scan_next(scan))
 		return false;
-	ienv_classify(scan->slot, snapshot, version);
+	ienv_classify(scan, snapshot, version);
 	return true;
 }
 
@@ -187,7 +192,7 @@ on_visible_page(IenvScan *scan, BlockNumber block)
 {
 	if (BufferIsValid(scan->buffer) && BufferGetBlockNumber(scan->buffer) == block)
 		return false;
-	if (VM_ALL_VISIBLE(scan->heap, block, &scan->visibility))
+	if (!scan->own_file && VM_ALL_VISIBLE(scan->heap, block, &scan->visibility))
 		return true;
 	scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, block);
 	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
@@ -234,18 +239,17 @@ ienv_scan_end(IenvScan *scan)
 }
 
 /*
- * Say what became of the version in slot, relative to snapshot.
- *
- * slot is as ienv_scan_next() left it; snapshot is a registered MVCC snapshot.
+ * Say what became of the version in scan->slot, as ienv_scan_next() left it, relative to
+ * snapshot, a registered MVCC snapshot.
  */
 void
-ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version)
+ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 {
-	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) slot;
+	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) scan->slot;
 	HeapTupleHeader tuple;
 	TransactionId xmax = InvalidTransactionId;
 
-	Assert(TTS_IS_BUFFERTUPLE(slot));
+	Assert(TTS_IS_BUFFERTUPLE(scan->slot));
 	tuple = bslot->base.tuple->t_data;
 	if (judge_at_a_glance(tuple, snapshot, version))
 		return;
@@ -254,7 +258,8 @@ ienv_classify(TupleTableSlot *slot, Snapshot snapshot, IenvVersion *version)
 	version->replacement = (tuple->t_infomask & HEAP_UPDATED) != 0;
 	version->xmin = HeapTupleHeaderGetRawXmin(tuple);
 	if (HeapTupleHeaderXminFrozen(tuple))
-		version->inserted = IENV_BEFORE;
+		version->inserted = scan->own_file && TransactionIdIsCurrentTransactionId(version->xmin) ?
+			IENV_MINE : IENV_BEFORE;
 	else if (HeapTupleHeaderXminInvalid(tuple))
 		version->inserted = IENV_NEVER;
 	else if (HeapTupleHeaderXminCommitted(tuple))

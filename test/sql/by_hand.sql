@@ -27,7 +27,7 @@ INSERT INTO plain VALUES (1, NULL);
 SELECT instance_env.admission_required('d0000000-0000-4000-8000-000000000001'::uuid, 0),
 	instance_env.admission_required(NULL::uuid, NULL),
 	instance_env.admission_required('nowhere'::text, 'pg_class'::regclass),
-	instance_env.instance_unavailable('nowhere'::text),
-	instance_env.instance_unavailable(NULL::uuid);
+	instance_env.instance_unavailable('nowhere'::text, 0),
+	instance_env.instance_unavailable(NULL::uuid, NULL);
 SET client_min_messages = warning;
 DROP SCHEMA hand_test CASCADE;
