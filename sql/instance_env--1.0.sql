@@ -1359,6 +1359,20 @@ AS 'MODULE_PATHNAME', 'instance_env_identity_changes';
 COMMENT ON FUNCTION instance_env.identity_changes("any", "any") IS
 'trigger condition: does an update give a user another key?';
 
+CREATE FUNCTION instance_env.row_moves(instance uuid, relation oid, place tid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_row_moves';
+COMMENT ON FUNCTION instance_env.row_moves(uuid, oid, tid) IS
+'trigger condition: has an update moved a row from this place to another partition?';
+
+CREATE FUNCTION instance_env.row_moves(instance text, relation oid, place tid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_row_moves';
+COMMENT ON FUNCTION instance_env.row_moves(text, oid, tid) IS
+'trigger condition: has an update moved a row from this place to another partition?';
+
 --
 -- Trigger functions.  guard() attaches them, and an event trigger lets nobody else do
 -- so; PUBLIC may execute them because PostgreSQL asks whoever creates a partition.

@@ -24,6 +24,7 @@
 
 static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
 static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
+static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value);
@@ -66,13 +67,13 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
 		return true;
 	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
-		return PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo);
+		return arrival_suspect(guard, fcinfo);
 	instance = find_instance(fcinfo, is_uuid);
 	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
 	{
 		if (is_uuid)
 			ienv_production_remember(&instance->id);
-		return PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo);
+		return arrival_suspect(guard, fcinfo);
 	}
 	if (!guard->counted)
 		return true;
@@ -149,8 +150,16 @@ instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
 	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
 		return true;
 	instance = find_instance(fcinfo, is_uuid);
-	return instance == NULL || instance->status != IENV_ACTIVE ||
-		(PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
+	return instance == NULL || instance->status != IENV_ACTIVE || arrival_suspect(guard, fcinfo);
+}
+
+/*
+ * May the row, or its user, come from another instance?
+ */
+static inline bool
+arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
+{
+	return ienv_move_queued() || (PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
 }
 
 /*
@@ -179,6 +188,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 
+	ienv_check_moved(guard, trigdata);
 	instance = find_active(guard, value, isnull);
 	if (guard->key_attno != InvalidAttrNumber && check_user(guard, trigdata, value) && instance != NULL)
 		instance = ienv_instance_by_value(value, guard->is_uuid, false);
@@ -242,6 +252,7 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
 									 RelationGetDescr(trigdata->tg_relation), &isnull);
 
+	ienv_check_moved(guard, trigdata);
 	(void) find_active(guard, value, isnull);
 	if (guard->key_attno != InvalidAttrNumber)
 		(void) check_user(guard, trigdata, value);

@@ -6,12 +6,13 @@
  * A condition is evaluated with the rights of whoever inserts, so everybody may execute
  * its function: also by hand, with arguments of his own choice.  What it then said would
  * tell which keys have departed from where, and what it counts would be wrong.  So it
- * answers, and counts, only where its arguments are the columns of a new row, as guard()
- * writes them: NEW.instance, perhaps NEW.key, and NEW.tableoid.  PostgreSQL makes Vars of
- * OUTER_VAR of those (TriggerEnabled() in trigger.c).  A system column of OUTER_VAR stands
- * nowhere else: in a plan such Vars are numbered by the columns of the node below, which
- * begin at 1 (set_join_references() in setrefs.c).  And since tableoid is a column that
- * only an AFTER trigger's condition may name, that row is in the heap and its indexes.
+ * answers, and counts, only where its arguments are columns of the row that its trigger is
+ * about, as guard() writes them: the instance, perhaps the key, and tableoid, and of a row
+ * that is deleted its ctid.  PostgreSQL makes Vars of OUTER_VAR (NEW) or INNER_VAR (OLD) of
+ * those (TriggerEnabled() in trigger.c).  A system column of these stands nowhere else: in
+ * a plan such Vars are numbered by the columns of the node below, which begin at 1
+ * (set_join_references() in setrefs.c).  And since only the condition of an AFTER trigger
+ * may name a system column of NEW, the new row is in the heap and its indexes.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,13 +25,14 @@
 #include "guard.h"
 #include "instance_env.h"
 
-static AttrNumber new_column(Node *node);
+static void read_arguments(List *args, IenvCondition *condition);
+static AttrNumber column_of(Node *node, int varno);
 
 /*
- * The guard of the table that the new row has gone into, whose condition is being
- * evaluated: (instance [, key], tableoid).  NULL if the function is called otherwise, or
- * if the table is not guarded by these columns: then the answer must be one that tells
- * nothing.
+ * The guard of the table whose trigger's condition is being evaluated: of a new row
+ * (instance [, key], tableoid), or of an old one (instance, tableoid, ctid).  NULL if the
+ * function is called otherwise, or if the table is not guarded by these columns: then the
+ * answer must be one that tells nothing.
  */
 IenvGuard *
 ienv_condition_guard(FunctionCallInfo fcinfo)
@@ -45,24 +47,13 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 
 		condition = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(IenvCondition));
 		if (call != NULL && IsA(call, FuncExpr))
-		{
-			List	   *args = ((FuncExpr *) call)->args;
-			int			nargs = list_length(args);
-
-			if ((nargs == 2 || nargs == 3) && new_column(llast(args)) == TableOidAttributeNumber)
-			{
-				condition->instance_attno = new_column(linitial(args));
-				if (nargs == 3)
-					condition->key_attno = new_column(lsecond(args));
-				condition->asked = condition->instance_attno > 0 && (nargs == 2 || condition->key_attno > 0);
-			}
-		}
+			read_arguments(((FuncExpr *) call)->args, condition);
 		fcinfo->flinfo->fn_extra = condition;
 	}
 
-	if (!condition->asked || PG_ARGISNULL(PG_NARGS() - 1))
+	if (condition->tableoid == 0 || PG_ARGISNULL(condition->tableoid))
 		return NULL;
-	guard = ienv_guard_of(PG_GETARG_OID(PG_NARGS() - 1));
+	guard = ienv_guard_of(PG_GETARG_OID(condition->tableoid));
 	if (guard == NULL || guard->instance_attno != condition->instance_attno ||
 		(condition->key_attno != InvalidAttrNumber && guard->key_attno != condition->key_attno))
 		return NULL;
@@ -70,16 +61,36 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 }
 
 /*
- * The number of the new row's column that an argument is, of a system column negative;
- * 0 if it is something else.
+ * See whether a call's arguments are what guard() writes.
+ */
+static void
+read_arguments(List *args, IenvCondition *condition)
+{
+	int			nargs = list_length(args);
+	bool		is_old = nargs == 3 && column_of(lthird(args), INNER_VAR) == SelfItemPointerAttributeNumber;
+	int			varno = is_old ? INNER_VAR : OUTER_VAR;
+	int			tableoid = is_old ? 1 : nargs - 1;
+
+	if (nargs < 2 || nargs > 3 || column_of(list_nth(args, tableoid), varno) != TableOidAttributeNumber)
+		return;
+	condition->instance_attno = column_of(linitial(args), varno);
+	if (tableoid == 2)
+		condition->key_attno = column_of(lsecond(args), varno);
+	if (condition->instance_attno > 0 && (tableoid == 1 || condition->key_attno > 0))
+		condition->tableoid = tableoid;
+}
+
+/*
+ * The number of the column of varno that an argument is, negative if it is a system
+ * column; 0 if it is something else.
  */
 static AttrNumber
-new_column(Node *node)
+column_of(Node *node, int varno)
 {
 	/* a varchar, or a domain, is passed on as the type that the function takes */
 	while (node != NULL && IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
-	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != OUTER_VAR)
+	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != varno)
 		return InvalidAttrNumber;
 	return ((Var *) node)->varattno;
 }

@@ -8,9 +8,10 @@
  * it is attached: both is done here.  What the cap could not count, foreign tables as
  * partitions and inheritance children, is refused.
  *
- * And since a label says whose identities a trigger records, only guard() may make a
- * trigger with another label than guard() would give the table: whoever could do that
- * might forge departures of users of a table that is not his.
+ * And since a label says whose identities a trigger records, and its condition which
+ * columns count, only guard() and a table's owner may make a trigger that executes one of
+ * our functions, and only guard() one with another label than it would give the table:
+ * whoever could do that might forge departures of users of another's table.
  *
  * What was done is taken from PostgreSQL's list of commands, by OID.  The statement
  * has names only, and may contain others, as CREATE SCHEMA does.
@@ -33,6 +34,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -43,7 +45,7 @@
 static Oid	attached_partition(Node *parsetree);
 static bool adds_parent(Node *parsetree);
 static void check_trigger(Oid trigger);
-static void check_partition(Oid relid);
+static void check_partition(Oid relid, bool attached);
 static void refuse_child(Oid relid);
 
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
@@ -69,13 +71,17 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 	parsetree = ((EventTriggerData *) fcinfo->context)->parsetree;
 	attached = attached_partition(parsetree);
 
-	/* no other ALTER TABLE matters: to look at it would lock what it has not locked */
-	if (IsA(parsetree, AlterTableStmt) && !OidIsValid(attached) && !adds_parent(parsetree))
+	/*
+	 * Nothing else that is an ALTER TABLE matters, such as a new name or schema: to look at
+	 * it would lock what it has not locked.
+	 */
+	if (!OidIsValid(attached) && !IsA(parsetree, CreateStmt) && !IsA(parsetree, CreateForeignTableStmt) &&
+		!IsA(parsetree, CreateTrigStmt) && !IsA(parsetree, CreateSchemaStmt) && !adds_parent(parsetree))
 		PG_RETURN_NULL();
 
 	SPI_connect();
 	if (OidIsValid(attached))
-		check_partition(attached);
+		check_partition(attached, true);
 	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
 					" WHERE objid IS NOT NULL", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the list of DDL commands");
@@ -92,7 +98,7 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 		else if (class != RelationRelationId || OidIsValid(attached))
 			continue;			/* the relation is the parent, which has not changed */
 		else if (get_rel_relispartition(object))
-			check_partition(object);
+			check_partition(object, false);
 		else if (has_superclass(object))
 			refuse_child(object);
 	}
@@ -131,7 +137,9 @@ adds_parent(Node *parsetree)
 {
 	ListCell   *lc;
 
-	foreach(lc, castNode(AlterTableStmt, parsetree)->cmds)
+	if (!IsA(parsetree, AlterTableStmt))
+		return false;
+	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
 		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddInherit)
 			return true;
 	return false;
@@ -166,7 +174,15 @@ check_trigger(Oid trigger)
 	table_close(rel, AccessShareLock);
 
 	kind = OidIsValid(function) ? ienv_trigger_kind(function) : NULL;
-	if (kind == NULL || kind->bit == IENV_TRIGGER_TRUNCATE)
+	if (kind == NULL)
+		return;
+	if (!ienv_owns_relation(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create a trigger of extension \"%s\" on table %s",
+						IENV_SCHEMA, ienv_quoted_name(relid)),
+				 errdetail("Only the owner of the table may.")));
+	if (kind->bit == IENV_TRIGGER_TRUNCATE)
 		return;
 
 	rel = relation_open(relid, AccessShareLock);
@@ -189,12 +205,14 @@ check_trigger(Oid trigger)
 /*
  * See what a partition that was made or attached means to the guard of its table.
  *
- * Its own statement has locked the partition with all that hangs on it, and nobody
- * but us may need another partition: but for the rows that are brought along, none is
- * looked at, lest two sessions that each work on one of them wait for each other.
+ * Its own statement has locked the partition with all that hangs on it.  If it brings rows
+ * along, nobody else may write to the table until the transaction ends: what an open
+ * transaction has inserted, nobody would count together with them.  Otherwise no other
+ * partition is looked at, lest two sessions that each work on one of them wait for each
+ * other.
  */
 static void
-check_partition(Oid relid)
+check_partition(Oid relid, bool attached)
 {
 	const IenvGuard *guard = ienv_guard_of(relid);
 	bool		has_rows = false;
@@ -216,8 +234,13 @@ check_partition(Oid relid)
 		has_rows = has_rows || RelationGetNumberOfBlocks(rel) > 0;
 		table_close(rel, NoLock);
 	}
-	if (has_rows)
-		ienv_check_rows(&root);
+	if (attached && has_rows)
+	{
+		/* as guard() does */
+		LockRelationOid(root.relid, ShareRowExclusiveLock);
+		(void) ienv_leaf_relations(root.relid, ShareRowExclusiveLock);
+		ienv_check_rows(&root, relid);
+	}
 	if (root.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(relid);
 }

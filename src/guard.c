@@ -132,7 +132,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	ienv_drop_triggers(guard.relid, orphans);
-	ienv_check_rows(&guard);
+	ienv_check_rows(&guard, InvalidOid);
 	if (!instance_indexed)
 		make_index(guard.relid, guard.instance_attno);
 	if (!key_indexed)

@@ -208,7 +208,7 @@ extern void ienv_admit_queue(IenvQueue *queue);
 /* What is known of the expression that calls a condition; in its fn_extra */
 typedef struct IenvCondition
 {
-	bool		asked;			/* by a trigger, of these columns: */
+	int			tableoid;		/* which argument is the table; 0: it is none of a trigger's */
 	AttrNumber	instance_attno;
 	AttrNumber	key_attno;		/* or InvalidAttrNumber */
 } IenvCondition;
@@ -259,6 +259,15 @@ extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *in
 extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
 
+pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from, bool from_null,
+										 Datum to, bool to_null);
+
+/*
+ * move.c: rows that are moved from one partition to another
+ */
+extern bool ienv_move_queued(void);
+extern void ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
+
 /*
  * departure.c: recording departures
  */
@@ -279,7 +288,7 @@ extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
 extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);
 extern AttrNumber ienv_default_user_key(Relation rel, AttrNumber instance_attno);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
-extern void ienv_check_rows(const IenvGuard *guard);
+extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 								Oid user_table);
 extern List *ienv_loose_references(const IenvGuard *guard);

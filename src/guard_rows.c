@@ -27,38 +27,44 @@
 /* How many rows a cursor fetches at once */
 #define FETCH_ROWS		1000
 
-static void check_instances(const IenvGuard *guard);
+static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
+static void refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought);
 static void check_identities(const IenvGuard *guard);
-static void check_departed(const IenvGuard *guard);
+static void check_departed(const IenvGuard *guard, Oid relid);
 
 /*
  * Check the rows of a table that is about to be guarded: each names an instance
  * that exists, and no key is in two.  Warns of instances that are over their cap
  * or not active.
  *
+ * Or, with brought, the rows that this partition brings to a table that is guarded.  Then
+ * instances that are not active, or would be over their cap with these rows, are refused.
+ *
  * The rows are read as the table's owner, with row security off, and with a fresh
  * snapshot: whatever is committed counts.  The table is locked against writers,
  * and SPI is connected.
  */
 void
-ienv_check_rows(const IenvGuard *guard)
+ienv_check_rows(const IenvGuard *guard, Oid brought)
 {
+	Oid			relid = OidIsValid(brought) ? brought : guard->relid;
 	Oid			userid;
 	int			sec_context;
 	int			nest_level = NewGUCNestLevel();
-	Oid			owner = ienv_relation_owner(guard->relid);
 
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	PushActiveSnapshot(GetLatestSnapshot());
 
-	check_instances(guard);
+	/* a partition may have another owner */
+	SetUserIdAndSecContext(ienv_relation_owner(relid), sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	check_instances(guard, relid, OidIsValid(brought));
+	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
+		check_departed(guard, relid);
+	SetUserIdAndSecContext(ienv_relation_owner(guard->relid), sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
 		check_identities(guard);
-	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
-		check_departed(guard);
 
 	PopActiveSnapshot();
 	SetUserIdAndSecContext(userid, sec_context);
@@ -66,14 +72,14 @@ ienv_check_rows(const IenvGuard *guard)
 }
 
 /*
- * Count the rows of each instance and look each instance up.
+ * Count the rows that relid has of each instance and look each instance up.
  */
 static void
-check_instances(const IenvGuard *guard)
+check_instances(const IenvGuard *guard, Oid relid, bool brought)
 {
 	const char *column = get_attname(guard->relid, guard->instance_attno, false);
 	char	   *sql = psprintf("SELECT %s, pg_catalog.count(*) FROM %s GROUP BY 1 ORDER BY 1",
-							   quote_identifier(column), ienv_sql_name(guard->relid));
+							   quote_identifier(column), ienv_sql_name(relid));
 	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
 	StringInfoData unknown;
 	int			nunknown = 0;
@@ -110,7 +116,18 @@ check_instances(const IenvGuard *guard)
 									 ienv_instance_text(value, guard->is_uuid));
 				continue;
 			}
-			if (guard->counted && instance->user_cap >= 0 && count > instance->user_cap && nover++ < MAX_OFFENDERS)
+
+			/* these rows have come without tickets, see bound.c */
+			if (guard->counted && instance->user_cap >= 0)
+			{
+				IenvBucket *bucket = ienv_bucket_of(guard->root, instance);
+
+				if (bucket != NULL)
+					ienv_take_tickets(bucket, count);
+			}
+			if (brought)
+				refuse_brought(guard, instance, value, relid);
+			else if (guard->counted && instance->user_cap >= 0 && count > instance->user_cap && nover++ < MAX_OFFENDERS)
 				ereport(WARNING,
 						(errcode(ERRCODE_WARNING),
 						 errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
@@ -143,6 +160,37 @@ check_instances(const IenvGuard *guard)
 				 errhint("Create them with instance_env.create_application(), which takes given %s.",
 						 guard->is_uuid ? "ids" : "external keys"),
 				 ienv_errguard(guard, NULL)));
+}
+
+/*
+ * Refuse rows that a partition brings along of an instance that takes none, or not so many.
+ */
+static void
+refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought)
+{
+	int64		users;
+
+	if (instance->status != IENV_ACTIVE)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
+				 errmsg("instance %s is not active, but has rows in table %s",
+						ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(brought)),
+				 errdetail("Guarded table %s takes no rows of it.", ienv_quoted_name(guard->relid)),
+				 errhint("Delete the rows, or attach the table when the instance is active."),
+				 ienv_errguard(guard, NULL)));
+	if (!guard->counted || instance->user_cap < 0)
+		return;
+
+	/* nobody else writes, so what is counted is there */
+	users = ienv_user_count(guard, value, PG_INT64_MAX);
+	if (users > instance->user_cap)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
+				 errmsg("development instance %s would be over its cap of %d with the rows of table %s",
+						ienv_instance_text(value, guard->is_uuid), instance->user_cap, ienv_quoted_name(brought)),
+				 errdetail("Table %s would hold %lld of its users.", ienv_quoted_name(guard->relid), (long long) users),
+				 errhint("Delete users, or raise the cap with instance_env.set_user_cap()."),
+				 ienv_errguard(guard, IENV_USER_CAP)));
 }
 
 /*
@@ -184,12 +232,12 @@ check_identities(const IenvGuard *guard)
  * table was not guarded.
  */
 static void
-check_departed(const IenvGuard *guard)
+check_departed(const IenvGuard *guard, Oid relid)
 {
 	const char *column = get_attname(guard->relid, guard->key_attno, false);
 	char	   *sql = psprintf("SELECT %s, %s FROM %s",
 							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
-							   quote_identifier(column), ienv_sql_name(guard->relid));
+							   quote_identifier(column), ienv_sql_name(relid));
 	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
 	Snapshot	snapshot = GetActiveSnapshot();
 	IenvGuard	hashed = *guard;

@@ -133,9 +133,9 @@ condition_of(const IenvGuard *guard, int bit)
 			if (key != NULL)
 				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s OR %s.identity_changes(OLD.%s, NEW.%s))",
 								instance, instance, IENV_SCHEMA, key, key);
-			/* FALLTHROUGH */
-		case IENV_TRIGGER_NO_MOVE:
 			return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s)", instance, instance);
+		case IENV_TRIGGER_NO_MOVE:
+			return psprintf(" WHEN (%s.row_moves(OLD.%s, OLD.tableoid, OLD.ctid))", IENV_SCHEMA, instance);
 		default:
 			return "";
 	}

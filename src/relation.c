@@ -71,8 +71,7 @@ const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE", "check_transfer"},
 	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE", "record_departure"},
 	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE", "record_truncate"},
-	/* of BEFORE triggers it should come last, and they fire in order of name */
-	{IENV_TRIGGER_NO_MOVE, "zz_instance_env_no_move", "BEFORE UPDATE", "check_move"},
+	{IENV_TRIGGER_NO_MOVE, "instance_env_no_move", "AFTER DELETE", "check_move"},
 };
 
 static HTAB *guards = NULL;

@@ -3,7 +3,8 @@
  * transfer.c
  *	  A user never changes instance.
  *
- * An UPDATE of the instance column is refused outright.  Every other way leads
+ * An UPDATE of the instance column is refused outright (move.c has the one that takes a row
+ * to another partition).  Every other way leads
  * through an INSERT (or an UPDATE of the key) that lets a key arrive in one
  * instance while it lives, or has lived, in another: so each arrival is checked,
  * and each departure recorded.
@@ -59,7 +60,6 @@ static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snap
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
 
 PG_FUNCTION_INFO_V1(instance_env_check_transfer);
-PG_FUNCTION_INFO_V1(instance_env_check_move);
 
 /*
  * Can a live row or a record tie the user of a new row to another instance?
@@ -127,22 +127,6 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 }
 
 /*
- * check_move() RETURNS trigger
- *
- * BEFORE UPDATE row trigger of a partitioned table: refuses another instance.  An
- * UPDATE that moves a row to another partition fires no AFTER UPDATE trigger.
- */
-Datum
-instance_env_check_move(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_move",
-											   TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_BEFORE);
-
-	refuse_another_instance(ienv_trigger_guard(trigdata, "check_move"), trigdata);
-	return PointerGetDatum(trigdata->tg_newtuple);
-}
-
-/*
  * Refuse an UPDATE that changes the instance.
  */
 static void
@@ -158,13 +142,21 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 	if (old_null == new_null &&
 		(old_null || datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
 		return;
+	ienv_report_move(guard, old_value, old_null, new_value, new_null);
+}
 
+/*
+ * Say that an UPDATE may not change an instance.
+ */
+void
+ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to, bool to_null)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 			 errmsg("cannot move a row of table %s to another instance", ienv_quoted_name(guard->root)),
 			 errdetail("The update changes its instance from %s to %s.",
-					   old_null ? "null" : ienv_instance_text(old_value, guard->is_uuid),
-					   new_null ? "null" : ienv_instance_text(new_value, guard->is_uuid)),
+					   from_null ? "null" : ienv_instance_text(from, guard->is_uuid),
+					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)),
 			 errhint("Create a new row, with a key of its own, in the other instance."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
 }

@@ -31,14 +31,15 @@ INSERT INTO good VALUES
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'pg_temp.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('user_table', NULL),
-	('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev');
+	('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
+	('row_moves.instance', 'dev');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
 	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
 	'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
-	'prefix_message.body', 'redirect_url_allowed.url', 'setting.name', 'verify_secret_key.key']) AS argument;
+	'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
 CREATE TEMP TABLE takes_controls AS SELECT unnest(ARRAY['create_application.name', 'create_application.development_key',
@@ -138,7 +139,7 @@ FROM arguments a, LATERAL (SELECT instance FROM tried t WHERE t.oid = a.oid UNIO
 	LATERAL pg_temp.try(a.oid, a.argument, NULL, i.instance) n,
 	LATERAL pg_temp.try(a.oid, a.argument, '00000000-0000-0000-0000-000000000000', i.instance) u
 WHERE a.type = 'uuid'::regtype AND a.argument IN ('instance', 'application')
-	AND a.function NOT IN ('admission_required', 'instance_unavailable');
+	AND a.function NOT IN ('admission_required', 'instance_unavailable', 'row_moves');
 
 -- What an instance of each type answers in each status.
 CREATE TEMP TABLE answers (what text, instance uuid, status instance_env.instance_status, answer text);

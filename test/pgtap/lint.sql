@@ -70,6 +70,8 @@ SELECT results_eq(
 		'instance_env.key_instance_type(text)',
 		'instance_env.record_departure()',
 		'instance_env.record_truncate()',
+		'instance_env.row_moves(text,oid,tid)',
+		'instance_env.row_moves(uuid,oid,tid)',
 		'instance_env.unguard(regclass)'],
 	'PUBLIC may execute these functions only');
 SELECT is_empty(

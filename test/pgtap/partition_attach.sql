@@ -65,9 +65,12 @@ SELECT throws_ok($$ALTER TABLE app.users ATTACH PARTITION app.returning FOR VALU
 DROP TABLE app.returning;
 TRUNCATE app.joining;
 INSERT INTO app.joining SELECT 'us', i, 'dev' FROM generate_series(1, 9) i;
-SELECT lives_ok($$ALTER TABLE app.users ATTACH PARTITION app.joining FOR VALUES IN ('us')$$,
-	'more than fit are adopted as guard() adopts them');
-SELECT throws_ok($$INSERT INTO app.users VALUES ('eu', 'dan', 'dev')$$, '23I01', NULL, 'and only shrink');
+SELECT throws_ok($$ALTER TABLE app.users ATTACH PARTITION app.joining FOR VALUES IN ('us')$$, '23I01', NULL,
+	'more than fit');
+TRUNCATE app.joining;
+INSERT INTO app.joining VALUES ('us', 'pia', 'prod');
+SELECT throws_ok($$ALTER TABLE app.users ATTACH PARTITION app.joining FOR VALUES IN ('us')$$, '23I04', NULL,
+	'rows of an instance that is not active');
 DROP TABLE app.joining;
 DELETE FROM app.users;
 

@@ -4,7 +4,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(48);
+SELECT plan(49);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -137,9 +137,13 @@ SELECT lives_ok($$TRUNCATE app.users_mars$$, 'detached: TRUNCATE passes');
 SELECT is((SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.users_mars'::regclass AND NOT tgisinternal
 		   AND tgname <> 'instance_env_truncate'), 0::bigint, 'detached: no trigger fires for its rows');
 
--- attached again, more than fit: only shrinks, like an adopted table
+-- attached again with more than fit: refused; over a cap that is lowered it only shrinks
 INSERT INTO app.users_mars SELECT 'mars', 0, 'dev', 'm' || i FROM generate_series(1, 9) i;
+SELECT throws_ok($$ALTER TABLE app.users ATTACH PARTITION app.users_mars FOR VALUES IN ('mars')$$, '23I01', NULL,
+	'attached with more than fit: refused');
+SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development'), NULL) \gset
 ALTER TABLE app.users ATTACH PARTITION app.users_mars FOR VALUES IN ('mars');
+SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development'), 5) \gset
 SELECT throws_ok($$INSERT INTO app.users (id, instance_id, region) VALUES ('e8', 'dev', 'eu')$$, '23I01', NULL,
 	'attached with more than fit: nobody is admitted');
 SELECT lives_ok($$UPDATE app.users SET n = 1$$, 'attached with more than fit: updates pass');

@@ -26,6 +26,11 @@ ALTER TABLE users ATTACH PARTITION users_us FOR VALUES IN ('us');
 UPDATE users_us SET id = 'bob', instance_id = 'part-dev';
 INSERT INTO users_us VALUES ('carl', 'part-dev', 'us');
 ALTER TABLE users ATTACH PARTITION users_us FOR VALUES IN ('us');
+DELETE FROM users_us WHERE id = 'carl';
+SELECT instance_env.suspend_instance('d0000000-0000-4000-8000-000000000001');
+ALTER TABLE users ATTACH PARTITION users_us FOR VALUES IN ('us');
+SELECT instance_env.resume_instance('d0000000-0000-4000-8000-000000000001');
+ALTER TABLE users ATTACH PARTITION users_us FOR VALUES IN ('us');
 INSERT INTO users VALUES ('eu', 'dora', 'part-dev');
 INSERT INTO users_us VALUES ('dora', 'part-dev', 'us');
 SELECT relation, instance_column, user_key, counted, label, whole, problems FROM instance_env.guards

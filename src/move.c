@@ -1,0 +1,182 @@
+/*-------------------------------------------------------------------------
+ *
+ * move.c
+ *	  An UPDATE that moves a row to another partition does not change its instance.
+ *
+ * For such an UPDATE PostgreSQL fires no AFTER UPDATE trigger, and a BEFORE trigger sees
+ * the row only as it was when it fired: one that comes later, or a BEFORE INSERT trigger of
+ * the other partition, can change it again.  But the row is deleted here and inserted
+ * there, one directly after the other, and its AFTER DELETE and AFTER INSERT triggers are
+ * queued and fired in that order.  So what has left is compared with what comes next:
+ *
+ * - row_moves(), the condition of the AFTER DELETE trigger, asks the heap whether the row
+ *	 was moved, and if so has the conditions of the AFTER INSERT trigger let the row through
+ *	 to its trigger, whatever its instance;
+ * - check_move(), the AFTER DELETE trigger, remembers the instance of the row that left,
+ *	 and the command that moved it;
+ * - the AFTER INSERT trigger compares the next row that the same command has inserted into
+ *	 a partition of the same table.
+ *
+ * Other triggers may run statements of their own between the two, but these have other
+ * command ids: each has begun after the command that moves the row had used its own.
+ *
+ * (Where a BEFORE INSERT trigger lets the moved row vanish, what is compared is the next row
+ * that the same statement inserts by a WITH clause, which may be refused for no reason.)
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "storage/bufmgr.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "guard.h"
+#include "instance_env.h"
+
+/* The row that left last and has not been compared yet */
+typedef struct Move
+{
+	LocalTransactionId lxid;	/* invalid: none */
+	Oid			root;			/* the guarded table */
+	CommandId	cid;			/* the command that moved it */
+	Datum		instance;
+	bool		isnull;
+} Move;
+
+static Move move = {InvalidLocalTransactionId};
+
+/* How many moves a transaction has queued; some may never fire, after a rollback. */
+static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
+static int64 queued = 0;
+
+static void forget_move(void);
+static bool was_moved(Oid relid, ItemPointer tid);
+
+PG_FUNCTION_INFO_V1(instance_env_row_moves);
+PG_FUNCTION_INFO_V1(instance_env_check_move);
+
+/*
+ * Is a row on its way from one partition to another, whose new version has to be compared?
+ */
+bool
+ienv_move_queued(void)
+{
+	return queued > 0 && queued_lxid == ienv_lxid();
+}
+
+/*
+ * row_moves(instance uuid | text, relation oid, place tid) RETURNS boolean
+ *
+ * Condition of an AFTER DELETE trigger: was the row, which has gone from this place, moved
+ * to another partition?  Called otherwise it is always true.
+ */
+Datum
+instance_env_row_moves(PG_FUNCTION_ARGS)
+{
+	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+
+	if (guard == NULL || PG_ARGISNULL(2))
+		PG_RETURN_BOOL(true);
+	if (!was_moved(guard->relid, (ItemPointer) PG_GETARG_POINTER(2)))
+		PG_RETURN_BOOL(false);
+	if (queued_lxid != ienv_lxid())
+		queued = 0;
+	queued_lxid = ienv_lxid();
+	queued++;
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * Does the header of the row at this place say that it went to another partition?
+ */
+static bool
+was_moved(Oid relid, ItemPointer tid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+	bool		moved = false;
+	Page		page;
+	ItemId		item;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
+	if (ItemIdIsNormal(item))
+		moved = HeapTupleHeaderIndicatesMovedPartitions((HeapTupleHeader) PageGetItem(page, item));
+	UnlockReleaseBuffer(buffer);
+	table_close(rel, AccessShareLock);
+	return moved;
+}
+
+/*
+ * check_move() RETURNS trigger
+ *
+ * AFTER DELETE row trigger of a partitioned table: remembers what has left.
+ */
+Datum
+instance_env_check_move(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_move",
+											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_move");
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
+	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
+	MemoryContext old;
+	Datum		instance;
+
+	/* somebody may have given another trigger this function */
+	if (!HeapTupleHeaderIndicatesMovedPartitions(tuple))
+		return PointerGetDatum(NULL);
+	if (ienv_move_queued())
+		queued--;
+
+	forget_move();
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &move.isnull);
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	move.instance = move.isnull ? (Datum) 0 : datumCopy(instance, att->attbyval, att->attlen);
+	MemoryContextSwitchTo(old);
+	move.lxid = ienv_lxid();
+	move.root = guard->root;
+	move.cid = HeapTupleHeaderGetCmax(tuple);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Refuse a new row that was moved from another partition, and had another instance there.
+ * To be called by AFTER INSERT triggers.
+ */
+void
+ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
+	Datum		instance;
+	bool		isnull;
+
+	if (likely(move.lxid == InvalidLocalTransactionId) || move.lxid != ienv_lxid() || move.root != guard->root ||
+		HeapTupleHeaderXminFrozen(trigdata->tg_trigtuple->t_data) ||
+		HeapTupleHeaderGetCmin(trigdata->tg_trigtuple->t_data) != move.cid)
+		return;
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull);
+	if (isnull != move.isnull ||
+		(!isnull && !datum_image_eq(instance, move.instance, att->attbyval, att->attlen)))
+		ienv_report_move(guard, move.instance, move.isnull, instance, isnull);
+	forget_move();
+}
+
+/*
+ * The row that left is there again, or another one has left.
+ */
+static void
+forget_move(void)
+{
+	/* what an earlier transaction has left went with its memory context */
+	if (move.lxid == ienv_lxid() && !move.isnull)
+		pfree(DatumGetPointer(move.instance));
+	move.lxid = InvalidLocalTransactionId;
+}
