@@ -1,0 +1,181 @@
+-- Tries to bring a user, or a row, into another instance. What counts is where it is in the end.
+SET client_min_messages = warning;
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS instance_env;
+SELECT plan(56);
+
+CREATE SCHEMA app;
+SELECT instance_env.create_application('shop', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev') \gset
+SELECT instance_env.create_application('blog', development_id => '00000000-0000-4000-8000-00000000001d', development_key => 'dev2') \gset
+CREATE ROLE instance_env_mover;
+CREATE ROLE instance_env_owner;
+CREATE SCHEMA own AUTHORIZATION instance_env_owner;
+GRANT USAGE ON SCHEMA app TO instance_env_mover, instance_env_owner;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_owner;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA instance_env TO instance_env_owner;
+
+CREATE FUNCTION pg_temp.outcome(role name, command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	outcome text := 'ok';
+BEGIN
+	BEGIN
+		EXECUTE format('SET LOCAL ROLE %I', role);
+		EXECUTE command;
+	EXCEPTION WHEN OTHERS THEN
+		outcome := SQLSTATE;
+	END;
+	RESET ROLE;
+	RETURN outcome;
+END $$;
+
+--
+-- DELETE and INSERT in one statement, while triggers of another table run in between. The owner
+-- of that table was let in, and may make triggers with the extension's functions.
+--
+
+CREATE TABLE app.users (id text PRIMARY KEY, instance_id text);
+SELECT instance_env.guard('app.users') \gset
+GRANT SELECT, INSERT, DELETE ON app.users TO instance_env_mover, instance_env_owner;
+INSERT INTO app.users VALUES ('ann', 'dev');
+CREATE FUNCTION pg_temp.moved() RETURNS text LANGUAGE sql AS $$SELECT instance_id FROM app.users WHERE id = 'ann'$$;
+
+SET LOCAL ROLE instance_env_owner;
+CREATE TABLE own.mine (id text PRIMARY KEY, instance_id text);
+CREATE FUNCTION own.arrive() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO app.users VALUES ('ann', 'dev2');
+	RETURN NULL;
+END $$;
+CREATE TRIGGER a1 AFTER DELETE ON own.mine FOR EACH ROW
+	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
+CREATE TRIGGER a2 AFTER DELETE ON own.mine FOR EACH ROW
+	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
+CREATE TRIGGER a9 AFTER DELETE ON own.mine FOR EACH ROW EXECUTE FUNCTION own.arrive();
+INSERT INTO own.mine VALUES ('x', 'dev');
+RESET ROLE;
+SELECT is(pg_temp.outcome('instance_env_owner', $$
+	WITH m AS (DELETE FROM own.mine RETURNING 1), d AS (DELETE FROM app.users WHERE (SELECT count(*) FROM m) >= 0 RETURNING 1)
+	SELECT FROM d$$), '23I02', 'departures that another table''s triggers count down');
+SELECT is(pg_temp.moved(), 'dev', 'the user stays');
+SET LOCAL ROLE instance_env_owner;
+DROP TRIGGER a1 ON own.mine;
+DROP TRIGGER a2 ON own.mine;
+SELECT instance_env.guard('own.mine') \gset
+CREATE TRIGGER a1 AFTER DELETE ON own.mine FOR EACH ROW
+	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
+CREATE TRIGGER a2 AFTER DELETE ON own.mine FOR EACH ROW WHEN (true)
+	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
+RESET ROLE;
+SELECT is(pg_temp.outcome('instance_env_owner', $$
+	WITH m AS (DELETE FROM own.mine RETURNING 1), d AS (DELETE FROM app.users WHERE (SELECT count(*) FROM m) >= 0 RETURNING 1)
+	SELECT FROM d$$), '23I02', 'nor of a table that is guarded');
+SELECT is(pg_temp.moved(), 'dev', 'the user stays');
+SET LOCAL ROLE instance_env_owner;
+CREATE TRIGGER a3 AFTER UPDATE ON own.mine FOR EACH ROW WHEN (OLD.instance_id IS DISTINCT FROM NEW.instance_id OR OLD.id <> NEW.id)
+	EXECUTE FUNCTION instance_env.check_transfer('instance_env_owner/own.mine');
+CREATE TRIGGER a9u AFTER UPDATE ON own.mine FOR EACH ROW EXECUTE FUNCTION own.arrive();
+RESET ROLE;
+SELECT is(pg_temp.outcome('instance_env_owner', $$
+	WITH m AS (UPDATE own.mine SET id = 'y' RETURNING 1), d AS (DELETE FROM app.users WHERE (SELECT count(*) FROM m) >= 0 RETURNING 1)
+	SELECT FROM d$$), '23I02', 'nor with changes of keys');
+SELECT is(pg_temp.moved(), 'dev', 'the user stays');
+SELECT is(pg_temp.outcome('instance_env_mover', $$
+	WITH d AS (DELETE FROM app.users RETURNING id) INSERT INTO app.users SELECT id, 'dev2' FROM d$$), '23I02',
+	'DELETE and INSERT in one statement');
+SELECT is(pg_temp.outcome('instance_env_mover', $$
+	DELETE FROM app.users; INSERT INTO app.users VALUES ('ann', 'dev2')$$), '23I02', 'DELETE, then INSERT');
+SELECT is(pg_temp.moved(), 'dev', 'the user stays');
+
+-- a trigger on somebody else's table that names other columns, by who may make triggers there
+CREATE TABLE app.tagged (id text PRIMARY KEY, instance_id text, tag text);
+SELECT instance_env.guard('app.tagged') \gset
+GRANT TRIGGER, INSERT ON app.tagged TO instance_env_owner;
+SELECT is(pg_temp.outcome('instance_env_owner', format($$CREATE TRIGGER zzz AFTER INSERT ON app.tagged FOR EACH ROW
+	WHEN (instance_env.admission_required(NEW.tag, NEW.id, NEW.tableoid))
+	EXECUTE FUNCTION instance_env.check_user_cap(%L)$$, (SELECT label FROM instance_env.guards WHERE relation = 'app.tagged'::regclass))),
+	'42501', 'a trigger of the extension''s is for the table''s owner to make');
+SELECT is(pg_temp.outcome('instance_env_owner', $$CREATE TRIGGER zzz BEFORE TRUNCATE ON app.tagged
+	EXECUTE FUNCTION instance_env.record_truncate()$$), '42501', 'also one for TRUNCATE');
+
+--
+-- An UPDATE that moves a row to another partition, whose instance other triggers change
+--
+
+CREATE FUNCTION app.redirect() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	NEW.instance_id := coalesce(NEW.target, NEW.instance_id);
+	RETURN NEW;
+END $$;
+CREATE FUNCTION pg_temp.try_moves(what text, key text, instance_type text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	here constant text := CASE instance_type WHEN 'uuid' THEN '00000000-0000-4000-8000-00000000000d' ELSE 'dev' END;
+	there constant text := CASE instance_type WHEN 'uuid' THEN '00000000-0000-4000-8000-00000000001d' ELSE 'dev2' END;
+	event text;
+	redirect text;
+BEGIN
+	EXECUTE format('CREATE TABLE app.parted (id text, region integer, instance_id %s, target %1$s) PARTITION BY LIST (region)', instance_type);
+	CREATE TABLE app.parted_1 PARTITION OF app.parted FOR VALUES IN (1);
+	CREATE TABLE app.parted_2 PARTITION OF app.parted FOR VALUES IN (2);
+	PERFORM instance_env.guard('app.parted', user_key => key);
+	GRANT SELECT, INSERT, UPDATE, DELETE ON app.parted TO instance_env_mover;
+	EXECUTE format('INSERT INTO app.parted VALUES (%L, 1, %L)', 'ann', here);
+	RETURN NEXT is(pg_temp.outcome('instance_env_mover', format('UPDATE app.parted SET region = 2, instance_id = %L', there)), '23I02',
+				   what || ': outright');
+	FOREACH event IN ARRAY ARRAY['BEFORE UPDATE ON app.parted', 'BEFORE INSERT ON app.parted'] LOOP
+		EXECUTE format('CREATE TRIGGER zzz %s FOR EACH ROW EXECUTE FUNCTION app.redirect()', event);
+		RETURN NEXT is(pg_temp.outcome('instance_env_mover', format('UPDATE app.parted SET region = 2, target = %L', there)), '23I02',
+					   what || ': ' || event);
+		RETURN NEXT is(pg_temp.outcome('instance_env_mover', format('UPDATE app.parted SET region = 2, id = %L, target = %L', 'bob', there)),
+					   '23I02', what || ': and another key, ' || event);
+		RETURN NEXT is(pg_temp.outcome('instance_env_mover', format($q$
+			WITH u AS (UPDATE app.parted SET region = 2, target = %L RETURNING 1), i AS (INSERT INTO app.parted VALUES ('cleo', 1, %L) RETURNING 1)
+			SELECT FROM u, i$q$, there, here)), '23I02', what || ': beside an INSERT into the first, ' || event);
+		RETURN NEXT is(pg_temp.outcome('instance_env_mover', format($q$
+			MERGE INTO app.parted USING (VALUES ('ann')) v (id) ON v.id = parted.id WHEN MATCHED THEN UPDATE SET region = 2, target = %L$q$, there)),
+			'23I02', what || ': MERGE, ' || event);
+		RETURN NEXT is(pg_temp.outcome('instance_env_mover', 'UPDATE app.parted SET region = 3 - region'), 'ok',
+					   what || ': moves within the instance, ' || event);
+		RETURN NEXT is(pg_temp.outcome('instance_env_mover', format($q$
+			WITH u AS (UPDATE app.parted SET region = 3 - region RETURNING 1), i AS (INSERT INTO app.parted VALUES ('dan', 1, %L) RETURNING 1)
+			SELECT FROM u, i$q$, there)), 'ok', what || ': beside an INSERT into another, ' || event);
+		DELETE FROM app.parted WHERE id = 'dan';
+		EXECUTE format('UPDATE app.parted SET region = 1');
+		DROP TRIGGER zzz ON app.parted;
+	END LOOP;
+	EXECUTE format('SELECT instance_id::text FROM app.parted WHERE id = %L', 'ann') INTO redirect;
+	RETURN NEXT is(redirect, here, what || ': the row stays');
+	DROP TABLE app.parted;
+	PERFORM instance_env.forget_departed('infinity');
+END $$;
+SELECT pg_temp.try_moves('identities followed', 'id', 'text');
+SELECT pg_temp.try_moves('no identities', '', 'text');
+SELECT pg_temp.try_moves('uuid', '', 'uuid');
+
+--
+-- The table's name, taken by another role, leads to nothing
+--
+
+CREATE SCHEMA shared;
+GRANT USAGE, CREATE ON SCHEMA shared TO instance_env_owner;
+CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
+SELECT instance_env.guard('shared.users') \gset
+INSERT INTO shared.users VALUES ('eve', 'dev');
+DROP TABLE shared.users;
+SET LOCAL ROLE instance_env_owner;
+CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
+SELECT instance_env.guard('shared.users') \gset
+SELECT lives_ok($$INSERT INTO shared.users VALUES ('eve', 'dev2'); DELETE FROM shared.users$$, 'no record of the table that had the name');
+DROP TABLE shared.users;
+RESET ROLE;
+CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
+SELECT instance_env.guard('shared.users') \gset
+SELECT lives_ok($$INSERT INTO shared.users VALUES ('eve', 'dev')$$, 'nor does the other one''s record stop anybody here');
+DELETE FROM shared.users;
+DROP TABLE shared.users;
+CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
+SELECT instance_env.guard('shared.users') \gset
+SELECT throws_ok($$INSERT INTO shared.users VALUES ('eve', 'dev2')$$, '23I02', NULL, 'the same owner''s table goes on where it was');
+
+SELECT * FROM finish();
+ROLLBACK;
