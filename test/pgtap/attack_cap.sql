@@ -48,7 +48,7 @@ DECLARE
 	c1 refcursor; c2 refcursor; r record;
 BEGIN
 	OPEN c1 FOR EXECUTE 'INSERT INTO app.users DEFAULT VALUES RETURNING 1';
-	OPEN c2 FOR EXECUTE 'INSERT INTO app.users (n) SELECT generate_series(1, 9) RETURNING 1';
+	OPEN c2 FOR EXECUTE 'INSERT INTO app.users (n) SELECT generate_series(1, 5) RETURNING 1';
 	FETCH c1 INTO r;
 	FETCH c2 INTO r;
 END $$$try$, 'two cursors with one command id');
@@ -60,7 +60,7 @@ BEGIN
 	PERFORM instance_env.admission_required('00000000-0000-4000-8000-00000000000d'::uuid, NULL::uuid, 'app.users'::regclass)
 	FROM generate_series(1, 100);
 	OPEN c1 FOR EXECUTE 'INSERT INTO app.users DEFAULT VALUES RETURNING 1';
-	OPEN c2 FOR EXECUTE 'INSERT INTO app.users (n) SELECT generate_series(1, 9) RETURNING 1';
+	OPEN c2 FOR EXECUTE 'INSERT INTO app.users (n) SELECT generate_series(1, 5) RETURNING 1';
 	FETCH c1 INTO r;
 	FETCH c2 INTO r;
 END $$$try$, 'and the condition called by hand before');
