@@ -64,6 +64,9 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 	IenvGuard  *guard = ienv_condition_guard(fcinfo);
 	IenvInstance *instance;
 
+	/* should it be a row nevertheless, the queues do not know of it */
+	if (guard == NULL || guard->is_uuid != is_uuid)
+		ienv_join_no_queue();
 	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
 		return true;
 	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))

@@ -13,7 +13,7 @@
  *	 was moved, and if so has the conditions of the AFTER INSERT trigger let the row through
  *	 to its trigger, whatever its instance;
  * - check_move(), the AFTER DELETE trigger, remembers the instance of the row that left,
- *	 and the command that moved it;
+ *	 with the command that moved it;
  * - the AFTER INSERT trigger compares the next row that the same command has inserted into
  *	 a partition of the same table.
  *
@@ -37,23 +37,28 @@
 #include "guard.h"
 #include "instance_env.h"
 
-/* The row that left last and has not been compared yet */
+/* The row that a command has moved last and that has not been compared yet */
 typedef struct Move
 {
-	LocalTransactionId lxid;	/* invalid: none */
 	Oid			root;			/* the guarded table */
-	CommandId	cid;			/* the command that moved it */
+	CommandId	cid;			/* the command */
 	Datum		instance;
 	bool		isnull;
 } Move;
 
-static Move move = {InvalidLocalTransactionId};
+/*
+ * One for each command: while a trigger runs between the two, there may be a command
+ * within a command.
+ */
+static LocalTransactionId moves_lxid = InvalidLocalTransactionId;
+static List *moves = NIL;		/* in TopTransactionContext */
 
 /* How many moves a transaction has queued; some may never fire, after a rollback. */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
 
-static void forget_move(void);
+static Move *find_move(Oid root, CommandId cid);
+static void forget_move(Move *move);
 static bool was_moved(Oid relid, ItemPointer tid);
 
 PG_FUNCTION_INFO_V1(instance_env_row_moves);
@@ -128,6 +133,7 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
 	MemoryContext old;
 	Datum		instance;
+	Move	   *move;
 
 	/* somebody may have given another trigger this function */
 	if (!HeapTupleHeaderIndicatesMovedPartitions(tuple))
@@ -135,14 +141,18 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	if (ienv_move_queued())
 		queued--;
 
-	forget_move();
-	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &move.isnull);
+	/* a row that did not arrive is nobody's business */
+	forget_move(find_move(guard->root, HeapTupleHeaderGetCmax(tuple)));
+
 	old = MemoryContextSwitchTo(TopTransactionContext);
-	move.instance = move.isnull ? (Datum) 0 : datumCopy(instance, att->attbyval, att->attlen);
+	move = palloc(sizeof(Move));
+	move->root = guard->root;
+	move->cid = HeapTupleHeaderGetCmax(tuple);
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &move->isnull);
+	if (!move->isnull)
+		move->instance = datumCopy(instance, att->attbyval, att->attlen);
+	moves = lappend(moves, move);
 	MemoryContextSwitchTo(old);
-	move.lxid = ienv_lxid();
-	move.root = guard->root;
-	move.cid = HeapTupleHeaderGetCmax(tuple);
 	return PointerGetDatum(NULL);
 }
 
@@ -155,28 +165,53 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
+	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
 	Datum		instance;
 	bool		isnull;
+	Move	   *move;
 
-	if (likely(move.lxid == InvalidLocalTransactionId) || move.lxid != ienv_lxid() || move.root != guard->root ||
-		HeapTupleHeaderXminFrozen(trigdata->tg_trigtuple->t_data) ||
-		HeapTupleHeaderGetCmin(trigdata->tg_trigtuple->t_data) != move.cid)
+	/* no row that COPY FREEZE puts in has moved, and it hides its command */
+	if (likely(moves == NIL) || moves_lxid != ienv_lxid() || HeapTupleHeaderXminFrozen(tuple))
+		return;
+	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
+	if (move == NULL)
 		return;
 	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull);
-	if (isnull != move.isnull ||
-		(!isnull && !datum_image_eq(instance, move.instance, att->attbyval, att->attlen)))
-		ienv_report_move(guard, move.instance, move.isnull, instance, isnull);
-	forget_move();
+	if (isnull != move->isnull ||
+		(!isnull && !datum_image_eq(instance, move->instance, att->attbyval, att->attlen)))
+		ienv_report_move(guard, move->instance, move->isnull, instance, isnull);
+	forget_move(move);
 }
 
 /*
- * The row that left is there again, or another one has left.
+ * The row that this command has moved, or NULL.
  */
-static void
-forget_move(void)
+static Move *
+find_move(Oid root, CommandId cid)
 {
-	/* what an earlier transaction has left went with its memory context */
-	if (move.lxid == ienv_lxid() && !move.isnull)
-		pfree(DatumGetPointer(move.instance));
-	move.lxid = InvalidLocalTransactionId;
+	ListCell   *lc;
+
+	/* those of an earlier transaction have gone with its memory */
+	if (moves_lxid != ienv_lxid())
+		moves = NIL;
+	moves_lxid = ienv_lxid();
+	foreach(lc, moves)
+	{
+		Move	   *move = lfirst(lc);
+
+		if (move->cid == cid && move->root == root)
+			return move;
+	}
+	return NULL;
+}
+
+static void
+forget_move(Move *move)
+{
+	if (move == NULL)
+		return;
+	moves = list_delete_ptr(moves, move);
+	if (!move->isnull)
+		pfree(DatumGetPointer(move->instance));
+	pfree(move);
 }

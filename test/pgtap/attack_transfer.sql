@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(56);
+SELECT plan(59);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev') \gset
@@ -151,6 +151,25 @@ END $$;
 SELECT pg_temp.try_moves('identities followed', 'id', 'text');
 SELECT pg_temp.try_moves('no identities', '', 'text');
 SELECT pg_temp.try_moves('uuid', '', 'uuid');
+
+-- while another move runs in between, by a trigger that fires after the row has left
+CREATE TABLE app.parted (id text, region integer, instance_id text, target text) PARTITION BY LIST (region);
+CREATE TABLE app.parted_1 PARTITION OF app.parted FOR VALUES IN (1);
+CREATE TABLE app.parted_2 PARTITION OF app.parted FOR VALUES IN (2);
+SELECT instance_env.guard('app.parted', user_key => '') \gset
+INSERT INTO app.parted VALUES ('ann', 1, 'dev'), ('bob', 1, 'dev2');
+CREATE FUNCTION app.move_bob() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF OLD.id = 'ann' THEN
+		UPDATE app.parted SET region = 3 - region WHERE id = 'bob';
+	END IF;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER redirect BEFORE INSERT ON app.parted FOR EACH ROW EXECUTE FUNCTION app.redirect();
+CREATE TRIGGER instance_env_no_mover AFTER DELETE ON app.parted FOR EACH ROW EXECUTE FUNCTION app.move_bob();
+SELECT throws_ok($$UPDATE app.parted SET region = 2, target = 'dev2' WHERE id = 'ann'$$, '23I02', NULL, 'a move within a move');
+SELECT lives_ok($$UPDATE app.parted SET region = 2 WHERE id = 'ann'$$, 'neither of which changes the instance');
+SELECT results_eq($$SELECT id, instance_id, region FROM app.parted ORDER BY 1$$, $$VALUES ('ann', 'dev', 2), ('bob', 'dev2', 2)$$, 'both are where they should be');
 
 --
 -- The table's name, taken by another role, leads to nothing
