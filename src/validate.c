@@ -105,15 +105,21 @@ ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int
 
 /*
  * Run a query whose $1 is the instance, $2 the development instance to be judged with
- * it, or null, and $3 the application; the result is in SPI_tuptable.
+ * it, or null, and $3 the application, null until it is known; the result is in
+ * SPI_tuptable.
  */
 uint64
 ienv_read(const IenvValidation *run, const char *sql)
 {
 	Oid			types[3] = {UUIDOID, UUIDOID, UUIDOID};
 	Datum		values[3] = {run->instance, run->development, run->application};
+	char		nulls[4] = "   ";
 
-	return ienv_query_active(sql, 3, types, values, run->with_development ? "   " : " n ");
+	if (!run->with_development)
+		nulls[1] = 'n';
+	if (DatumGetPointer(run->application) == NULL)
+		nulls[2] = 'n';
+	return ienv_query_active(sql, 3, types, values, nulls);
 }
 
 /*
