@@ -507,19 +507,38 @@ LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_registry_changed';
 COMMENT ON FUNCTION instance_env.registry_changed() IS
 'trigger: makes every backend forget what it knows of the instances';
 
--- An INSERT of an instance invalidates nothing, since absence is never cached.
-CREATE TRIGGER registry_changed
-	AFTER DELETE OR TRUNCATE OR UPDATE OF id, type, status, user_cap, external_key, slug
-	ON instance_env.instance
+-- Row triggers, which fire in an apply worker, too, where the registry itself arrives by
+-- replication; a statement trigger does not.  Only TRUNCATE has no other kind, and fires
+-- it there.
+--
+-- An INSERT: absence is never cached, but an instance that was read by the transaction
+-- that made it must be forgotten if that is rolled back.  A new config_version alone is
+-- of no concern; where a worker applies an UPDATE, it sets all columns.
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE ON instance_env.instance
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_updated
+	AFTER UPDATE OF id, type, status, user_cap, external_key, created_at, slug ON instance_env.instance
+	FOR EACH ROW WHEN ((OLD.id, OLD.type, OLD.status, OLD.user_cap, OLD.external_key, OLD.created_at, OLD.slug)
+		IS DISTINCT FROM (NEW.id, NEW.type, NEW.status, NEW.user_cap, NEW.external_key, NEW.created_at, NEW.slug))
+	EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.instance
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
-CREATE TRIGGER registry_changed
-	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
-	ON instance_env.policy_default
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed,
+	ENABLE ALWAYS TRIGGER registry_updated, ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.policy_default
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.policy_default
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
-CREATE TRIGGER registry_changed
-	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
-	ON instance_env.identity_key
+ALTER TABLE instance_env.policy_default
+	ENABLE ALWAYS TRIGGER registry_changed, ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.identity_key
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.identity_key
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+ALTER TABLE instance_env.identity_key
+	ENABLE ALWAYS TRIGGER registry_changed, ENABLE ALWAYS TRIGGER registry_truncated;
 
 -- What cache.c keeps hangs on each table by itself.
 CREATE FUNCTION instance_env.table_changed() RETURNS trigger
@@ -527,26 +546,54 @@ LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_table_changed';
 COMMENT ON FUNCTION instance_env.table_changed() IS
 'trigger: makes every backend forget what it knows from this table';
 
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.application
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.application
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.application
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.domain
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.policy_override
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.feature
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.api_key
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-ALTER TABLE instance_env.api_key ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.application
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
--- also where the registry itself arrives by replication
-ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
-ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER registry_changed;
-ALTER TABLE instance_env.identity_key ENABLE ALWAYS TRIGGER registry_changed;
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.domain
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.domain
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.domain
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.policy_override
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.policy_override
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.policy_override
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.feature
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.feature
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.feature
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.api_key
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.api_key
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.api_key
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.setting
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.setting
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.setting
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.setting_section
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.setting_section
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.setting_section
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
 --
 -- Rows that the extension brings
@@ -921,8 +968,7 @@ COMMENT ON FUNCTION instance_env.keep_application() IS
 CREATE TRIGGER check_credentials BEFORE INSERT OR UPDATE ON instance_env.social_connection
 	FOR EACH ROW EXECUTE FUNCTION instance_env.check_credentials();
 CREATE TRIGGER check_connections AFTER INSERT ON instance_env.instance
-	REFERENCING NEW TABLE AS inserted_instances
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.check_connections();
+	FOR EACH ROW EXECUTE FUNCTION instance_env.check_connections();
 CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
 	FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.application <> NEW.application OR OLD.type <> NEW.type)
 	EXECUTE FUNCTION instance_env.keep_instance();
@@ -934,6 +980,7 @@ CREATE TRIGGER keep_application BEFORE DELETE ON instance_env.application
 ALTER TABLE instance_env.social_connection ENABLE ALWAYS TRIGGER check_credentials;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER check_connections;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
+-- keep_active and keep_application judge a deletion where it is made, not where it is applied
 
 --
 -- Features
@@ -1044,13 +1091,6 @@ COMMENT ON FUNCTION instance_env.revoke_secret_key(uuid, text) IS
 --
 -- Settings
 --
-
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting_section
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-ALTER TABLE instance_env.setting ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER table_changed;
 
 CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
 RETURNS bigint
@@ -1165,6 +1205,8 @@ LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_refuse_change';
 COMMENT ON FUNCTION instance_env.refuse_change() IS
 'trigger: only the extension records, and only a superuser may alter or delete what is recorded';
 
+-- A statement trigger, so that it refuses also what finds no row.  An apply worker, in which
+-- it does not fire, brings what another server's functions have recorded.
 CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON instance_env.event
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.refuse_change();
 ALTER TABLE instance_env.event ENABLE ALWAYS TRIGGER refuse_change;

@@ -5,8 +5,9 @@
  *
  * It only reads, from one snapshot that is taken when it begins, so that a gate such as
  * promote() overlooks nothing that has been committed, whatever its transaction's
- * snapshot.  It assigns no transaction id, takes no lock stronger than AccessShareLock,
- * and waits for none: it works on a hot standby, and beside whoever has locked a table.
+ * snapshot.  It assigns no transaction id, takes no lock stronger than AccessShareLock and
+ * never waits for one, so it works on a hot standby and while another session has a table
+ * locked.
  *
  * Each kind of check has a name.  Where there is a check for each of several things, its
  * name is the kind, a colon and the thing ("credentials:github"); where there is no such

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(16);
+SELECT plan(18);
 
 CREATE TEMP VIEW members AS
 SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
@@ -41,6 +41,15 @@ SELECT is_empty(
 	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
 	  WHERE p.proparallel <> 'u' AND p.provolatile = 'v'$$,
 	'nothing that writes is offered to parallel workers');
+
+SELECT set_eq(
+	$$SELECT tgrelid::regclass || ': ' || tgname FROM members m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid
+	  WHERE tgtype & 1 = 0 AND tgtype & (4 | 8 | 16) <> 0$$, ARRAY['instance_env.event: refuse_change'],
+	'triggers are for rows, which also an apply worker fires, but for those that it must not fire');
+SELECT set_eq(
+	$$SELECT tgrelid::regclass || ': ' || tgname FROM members m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid
+	  WHERE tgenabled <> 'A'$$, ARRAY['instance_env.instance: keep_active', 'instance_env.application: keep_application'],
+	'and enabled always, but for those that judge what another server has judged');
 
 -- what PUBLIC may do
 
