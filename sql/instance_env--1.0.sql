@@ -8,7 +8,8 @@
 CREATE SCHEMA instance_env;
 COMMENT ON SCHEMA instance_env IS
 'development and production instances: registry, guards, promotion';
-GRANT USAGE ON SCHEMA instance_env TO PUBLIC;
+
+-- Who may use what is said at the end of this script.
 
 --
 -- Types
@@ -35,8 +36,8 @@ COMMENT ON TYPE instance_env.severity IS
 'how much a failed check of validate() matters';
 
 --
--- Tables.  Nothing here can be read or written by PUBLIC; the functions below are
--- the interface.
+-- Tables.  Nothing here can be read or written by anybody but the owner; the functions
+-- below are the interface.
 --
 -- There are no foreign keys between these tables: they would exist while a dump is
 -- restored, and pg_restore --jobs loads tables in any order.  The functions lock the
@@ -464,7 +465,6 @@ CREATE FUNCTION instance_env.departure_recorded() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_departure_recorded';
 COMMENT ON FUNCTION instance_env.departure_recorded() IS
 'trigger: tells every backend that what it knows of departed users is out of date';
-REVOKE ALL ON FUNCTION instance_env.departure_recorded() FROM PUBLIC;
 
 CREATE TRIGGER departure_recorded AFTER INSERT ON instance_env.departed_user
 	FOR EACH ROW EXECUTE FUNCTION instance_env.departure_recorded();
@@ -506,49 +506,94 @@ CREATE FUNCTION instance_env.registry_changed() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_registry_changed';
 COMMENT ON FUNCTION instance_env.registry_changed() IS
 'trigger: makes every backend forget what it knows of the instances';
-REVOKE ALL ON FUNCTION instance_env.registry_changed() FROM PUBLIC;
 
--- An INSERT of an instance invalidates nothing, since absence is never cached.
-CREATE TRIGGER registry_changed
-	AFTER DELETE OR TRUNCATE OR UPDATE OF id, type, status, user_cap, external_key, slug
-	ON instance_env.instance
+-- Row triggers, which fire in an apply worker, too, where the registry itself arrives by
+-- replication; a statement trigger does not.  Only TRUNCATE has no other kind, and fires
+-- it there.
+--
+-- An INSERT: absence is never cached, but an instance that was read by the transaction
+-- that made it must be forgotten if that is rolled back.  A new config_version alone is
+-- of no concern; where a worker applies an UPDATE, it sets all columns.
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE ON instance_env.instance
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_updated
+	AFTER UPDATE OF id, type, status, user_cap, external_key, created_at, slug ON instance_env.instance
+	FOR EACH ROW WHEN ((OLD.id, OLD.type, OLD.status, OLD.user_cap, OLD.external_key, OLD.created_at, OLD.slug)
+		IS DISTINCT FROM (NEW.id, NEW.type, NEW.status, NEW.user_cap, NEW.external_key, NEW.created_at, NEW.slug))
+	EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.instance
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
-CREATE TRIGGER registry_changed
-	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
-	ON instance_env.policy_default
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed,
+	ENABLE ALWAYS TRIGGER registry_updated, ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.policy_default
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.policy_default
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
-CREATE TRIGGER registry_changed
-	AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
-	ON instance_env.identity_key
+ALTER TABLE instance_env.policy_default
+	ENABLE ALWAYS TRIGGER registry_changed, ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.identity_key
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.identity_key
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+ALTER TABLE instance_env.identity_key
+	ENABLE ALWAYS TRIGGER registry_changed, ENABLE ALWAYS TRIGGER registry_truncated;
 
 -- What cache.c keeps hangs on each table by itself.
 CREATE FUNCTION instance_env.table_changed() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_table_changed';
 COMMENT ON FUNCTION instance_env.table_changed() IS
 'trigger: makes every backend forget what it knows from this table';
-REVOKE ALL ON FUNCTION instance_env.table_changed() FROM PUBLIC;
 
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.application
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.application
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.application
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.domain
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.policy_override
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.feature
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.api_key
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-ALTER TABLE instance_env.api_key ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.application ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.domain ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.policy_override ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER table_changed;
+ALTER TABLE instance_env.application
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
--- also where the registry itself arrives by replication
-ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed;
-ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER registry_changed;
-ALTER TABLE instance_env.identity_key ENABLE ALWAYS TRIGGER registry_changed;
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.domain
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.domain
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.domain
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.policy_override
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.policy_override
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.policy_override
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.feature
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.feature
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.feature
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.api_key
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.api_key
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.api_key
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.setting
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.setting
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.setting
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.setting_section
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.setting_section
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.setting_section
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
 --
 -- Rows that the extension brings
@@ -558,19 +603,16 @@ CREATE FUNCTION instance_env.mark_changed() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_mark_changed';
 COMMENT ON FUNCTION instance_env.mark_changed() IS
 'trigger: marks a builtin row that is changed, so that a dump takes it along';
-REVOKE ALL ON FUNCTION instance_env.mark_changed() FROM PUBLIC;
 
 CREATE FUNCTION instance_env.replace_builtin() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_replace_builtin';
 COMMENT ON FUNCTION instance_env.replace_builtin() IS
 'trigger: makes way for a changed builtin row that is restored';
-REVOKE ALL ON FUNCTION instance_env.replace_builtin() FROM PUBLIC;
 
 CREATE FUNCTION instance_env.keep_promise() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_promise';
 COMMENT ON FUNCTION instance_env.keep_promise() IS
 'trigger: refuses to change a policy that tells what the extension enforces';
-REVOKE ALL ON FUNCTION instance_env.keep_promise() FROM PUBLIC;
 
 CREATE TRIGGER keep_promise
 	BEFORE DELETE OR UPDATE OF instance_type, name, value, overridable
@@ -625,7 +667,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_create_application';
 COMMENT ON FUNCTION instance_env.create_application(text, instance_env.plan, uuid, uuid, text, text) IS
 'creates an application with its development instance, active, and its production instance, inactive';
-REVOKE ALL ON FUNCTION instance_env.create_application(text, instance_env.plan, uuid, uuid, text, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.rename_application(application uuid, name text)
 RETURNS void
@@ -633,7 +674,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_rename_application';
 COMMENT ON FUNCTION instance_env.rename_application(uuid, text) IS
 'gives an application another name';
-REVOKE ALL ON FUNCTION instance_env.rename_application(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.set_plan(application uuid, plan instance_env.plan)
 RETURNS void
@@ -641,7 +681,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_plan';
 COMMENT ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) IS
 'puts an application on a plan, which must cover the features that production uses';
-REVOKE ALL ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer)
 RETURNS void
@@ -649,7 +688,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_user_cap';
 COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer) IS
 'sets how many users a development instance may hold; null means the default';
-REVOKE ALL ON FUNCTION instance_env.set_user_cap(uuid, integer) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.suspend_instance(instance uuid)
 RETURNS void
@@ -657,7 +695,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_suspend_instance';
 COMMENT ON FUNCTION instance_env.suspend_instance(uuid) IS
 'makes an active instance refuse new users';
-REVOKE ALL ON FUNCTION instance_env.suspend_instance(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.resume_instance(instance uuid)
 RETURNS void
@@ -665,7 +702,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_resume_instance';
 COMMENT ON FUNCTION instance_env.resume_instance(uuid) IS
 'makes a suspended instance active again';
-REVOKE ALL ON FUNCTION instance_env.resume_instance(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.drop_application(application uuid)
 RETURNS void
@@ -673,7 +709,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_drop_application';
 COMMENT ON FUNCTION instance_env.drop_application(uuid) IS
 'drops an application that has neither users nor an active production instance';
-REVOKE ALL ON FUNCTION instance_env.drop_application(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.create_staging_application(
 	application uuid,
@@ -687,7 +722,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
 COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
 'creates a separate application that is the staging environment of another one';
-REVOKE ALL ON FUNCTION instance_env.create_staging_application(uuid, text, text) FROM PUBLIC;
 
 --
 -- Looking up ids by name
@@ -698,7 +732,6 @@ LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_tem
 RETURN (SELECT a.id FROM instance_env.application a WHERE a.name = $1);
 COMMENT ON FUNCTION instance_env.application_id(text) IS
 'the id of the application with this name';
-REVOKE ALL ON FUNCTION instance_env.application_id(text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.instance_id(application text, type instance_env.instance_type) RETURNS uuid
 LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -706,7 +739,6 @@ RETURN (SELECT i.id FROM instance_env.instance i JOIN instance_env.application a
 		WHERE a.name = $1 AND i.type = $2);
 COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) IS
 'the id of the instance of this type of the application with this name';
-REVOKE ALL ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) FROM PUBLIC;
 
 -- Where the type is a literal or a text: other names get an error that tells more than
 -- the enum's.
@@ -715,7 +747,6 @@ LANGUAGE C STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_instance_id';
 COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
 'the id of the instance of this type of the application with this name';
-REVOKE ALL ON FUNCTION instance_env.instance_id(text, text) FROM PUBLIC;
 
 --
 -- Domains
@@ -727,7 +758,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_associate_domain';
 COMMENT ON FUNCTION instance_env.associate_domain(uuid, text, boolean) IS
 'associates a domain with a production instance, not yet verified';
-REVOKE ALL ON FUNCTION instance_env.associate_domain(uuid, text, boolean) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.verify_domain(instance uuid, domain text, record text DEFAULT NULL)
 RETURNS void
@@ -735,7 +765,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_verify_domain';
 COMMENT ON FUNCTION instance_env.verify_domain(uuid, text, text) IS
 'records that a DNS record of a production instance''s domain has been verified, or all of them';
-REVOKE ALL ON FUNCTION instance_env.verify_domain(uuid, text, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.change_domain(instance uuid, domain text)
 RETURNS void
@@ -743,7 +772,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_change_domain';
 COMMENT ON FUNCTION instance_env.change_domain(uuid, text) IS
 'gives a production instance another primary domain, not yet verified';
-REVOKE ALL ON FUNCTION instance_env.change_domain(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.remove_domain(instance uuid, domain text)
 RETURNS void
@@ -751,7 +779,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_remove_domain';
 COMMENT ON FUNCTION instance_env.remove_domain(uuid, text) IS
 'takes a satellite domain from a production instance';
-REVOKE ALL ON FUNCTION instance_env.remove_domain(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.dns_records(instance uuid)
 RETURNS TABLE (domain text, record text, name text, type text, target text, verified boolean,
@@ -760,7 +787,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
 AS 'MODULE_PATHNAME', 'instance_env_dns_records';
 COMMENT ON FUNCTION instance_env.dns_records(uuid) IS
 'the DNS records that the domains of a production instance need';
-REVOKE ALL ON FUNCTION instance_env.dns_records(uuid) FROM PUBLIC;
 
 -- An application may call these on every request: their SECURITY DEFINER is in C, where a
 -- cached answer does without.
@@ -771,7 +797,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_account_portal_url';
 COMMENT ON FUNCTION instance_env.account_portal_url(uuid) IS
 'where the users of an instance manage their accounts';
-REVOKE ALL ON FUNCTION instance_env.account_portal_url(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.frontend_api_host(instance uuid)
 RETURNS text
@@ -779,7 +804,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_frontend_api_host';
 COMMENT ON FUNCTION instance_env.frontend_api_host(uuid) IS
 'the host that the browsers of an instance''s users talk to';
-REVOKE ALL ON FUNCTION instance_env.frontend_api_host(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.oauth_consent_domain(instance uuid)
 RETURNS text
@@ -787,7 +811,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_oauth_consent_domain';
 COMMENT ON FUNCTION instance_env.oauth_consent_domain(uuid) IS
 'the domain that OAuth consent screens show';
-REVOKE ALL ON FUNCTION instance_env.oauth_consent_domain(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.oauth_callback_url(instance uuid)
 RETURNS text
@@ -795,7 +818,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_oauth_callback_url';
 COMMENT ON FUNCTION instance_env.oauth_callback_url(uuid) IS
 'where OAuth providers send the users of an instance back to';
-REVOKE ALL ON FUNCTION instance_env.oauth_callback_url(uuid) FROM PUBLIC;
 
 --
 -- Policies, messages, search engines, security.  What an application asks on every
@@ -809,7 +831,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 30
 AS 'MODULE_PATHNAME', 'instance_env_policy';
 COMMENT ON FUNCTION instance_env.policy(uuid) IS
 'everything that applies to an instance, and whether it is the default';
-REVOKE ALL ON FUNCTION instance_env.policy(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.set_policy(instance uuid, name text, value jsonb)
 RETURNS void
@@ -817,7 +838,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_policy';
 COMMENT ON FUNCTION instance_env.set_policy(uuid, text, jsonb) IS
 'gives an instance another value than the default';
-REVOKE ALL ON FUNCTION instance_env.set_policy(uuid, text, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.reset_policy(instance uuid, name text)
 RETURNS void
@@ -825,7 +845,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_reset_policy';
 COMMENT ON FUNCTION instance_env.reset_policy(uuid, text) IS
 'gives an instance the default value back';
-REVOKE ALL ON FUNCTION instance_env.reset_policy(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.banner(instance uuid)
 RETURNS text
@@ -833,7 +852,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_banner';
 COMMENT ON FUNCTION instance_env.banner(uuid) IS
 'what to show wherever an instance is managed; null in production';
-REVOKE ALL ON FUNCTION instance_env.banner(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.message_prefix(instance uuid)
 RETURNS text
@@ -841,7 +859,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_message_prefix';
 COMMENT ON FUNCTION instance_env.message_prefix(uuid) IS
 'what begins an instance''s messages; empty in production';
-REVOKE ALL ON FUNCTION instance_env.message_prefix(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.prefix_message(instance uuid, channel text, body text)
 RETURNS text
@@ -849,7 +866,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_prefix_message';
 COMMENT ON FUNCTION instance_env.prefix_message(uuid, text, text) IS
 'an e-mail''s subject (channel email) or an SMS''s text (channel sms) with the prefix of the instance''s messages';
-REVOKE ALL ON FUNCTION instance_env.prefix_message(uuid, text, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.robots_directive(instance uuid)
 RETURNS text
@@ -857,7 +873,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_robots_directive';
 COMMENT ON FUNCTION instance_env.robots_directive(uuid) IS
 'what the header X-Robots-Tag of an instance''s pages says';
-REVOKE ALL ON FUNCTION instance_env.robots_directive(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.robots_txt(instance uuid)
 RETURNS text
@@ -865,7 +880,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_robots_txt';
 COMMENT ON FUNCTION instance_env.robots_txt(uuid) IS
 'the contents of an instance''s /robots.txt';
-REVOKE ALL ON FUNCTION instance_env.robots_txt(uuid) FROM PUBLIC;
 
 -- Each column is the policy of the same name.
 CREATE FUNCTION instance_env.security_policy(instance uuid,
@@ -887,7 +901,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_security_policy';
 COMMENT ON FUNCTION instance_env.security_policy(uuid) IS
 'what an instance demands and allows for the sake of security';
-REVOKE ALL ON FUNCTION instance_env.security_policy(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.redirect_url_allowed(instance uuid, url text)
 RETURNS boolean
@@ -895,7 +908,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_redirect_url_allowed';
 COMMENT ON FUNCTION instance_env.redirect_url_allowed(uuid, text) IS
 'may a sign-in to an instance redirect to this URL?';
-REVOKE ALL ON FUNCTION instance_env.redirect_url_allowed(uuid, text) FROM PUBLIC;
 
 --
 -- Social connections
@@ -912,7 +924,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_social_connection';
 COMMENT ON FUNCTION instance_env.set_social_connection(uuid, text, text, text, text[]) IS
 'enables a social connection, with credentials of its own or, in development, shared ones';
-REVOKE ALL ON FUNCTION instance_env.set_social_connection(uuid, text, text, text, text[]) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.remove_social_connection(instance uuid, provider text)
 RETURNS void
@@ -920,7 +931,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_remove_social_connection';
 COMMENT ON FUNCTION instance_env.remove_social_connection(uuid, text) IS
 'disables a social connection';
-REVOKE ALL ON FUNCTION instance_env.remove_social_connection(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.social_credentials(
 	instance uuid,
@@ -934,37 +944,31 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_social_credentials';
 COMMENT ON FUNCTION instance_env.social_credentials(uuid, text) IS
 'whose credentials an instance uses with a provider';
-REVOKE ALL ON FUNCTION instance_env.social_credentials(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.check_credentials() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_credentials';
 COMMENT ON FUNCTION instance_env.check_credentials() IS
 'trigger: refuses shared credentials in production';
-REVOKE ALL ON FUNCTION instance_env.check_credentials() FROM PUBLIC;
 
 CREATE FUNCTION instance_env.check_connections() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_connections';
 COMMENT ON FUNCTION instance_env.check_connections() IS
 'trigger: refuses an instance of another type than its social connections say';
-REVOKE ALL ON FUNCTION instance_env.check_connections() FROM PUBLIC;
 
 CREATE FUNCTION instance_env.keep_instance() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
 COMMENT ON FUNCTION instance_env.keep_instance() IS
 'trigger: an instance keeps its id, application and type, and an active production instance stays';
-REVOKE ALL ON FUNCTION instance_env.keep_instance() FROM PUBLIC;
 
 CREATE FUNCTION instance_env.keep_application() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_application';
 COMMENT ON FUNCTION instance_env.keep_application() IS
 'trigger: an application stays while it has instances';
-REVOKE ALL ON FUNCTION instance_env.keep_application() FROM PUBLIC;
 
 CREATE TRIGGER check_credentials BEFORE INSERT OR UPDATE ON instance_env.social_connection
 	FOR EACH ROW EXECUTE FUNCTION instance_env.check_credentials();
 CREATE TRIGGER check_connections AFTER INSERT ON instance_env.instance
-	REFERENCING NEW TABLE AS inserted_instances
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.check_connections();
+	FOR EACH ROW EXECUTE FUNCTION instance_env.check_connections();
 CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
 	FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.application <> NEW.application OR OLD.type <> NEW.type)
 	EXECUTE FUNCTION instance_env.keep_instance();
@@ -976,6 +980,7 @@ CREATE TRIGGER keep_application BEFORE DELETE ON instance_env.application
 ALTER TABLE instance_env.social_connection ENABLE ALWAYS TRIGGER check_credentials;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER check_connections;
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
+-- keep_active and keep_application judge a deletion where it is made, not where it is applied
 
 --
 -- Features
@@ -989,7 +994,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_feature_available';
 COMMENT ON FUNCTION instance_env.feature_available(uuid, text) IS
 'may an instance use a feature?';
-REVOKE ALL ON FUNCTION instance_env.feature_available(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.require_feature(instance uuid, feature text)
 RETURNS void
@@ -997,7 +1001,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_require_feature';
 COMMENT ON FUNCTION instance_env.require_feature(uuid, text) IS
 'refuses a feature that an instance may not use';
-REVOKE ALL ON FUNCTION instance_env.require_feature(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.enable_feature(instance uuid, feature text, quantity integer DEFAULT 1)
 RETURNS void
@@ -1005,7 +1008,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_enable_feature';
 COMMENT ON FUNCTION instance_env.enable_feature(uuid, text, integer) IS
 'records that an instance uses a feature, and how much of it';
-REVOKE ALL ON FUNCTION instance_env.enable_feature(uuid, text, integer) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.disable_feature(instance uuid, feature text)
 RETURNS void
@@ -1013,7 +1015,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_disable_feature';
 COMMENT ON FUNCTION instance_env.disable_feature(uuid, text) IS
 'records that an instance no longer uses a feature';
-REVOKE ALL ON FUNCTION instance_env.disable_feature(uuid, text) FROM PUBLIC;
 
 --
 -- Hosts and previews
@@ -1025,7 +1026,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_instance_for_host';
 COMMENT ON FUNCTION instance_env.instance_for_host(uuid, text) IS
 'the instance of an application that serves a host';
-REVOKE ALL ON FUNCTION instance_env.instance_for_host(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.check_preview(application uuid, host text,
 	OUT instance_id uuid, OUT instance_type instance_env.instance_type, OUT reason text)
@@ -1034,7 +1034,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_check_preview';
 COMMENT ON FUNCTION instance_env.check_preview(uuid, text) IS
 'the instance of an application that serves a host, and why';
-REVOKE ALL ON FUNCTION instance_env.check_preview(uuid, text) FROM PUBLIC;
 
 --
 -- API keys
@@ -1046,7 +1045,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_publishable_key';
 COMMENT ON FUNCTION instance_env.publishable_key(uuid) IS
 'the key that browsers may see';
-REVOKE ALL ON FUNCTION instance_env.publishable_key(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.key_instance_type(key text)
 RETURNS instance_env.instance_type
@@ -1068,7 +1066,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_create_secret_key';
 COMMENT ON FUNCTION instance_env.create_secret_key(uuid) IS
 'makes a secret key; only its hash is kept';
-REVOKE ALL ON FUNCTION instance_env.create_secret_key(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.verify_secret_key(key text)
 RETURNS uuid
@@ -1076,7 +1073,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_verify_secret_key';
 COMMENT ON FUNCTION instance_env.verify_secret_key(text) IS
 'the instance that a secret key is for; null if it is none, or revoked';
-REVOKE ALL ON FUNCTION instance_env.verify_secret_key(text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.revoke_secret_key(key text)
 RETURNS void
@@ -1084,7 +1080,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_revoke_secret_key';
 COMMENT ON FUNCTION instance_env.revoke_secret_key(text) IS
 'makes a secret key invalid';
-REVOKE ALL ON FUNCTION instance_env.revoke_secret_key(text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.revoke_secret_key(instance uuid, hint text)
 RETURNS void
@@ -1092,18 +1087,10 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_revoke_secret_key_by_hint';
 COMMENT ON FUNCTION instance_env.revoke_secret_key(uuid, text) IS
 'makes the secret key of an instance invalid that ends in these characters';
-REVOKE ALL ON FUNCTION instance_env.revoke_secret_key(uuid, text) FROM PUBLIC;
 
 --
 -- Settings
 --
-
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE ON instance_env.setting_section
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-ALTER TABLE instance_env.setting ENABLE ALWAYS TRIGGER table_changed;
-ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER table_changed;
 
 CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
 RETURNS bigint
@@ -1111,7 +1098,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_setting';
 COMMENT ON FUNCTION instance_env.set_setting(uuid, text, jsonb, bigint) IS
 'sets a setting of an instance, or removes it where the value is null, and returns the config_version';
-REVOKE ALL ON FUNCTION instance_env.set_setting(uuid, text, jsonb, bigint) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.setting(instance uuid, name text)
 RETURNS jsonb
@@ -1119,7 +1105,6 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_setting';
 COMMENT ON FUNCTION instance_env.setting(uuid, text) IS
 'the value of an instance''s setting, or null where it is not set';
-REVOKE ALL ON FUNCTION instance_env.setting(uuid, text) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.settings(instance uuid)
 RETURNS TABLE (name text, value jsonb)
@@ -1127,7 +1112,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_settings';
 COMMENT ON FUNCTION instance_env.settings(uuid) IS
 'the settings of an instance';
-REVOKE ALL ON FUNCTION instance_env.settings(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.config_version(instance uuid)
 RETURNS bigint
@@ -1135,7 +1119,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_config_version';
 COMMENT ON FUNCTION instance_env.config_version(uuid) IS
 'rises with every change of an instance''s configuration; what set_setting() expects';
-REVOKE ALL ON FUNCTION instance_env.config_version(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.export_settings(instance uuid)
 RETURNS jsonb
@@ -1143,7 +1126,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_export_settings';
 COMMENT ON FUNCTION instance_env.export_settings(uuid) IS
 'what an instance has set itself: settings, policies, features, and social connections without their secrets';
-REVOKE ALL ON FUNCTION instance_env.export_settings(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.import_settings(instance uuid, settings jsonb, dry_run boolean DEFAULT false)
 RETURNS TABLE (step text, item text, before jsonb, after jsonb)
@@ -1151,7 +1133,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 
 AS 'MODULE_PATHNAME', 'instance_env_import_settings';
 COMMENT ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) IS
 'gives an instance what export_settings() returned, and says what that changes and what is left out';
-REVOKE ALL ON FUNCTION instance_env.import_settings(uuid, jsonb, boolean) FROM PUBLIC;
 
 --
 -- Promotion, rollback, validation, reset, drift
@@ -1167,7 +1148,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 
 AS 'MODULE_PATHNAME', 'instance_env_promote';
 COMMENT ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) IS
 'activates an application''s production instance once it is ready, with development''s settings unless told otherwise';
-REVOKE ALL ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.rollback_promotion(application uuid)
 RETURNS TABLE (step text, item text, before jsonb, after jsonb)
@@ -1175,7 +1155,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 
 AS 'MODULE_PATHNAME', 'instance_env_rollback_promotion';
 COMMENT ON FUNCTION instance_env.rollback_promotion(uuid) IS
 'puts a production instance that has no users back to what it was before its promotion';
-REVOKE ALL ON FUNCTION instance_env.rollback_promotion(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.validate(instance uuid)
 RETURNS TABLE (check_name text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
@@ -1183,7 +1162,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_validate';
 COMMENT ON FUNCTION instance_env.validate(uuid) IS
 'everything that stands between an instance and production, a row a check; only reads';
-REVOKE ALL ON FUNCTION instance_env.validate(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.assert_valid(instance uuid)
 RETURNS void
@@ -1191,7 +1169,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_assert_valid';
 COMMENT ON FUNCTION instance_env.assert_valid(uuid) IS
 'raises 55I01 with all failures if validate() reports an error';
-REVOKE ALL ON FUNCTION instance_env.assert_valid(uuid) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.instance_usage(instance uuid)
 RETURNS TABLE (relation regclass, users bigint, user_cap integer)
@@ -1199,7 +1176,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 2
 AS 'MODULE_PATHNAME', 'instance_env_instance_usage';
 COMMENT ON FUNCTION instance_env.instance_usage(uuid) IS
 'how many users each counted table has of an instance, null where a lock keeps them from being counted';
-REVOKE ALL ON FUNCTION instance_env.instance_usage(uuid) FROM PUBLIC;
 
 -- With the caller's rights: the rows that it deletes are not the extension's.  A procedure
 -- that is SECURITY DEFINER or has a SET clause could not commit.
@@ -1212,7 +1188,6 @@ LANGUAGE C
 AS 'MODULE_PATHNAME', 'instance_env_reset_development';
 COMMENT ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint) IS
 'deletes the rows of a development instance from all guarded tables, in batches, and if asked its settings';
-REVOKE ALL ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.instance_diff(application uuid)
 RETURNS TABLE (kind text, item text, development jsonb, production jsonb, ahead text)
@@ -1220,7 +1195,6 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_instance_diff';
 COMMENT ON FUNCTION instance_env.instance_diff(uuid) IS
 'where an application''s two instances are set differently, and on which side that was changed last';
-REVOKE ALL ON FUNCTION instance_env.instance_diff(uuid) FROM PUBLIC;
 
 --
 -- The audit log
@@ -1230,8 +1204,9 @@ CREATE FUNCTION instance_env.refuse_change() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_refuse_change';
 COMMENT ON FUNCTION instance_env.refuse_change() IS
 'trigger: only the extension records, and only a superuser may alter or delete what is recorded';
-REVOKE ALL ON FUNCTION instance_env.refuse_change() FROM PUBLIC;
 
+-- A statement trigger, so that it refuses also what finds no row.  An apply worker, in which
+-- it does not fire, brings what another server's functions have recorded.
 CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON instance_env.event
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.refuse_change();
 ALTER TABLE instance_env.event ENABLE ALWAYS TRIGGER refuse_change;
@@ -1246,7 +1221,6 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_grant_backend';
 COMMENT ON FUNCTION instance_env.grant_backend(regrole) IS
 'lets a role ask what an application''s backend asks';
-REVOKE ALL ON FUNCTION instance_env.grant_backend(regrole) FROM PUBLIC;
 
 CREATE FUNCTION instance_env.grant_monitor(role regrole)
 RETURNS void
@@ -1254,23 +1228,27 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_grant_monitor';
 COMMENT ON FUNCTION instance_env.grant_monitor(regrole) IS
 'lets a role read the views';
-REVOKE ALL ON FUNCTION instance_env.grant_monitor(regrole) FROM PUBLIC;
+
+CREATE FUNCTION instance_env.grant_guard(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_guard';
+COMMENT ON FUNCTION instance_env.grant_guard(regrole) IS
+'lets a role guard the tables that it owns';
 
 CREATE FUNCTION instance_env.grant_admin(role regrole)
 RETURNS void
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_grant_admin';
 COMMENT ON FUNCTION instance_env.grant_admin(regrole) IS
-'lets a role administer applications, and do what backends and monitors may';
-REVOKE ALL ON FUNCTION instance_env.grant_admin(regrole) FROM PUBLIC;
+'lets a role administer applications, guard its tables, and do what backends and monitors may';
 
 CREATE FUNCTION instance_env.revoke_access(role regrole)
 RETURNS void
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_revoke_access';
 COMMENT ON FUNCTION instance_env.revoke_access(regrole) IS
-'takes from a role all that grant_backend(), grant_monitor() and grant_admin() have given it';
-REVOKE ALL ON FUNCTION instance_env.revoke_access(regrole) FROM PUBLIC;
+'takes from a role all that it has been granted in this schema, by whatever means';
 
 --
 -- Departed users
@@ -1282,7 +1260,6 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_forget_departed';
 COMMENT ON FUNCTION instance_env.forget_departed(timestamptz) IS
 'forgets the users who departed before a time, and says how many; they may return under any instance';
-REVOKE ALL ON FUNCTION instance_env.forget_departed(timestamptz) FROM PUBLIC;
 
 --
 -- Trigger conditions.  They are evaluated with the rights of the role that inserts, hence
@@ -1374,8 +1351,10 @@ COMMENT ON FUNCTION instance_env.row_moves(text, oid, tid) IS
 'trigger condition: has an update moved a row from this place to another partition?';
 
 --
--- Trigger functions.  guard() attaches them, and an event trigger lets nobody else do
--- so; PUBLIC may execute them because PostgreSQL asks whoever creates a partition.
+-- Trigger functions.  guard() attaches them, and an event trigger sees to it that nobody
+-- else does so under another table's label.  PostgreSQL asks for EXECUTE whoever creates a
+-- trigger, which the owner of a guarded table does with each partition: that right makes
+-- out who guards.
 --
 
 CREATE FUNCTION instance_env.check_user_cap()
@@ -1456,7 +1435,6 @@ LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard_list';
 COMMENT ON FUNCTION instance_env.guard_list() IS
 'the guarded tables, and whether each guard is whole';
-REVOKE ALL ON FUNCTION instance_env.guard_list() FROM PUBLIC;
 
 -- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
 -- trigger that names another table's label could forge departures.
@@ -1466,7 +1444,6 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_watch_ddl';
 COMMENT ON FUNCTION instance_env.watch_ddl() IS
 'event trigger: completes the guard of new partitions, and keeps guards from being forged';
-REVOKE ALL ON FUNCTION instance_env.watch_ddl() FROM PUBLIC;
 
 CREATE EVENT TRIGGER instance_env_watch_ddl
 	ON ddl_command_end
@@ -1614,3 +1591,53 @@ FROM instance_env.event e
 	LEFT JOIN instance_env.instance i ON i.id = e.instance;
 COMMENT ON VIEW instance_env.events IS
 'the audit log, with the names that applications have now';
+
+--
+-- Rights: what PUBLIC has is listed here, and what other roles have, they get from
+-- grant_backend() and its like, by the list in grant.c.
+--
+-- All of it is said, and nothing left to how PostgreSQL would have it: default privileges
+-- may have taken from PUBLIC, or from the owner, what follows, and given to anybody else
+-- what does not.
+--
+
+GRANT ALL ON SCHEMA instance_env TO CURRENT_USER;
+GRANT ALL ON ALL TABLES IN SCHEMA instance_env TO CURRENT_USER;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA instance_env TO CURRENT_USER;
+GRANT ALL ON ALL ROUTINES IN SCHEMA instance_env TO CURRENT_USER;
+
+REVOKE ALL ON SCHEMA instance_env FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA instance_env FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA instance_env FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA instance_env FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA instance_env TO PUBLIC;
+GRANT USAGE ON TYPE instance_env.instance_type, instance_env.instance_status, instance_env.plan,
+	instance_env.credential_source, instance_env.severity
+	TO CURRENT_USER, PUBLIC;
+GRANT EXECUTE ON FUNCTION
+	-- trigger conditions
+	instance_env.admission_required(uuid, oid),
+	instance_env.admission_required(uuid, "any", oid),
+	instance_env.admission_required(text, oid),
+	instance_env.admission_required(text, "any", oid),
+	instance_env.instance_unavailable(uuid, oid),
+	instance_env.instance_unavailable(uuid, "any", oid),
+	instance_env.instance_unavailable(text, oid),
+	instance_env.instance_unavailable(text, "any", oid),
+	instance_env.departure_queued(),
+	instance_env.identity_changes("any", "any"),
+	instance_env.row_moves(uuid, oid, tid),
+	instance_env.row_moves(text, oid, tid),
+	-- what reads nothing but its argument
+	instance_env.domain_root(text),
+	instance_env.key_frontend_api(text),
+	instance_env.key_instance_type(text)
+	TO PUBLIC;
+
+CREATE FUNCTION instance_env.revoke_defaults()
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_revoke_defaults';
+SELECT instance_env.revoke_defaults();
+DROP FUNCTION instance_env.revoke_defaults();

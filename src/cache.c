@@ -4,9 +4,9 @@
  *	  What a backend has read from the registry's other tables.
  *
  * For functions that an application calls on every request.  A cache names the
- * tables that its entries were read from; each has a trigger, table_changed(), that
- * sends a relcache invalidation, and whoever hears it drops all entries at his next
- * look-up.  Entries must be read with ienv_query_latest(), like this:
+ * tables that its entries were read from; each has triggers, table_changed(), that
+ * send a relcache invalidation, and every backend that receives it discards all entries
+ * at its next look-up.  Entries must be read with ienv_query_latest(), like this:
  *
  *		entry = ienv_cache_find(&cache, &key);
  *		if (entry == NULL)
@@ -45,8 +45,9 @@ PG_FUNCTION_INFO_V1(instance_env_table_changed);
 /*
  * table_changed() RETURNS trigger
  *
- * AFTER statement trigger: every backend forgets what it has read from this table
- * when the transaction commits, this one at its next command.
+ * AFTER row trigger, and statement trigger for TRUNCATE: every backend forgets what it
+ * has read from this table when the transaction commits, this one at its next command.
+ * Of many rows of one command the first sends the message.
  */
 Datum
 instance_env_table_changed(PG_FUNCTION_ARGS)
@@ -100,7 +101,10 @@ table_invalidated(Datum arg, Oid relid)
 void *
 ienv_cache_find(IenvCache *cache, const void *key)
 {
-	/* a function that is called all the time may take no lock that would look for news */
+	/*
+	 * Process invalidations here: a caller on the hot path might not acquire any lock,
+	 * and that is what normally does it.
+	 */
 	AcceptInvalidationMessages();
 	if (!cache->valid)
 		return NULL;

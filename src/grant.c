@@ -1,10 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * grant.c
- *	  Who may call what: grant_backend(), grant_monitor(), grant_admin().
+ *	  Who may call what: grant_backend(), grant_monitor(), grant_guard(), grant_admin().
  *
  * The list below is the only place that says so.  A function that PUBLIC may execute is
- * not in it, nor is a trigger function; a test sees to it that all others are.
+ * not in it (the end of the install script has those), nor is a trigger function of the
+ * extension's own tables; a test sees to it that all others are.
+ *
+ * What is taken from a role is all that it has in the schema, wherever it comes from: a
+ * GRANT by hand, or default privileges, which may give what nobody is meant to have.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,6 +28,7 @@
 #define BACKEND		0x01		/* an application's backend: what it asks on a request */
 #define MONITOR		0x02		/* the views, and so the functions that they call */
 #define ADMIN		0x04
+#define GUARD		0x08		/* owners of tables, who guard them */
 #define NOBODY		0x00		/* superusers and the extension's owner */
 
 typedef struct Audience
@@ -103,6 +108,16 @@ static const Audience audiences[] = {
 	{"rollback_promotion", ADMIN},
 	{"validate", BACKEND | MONITOR | ADMIN},
 
+	/* guards; PostgreSQL asks for the trigger functions whoever creates a trigger or a partition */
+	{"guard", GUARD | ADMIN},
+	{"unguard", GUARD | ADMIN},
+	{"check_instance", GUARD | ADMIN},
+	{"check_move", GUARD | ADMIN},
+	{"check_transfer", GUARD | ADMIN},
+	{"check_user_cap", GUARD | ADMIN},
+	{"record_departure", GUARD | ADMIN},
+	{"record_truncate", GUARD | ADMIN},
+
 	/* monitoring */
 	{"guard_list", MONITOR | ADMIN},
 	{"instance_usage", MONITOR | ADMIN},
@@ -113,18 +128,43 @@ static const Audience audiences[] = {
 	/* rights */
 	{"grant_admin", NOBODY},
 	{"grant_backend", NOBODY},
+	{"grant_guard", NOBODY},
 	{"grant_monitor", NOBODY},
 	{"revoke_access", NOBODY},
 };
 
-static void change_rights(FunctionCallInfo fcinfo, const char *action, bool grant, int bits);
+/*
+ * Every privilege in the schema, and on it: what it is on, one of the names below, whose
+ * that is, and what its ACL says (an object with none has PostgreSQL's defaults).
+ */
+#define IN_SCHEMA " OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
+#define PRIVILEGES \
+	"(SELECT 'schema' AS kind, oid, nspowner AS owner, nspacl AS acl FROM pg_catalog.pg_namespace" \
+	"  WHERE oid" IN_SCHEMA \
+	" UNION ALL SELECT 'functions', oid, proowner, proacl FROM pg_catalog.pg_proc" \
+	"  WHERE pronamespace" IN_SCHEMA \
+	" UNION ALL SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'sequences'" \
+	"   WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'views' ELSE 'tables' END, c.oid, c.relowner, a.acl" \
+	"  FROM pg_catalog.pg_class c, LATERAL (SELECT c.relacl AS acl UNION ALL SELECT attacl" \
+	"   FROM pg_catalog.pg_attribute WHERE attrelid OPERATOR(pg_catalog.=) c.oid) a" \
+	"  WHERE c.relnamespace" IN_SCHEMA \
+	" UNION ALL SELECT 'types', oid, typowner, typacl FROM pg_catalog.pg_type" \
+	"  WHERE typnamespace" IN_SCHEMA ") o, LATERAL pg_catalog.aclexplode(o.acl) a"
+
+static Oid	let_in(FunctionCallInfo fcinfo, const char **role);
+static void grant_rights(FunctionCallInfo fcinfo, const char *action, int bits);
 static Datum rights_of(Oid roleid);
-static void change_views(const char *command, const char *role);
+static void record_rights(const char *action, const char *role, Oid roleid, Datum before);
+static void grant_views(const char *role);
+static uint64 revoke_all(Oid roleid);
+static void revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee);
 
 PG_FUNCTION_INFO_V1(instance_env_grant_backend);
 PG_FUNCTION_INFO_V1(instance_env_grant_monitor);
+PG_FUNCTION_INFO_V1(instance_env_grant_guard);
 PG_FUNCTION_INFO_V1(instance_env_grant_admin);
 PG_FUNCTION_INFO_V1(instance_env_revoke_access);
+PG_FUNCTION_INFO_V1(instance_env_revoke_defaults);
 
 /*
  * grant_backend(role regrole) RETURNS void
@@ -132,7 +172,7 @@ PG_FUNCTION_INFO_V1(instance_env_revoke_access);
 Datum
 instance_env_grant_backend(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, "grant_backend", true, BACKEND);
+	grant_rights(fcinfo, "grant_backend", BACKEND);
 	PG_RETURN_VOID();
 }
 
@@ -142,7 +182,17 @@ instance_env_grant_backend(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_monitor(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, "grant_monitor", true, MONITOR);
+	grant_rights(fcinfo, "grant_monitor", MONITOR);
+	PG_RETURN_VOID();
+}
+
+/*
+ * grant_guard(role regrole) RETURNS void
+ */
+Datum
+instance_env_grant_guard(PG_FUNCTION_ARGS)
+{
+	grant_rights(fcinfo, "grant_guard", GUARD);
 	PG_RETURN_VOID();
 }
 
@@ -152,35 +202,61 @@ instance_env_grant_monitor(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_admin(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, "grant_admin", true, BACKEND | MONITOR | ADMIN);
+	grant_rights(fcinfo, "grant_admin", BACKEND | MONITOR | GUARD | ADMIN);
 	PG_RETURN_VOID();
 }
 
 /*
  * revoke_access(role regrole) RETURNS void
+ *
+ * Takes back everything that a role has been granted in the schema, and with it what the
+ * role has granted to others.
  */
 Datum
 instance_env_revoke_access(PG_FUNCTION_ARGS)
 {
-	change_rights(fcinfo, "revoke_access", false, BACKEND | MONITOR | ADMIN);
+	const char *name;
+	Oid			roleid = let_in(fcinfo, &name);
+	Datum		before;
+
+	SPI_connect();
+	before = rights_of(roleid);
+	if (revoke_all(roleid) > 0 && revoke_all(roleid) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"", name, IENV_SCHEMA),
+				 errdetail("Some were granted by a role that has become a superuser since, and so revokes what the owner has granted."),
+				 errhint("Revoke that role's grant options with CASCADE.")));
+	record_rights("revoke_access", name, roleid, before);
+	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /*
- * Grant a role what one of these audiences may, or revoke it, and record that as done
- * by action if it changes anything.
+ * revoke_defaults() RETURNS void
  *
- * Runs as the caller, who must be one who may do so anyway: EXECUTE alone, which
- * somebody may have granted, is not the right to hand out rights.
+ * For the install script, and those that upgrade: takes from every role but PUBLIC and
+ * the owner what default privileges have given it.  It is dropped at the script's end.
  */
-static void
-change_rights(FunctionCallInfo fcinfo, const char *action, bool grant, int bits)
+Datum
+instance_env_revoke_defaults(PG_FUNCTION_ARGS)
+{
+	SPI_connect();
+	(void) revoke_all(InvalidOid);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * The role that is the argument, and its name.
+ *
+ * The caller must be one who may hand out rights anyway: EXECUTE alone, which somebody
+ * may have granted, is not that right.
+ */
+static Oid
+let_in(FunctionCallInfo fcinfo, const char **role)
 {
 	Oid			roleid;
-	const char *name;
-	const char *role;
-	Datum		before;
-	Datum		after;
 
 	ienv_require_argument(fcinfo, 0, "role");
 	roleid = PG_GETARG_OID(0);
@@ -189,28 +265,40 @@ change_rights(FunctionCallInfo fcinfo, const char *action, bool grant, int bits)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change who may use extension \"%s\"", IENV_SCHEMA),
 				 errdetail("Only a superuser or the extension's owner may.")));
-	name = GetUserNameFromId(roleid, true);
-	if (name == NULL)
+	*role = GetUserNameFromId(roleid, true);
+	if (*role == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist", roleid)));
-	role = quote_identifier(name);
+	return roleid;
+}
+
+/*
+ * Grant a role, as the caller, what one of these audiences may, and record that as done
+ * by action if it changes anything.
+ */
+static void
+grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
+{
+	const char *name;
+	Oid			roleid = let_in(fcinfo, &name);
+	const char *role = quote_identifier(name);
+	Datum		before;
 
 	SPI_connect();
 	before = rights_of(roleid);
-	ienv_execute(grant ? "GRANT USAGE ON SCHEMA %s TO %s" : "REVOKE USAGE ON SCHEMA %s FROM %s", IENV_SCHEMA, role);
+	ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA, role);
 	for (int i = 0; i < lengthof(audiences); i++)
 	{
 		Oid			type = TEXTOID;
-		Datum		name = CStringGetTextDatum(audiences[i].function);
+		Datum		function = CStringGetTextDatum(audiences[i].function);
 		SPITupleTable *functions;
 		uint64		n;
 
 		if ((audiences[i].bits & bits) == 0)
 			continue;
-		n = ienv_query("SELECT oid FROM pg_catalog.pg_proc"
-					   " WHERE pronamespace OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
-					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type, &name, NULL);
+		n = ienv_query("SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace" IN_SCHEMA
+					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type, &function, NULL);
 		functions = SPI_tuptable;
 		if (n == 0)
 			elog(ERROR, "function \"%s\" does not exist", audiences[i].function);
@@ -219,15 +307,12 @@ change_rights(FunctionCallInfo fcinfo, const char *action, bool grant, int bits)
 			bool		isnull;
 			Oid			oid = DatumGetObjectId(SPI_getbinval(functions->vals[j], functions->tupdesc, 1, &isnull));
 
-			ienv_execute(grant ? "GRANT EXECUTE ON ROUTINE %s TO %s" : "REVOKE EXECUTE ON ROUTINE %s FROM %s",
-						 format_procedure_qualified(oid), role);
+			ienv_execute("GRANT EXECUTE ON ROUTINE %s TO %s", format_procedure_qualified(oid), role);
 		}
 	}
 	if (bits & MONITOR)
-		change_views(grant ? "GRANT SELECT ON %s TO %s" : "REVOKE SELECT ON %s FROM %s", role);
-	after = rights_of(roleid);
-	if (DatumGetBool(DirectFunctionCall2(jsonb_ne, before, after)))
-		ienv_record_event(action, NULL, NULL, name, before, after);
+		grant_views(role);
+	record_rights(action, name, roleid, before);
 	SPI_finish();
 }
 
@@ -241,25 +326,33 @@ rights_of(Oid roleid)
 	Datum		value = ObjectIdGetDatum(roleid);
 	bool		isnull;
 
-	(void) ienv_query("SELECT pg_catalog.jsonb_build_object('functions',"
-					  "  (SELECT pg_catalog.count(DISTINCT p.oid) FROM pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a"
-					  "   WHERE p.pronamespace OPERATOR(pg_catalog.=) n.oid AND a.grantee OPERATOR(pg_catalog.=) $1), 'views',"
-					  "  (SELECT pg_catalog.count(DISTINCT c.oid) FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a"
-					  "   WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid AND c.relkind OPERATOR(pg_catalog.=) 'v'"
-					  "    AND a.grantee OPERATOR(pg_catalog.=) $1))"
-					  " FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'",
+	(void) ienv_query("SELECT '{\"functions\": 0, \"views\": 0}'::pg_catalog.jsonb OPERATOR(pg_catalog.||)"
+					  "  COALESCE(pg_catalog.jsonb_object_agg(kind, n), '{}')"
+					  " FROM (SELECT o.kind, pg_catalog.count(DISTINCT o.oid) AS n FROM " PRIVILEGES
+					  "  WHERE a.grantee OPERATOR(pg_catalog.=) $1 GROUP BY o.kind) counts",
 					  1, &type, &value, NULL);
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 }
 
 /*
- * Run a command for each of the extension's views.
+ * Record what a role was granted before, and what it is now, if that is not the same.
  */
 static void
-change_views(const char *command, const char *role)
+record_rights(const char *action, const char *role, Oid roleid, Datum before)
 {
-	uint64		n = ienv_query("SELECT oid FROM pg_catalog.pg_class"
-							   " WHERE relnamespace OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
+	Datum		after = rights_of(roleid);
+
+	if (DatumGetBool(DirectFunctionCall2(jsonb_ne, before, after)))
+		ienv_record_event(action, NULL, NULL, role, before, after);
+}
+
+/*
+ * Let a role read each of the extension's views.
+ */
+static void
+grant_views(const char *role)
+{
+	uint64		n = ienv_query("SELECT oid FROM pg_catalog.pg_class WHERE relnamespace" IN_SCHEMA
 							   " AND relkind OPERATOR(pg_catalog.=) 'v'", 0, NULL, NULL, NULL);
 	SPITupleTable *views = SPI_tuptable;
 
@@ -268,6 +361,74 @@ change_views(const char *command, const char *role)
 		bool		isnull;
 		Oid			oid = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
 
-		ienv_execute(command, ienv_sql_name(oid), role);
+		ienv_execute("GRANT SELECT ON %s TO %s", ienv_sql_name(oid), role);
 	}
+}
+
+/*
+ * Take back every privilege that a role has, or where roleid is invalid, every role but
+ * PUBLIC and the owner; return on how many objects there were any.
+ */
+static uint64
+revoke_all(Oid roleid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(roleid);
+	uint64		n = ienv_query("SELECT DISTINCT o.kind, o.oid, a.grantor, a.grantee FROM " PRIVILEGES
+							   " WHERE a.grantee OPERATOR(pg_catalog.<>) 0"
+							   " AND a.grantee OPERATOR(pg_catalog.<>) o.owner"
+							   " AND (a.grantee OPERATOR(pg_catalog.=) $1 OR $1 OPERATOR(pg_catalog.=) 0)",
+							   1, &type, &value, NULL);
+	SPITupleTable *privileges = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple	row = privileges->vals[i];
+		TupleDesc	desc = privileges->tupdesc;
+		bool		isnull;
+
+		revoke_one(SPI_getvalue(row, desc, 1),
+				   DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)),
+				   DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)),
+				   DatumGetObjectId(SPI_getbinval(row, desc, 4, &isnull)));
+	}
+	return n;
+}
+
+/*
+ * Take back what one role has granted another on one object.  REVOKE takes back only what
+ * its own role has granted, so it runs as that.
+ */
+static void
+revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee)
+{
+	const char *keyword;
+	const char *name;
+	IenvOwner	saved;
+
+	if (strcmp(kind, "functions") == 0)
+	{
+		keyword = "ROUTINE";
+		name = format_procedure_qualified(oid);
+	}
+	else if (strcmp(kind, "types") == 0)
+	{
+		keyword = "TYPE";
+		name = format_type_extended(oid, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	}
+	else if (strcmp(kind, "schema") == 0)
+	{
+		keyword = "SCHEMA";
+		name = IENV_SCHEMA;
+	}
+	else
+	{
+		keyword = strcmp(kind, "sequences") == 0 ? "SEQUENCE" : "TABLE";
+		name = ienv_sql_name(oid);
+	}
+	GetUserIdAndSecContext(&saved.userid, &saved.sec_context);
+	SetUserIdAndSecContext(grantor, saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	ienv_execute("REVOKE ALL ON %s %s FROM %s CASCADE", keyword, name,
+				 quote_identifier(GetUserNameFromId(grantee, false)));
+	SetUserIdAndSecContext(saved.userid, saved.sec_context);
 }

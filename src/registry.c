@@ -96,8 +96,9 @@ PG_FUNCTION_INFO_V1(instance_env_registry_changed);
 /*
  * registry_changed() RETURNS trigger
  *
- * AFTER statement trigger of the registry's tables: every backend forgets what
- * it knows when this transaction commits, this one at its next command.
+ * AFTER row trigger of the registry's tables, and statement trigger for TRUNCATE: every
+ * backend forgets what it knows when this transaction commits, this one at its next
+ * command, or when it is rolled back.
  */
 Datum
 instance_env_registry_changed(PG_FUNCTION_ARGS)

@@ -19,18 +19,23 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "instance_env.h"
 
 #define CONSTRAINT "social_connection_own_credentials"
 
 static TriggerData *check_called(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when, bool row);
-static char *column(TriggerData *trigdata, HeapTuple row, const char *name);
+static char *column(TupleDesc desc, HeapTuple row, const char *name);
 pg_noreturn static void report_wrong_type(Datum instance, const char *provider);
 
 PG_FUNCTION_INFO_V1(instance_env_check_credentials);
@@ -48,11 +53,12 @@ Datum
 instance_env_check_credentials(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_called(fcinfo, "check_credentials", TRIGGER_EVENT_BEFORE, true);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
-	char	   *id = column(trigdata, row, "instance");
-	char	   *provider = column(trigdata, row, "provider");
-	char	   *type = column(trigdata, row, "instance_type");
-	char	   *source = column(trigdata, row, "source");
+	char	   *id = column(desc, row, "instance");
+	char	   *provider = column(desc, row, "provider");
+	char	   *type = column(desc, row, "instance_type");
+	char	   *source = column(desc, row, "source");
 	Datum		instance;
 	IenvInstance *found;
 	bool		in_production;
@@ -68,7 +74,7 @@ instance_env_check_credentials(PG_FUNCTION_ARGS)
 	{
 		if (in_production || (found != NULL && found->type == IENV_PRODUCTION))
 			ienv_report_shared_in_production(instance, provider);
-		if (column(trigdata, row, "scopes") != NULL)
+		if (column(desc, row, "scopes") != NULL)
 			ienv_report_shared_scopes();
 	}
 	if (found != NULL && in_production != (found->type == IENV_PRODUCTION))
@@ -79,35 +85,42 @@ instance_env_check_credentials(PG_FUNCTION_ARGS)
 /*
  * check_connections() RETURNS trigger
  *
- * AFTER INSERT statement trigger of instance; its new rows are inserted_instances.
+ * AFTER INSERT row trigger of instance; an apply worker fires no statement trigger.  A
+ * restore may insert a million instances: no SQL is run.
  */
 Datum
 instance_env_check_connections(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = check_called(fcinfo, "check_connections", TRIGGER_EVENT_AFTER, false);
-	IenvOwner	saved;
+	TriggerData *trigdata = check_called(fcinfo, "check_connections", TRIGGER_EVENT_AFTER, true);
+	HeapTuple	row = trigdata->tg_trigtuple;
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Relation	connections = table_open(get_relname_relid("social_connection", ienv_oids()->schema), AccessShareLock);
+	Oid			pkey = get_relname_relid("social_connection_pkey", ienv_oids()->schema);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	char	   *type = column(desc, row, "type");
+	bool		isnull;
+	Datum		instance = SPI_getbinval(row, desc, SPI_fnumber(desc, "id"), &isnull);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	connection;
 
-	SPI_connect();
-	if (SPI_register_trigger_data(trigdata) != SPI_OK_TD_REGISTER)
-		elog(ERROR, "could not pass on the rows inserted");
-	ienv_become_owner(&saved);
-	if (ienv_query("SELECT c.instance, c.provider, c.source OPERATOR(pg_catalog.=) 'shared'"
-				   "  AND i.type OPERATOR(pg_catalog.=) 'production'"
-				   " FROM inserted_instances i JOIN instance_env.social_connection c"
-				   "  ON c.instance OPERATOR(pg_catalog.=) i.id"
-				   " WHERE c.instance_type OPERATOR(pg_catalog.<>) i.type"
-				   " ORDER BY c.instance, c.provider LIMIT 1", 0, NULL, NULL, NULL) > 0)
+	/* the key's columns are (instance, provider) */
+	desc = RelationGetDescr(connections);
+	ScanKeyInit(&key, SPI_fnumber(desc, "instance"), BTEqualStrategyNumber, F_UUID_EQ, instance);
+	scan = systable_beginscan(connections, pkey, true, snapshot, 1, &key);
+	while (HeapTupleIsValid(connection = systable_getnext(scan)))
 	{
-		bool		isnull;
-		Datum		instance = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-		char	   *provider = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+		char	   *provider = column(desc, connection, "provider");
 
-		if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull)))
+		if (strcmp(column(desc, connection, "instance_type"), type) == 0)
+			continue;
+		if (strcmp(type, "production") == 0 && strcmp(column(desc, connection, "source"), "shared") == 0)
 			ienv_report_shared_in_production(instance, provider);
 		report_wrong_type(instance, provider);
 	}
-	ienv_leave_owner(&saved);
-	SPI_finish();
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(connections, AccessShareLock);
 	return PointerGetDatum(NULL);
 }
 
@@ -121,17 +134,18 @@ Datum
 instance_env_keep_instance(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_called(fcinfo, "keep_instance", TRIGGER_EVENT_BEFORE, true);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot delete active production instance \"%s\"",
-						column(trigdata, trigdata->tg_trigtuple, "id")),
+						column(desc, trigdata->tg_trigtuple, "id")),
 				 errhint("Suspend the instance with instance_env.suspend_instance(), then drop its application with instance_env.drop_application().")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("id, application and type of instance \"%s\" cannot be changed",
-					column(trigdata, trigdata->tg_trigtuple, "id")),
+					column(desc, trigdata->tg_trigtuple, "id")),
 			 errdetail("An application has exactly one instance of each type, from its creation to its end.")));
 }
 
@@ -144,7 +158,8 @@ Datum
 instance_env_keep_application(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = check_called(fcinfo, "keep_application", TRIGGER_EVENT_BEFORE, true);
-	char	   *id = column(trigdata, trigdata->tg_trigtuple, "id");
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	char	   *id = column(desc, trigdata->tg_trigtuple, "id");
 	Oid			type = UUIDOID;
 	Datum		value = DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 
@@ -181,10 +196,8 @@ check_called(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when, b
  * A column as text, NULL if it is null.
  */
 static char *
-column(TriggerData *trigdata, HeapTuple row, const char *name)
+column(TupleDesc desc, HeapTuple row, const char *name)
 {
-	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-
 	return SPI_getvalue(row, desc, SPI_fnumber(desc, name));
 }
 

@@ -3,7 +3,8 @@
  * sql.c
  *	  Small helpers for the SQL that the extension runs through SPI.
  *
- * Every name and operator in that SQL is qualified.
+ * Every name and operator in that SQL is qualified, and none of its string literals has a
+ * backslash in it: what that means depends on standard_conforming_strings.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,8 @@
 #include "utils/snapmgr.h"
 
 #include "instance_env.h"
+
+static const char *null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls);
 
 /*
  * A relation's qualified name, quoted for SQL.
@@ -58,13 +61,14 @@ ienv_execute(const char *fmt,...)
 /*
  * Run one statement with arguments, and return how many rows it processed; the
  * rows are in SPI_tuptable.  SPI is connected.  A null argument has an 'n'
- * in nulls, another a ' ', as in SPI; nulls may be NULL.
+ * in nulls, another a ' ', as in SPI; nulls may be NULL.  An argument that is a pointer,
+ * but to nothing, is null, whatever nulls says.
  */
 uint64
 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
 {
-	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
-											   unconstify(Datum *, values), nulls, false, 0);
+	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types), unconstify(Datum *, values),
+											   null_arguments(nargs, types, values, nulls), false, 0);
 
 	if (result < 0)
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
@@ -78,15 +82,12 @@ ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, co
 uint64
 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
 {
-	int			result;
+	uint64		processed;
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
-								   unconstify(Datum *, values), nulls, true, 0);
+	processed = ienv_query_active(sql, nargs, types, values, nulls);
 	PopActiveSnapshot();
-	if (result < 0)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
-	return SPI_processed;
+	return processed;
 }
 
 /*
@@ -95,8 +96,8 @@ ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *val
 uint64
 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
 {
-	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
-											   unconstify(Datum *, values), nulls, true, 0);
+	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types), unconstify(Datum *, values),
+											   null_arguments(nargs, types, values, nulls), true, 0);
 
 	if (result < 0)
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
@@ -115,11 +116,39 @@ ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *val
 
 	if (plan == NULL)
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(SPI_result), sql);
-	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), NULL, GetLatestSnapshot(),
-								  InvalidSnapshot, false, true, 0);
+	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), null_arguments(nargs, types, values, NULL),
+								  GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
 	if (result < 0)
 		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
 	return SPI_processed;
+}
+
+/*
+ * The nulls that SPI gets.
+ *
+ * Whoever copies a parameter list (a parallel plan, auto_explain, pgaudit) follows each
+ * pointer that is not said to be null, also one that the query itself never looks at.
+ */
+static const char *
+null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	char	   *marked = NULL;
+
+	for (int i = 0; i < nargs; i++)
+	{
+		if (DatumGetPointer(values[i]) != NULL || (nulls != NULL && nulls[i] == 'n') ||
+			get_typbyval(types[i]))
+			continue;
+		if (marked == NULL)
+		{
+			marked = palloc(nargs + 1);
+			for (int j = 0; j < nargs; j++)
+				marked[j] = nulls == NULL ? ' ' : nulls[j];
+			marked[nargs] = '\0';
+		}
+		marked[i] = 'n';
+	}
+	return marked == NULL ? nulls : marked;
 }
 
 /*

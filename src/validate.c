@@ -5,8 +5,9 @@
  *
  * It only reads, from one snapshot that is taken when it begins, so that a gate such as
  * promote() overlooks nothing that has been committed, whatever its transaction's
- * snapshot.  It assigns no transaction id, takes no lock stronger than AccessShareLock,
- * and waits for none: it works on a hot standby, and beside whoever has locked a table.
+ * snapshot.  It assigns no transaction id, takes no lock stronger than AccessShareLock and
+ * never waits for one, so it works on a hot standby and while another session has a table
+ * locked.
  *
  * Each kind of check has a name.  Where there is a check for each of several things, its
  * name is the kind, a colon and the thing ("credentials:github"); where there is no such
@@ -105,15 +106,21 @@ ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int
 
 /*
  * Run a query whose $1 is the instance, $2 the development instance to be judged with
- * it, or null, and $3 the application; the result is in SPI_tuptable.
+ * it, or null, and $3 the application, null until it is known; the result is in
+ * SPI_tuptable.
  */
 uint64
 ienv_read(const IenvValidation *run, const char *sql)
 {
 	Oid			types[3] = {UUIDOID, UUIDOID, UUIDOID};
 	Datum		values[3] = {run->instance, run->development, run->application};
+	char		nulls[4] = "   ";
 
-	return ienv_query_active(sql, 3, types, values, run->with_development ? "   " : " n ");
+	if (!run->with_development)
+		nulls[1] = 'n';
+	if (DatumGetPointer(run->application) == NULL)
+		nulls[2] = 'n';
+	return ienv_query_active(sql, 3, types, values, nulls);
 }
 
 /*

@@ -13,7 +13,7 @@
 
 /* Values of a setting that mean: not in use */
 #define NOTHING \
-	"('{false,\"null\",0,\"\\\"\\\"\",\"\\\"off\\\"\",\"\\\"no\\\"\",\"\\\"false\\\"\",\"[]\",\"{}\"}'::pg_catalog.jsonb[])"
+	"(ARRAY['false', 'null', '0', '\"\"', '\"off\"', '\"no\"', '\"false\"', '[]', '{}']::pg_catalog.jsonb[])"
 
 /*
  * The settings that production has or, where promotion copies settings, will have: what
@@ -228,8 +228,8 @@ check_redirects(IenvValidation *run)
 							  "   (SELECT pg_catalog.left(member OPERATOR(pg_catalog.#>>) '{}', 200) AS url"
 							  "    FROM pg_catalog.jsonb_path_query(s.value,"
 							  "     'strict $.** ? (@.type() == \"string\")') member) urls"
-							  "  WHERE url OPERATOR(pg_catalog.~) '^\\s*[A-Za-z][A-Za-z0-9+.-]*:'"
-							  "   AND url OPERATOR(pg_catalog.!~*) '^\\s*https://' LIMIT 1)"
+							  "  WHERE url OPERATOR(pg_catalog.~) '^[[:space:]]*[A-Za-z][A-Za-z0-9+.-]*:'"
+							  "   AND url OPERATOR(pg_catalog.!~*) '^[[:space:]]*https://' LIMIT 1)"
 							  " FROM " EFFECTIVE_SETTINGS " s"
 							  " WHERE pg_catalog.split_part(s.name, '.', 1) OPERATOR(pg_catalog.=) 'redirect'"
 							  " ORDER BY s.name");

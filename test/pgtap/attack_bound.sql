@@ -52,6 +52,7 @@ SELECT instance_env.guard('app.moved', user_key => '') \gset
 CREATE FUNCTION pg_temp.place() RETURNS tid LANGUAGE sql AS $$
 	SELECT ctid FROM pg_trigger WHERE tgrelid = 'app.moved'::regclass AND tgfoid = 'instance_env.check_user_cap'::regproc $$;
 -- as the last row, and with room for more on its page
+VACUUM FULL pg_trigger;
 ALTER TRIGGER instance_env_user_cap ON app.moved RENAME TO away;
 ALTER TRIGGER away ON app.moved RENAME TO instance_env_user_cap;
 VACUUM FULL pg_trigger;
@@ -60,6 +61,7 @@ SELECT (pg_temp.place()::text::point)[1] > 10 AS full \gset
 	CREATE TABLE app.filler (a integer);
 	CREATE FUNCTION app.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 	SELECT format('CREATE TRIGGER filler_%s AFTER INSERT ON app.filler EXECUTE FUNCTION app.nothing()', i) FROM generate_series(1, 12) i \gexec
+	VACUUM FULL pg_trigger;
 	ALTER TRIGGER instance_env_user_cap ON app.moved RENAME TO away;
 	ALTER TRIGGER away ON app.moved RENAME TO instance_env_user_cap;
 	VACUUM FULL pg_trigger;

@@ -74,8 +74,9 @@ SELECT is(pg_temp.n(), :n::bigint + 1, 'recorded');
 ROLLBACK TO SAVEPOINT s;
 SELECT is(pg_temp.n(), :n::bigint, 'rolled back together with the change');
 
--- guards: whoever owns the table, with rights on nothing of ours
+-- guards: by the table's owner, with rights on nothing else of ours
 
+SELECT instance_env.grant_guard('instance_env_owner') \gset
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
 SET LOCAL ROLE instance_env_owner;
 CREATE TABLE app."my users" (id uuid PRIMARY KEY, "the ""instance""" uuid NOT NULL);

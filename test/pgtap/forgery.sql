@@ -1,5 +1,5 @@
--- Whoever may execute the trigger functions could attach them to a table of his own under
--- another table's label, and so have users of that table refused. guard() alone chooses labels.
+-- Whoever may guard could attach the trigger functions to a table of his own under another
+-- table's label, and so have users of that table refused. guard() alone chooses labels.
 
 BEGIN;
 SELECT plan(11);
@@ -11,6 +11,7 @@ CREATE TABLE app.users (id text PRIMARY KEY, instance_id text);
 SELECT instance_env.guard('app.users') \gset
 
 CREATE ROLE instance_env_forger;
+SELECT instance_env.grant_guard('instance_env_forger') \gset
 GRANT USAGE ON SCHEMA app TO instance_env_forger;
 CREATE SCHEMA forge AUTHORIZATION instance_env_forger;
 SELECT format('GRANT CREATE ON DATABASE %I TO instance_env_forger', current_database()) \gexec

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(15);
+SELECT plan(18);
 
 CREATE TEMP VIEW members AS
 SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
@@ -42,6 +42,15 @@ SELECT is_empty(
 	  WHERE p.proparallel <> 'u' AND p.provolatile = 'v'$$,
 	'nothing that writes is offered to parallel workers');
 
+SELECT set_eq(
+	$$SELECT tgrelid::regclass || ': ' || tgname FROM members m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid
+	  WHERE tgtype & 1 = 0 AND tgtype & (4 | 8 | 16) <> 0$$, ARRAY['instance_env.event: refuse_change'],
+	'triggers are for rows, which also an apply worker fires, but for those that it must not fire');
+SELECT set_eq(
+	$$SELECT tgrelid::regclass || ': ' || tgname FROM members m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid
+	  WHERE tgenabled <> 'A'$$, ARRAY['instance_env.instance: keep_active', 'instance_env.application: keep_application'],
+	'and enabled always, but for those that judge what another server has judged');
+
 -- what PUBLIC may do
 
 SELECT results_eq(
@@ -54,13 +63,8 @@ SELECT results_eq(
 		'instance_env.admission_required(text,oid)',
 		'instance_env.admission_required(uuid,"any",oid)',
 		'instance_env.admission_required(uuid,oid)',
-		'instance_env.check_instance()',
-		'instance_env.check_move()',
-		'instance_env.check_transfer()',
-		'instance_env.check_user_cap()',
 		'instance_env.departure_queued()',
 		'instance_env.domain_root(text)',
-		'instance_env.guard(regclass,name,name,boolean,regclass)',
 		'instance_env.identity_changes("any","any")',
 		'instance_env.instance_unavailable(text,"any",oid)',
 		'instance_env.instance_unavailable(text,oid)',
@@ -68,11 +72,8 @@ SELECT results_eq(
 		'instance_env.instance_unavailable(uuid,oid)',
 		'instance_env.key_frontend_api(text)',
 		'instance_env.key_instance_type(text)',
-		'instance_env.record_departure()',
-		'instance_env.record_truncate()',
 		'instance_env.row_moves(text,oid,tid)',
-		'instance_env.row_moves(uuid,oid,tid)',
-		'instance_env.unguard(regclass)'],
+		'instance_env.row_moves(uuid,oid,tid)'],
 	'PUBLIC may execute these functions only');
 SELECT is_empty(
 	$$SELECT c.oid::regclass, a.privilege_type FROM members m
@@ -86,6 +87,16 @@ SELECT is_empty(
 SELECT results_eq(
 	$$SELECT a.privilege_type FROM pg_namespace n, LATERAL aclexplode(n.nspacl) a
 	  WHERE n.nspname = 'instance_env' AND a.grantee = 0$$, ARRAY['USAGE'], 'PUBLIC may use the schema, not create in it');
+
+SELECT is_empty(
+	$$SELECT o.oid, a.* FROM members m JOIN (
+		SELECT 'pg_proc'::regclass AS classid, oid, proowner AS owner, proacl AS acl FROM pg_proc
+		UNION ALL SELECT 'pg_class'::regclass, oid, relowner, relacl FROM pg_class
+		UNION ALL SELECT 'pg_type'::regclass, oid, typowner, typacl FROM pg_type
+		UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, nspacl FROM pg_namespace) o
+		ON o.classid = m.classid AND o.oid = m.objid, LATERAL aclexplode(o.acl) a
+	  WHERE a.grantee NOT IN (0, o.owner)$$,
+	'nobody but PUBLIC and the owner has anything');
 
 -- what is dumped
 

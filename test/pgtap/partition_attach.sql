@@ -7,6 +7,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT plan(54);
 
 CREATE ROLE instance_env_owner;
+SELECT instance_env.grant_guard('instance_env_owner') \gset
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
 SELECT instance_env.create_application('blog', development_key => 'dev2') \gset

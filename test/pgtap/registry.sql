@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(82);
+SELECT plan(84);
 
 CREATE SCHEMA app;
 CREATE FUNCTION pg_temp.dev(application text) RETURNS uuid LANGUAGE sql AS
@@ -181,6 +181,15 @@ SELECT is(instance_env.instance_id('nothing', 'production'), NULL, 'no instance 
 SELECT is(instance_env.application_id(NULL), NULL, 'NULL has no id');
 SELECT throws_ok($$SELECT instance_env.instance_id('given', 'staging'::instance_env.instance_type)$$, '22P02', NULL,
 	'there is no third type');
+
+-- by hand: what is rolled back has never been
+SAVEPOINT by_hand;
+INSERT INTO instance_env.application (id, name) VALUES ('b0000000-0000-4000-8000-000000000001', 'by hand');
+INSERT INTO instance_env.instance (id, application, type, status, external_key, slug)
+VALUES ('d0000000-0000-4000-8000-00000000000b', 'b0000000-0000-4000-8000-000000000001', 'development', 'active', 'by hand', 'by-hand-1');
+SELECT lives_ok($$INSERT INTO app.users VALUES ('h1', 'by hand')$$, 'an instance that was inserted by hand takes users');
+ROLLBACK TO by_hand;
+SELECT throws_ok($$INSERT INTO app.users VALUES ('h1', 'by hand')$$, '23I03', NULL, 'not once that is rolled back');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -7,6 +7,8 @@ SELECT plan(57);
 
 CREATE ROLE instance_env_owner;
 CREATE ROLE instance_env_other;
+SELECT instance_env.grant_guard('instance_env_owner') \gset
+SELECT instance_env.grant_guard('instance_env_other') \gset
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
 GRANT USAGE ON SCHEMA app TO PUBLIC;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset

@@ -1,13 +1,15 @@
--- grant_backend(), grant_monitor(), grant_admin(): each with a role that has nothing else
+-- grant_backend(), grant_monitor(), grant_guard(), grant_admin(): each with a role that has
+-- nothing else
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(59);
+SELECT plan(84);
 
 CREATE ROLE "instance_env ""backend";
 CREATE ROLE instance_env_monitor;
 CREATE ROLE instance_env_admin;
+CREATE ROLE instance_env_migrator;
 CREATE ROLE instance_env_nobody;
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop',
@@ -30,6 +32,8 @@ CREATE FUNCTION pg_temp.monitor(command text) RETURNS void LANGUAGE sql AS
 $$SELECT pg_temp.run_as('instance_env_monitor', command)$$;
 CREATE FUNCTION pg_temp.admin(command text) RETURNS void LANGUAGE sql AS
 $$SELECT pg_temp.run_as('instance_env_admin', command)$$;
+CREATE FUNCTION pg_temp.migrator(command text) RETURNS void LANGUAGE sql AS
+$$SELECT pg_temp.run_as('instance_env_migrator', command)$$;
 
 -- every function and procedure that is neither for PUBLIC nor a trigger function
 CREATE TEMP VIEW functions AS
@@ -54,6 +58,7 @@ SELECT throws_ok($$SELECT pg_temp.monitor('SELECT FROM instance_env.instances')$
 
 SELECT throws_ok($$SELECT instance_env.grant_backend(NULL)$$, '22004', NULL, 'grant_backend(): NULL');
 SELECT throws_ok($$SELECT instance_env.grant_monitor(NULL)$$, '22004', NULL, 'grant_monitor(): NULL');
+SELECT throws_ok($$SELECT instance_env.grant_guard(NULL)$$, '22004', NULL, 'grant_guard(): NULL');
 SELECT throws_ok($$SELECT instance_env.grant_admin(NULL)$$, '22004', NULL, 'grant_admin(): NULL');
 SELECT throws_ok($$SELECT instance_env.revoke_access(NULL)$$, '22004', NULL, 'revoke_access(): NULL');
 SELECT throws_ok($$SELECT instance_env.grant_admin('instance_env_no_such_role')$$, '42704', NULL, 'a role that does not exist');
@@ -63,10 +68,12 @@ SELECT throws_ok($$SELECT instance_env.grant_admin('-')$$, '42704', NULL, 'nor i
 
 SELECT lives_ok($$SELECT instance_env.grant_backend('"instance_env ""backend"')$$, 'grant_backend()');
 SELECT lives_ok($$SELECT instance_env.grant_monitor('instance_env_monitor')$$, 'grant_monitor()');
+SELECT lives_ok($$SELECT instance_env.grant_guard('instance_env_migrator')$$, 'grant_guard()');
 SELECT lives_ok($$SELECT instance_env.grant_admin('instance_env_admin')$$, 'grant_admin()');
 SELECT relacl AS acl FROM pg_class WHERE oid = 'instance_env.instances'::regclass \gset
 SELECT lives_ok($$SELECT instance_env.grant_backend('"instance_env ""backend"')$$, 'grant_backend() again');
 SELECT lives_ok($$SELECT instance_env.grant_monitor('instance_env_monitor')$$, 'grant_monitor() again');
+SELECT lives_ok($$SELECT instance_env.grant_guard('instance_env_migrator')$$, 'grant_guard() again');
 SELECT lives_ok($$SELECT instance_env.grant_admin('instance_env_admin')$$, 'grant_admin() again');
 SELECT is((SELECT relacl::text FROM pg_class WHERE oid = 'instance_env.instances'::regclass), :'acl', 'changes nothing');
 
@@ -75,6 +82,7 @@ SELECT is((SELECT relacl::text FROM pg_class WHERE oid = 'instance_env.instances
 SELECT set_eq($$SELECT name FROM functions EXCEPT SELECT pg_temp.may('instance_env_admin')$$, ARRAY[
 		'instance_env.grant_admin(regrole)',
 		'instance_env.grant_backend(regrole)',
+		'instance_env.grant_guard(regrole)',
 		'instance_env.grant_monitor(regrole)',
 		'instance_env.revoke_access(regrole)'],
 	'an admin may call every function but these (is a new one in the list of grant.c?)');
@@ -82,15 +90,31 @@ SELECT is_empty($$SELECT pg_temp.may('instance_env "backend') EXCEPT SELECT pg_t
 	'an admin may call what a backend may');
 SELECT is_empty($$SELECT pg_temp.may('instance_env_monitor') EXCEPT SELECT pg_temp.may('instance_env_admin')$$,
 	'and what a monitor may');
+SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'instance_env'::regnamespace
+	AND has_function_privilege('instance_env_migrator', p.oid, 'EXECUTE')
+	AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0)$$, ARRAY[
+		'instance_env.check_instance()',
+		'instance_env.check_move()',
+		'instance_env.check_transfer()',
+		'instance_env.check_user_cap()',
+		'instance_env.guard(regclass,name,name,boolean,regclass)',
+		'instance_env.record_departure()',
+		'instance_env.record_truncate()',
+		'instance_env.unguard(regclass)'],
+	'who guards may call guard() and unguard(), and attach what they attach');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'instance_env'::regnamespace
+	AND has_function_privilege('instance_env_migrator', p.oid, 'EXECUTE')
+	AND NOT has_function_privilege('instance_env_admin', p.oid, 'EXECUTE')$$,
+	'and so may an admin');
 SELECT is_empty(
 	$$SELECT f.name FROM functions f JOIN pg_proc p ON p.oid = f.oid
 	  WHERE p.provolatile = 'v' AND f.name <> 'instance_env.guard_list()' AND f.name IN
 		(SELECT pg_temp.may('instance_env "backend') UNION SELECT pg_temp.may('instance_env_monitor'))$$,
 	'neither backend nor monitor may call anything that writes');
-SELECT results_eq($$SELECT count(*) FROM functions f, unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_admin']) r
+SELECT results_eq($$SELECT count(*) FROM functions f, unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_migrator', 'instance_env_admin']) r
 	WHERE has_function_privilege(r, f.oid, 'EXECUTE WITH GRANT OPTION')$$, ARRAY[0::bigint], 'nobody may grant any further');
 SELECT is_empty(
-	$$SELECT c.oid::regclass FROM pg_class c, unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_admin']) r
+	$$SELECT c.oid::regclass FROM pg_class c, unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_migrator', 'instance_env_admin']) r
 	  WHERE c.relnamespace = 'instance_env'::regnamespace AND c.relkind IN ('r', 'p', 'S')
 	  AND (c.relkind = 'S' AND has_sequence_privilege(r, c.oid, 'USAGE, SELECT, UPDATE') OR c.relkind <> 'S' AND
 		(has_any_column_privilege(r, c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(r, c.oid, 'DELETE, TRUNCATE, TRIGGER')))$$,
@@ -154,15 +178,79 @@ SELECT throws_ok($$SELECT pg_temp.admin('SELECT instance_env.grant_admin(''insta
 REVOKE EXECUTE ON FUNCTION instance_env.grant_admin FROM instance_env_admin;
 SELECT throws_ok($$SELECT pg_temp.admin('DELETE FROM instance_env.event')$$, '42501', NULL, 'admin: the log stays');
 
--- revoke_access()
+-- migrations
+
+CREATE SCHEMA migrated AUTHORIZATION instance_env_migrator;
+SELECT lives_ok($$SELECT pg_temp.migrator($q$CREATE TABLE migrated.users (id integer, instance_id uuid, PRIMARY KEY (instance_id, id))
+	PARTITION BY HASH (instance_id); SELECT instance_env.guard('migrated.users')$q$)$$, 'migrator: guards a table of his own');
+SELECT lives_ok($$SELECT pg_temp.migrator($q$CREATE TABLE migrated.part PARTITION OF migrated.users
+	FOR VALUES WITH (MODULUS 1, REMAINDER 0)$q$)$$, 'migrator: makes a partition');
+SELECT lives_ok($$SELECT pg_temp.migrator($q$SELECT instance_env.unguard('migrated.users')$q$)$$, 'migrator: unguards it');
+SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT instance_env.guard('app.users')$q$)$$, '42501', NULL, 'migrator: no other table');
+SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT instance_env.set_user_cap(NULL, NULL)$q$)$$, '42501', NULL,
+	'migrator: no set_user_cap()');
+SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT FROM instance_env.guards$q$)$$, '42501', NULL, 'migrator: no view');
+CREATE SCHEMA elsewhere AUTHORIZATION "instance_env ""backend";
+SELECT pg_temp.backend($q$CREATE TABLE elsewhere.users (id integer PRIMARY KEY, instance_id uuid)$q$) \gset
+SELECT throws_ok($$SELECT pg_temp.backend($q$SELECT instance_env.guard('elsewhere.users')$q$)$$, '42501', NULL,
+	'others do not guard, not even a table of their own');
+SELECT throws_ok($$SELECT pg_temp.backend($q$CREATE TRIGGER t AFTER DELETE ON elsewhere.users FOR EACH ROW
+	EXECUTE FUNCTION instance_env.record_departure('x')$q$)$$, '42501', NULL, 'nor do they attach the triggers by hand');
+DROP SCHEMA elsewhere, migrated CASCADE;
+
+-- revoke_access() takes whatever a role has in the schema
+
+CREATE FUNCTION pg_temp.all_rights(role name) RETURNS SETOF text LANGUAGE sql AS $$
+SELECT classid::regclass || ' ' || objid || ' ' || objsubid FROM pg_shdepend
+WHERE refclassid = 'pg_authid'::regclass AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = role) AND deptype = 'a'
+	AND (classid, objid) IN (SELECT classid, objid FROM pg_depend d JOIN pg_extension e ON d.refobjid = e.oid
+		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'instance_env')
+$$;
+CREATE ROLE instance_env_friend;
+GRANT ALL ON SCHEMA instance_env TO instance_env_nobody WITH GRANT OPTION;
+GRANT SELECT, INSERT ON instance_env.identity_key TO instance_env_nobody WITH GRANT OPTION;
+GRANT SELECT (id), UPDATE (user_cap) ON instance_env.instance TO instance_env_nobody;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA instance_env TO instance_env_nobody;
+GRANT ALL ON TYPE instance_env.plan TO instance_env_nobody;
+GRANT SELECT ON instance_env.events TO instance_env_nobody;
+GRANT EXECUTE ON FUNCTION instance_env.set_user_cap TO instance_env_nobody WITH GRANT OPTION;
+GRANT EXECUTE ON PROCEDURE instance_env.reset_development TO instance_env_nobody;
+GRANT EXECUTE ON FUNCTION instance_env.watch_ddl, instance_env.grant_admin TO instance_env_nobody;
+SET LOCAL ROLE instance_env_nobody;
+GRANT SELECT ON instance_env.identity_key TO instance_env_friend;
+GRANT EXECUTE ON FUNCTION instance_env.set_user_cap TO instance_env_friend, instance_env_monitor;
+RESET ROLE;
+SELECT lives_ok($$SELECT instance_env.revoke_access('instance_env_monitor')$$, 'revoke_access(): what another role has granted');
+SELECT is_empty($$SELECT pg_temp.all_rights('instance_env_monitor')$$, 'is taken, too');
+SELECT isnt_empty($$SELECT pg_temp.all_rights('instance_env_friend')$$, 'and from nobody else');
+SELECT lives_ok($$SELECT instance_env.revoke_access('instance_env_nobody')$$, 'revoke_access(): what was granted by hand');
+SELECT is_empty($$SELECT pg_temp.all_rights('instance_env_nobody')$$, 'is taken, of every kind');
+SELECT is_empty($$SELECT pg_temp.all_rights('instance_env_friend')$$, 'and what he has granted himself');
+SELECT is((SELECT before - 'functions' FROM instance_env.events WHERE action = 'revoke_access' AND item = 'instance_env_nobody'),
+	'{"schema": 1, "tables": 2, "sequences": 2, "types": 1, "views": 1}', 'and the log says what he had');
+
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
+GRANT SELECT ON instance_env.identity_key TO instance_env_nobody WITH GRANT OPTION;
+SET LOCAL ROLE instance_env_nobody;
+GRANT SELECT ON instance_env.identity_key TO instance_env_friend;
+RESET ROLE;
+ALTER ROLE instance_env_nobody SUPERUSER;
+SELECT throws_ok($$SELECT instance_env.revoke_access('instance_env_friend')$$, '2BP01', NULL,
+	'what a superuser granted before he was one is not left in silence');
+ALTER ROLE instance_env_nobody NOSUPERUSER;
+SELECT lives_ok($$SELECT instance_env.revoke_access('instance_env_nobody')$$, 'it goes with what was granted to him');
+SELECT is_empty($$SELECT pg_temp.all_rights('instance_env_friend')$$, 'as was to be');
 
 SELECT lives_ok(format('SELECT instance_env.revoke_access(%L)', quote_ident(r)), 'revoke_access(): ' || r)
-FROM unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_admin', 'instance_env_nobody']) r;
-SELECT is_empty($$SELECT pg_temp.may(r) FROM unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_admin']) r$$,
-	'no function is left');
+FROM unnest(ARRAY['instance_env "backend', 'instance_env_migrator', 'instance_env_admin', 'instance_env_nobody']) r;
+SELECT is_empty($$SELECT pg_temp.all_rights(r) FROM unnest(ARRAY['instance_env "backend', 'instance_env_migrator', 'instance_env_admin']) r$$,
+	'nothing is left');
+SELECT lives_ok($$SELECT instance_env.revoke_access(current_user::regrole)$$, 'revoke_access(): the owner');
+SELECT lives_ok($$SELECT instance_env.create_application('forum')$$, 'keeps what is his own');
 REVOKE ALL ON app.users FROM instance_env_admin;
 REVOKE ALL ON SCHEMA app FROM instance_env_admin;
-SELECT lives_ok($$DROP ROLE "instance_env ""backend", instance_env_monitor, instance_env_admin$$, 'nor anything else: the roles can be dropped');
+SELECT lives_ok($$DROP ROLE "instance_env ""backend", instance_env_monitor, instance_env_migrator, instance_env_admin$$,
+	'nor anything else: the roles can be dropped');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -7,6 +7,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT plan(26);
 
 CREATE ROLE instance_env_owner;
+SELECT instance_env.grant_guard('instance_env_owner') \gset
 CREATE ROLE instance_env_backend;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
 GRANT USAGE ON SCHEMA app TO PUBLIC;

@@ -8,6 +8,7 @@ SELECT plan(34);
 
 CREATE ROLE instance_env_backend;
 CREATE ROLE instance_env_owner;
+SELECT instance_env.grant_guard('instance_env_owner') \gset
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
 GRANT USAGE ON SCHEMA app TO PUBLIC;
 SELECT instance_env.create_application('shop',

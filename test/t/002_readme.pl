@@ -50,8 +50,10 @@ like($stdout, qr/^users\|instance_id\|id\|t\|t$/m, 'and leave a table that is gu
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE backend;
 CREATE ROLE monitor;
+CREATE ROLE guard;
 CREATE ROLE admin;
-SELECT instance_env.grant_backend('backend'), instance_env.grant_monitor('monitor'), instance_env.grant_admin('admin');
+SELECT instance_env.grant_backend('backend'), instance_env.grant_monitor('monitor'), instance_env.grant_guard('guard'),
+	instance_env.grant_admin('admin');
 
 CREATE VIEW described AS
 SELECT p.proname, p.oid, p.prorettype,
@@ -62,7 +64,8 @@ SELECT p.proname, p.oid, p.prorettype,
 			ELSE format(' → `%s`', format_type(p.prorettype, NULL)) END AS written,
 	CASE WHEN has_function_privilege('public', p.oid, 'EXECUTE') THEN 'everybody'
 		ELSE coalesce(nullif(concat_ws(', ', CASE WHEN has_function_privilege('backend', p.oid, 'EXECUTE') THEN 'backend' END,
-				CASE WHEN has_function_privilege('monitor', p.oid, 'EXECUTE') THEN 'monitor' END), ''),
+				CASE WHEN has_function_privilege('monitor', p.oid, 'EXECUTE') THEN 'monitor' END,
+				CASE WHEN has_function_privilege('guard', p.oid, 'EXECUTE') THEN 'guard' END), ''),
 			CASE WHEN has_function_privilege('admin', p.oid, 'EXECUTE') THEN 'admin' ELSE 'nobody' END) END AS audience
 FROM pg_proc p,
 	-- an INOUT argument of a function is one that can be given, of the procedure it is the result
