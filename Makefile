@@ -34,18 +34,18 @@ EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
-.PHONY: all demo test test-matrix bench indent
+.PHONY: all compiler demo test test-matrix bench indent
 all:
 
 # These come before PGXS, which they may have to install.  TESTS can name the test
 # files to run; without it, all are.
-PREPARED = test/bin/setup test/bin/as-user test/bin/with-build
+BUILT = test/bin/as-user test/bin/with-build
 
 demo:
-	@$(PREPARED) test/bin/with-server test/bin/demo
+	@test/bin/setup $(BUILT) test/bin/with-server test/bin/demo
 
 test:
-	@$(PREPARED) test/bin/with-server -c 'max_prepared_transactions = 20' \
+	@test/bin/setup -t $(BUILT) test/bin/with-server -c 'max_prepared_transactions = 20' \
 		-c 'wal_level = logical' -c "shared_preload_libraries = 'instance_env'" \
 		test/bin/run-tests $(TESTS)
 
@@ -62,7 +62,7 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 ifeq ($(PGXS),)
 
-all install installcheck clean:
+all install installcheck clean compiler:
 	@echo 'PG_CONFIG=$(PG_CONFIG) leads to no PGXS: install the development files of a' >&2
 	@echo 'server (on Debian, postgresql-server-dev-N), or name its pg_config' >&2
 	@exit 1
@@ -86,8 +86,21 @@ ifneq ($(BUILT_WITH),$(shell cat .built-with 2>/dev/null))
 .PHONY: .built-with
 endif
 .built-with:
+	$(compile_header)
 	@echo '$(subst ','\'',$(BUILT_WITH))' >$@
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) .built-with
+
+# PGXS may be there without the headers: Debian has it in the package of the client programs.
+define compile_header
+@echo '#include "postgres.h"' | $(CC) $(CPPFLAGS) -fsyntax-only -x c - || { \
+	echo 'postgres.h cannot be compiled: install a C compiler and the development files of' >&2; \
+	echo 'the server (on Debian, gcc, libc6-dev and postgresql-server-dev-$(MAJORVERSION)), or name' >&2; \
+	echo 'the pg_config of another: PG_CONFIG=$(PG_CONFIG)' >&2; \
+	exit 1; }
+endef
+
+compiler:
+	$(compile_header)
 
 endif
