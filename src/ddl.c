@@ -138,7 +138,9 @@ adds_parent(Node *parsetree)
 }
 
 /*
- * Refuse a trigger of ours, if it is, whose label is not its table's.
+ * Refuse a trigger of ours, if it is, whose label is not its table's, or that is made by
+ * somebody who has no more than the right to make triggers on it: a table that is guarded
+ * is one whose rows a reset deletes.
  *
  * The trigger for TRUNCATE records under the label of the others.
  */
@@ -166,7 +168,13 @@ check_trigger(Oid trigger)
 	table_close(rel, AccessShareLock);
 
 	kind = OidIsValid(function) ? ienv_trigger_kind(function) : NULL;
-	if (kind == NULL || kind->bit == IENV_TRIGGER_TRUNCATE)
+	if (kind == NULL)
+		return;
+	if (!ienv_owns_relation(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table %s to guard it", ienv_quoted_name(relid))));
+	if (kind->bit == IENV_TRIGGER_TRUNCATE)
 		return;
 
 	rel = relation_open(relid, AccessShareLock);

@@ -22,6 +22,7 @@
 #define GUARD_LIST_COLUMNS 7
 
 static bool read_root(Oid relid, Datum *values, bool *nulls, List **problems);
+static bool is_slow(const IenvGuard *guard, List **problems);
 static ArrayType *text_array(List *strings);
 
 PG_FUNCTION_INFO_V1(instance_env_guard_list);
@@ -120,8 +121,7 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 		if (disabled & ienv_trigger_kinds[kind].bit)
 			problems = lappend(problems, psprintf("trigger %s is disabled", ienv_trigger_kinds[kind].name));
 	}
-	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && ienv_guard_version(guard) == 0 &&
-		ienv_leaf_relations(guard->relid, AccessShareLock) != NIL)
+	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && is_slow(guard, &problems))
 		problems = lappend(problems, psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
 	if (!OidIsValid(guard->instance_index))
 		problems = lappend(problems, psprintf("no index serves column \"%s\"",
@@ -153,6 +153,32 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 			relation_close(part, NoLock);
 		}
 	return problems;
+}
+
+/*
+ * Does every admission have to scan, because a trigger that counts is not always enabled?
+ * Adds to the problems a partition that cannot be counted, which guard() would refuse.
+ */
+static bool
+is_slow(const IenvGuard *guard, List **problems)
+{
+	bool		has_rows = false;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
+	{
+		char		relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind == RELKIND_RELATION)
+			has_rows = true;
+		else if (relkind != RELKIND_PARTITIONED_TABLE)
+		{
+			*problems = lappend(*problems, psprintf("partition %s is not an ordinary table",
+													ienv_quoted_name(lfirst_oid(lc))));
+			return false;
+		}
+	}
+	return has_rows && ienv_guard_version(guard) == 0;
 }
 
 static ArrayType *

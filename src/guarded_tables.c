@@ -40,10 +40,11 @@ static int	compare_roots(const ListCell *a, const ListCell *b);
 static const IenvGuard *countable(Oid relid);
 
 /*
- * All guarded tables but temporary ones, as IenvRoots, in the order of their OIDs.
+ * All guarded tables as IenvRoots, in the order of their OIDs.
  *
- * Asks the catalogs and opens none.  A temporary table cannot be guarded, but its owner
- * may have made triggers by hand; what is in another session's can never be read.
+ * Asks the catalogs and opens none.  A temporary table cannot be guarded, nor a view or a
+ * foreign table, but the owner may have made triggers by hand; and what is in another
+ * session's temporary table can never be read.
  */
 List *
 ienv_all_roots(void)
@@ -60,7 +61,8 @@ ienv_all_roots(void)
 		if (!HeapTupleIsValid(tuple))
 			continue;			/* dropped meanwhile */
 		form = (Form_pg_class) GETSTRUCT(tuple);
-		if (form->relpersistence != RELPERSISTENCE_TEMP)
+		if (form->relpersistence != RELPERSISTENCE_TEMP &&
+			(form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE))
 		{
 			char	   *name = ienv_quoted_name(form->oid);
 

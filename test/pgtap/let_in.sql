@@ -4,7 +4,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(58);
+SELECT plan(68);
 
 REVOKE EXECUTE ON FUNCTION instance_env.guard, instance_env.unguard, instance_env.check_user_cap, instance_env.check_instance,
 	instance_env.check_transfer, instance_env.check_move, instance_env.record_departure, instance_env.record_truncate FROM PUBLIC;
@@ -172,6 +172,40 @@ SELECT is_empty($$SELECT FROM instance_env.guards WHERE relation = 'mine'::regcl
 SELECT is_empty($$SELECT FROM instance_env.validate('d0000000-0000-4000-8000-000000000001') WHERE check_name LIKE '%mine%'$$, 'validate()');
 SELECT is(pg_temp.reset('d0000000-0000-4000-8000-000000000001'), 1::bigint, 'reset_development() empties the others');
 SELECT is((SELECT count(*) FROM mine), 1::bigint, 'and not it');
+
+-- nor on a view, or a partition of another kind; nor on somebody else's table
+
+SET LOCAL ROLE instance_env_owner;
+CREATE VIEW own.seen AS SELECT id, instance_id FROM own.users;
+CREATE FUNCTION pg_temp.hand_made(name text, timing text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TRIGGER t %s INSERT ON %s FOR EACH ROW %s EXECUTE FUNCTION instance_env.check_user_cap(%L)', timing, name,
+		CASE timing WHEN 'AFTER' THEN 'WHEN (instance_env.admission_required(NEW.instance_id, NEW.id, NEW.tableoid))' END,
+		(SELECT format('%s/%s', relowner::regrole, name) FROM pg_class WHERE oid = name::regclass));
+END $$;
+RESET ROLE;
+SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('own.seen', 'INSTEAD OF')$q$)$$, 'a view');
+CREATE FOREIGN DATA WRAPPER instance_env_wrapper;
+CREATE SERVER instance_env_server FOREIGN DATA WRAPPER instance_env_wrapper;
+CREATE TABLE own.far (id integer, instance_id text) PARTITION BY LIST (instance_id);
+CREATE FOREIGN TABLE own.farther PARTITION OF own.far FOR VALUES IN ('dev') SERVER instance_env_server;
+ALTER TABLE own.far OWNER TO instance_env_owner;
+ALTER TABLE own.farther OWNER TO instance_env_owner;
+SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('own.far', 'AFTER')$q$)$$, 'a foreign partition');
+SELECT lives_ok($$SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 8)$$, 'set_user_cap()');
+SELECT is((SELECT state FROM instance_env.usage WHERE relation = 'own.far'::regclass), 'unknown', 'usage');
+SELECT matches(pg_temp.problems('own.far'), '^false .*partition \\"own.farther\\" is not an ordinary table', 'guards');
+SELECT ok(NOT pg_temp.promotable(), 'validate()');
+SELECT throws_ok($$SELECT instance_env.drop_application(instance_env.application_id('shop'))$$, '42809', NULL, 'drop_application()');
+DROP TABLE own.far;
+SELECT ok(pg_temp.promotable(), 'without it: validate()');
+SELECT is(pg_temp.reset('d0000000-0000-4000-8000-000000000001'), 0::bigint, 'reset_development()');
+DROP VIEW own.seen;
+
+CREATE TABLE app.log (id integer PRIMARY KEY, instance_id text NOT NULL);
+GRANT ALL ON app.log TO instance_env_owner;
+SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('app.log', 'AFTER')$q$)$$, '42501',
+	'must be owner of table "app.log" to guard it', 'with TRIGGER on a table nobody guards it');
 
 -- foreign keys to other people's tables take a right, and no lock without it
 
