@@ -11,21 +11,23 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "storage/lmgr.h"
 
 #include "guard.h"
 #include "instance_env.h"
 
 static void record_losses(Datum application);
 static void refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances);
+static Datum value_of(SPITupleTable *table, uint64 row, int column);
+pg_noreturn static void report_in_use(const char *name, Oid relid, Datum id, Datum key);
 
 PG_FUNCTION_INFO_V1(instance_env_drop_application);
 
 /*
  * drop_application(application uuid) RETURNS void
  *
- * Locks every guarded table against writers until the transaction ends, so that
- * none of the application's instances can get a user meanwhile.
+ * Locks the guarded tables against writers until the transaction ends, so that none of
+ * the application's instances can get a user meanwhile; but first it looks without, so that
+ * nobody has to wait for an application that is in use.
  */
 Datum
 instance_env_drop_application(PG_FUNCTION_ARGS)
@@ -91,12 +93,22 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 
 /*
  * Refuse to drop an application whose instances, (id, external_key), have rows in
- * guarded tables.
+ * guarded tables; afterwards these are locked against writers.
  */
 static void
 refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 {
 	ListCell   *lc;
+
+	foreach(lc, ienv_trusted_roots())
+		for (uint64 i = 0; i < ninstances; i++)
+		{
+			Datum		id = value_of(instances, i, 1);
+			Datum		key = value_of(instances, i, 2);
+
+			if (ienv_has_rows_at_once(lfirst_oid(lc), id, key))
+				report_in_use(name, lfirst_oid(lc), id, key);
+		}
 
 	foreach(lc, ienv_lock_guarded_tables())
 	{
@@ -106,19 +118,35 @@ refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 			continue;
 		for (uint64 i = 0; i < ninstances; i++)
 		{
-			bool		isnull;
-			Datum		value = SPI_getbinval(instances->vals[i], instances->tupdesc,
-											  guard->is_uuid ? 1 : 2, &isnull);
+			Datum		id = value_of(instances, i, 1);
+			Datum		key = value_of(instances, i, 2);
 
-			if (ienv_user_count(guard, value, 0) > 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						 errmsg("cannot drop application \"%s\" because its instances have rows", name),
-						 errdetail("Table %s has rows of instance %s.", ienv_quoted_name(guard->relid),
-								   ienv_instance_text(value, guard->is_uuid)),
-						 errhint("Delete them first.")));
+			if (ienv_user_count(guard, guard->is_uuid ? id : key, 0) > 0)
+				report_in_use(name, lfirst_oid(lc), id, key);
 		}
 	}
+}
+
+static Datum
+value_of(SPITupleTable *table, uint64 row, int column)
+{
+	bool		isnull;
+
+	return SPI_getbinval(table->vals[row], table->tupdesc, column, &isnull);
+}
+
+static void
+report_in_use(const char *name, Oid relid, Datum id, Datum key)
+{
+	const IenvGuard *guard = ienv_guard_of(relid);
+	bool		is_uuid = guard == NULL || guard->is_uuid;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot drop application \"%s\" because its instances have rows", name),
+			 errdetail("Table %s has rows of instance %s.", ienv_quoted_name(relid),
+					   ienv_instance_text(is_uuid ? id : key, is_uuid)),
+			 errhint("Delete them first.")));
 }
 
 /*
@@ -155,28 +183,4 @@ record_losses(Datum application)
 						  SPI_getvalue(row, losses->tupdesc, 2),
 						  SPI_getbinval(row, losses->tupdesc, 3, &isnull), 0);
 	}
-}
-
-/*
- * Lock every guarded table against writers until the transaction ends, and return
- * them: as relation.c lists them.
- */
-List *
-ienv_lock_guarded_tables(void)
-{
-	List	   *roots;
-	ListCell   *lc;
-
-	/* another guard() may finish while we wait for a lock */
-	do
-	{
-		roots = ienv_guarded_roots();
-		foreach(lc, roots)
-		{
-			LockRelationOid(lfirst_oid(lc), ShareLock);
-			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
-				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
-		}
-	} while (!equal(roots, ienv_guarded_roots()));
-	return roots;
 }

@@ -16,6 +16,8 @@
 
 #include "access/genam.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
@@ -53,6 +55,36 @@ ienv_owns_relation(Oid relid, Oid roleid)
 	return pg_class_ownercheck(relid, roleid);
 #endif
 }
+
+static inline bool
+ienv_may_execute(Oid function, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+ienv_may_use_schema(Oid schema, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_USAGE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, roleid, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+/*
+ * Do AFTER triggers run as the role that queued them?  Otherwise those of a table that a
+ * foreign key's action changes run as whoever set that off.
+ */
+#if PG_VERSION_NUM >= 180000
+#define IENV_AFTER_TRIGGERS_KEEP_ROLE 1
+#else
+#define IENV_AFTER_TRIGGERS_KEEP_ROLE 0
+#endif
 
 /*
  * Did this transaction make the relation's file?  Then others see another one until

@@ -146,7 +146,9 @@ adds_parent(Node *parsetree)
 }
 
 /*
- * Refuse a trigger of ours, if it is, whose label is not its table's.
+ * Refuse a trigger of ours, if it is, whose label is not its table's, or that is made by
+ * somebody who has no more than the right to make triggers on it: a table that is guarded
+ * is one whose rows a reset deletes.
  *
  * The trigger for TRUNCATE records under the label of the others.
  */

@@ -7,6 +7,9 @@
  * writes between the check of the rows that are there and the first trigger.  It
  * is one transaction: an error leaves nothing behind.
  *
+ * Who may call it, and owns the table, thereby has its owner let in: administration looks
+ * at the table from then on (guarded_tables.c).
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -28,10 +31,12 @@
 #include "guard.h"
 #include "instance_env.h"
 
+static void check_owner(Oid relid);
 static void check_relation(Relation rel);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
 static int	disabled_anywhere(Relation rel);
 static void make_index(Oid relid, AttrNumber attno);
+static void make_triggers(const IenvGuard *guard, int missing, int asleep);
 static Datum described(const IenvGuard *guard, Oid user_table);
 
 PG_FUNCTION_INFO_V1(instance_env_guard);
@@ -57,6 +62,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	List	   *orphans = NIL;	/* left by a partitioned table that it was part of */
 	bool		instance_indexed;
 	bool		key_indexed;
+	bool		owner_is_new;
 	Datum		before = (Datum) 0;
 	Oid			user_table = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
 	const char *user_key = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
@@ -131,6 +137,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	table_close(rel, NoLock);
 
 	SPI_connect();
+	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
 	ienv_drop_triggers(guard.relid, orphans);
 	ienv_check_rows(&guard, InvalidOid);
 	if (!instance_indexed)
@@ -139,10 +146,10 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		make_index(guard.relid, guard.key_attno);
 	if (OidIsValid(user_table))
 		ienv_make_reference(guard.relid, guard.instance_attno, user_attno, user_table);
-	if (missing == 0 && asleep == 0)
+	if (missing == 0 && asleep == 0 && !owner_is_new)
 		ereport(NOTICE,
 				(errmsg("table %s is already guarded", ienv_quoted_name(guard.relid))));
-	ienv_make_triggers(&guard, missing, asleep);
+	make_triggers(&guard, missing, asleep);
 	if (guard.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(guard.relid);
 	if (missing != 0 || asleep != 0 || !instance_indexed || !key_indexed)
@@ -211,13 +218,25 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 Relation
 ienv_open_owned(Oid relid, LOCKMODE lockmode)
 {
+	Relation	rel;
+
+	check_owner(relid);
+	rel = relation_open(relid, lockmode);
+
+	/* it may have changed hands while we waited */
+	check_owner(relid);
+	return rel;
+}
+
+static void
+check_owner(Oid relid)
+{
 	if (get_rel_name(relid) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
 	if (!ienv_owns_relation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
-	return relation_open(relid, lockmode);
 }
 
 /*
@@ -233,6 +252,8 @@ check_relation(Relation rel)
 		hint = "Guard the table that holds the rows.";
 	else if (IsCatalogRelation(rel) || RelationGetNamespace(rel) == ienv_oids()->schema)
 		hint = "Guard a table of the application's.";
+	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		hint = "Guard a permanent table: nobody but its session could count the rows of a temporary one.";
 	else if (rel->rd_rel->relispartition)
 		hint = "Guard the partitioned table: the cap counts over all its partitions.";
 	else if (relkind == RELKIND_RELATION &&
@@ -314,6 +335,25 @@ make_index(Oid relid, AttrNumber attno)
 	ereport(NOTICE,
 			(errmsg("creating an index on column \"%s\" of table %s", column, ienv_quoted_name(relid))));
 	ienv_execute("CREATE INDEX ON %s (%s)", ienv_sql_name(relid), quote_identifier(column));
+}
+
+/*
+ * Make the triggers: as the caller, but as the owner where that computes an expression of
+ * his (table_owner.c).
+ */
+static void
+make_triggers(const IenvGuard *guard, int missing, int asleep)
+{
+	IenvActing	saved;
+
+	if (!ienv_has_partition_expression(guard->relid))
+	{
+		ienv_make_triggers(guard, missing, asleep);
+		return;
+	}
+	ienv_act_as_owner_of(guard->relid, &saved);
+	ienv_make_triggers(guard, missing, asleep);
+	ienv_act_as_self(&saved);
 }
 
 /*

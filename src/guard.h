@@ -275,6 +275,57 @@ extern bool ienv_departure_queued(void);
 extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
 
 /*
+ * table_owner.c: acting as a table's owner
+ */
+
+/* what ienv_act_as_self() needs */
+typedef struct IenvActing
+{
+	Oid			userid;
+	int			sec_context;
+	int			nest_level;		/* of settings */
+} IenvActing;
+
+extern void ienv_act_as_owner_of(Oid relid, IenvActing *saved);
+extern void ienv_act_as_self(const IenvActing *saved);
+extern Oid	ienv_lock_owner(Oid relid);
+extern void ienv_expect_tables(List *relids);
+extern int	ienv_bound_lock_waits(int milliseconds);
+extern bool ienv_has_partition_expression(Oid relid);
+
+/*
+ * guarded_tables.c: the guarded tables as administration sees them
+ */
+typedef struct IenvRoot
+{
+	Oid			relid;
+	Oid			owner;
+	bool		trusted;		/* administration looks at it */
+	char	   *name;			/* qualified */
+} IenvRoot;
+
+extern List *ienv_all_roots(void);
+extern List *ienv_roots_by_name(void);
+extern List *ienv_trusted_roots(void);
+extern bool ienv_is_counted(Oid relid);
+extern bool ienv_lock_at_once(Oid relid);
+extern bool ienv_lock_guard_at_once(Oid relid);
+extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit);
+extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key);
+
+/*
+ * let_in.c: whose tables administration looks at
+ */
+extern bool ienv_is_let_in(Oid role);
+extern bool ienv_let_in(Oid owner);
+extern char *ienv_why_not_trusted(const IenvRoot *root);
+
+/*
+ * guarded_locks.c: locking them all against writers
+ */
+extern List *ienv_lock_guarded_tables(void);
+
+/*
  * guard.c, guard_columns.c, guard_triggers.c, guard_rows.c, guard_reference.c, ddl.c: what is
  * attached to a table
  */

@@ -8,10 +8,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/table.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,6 +21,8 @@
 
 #define GUARD_LIST_COLUMNS 7
 
+static bool read_root(Oid relid, Datum *values, bool *nulls, List **problems);
+static bool is_slow(const IenvGuard *guard, List **problems);
 static ArrayType *text_array(List *strings);
 
 PG_FUNCTION_INFO_V1(instance_env_guard_list);
@@ -28,8 +30,10 @@ PG_FUNCTION_INFO_V1(instance_env_guard_list);
 /*
  * guard_list() RETURNS SETOF record
  *
- * The guarded tables, and what is wrong with each guard.  Takes AccessShareLock on
- * each table in turn.
+ * The guarded tables, and what is wrong with each guard.  Waits for nobody: of a table
+ * that is locked nothing more is told than its name and whether the cap applies, and
+ * whether its guard is whole is null.  The same with those that administration does not
+ * look at, which are not opened; their guards are not whole.
  */
 Datum
 instance_env_guard_list(PG_FUNCTION_ARGS)
@@ -38,44 +42,70 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	ListCell   *lc;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, ienv_guarded_roots())
+	foreach(lc, ienv_all_roots())
 	{
-		Relation	rel = try_relation_open(lfirst_oid(lc), AccessShareLock);
-		IenvGuard	guard;
-		int			present;
-		int			disabled;
-		Datum		values[GUARD_LIST_COLUMNS];
-		bool		nulls[GUARD_LIST_COLUMNS] = {false};
+		const IenvRoot *root = lfirst(lc);
+		Datum		values[GUARD_LIST_COLUMNS] = {0};
+		bool		nulls[GUARD_LIST_COLUMNS] = {false, true, true, false, true, true, false};
 		List	   *problems;
 
-		if (rel == NULL)
-			continue;
-		if (ienv_read_guard(rel, &guard, &present, &disabled))
+		values[0] = ObjectIdGetDatum(root->relid);
+		values[3] = BoolGetDatum(ienv_is_counted(root->relid));
+		if (!root->trusted)
 		{
-			problems = ienv_guard_problems(rel, &guard, present, disabled);
-
-			values[0] = ObjectIdGetDatum(guard.relid);
-			values[1] = CStringGetDatum(get_attname(guard.relid, guard.instance_attno, false));
-			values[1] = DirectFunctionCall1(namein, values[1]);
-			nulls[2] = guard.key_attno == InvalidAttrNumber;
-			if (!nulls[2])
-			{
-				values[2] = CStringGetDatum(get_attname(guard.relid, guard.key_attno, false));
-				values[2] = DirectFunctionCall1(namein, values[2]);
-			}
-			values[3] = BoolGetDatum(guard.counted);
-			values[4] = CStringGetTextDatum(guard.label);
-			values[5] = BoolGetDatum(problems == NIL);
-			values[6] = PointerGetDatum(text_array(problems));
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			nulls[5] = false;
+			values[5] = BoolGetDatum(false);
+			problems = list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
+										   ienv_why_not_trusted(root)));
 		}
-		relation_close(rel, AccessShareLock);
+		else if (!ienv_lock_guard_at_once(root->relid))
+			problems = list_make1("the table is locked, and could not be looked at");
+		else if (!read_root(root->relid, values, nulls, &problems))
+			continue;
+		values[6] = PointerGetDatum(text_array(problems));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
 }
 
 /*
- * What is wrong with a guard, as phrases.  rel is locked, which its partitions will be.
+ * Fill in a row for a table that is locked; false if it has been dropped or unguarded
+ * meanwhile.
+ */
+static bool
+read_root(Oid relid, Datum *values, bool *nulls, List **problems)
+{
+	Relation	rel = try_relation_open(relid, NoLock);
+	IenvGuard	guard;
+	int			present;
+	int			disabled;
+	bool		guarded;
+
+	if (rel == NULL)
+		return false;
+	guarded = ienv_read_guard(rel, &guard, &present, &disabled);
+	if (guarded)
+	{
+		*problems = ienv_guard_problems(rel, &guard, present, disabled);
+		memset(nulls, 0, GUARD_LIST_COLUMNS * sizeof(bool));
+		values[1] = CStringGetDatum(get_attname(relid, guard.instance_attno, false));
+		values[1] = DirectFunctionCall1(namein, values[1]);
+		nulls[2] = guard.key_attno == InvalidAttrNumber;
+		if (!nulls[2])
+		{
+			values[2] = CStringGetDatum(get_attname(relid, guard.key_attno, false));
+			values[2] = DirectFunctionCall1(namein, values[2]);
+		}
+		values[3] = BoolGetDatum(guard.counted);
+		values[4] = CStringGetTextDatum(guard.label);
+		values[5] = BoolGetDatum(*problems == NIL);
+	}
+	relation_close(rel, NoLock);
+	return guarded;
+}
+
+/*
+ * What is wrong with a guard, as phrases.  rel is locked, by ienv_lock_guard_at_once().
  */
 List *
 ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled)
@@ -91,7 +121,7 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 		if (disabled & ienv_trigger_kinds[kind].bit)
 			problems = lappend(problems, psprintf("trigger %s is disabled", ienv_trigger_kinds[kind].name));
 	}
-	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && ienv_guard_version(guard) == 0)
+	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && is_slow(guard, &problems))
 		problems = lappend(problems, psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
 	if (!OidIsValid(guard->instance_index))
 		problems = lappend(problems, psprintf("no index serves column \"%s\"",
@@ -104,21 +134,51 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 											  (char *) lfirst(lc)));
 
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		foreach(lc, find_all_inheritors(guard->relid, AccessShareLock, NULL))
+		foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
 		{
-			Relation	part = table_open(lfirst_oid(lc), NoLock);
+			/* one that was made a moment ago may be locked still */
+			Relation	part = ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock) ?
+				try_relation_open(lfirst_oid(lc), NoLock) : NULL;
 			IenvGuard	part_guard;
 			int			part_present;
 			int			part_disabled;
 
+			if (part == NULL)
+				continue;
 			(void) ienv_read_guard(part, &part_guard, &part_present, &part_disabled);
 			if (present & ~part_present)
 				problems = lappend(problems, psprintf("partition %s lacks triggers", ienv_quoted_name(part_guard.relid)));
 			if (part_disabled & ~disabled)
 				problems = lappend(problems, psprintf("partition %s has disabled triggers", ienv_quoted_name(part_guard.relid)));
-			table_close(part, NoLock);
+			relation_close(part, NoLock);
 		}
 	return problems;
+}
+
+/*
+ * Does every admission have to scan, because a trigger that counts is not always enabled?
+ * Adds to the problems a partition that cannot be counted, which guard() would refuse.
+ */
+static bool
+is_slow(const IenvGuard *guard, List **problems)
+{
+	bool		has_rows = false;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
+	{
+		char		relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind == RELKIND_RELATION)
+			has_rows = true;
+		else if (relkind != RELKIND_PARTITIONED_TABLE)
+		{
+			*problems = lappend(*problems, psprintf("partition %s is not an ordinary table",
+													ienv_quoted_name(lfirst_oid(lc))));
+			return false;
+		}
+	}
+	return has_rows && ienv_guard_version(guard) == 0;
 }
 
 static ArrayType *

@@ -13,7 +13,9 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -21,6 +23,7 @@
 #include "guard.h"
 #include "instance_env.h"
 
+static void check_may_refer(Oid role, Oid user_table);
 static bool find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 						   const IenvGuard *users, const char **actions);
 static bool has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
@@ -31,19 +34,26 @@ static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
  * Make sure that rows of relid can refer to users of their own instance only, by a
  * foreign key from (instance, user) to user_table.
  *
- * Runs as the caller, who needs what ALTER TABLE needs.  SPI is connected, and
- * relid is locked but not open.
+ * The caller must own user_table where it takes an index; the foreign key is made as
+ * relid's owner, who needs REFERENCES on it, because PostgreSQL checks the rows that are
+ * there by a query.  SPI is connected, and relid is locked but not open.
  */
 void
 ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno, Oid user_table)
 {
-	const IenvGuard *users = ienv_guard_of(user_table);
+	const IenvGuard *users;
 	const char *actions = "";
 	const char *instance;
 	const char *key;
 	Relation	rel;
 	bool		indexed;
+	IenvActing	saved;
 
+	/* before anything is locked */
+	check_may_refer(GetUserId(), user_table);
+	check_may_refer(ienv_relation_owner(relid), user_table);
+
+	users = ienv_guard_of(user_table);
 	if (users == NULL || users->root != user_table || users->key_attno == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -64,11 +74,29 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 						instance, key, ienv_quoted_name(user_table))));
 		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)", ienv_sql_name(user_table), instance, key);
 	}
+	ienv_act_as_owner_of(relid, &saved);
 	ienv_execute("ALTER TABLE %s ADD FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s",
 				 ienv_sql_name(relid),
 				 quote_identifier(get_attname(relid, instance_attno, false)),
 				 quote_identifier(get_attname(relid, user_attno, false)),
 				 ienv_sql_name(user_table), instance, key, actions);
+	ienv_act_as_self(&saved);
+}
+
+/*
+ * May this role make a foreign key that refers to the table, or to any column of it?
+ */
+static void
+check_may_refer(Oid role, Oid user_table)
+{
+	if (pg_class_aclcheck(user_table, role, ACL_REFERENCES) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(user_table, role, ACL_REFERENCES, ACLMASK_ANY) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", ienv_quoted_name(user_table)),
+			 errdetail("A foreign key that refers to it takes REFERENCES, which role \"%s\" does not have.",
+					   GetUserNameFromId(role, false))));
 }
 
 /*

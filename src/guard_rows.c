@@ -1,22 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * guard_rows.c
- *	  What guard() asks of the rows that are there.
+ *	  The checks that guard() makes of existing rows.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "guard.h"
 #include "instance_env.h"
@@ -27,6 +22,7 @@
 /* How many rows a cursor fetches at once */
 #define FETCH_ROWS		1000
 
+static Portal open_cursor(Oid relid, const char *sql);
 static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
 static void refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought);
 static void check_identities(const IenvGuard *guard);
@@ -40,35 +36,47 @@ static void check_departed(const IenvGuard *guard, Oid relid);
  * Or, with brought, the rows that this partition brings to a table that is guarded.  Then
  * instances that are not active, or would be over their cap with these rows, are refused.
  *
- * The rows are read as the table's owner, with row security off, and with a fresh
- * snapshot: whatever is committed counts.  The table is locked against writers,
+ * The rows are read as the table's owner (table_owner.c says why), with row security off,
+ * and with a fresh snapshot: whatever is committed counts.  The table is locked against
+ * writers,
  * and SPI is connected.
  */
 void
 ienv_check_rows(const IenvGuard *guard, Oid brought)
 {
 	Oid			relid = OidIsValid(brought) ? brought : guard->relid;
-	Oid			userid;
-	int			sec_context;
-	int			nest_level = NewGUCNestLevel();
+	IenvActing	saved;
 
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	GetUserIdAndSecContext(&userid, &sec_context);
 	PushActiveSnapshot(GetLatestSnapshot());
+	PG_TRY();
+	{
+		/* a partition may have another owner */
+		ienv_act_as_owner_of(relid, &saved);
+		check_instances(guard, relid, OidIsValid(brought));
+		if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
+			check_departed(guard, relid);
+		ienv_act_as_self(&saved);
 
-	/* a partition may have another owner */
-	SetUserIdAndSecContext(ienv_relation_owner(relid), sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	check_instances(guard, relid, OidIsValid(brought));
-	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
-		check_departed(guard, relid);
-	SetUserIdAndSecContext(ienv_relation_owner(guard->relid), sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
-		check_identities(guard);
-
+		if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
+		{
+			ienv_act_as_owner_of(guard->relid, &saved);
+			check_identities(guard);
+			ienv_act_as_self(&saved);
+		}
+	}
+	PG_FINALLY();
+	{
+		ienv_expect_tables(NIL);
+	}
+	PG_END_TRY();
 	PopActiveSnapshot();
-	SetUserIdAndSecContext(userid, sec_context);
-	AtEOXact_GUC(false, nest_level);
+}
+
+static Portal
+open_cursor(Oid relid, const char *sql)
+{
+	ienv_expect_tables(list_make1_oid(relid));
+	return SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
 }
 
 /*
@@ -80,12 +88,13 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 	const char *column = get_attname(guard->relid, guard->instance_attno, false);
 	char	   *sql = psprintf("SELECT %s, pg_catalog.count(*) FROM %s GROUP BY 1 ORDER BY 1",
 							   quote_identifier(column), ienv_sql_name(relid));
-	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	Portal		portal;
 	StringInfoData unknown;
 	int			nunknown = 0;
 	int			nover = 0;
 
 	initStringInfo(&unknown);
+	portal = open_cursor(relid, sql);
 	do
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
@@ -208,6 +217,7 @@ check_identities(const IenvGuard *guard)
 							   MAX_OFFENDERS + 1);
 	StringInfoData offenders;
 
+	ienv_expect_tables(list_make1_oid(guard->relid));
 	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look for keys in two instances");
 	if (SPI_processed == 0)
@@ -238,11 +248,12 @@ check_departed(const IenvGuard *guard, Oid relid)
 	char	   *sql = psprintf("SELECT %s, %s FROM %s",
 							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
 							   quote_identifier(column), ienv_sql_name(relid));
-	Portal		portal = SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+	Portal		portal;
 	Snapshot	snapshot = GetActiveSnapshot();
 	IenvGuard	hashed = *guard;
 
 	ienv_identity_prepare(&hashed);
+	portal = open_cursor(relid, sql);
 	do
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);

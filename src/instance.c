@@ -13,7 +13,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 
 #include "guard.h"
@@ -81,6 +80,10 @@ ienv_set_user_cap(const char *action, Datum instance, int user_cap)
 
 /*
  * Tell the caller if an instance has more users now than it may have.
+ *
+ * We act as the extension's owner here, and so must run no code of a table's owner, nor
+ * wait for him: the users are counted without SQL (see seats.c), where that can be done
+ * at once.
  */
 static void
 warn_if_over_cap(Datum instance)
@@ -98,20 +101,26 @@ warn_if_over_cap(Datum instance)
 		elog(ERROR, "the instance is locked but gone");
 	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 
-	foreach(lc, ienv_guarded_roots())
+	foreach(lc, ienv_trusted_roots())
 	{
-		const IenvGuard *guard;
+		Oid			relid = lfirst_oid(lc);
+		int64		users;
 
-		/* whoever has locked his table does not keep us from our work */
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+		if (!ienv_is_counted(relid))
 			continue;
-		guard = ienv_guard_of(lfirst_oid(lc));
-		if (guard != NULL && guard->counted &&
-			ienv_user_count(guard, guard->is_uuid ? instance : key, info.user_cap) > info.user_cap)
+		users = ienv_users_at_once(relid, instance, key, info.user_cap);
+		if (users < 0)
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("users of development instance %s in table %s could not be counted",
+							ienv_instance_text(instance, true), ienv_quoted_name(relid)),
+					 errdetail("The cap applies, whether the instance has more users already or not."),
+					 errhint("View instance_env.usage counts them once the table is not locked and its guard is whole.")));
+		else if (users > info.user_cap)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("development instance %s is over its cap of %d in table %s",
-							ienv_instance_text(instance, true), info.user_cap, ienv_quoted_name(guard->relid)),
+							ienv_instance_text(instance, true), info.user_cap, ienv_quoted_name(relid)),
 					 errdetail("It takes no new users until enough have been deleted.")));
 	}
 }

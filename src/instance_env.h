@@ -135,7 +135,6 @@ typedef struct IenvApplication
 extern IenvApplication ienv_lock_application(Datum id);
 extern Datum ienv_application_jsonb(Datum application);
 extern void ienv_require_application(uint64 processed, Datum application);
-extern List *ienv_lock_guarded_tables(void);
 
 /*
  * instance.c: instances, their caps and statuses

@@ -3,10 +3,14 @@
  * reset.c
  *	  Emptying a development instance: reset_development().
  *
- * The rows are the application's, so they are deleted with the caller's rights, by
- * plain DELETEs: triggers fire, foreign keys are enforced, and departures are recorded
- * as ever.  A user may return to the instance, and still not appear in another one;
- * a reset is no way around that.
+ * The rows are the application's, so the caller must have the right to delete them, and
+ * they are deleted by plain DELETEs: triggers fire, foreign keys are enforced, and
+ * departures are recorded as ever.  A user may return to the instance, and still not
+ * appear in another one; a reset is no way around that.
+ *
+ * But what fires is the code of the tables' owners.  So the DELETEs run as the owner of
+ * the table (table_owner.c), and nothing of it is put off until the caller commits: all
+ * constraints are made IMMEDIATE first, so that those that are DEFERRED are enforced, too.
  *
  * Outside of a transaction block each batch is a transaction of its own.  What was
  * deleted stays so when a later batch fails, and another call goes on from there.
@@ -27,10 +31,8 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
-#include "utils/rls.h"
+#include "utils/guc.h"
 
 #include "guard.h"
 #include "reset.h"
@@ -38,26 +40,13 @@
 /* So often a batch may find rows and delete none, because others change them */
 #define MAX_FRUITLESS 3
 
-typedef struct Reset
-{
-	pg_uuid_t	id;
-	Datum		instance;		/* points to id */
-	Datum		external_key;
-	int			batch_size;
-	bool		atomic;			/* the transaction is the caller's */
-	int64		deleted;
-} Reset;
-
-static void begin_batch(Reset *reset, bool first);
-static void end_batch(Reset *reset);
-static void prepare_table(const Reset *reset, IenvResetTable *table);
-static void empty_in_batches(Reset *reset, IenvResetTable *table);
-static void empty_at_once(Reset *reset, List *tables);
-static uint64 query(const Reset *reset, const char *sql);
-static bool has_rows(const Reset *reset, const IenvResetTable *table);
-pg_noreturn static void refuse_kept_rows(const Reset *reset, const IenvResetTable *table);
-static void report(Reset *reset, IenvResetTable *table, int64 n);
-static void remove_settings(Reset *reset);
+static void begin_batch(IenvReset *reset, bool first);
+static void end_batch(IenvReset *reset);
+static void empty_in_batches(IenvReset *reset, IenvResetTable *table);
+static void empty_at_once(IenvReset *reset, List *tables);
+pg_noreturn static void refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table);
+static void report(IenvReset *reset, IenvResetTable *table, int64 n);
+static void remove_settings(IenvReset *reset);
 
 PG_FUNCTION_INFO_V1(instance_env_reset_development);
 
@@ -68,10 +57,12 @@ PG_FUNCTION_INFO_V1(instance_env_reset_development);
 Datum
 instance_env_reset_development(PG_FUNCTION_ARGS)
 {
-	Reset		reset = {0};
+	IenvReset		reset = {0};
 	bool		settings;
 	List	   *steps;
 	ListCell   *lc;
+	int			nest_level;
+	ErrorContextCallback context;
 	TupleDesc	desc;
 	Datum		result;
 	bool		isnull = false;
@@ -94,7 +85,13 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
 	SPI_connect_ext(reset.atomic ? 0 : SPI_OPT_NONATOMIC);
 
+	context.callback = ienv_reset_context;
+	context.arg = &reset;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
 	begin_batch(&reset, true);
+	nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	steps = ienv_reset_order();
 
 	/* nothing is deleted unless everything may be */
@@ -103,8 +100,9 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 		ListCell   *t;
 
 		foreach(t, lfirst(lc))
-			prepare_table(&reset, lfirst(t));
+			ienv_reset_prepare(&reset, lfirst(t));
 	}
+	AtEOXact_GUC(false, nest_level);
 	foreach(lc, steps)
 	{
 		List	   *tables = lfirst(lc);
@@ -115,6 +113,7 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 		else
 			empty_at_once(&reset, tables);
 	}
+	error_context_stack = context.previous;
 	if (settings)
 		remove_settings(&reset);
 	SPI_finish();
@@ -128,7 +127,7 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
  * still is what it must be.
  */
 static void
-begin_batch(Reset *reset, bool first)
+begin_batch(IenvReset *reset, bool first)
 {
 	IenvOwner	saved;
 	Oid			type = UUIDOID;
@@ -156,7 +155,7 @@ begin_batch(Reset *reset, bool first)
  * Commit what has been done, where that is ours to decide, and go on.
  */
 static void
-end_batch(Reset *reset)
+end_batch(IenvReset *reset)
 {
 	if (reset->atomic)
 		return;
@@ -165,66 +164,35 @@ end_batch(Reset *reset)
 }
 
 /*
- * Find out whether the table has rows to delete, and whether the caller may.
- */
-static void
-prepare_table(const Reset *reset, IenvResetTable *table)
-{
-	const IenvGuard *guard = ienv_guard_of(table->relid);
-	static const AclMode needed[] = {ACL_SELECT, ACL_DELETE};
-
-	if (guard == NULL)
-		return;
-	table->condition = psprintf("%s OPERATOR(pg_catalog.=) %s",
-								quote_identifier(get_attname(table->relid, guard->instance_attno, false)),
-								guard->is_uuid ? "$1" : "$2");
-	table->rows = ienv_user_count(guard, guard->is_uuid ? reset->instance : reset->external_key, PG_INT64_MAX);
-	if (table->rows == 0)
-		return;
-
-	for (int i = 0; i < lengthof(needed); i++)
-		if (pg_class_aclcheck(table->relid, GetUserId(), needed[i]) != ACLCHECK_OK)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied for table %s", ienv_quoted_name(table->relid)),
-					 errdetail("The instance has rows in it; deleting them takes SELECT and DELETE.")));
-	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("row-level security of table %s could hide rows", ienv_quoted_name(table->relid)),
-				 errhint("Call it as a role that row-level security does not apply to.")));
-}
-
-/*
  * Delete the instance's rows of one table, so many at a time.
  *
  * In a partitioned table it takes tableoid to tell rows apart.
  */
 static void
-empty_in_batches(Reset *reset, IenvResetTable *table)
+empty_in_batches(IenvReset *reset, IenvResetTable *table)
 {
-	char	   *sql;
 	int			fruitless = 0;
 
 	if (table->rows == 0)
 		return;
-	sql = psprintf("WITH batch AS MATERIALIZED (SELECT tableoid AS t, ctid AS c FROM %s WHERE %s LIMIT %d)"
-				   " DELETE FROM %s AS d USING batch"
-				   " WHERE d.ctid OPERATOR(pg_catalog.=) batch.c AND d.tableoid OPERATOR(pg_catalog.=) batch.t",
-				   ienv_sql_name(table->relid), table->condition, reset->batch_size, ienv_sql_name(table->relid));
 	for (;;)
 	{
+		const char *name = ienv_sql_name(table->relid);
 		uint64		n;
 
 		CHECK_FOR_INTERRUPTS();
-		n = query(reset, sql);
+		n = ienv_reset_query(reset, list_make1(table),
+				  psprintf("WITH batch AS MATERIALIZED (SELECT tableoid AS t, ctid AS c FROM %s WHERE %s LIMIT %d)"
+						   " DELETE FROM %s AS d USING batch"
+						   " WHERE d.ctid OPERATOR(pg_catalog.=) batch.c AND d.tableoid OPERATOR(pg_catalog.=) batch.t",
+						   name, table->condition, reset->batch_size, name));
 		if (n > 0)
 		{
 			fruitless = 0;
 			report(reset, table, n);
 			end_batch(reset);
 		}
-		else if (!has_rows(reset, table))
+		else if (!ienv_reset_has_rows(reset, table))
 			return;
 		else if (++fruitless >= MAX_FRUITLESS)
 			refuse_kept_rows(reset, table);
@@ -235,7 +203,7 @@ empty_in_batches(Reset *reset, IenvResetTable *table)
  * Delete the instance's rows of all these tables in one statement.
  */
 static void
-empty_at_once(Reset *reset, List *tables)
+empty_at_once(IenvReset *reset, List *tables)
 {
 	StringInfoData sql;
 	StringInfoData counts;
@@ -260,7 +228,7 @@ empty_at_once(Reset *reset, List *tables)
 	if (filled == NIL)
 		return;
 
-	if (query(reset, psprintf("%s%s", sql.data, counts.data)) != 1)
+	if (ienv_reset_query(reset, filled, psprintf("%s%s", sql.data, counts.data)) != 1)
 		elog(ERROR, "unexpected number of rows");
 	n = palloc(list_length(filled) * sizeof(int64));
 	for (int i = 0; i < list_length(filled); i++)
@@ -273,47 +241,28 @@ empty_at_once(Reset *reset, List *tables)
 	{
 		IenvResetTable *table = lfirst(lc);
 
-		if (has_rows(reset, table))
+		if (ienv_reset_has_rows(reset, table))
 			refuse_kept_rows(reset, table);
 		report(reset, table, n[foreach_current_index(lc)]);
 	}
 	end_batch(reset);
 }
 
-/*
- * Run a statement whose $1 is the instance and $2 its external key.
- */
-static uint64
-query(const Reset *reset, const char *sql)
-{
-	Oid			types[2] = {UUIDOID, TEXTOID};
-	Datum		values[2] = {reset->instance, reset->external_key};
-
-	return ienv_query(sql, 2, types, values, NULL);
-}
-
-static bool
-has_rows(const Reset *reset, const IenvResetTable *table)
-{
-	return query(reset, psprintf("SELECT FROM %s WHERE %s LIMIT 1",
-								 ienv_sql_name(table->relid), table->condition)) > 0;
-}
-
 static void
-refuse_kept_rows(const Reset *reset, const IenvResetTable *table)
+refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not delete all rows of development instance %s from table %s",
 					ienv_instance_text(reset->instance, true), ienv_quoted_name(table->relid)),
-			 errdetail("DELETE leaves some where they are; the table may have a trigger or a rule that does that.")));
+			 errdetail("Some rows remain after DELETE; a trigger or rule on the table may be suppressing it.")));
 }
 
 /*
  * Say and record that so many rows have been deleted.
  */
 static void
-report(Reset *reset, IenvResetTable *table, int64 n)
+report(IenvReset *reset, IenvResetTable *table, int64 n)
 {
 	char	   *name = ienv_quoted_name(table->relid);
 	char	   *json = psprintf("{\"deleted\": %lld}", (long long) n);
@@ -332,7 +281,7 @@ report(Reset *reset, IenvResetTable *table, int64 n)
  * Remove what the instance has been configured to.  Its cap and its keys stay.
  */
 static void
-remove_settings(Reset *reset)
+remove_settings(IenvReset *reset)
 {
 	IenvOwner	saved;
 	Oid			type = UUIDOID;

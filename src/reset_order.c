@@ -30,7 +30,7 @@ static IenvResetTable *table_of(List *tables, Oid relid);
 static IenvResetTable *next_table(List *tables, List *references, bool ignore_cascades);
 
 /*
- * All guarded tables as IenvResetTables, in steps: lists of those that must be emptied
+ * The guarded tables that administration looks at as IenvResetTables, in steps: lists of those that must be emptied
  * together, mostly of one.
  */
 List *
@@ -43,10 +43,11 @@ ienv_reset_order(void)
 	IenvResetTable *table;
 	ListCell   *lc;
 
-	foreach(lc, ienv_guarded_roots())
+	foreach(lc, ienv_trusted_roots())
 	{
 		table = palloc0(sizeof(IenvResetTable));
 		table->relid = lfirst_oid(lc);
+		table->name = ienv_quoted_name(table->relid);
 		table->tree = find_all_inheritors(table->relid, AccessShareLock, NULL);
 		tables = lappend(tables, table);
 	}

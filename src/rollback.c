@@ -11,19 +11,15 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 #include "guard.h"
 #include "instance_env.h"
 
-/* A table with more rows than this is not locked to count them. */
-#define MANY_ROWS	10000
-
 static Datum snapshot_of(Datum promotion);
 static void refuse_if_used(const IenvApplication *application);
-static void count_rows(const IenvApplication *application, List *roots, Datum key, int64 limit);
+static void refuse_rows(const IenvApplication *application, List *roots, Datum key, bool locked);
 
 PG_FUNCTION_INFO_V1(instance_env_rollback_promotion);
 
@@ -120,16 +116,17 @@ refuse_if_used(const IenvApplication *application)
 		elog(ERROR, "the instance is locked but gone");
 	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 
-	count_rows(application, ienv_guarded_roots(), key, MANY_ROWS);
-	count_rows(application, ienv_lock_guarded_tables(), key, 0);
+	refuse_rows(application, ienv_trusted_roots(), key, false);
+	refuse_rows(application, ienv_lock_guarded_tables(), key, true);
 }
 
 /*
- * Refuse if one of these guarded tables has more than limit rows of the production
- * instance, by its id or its external key.
+ * Refuse if one of these guarded tables has rows of the production instance, by its id or
+ * its external key.  As long as the tables are not locked, what others have not committed
+ * may go either way, and what they have locked is left to the second look.
  */
 static void
-count_rows(const IenvApplication *application, List *roots, Datum key, int64 limit)
+refuse_rows(const IenvApplication *application, List *roots, Datum key, bool locked)
 {
 	Datum		instance = application->instances[IENV_PRODUCTION];
 	StringInfoData detail;
@@ -142,14 +139,15 @@ count_rows(const IenvApplication *application, List *roots, Datum key, int64 lim
 		Datum		value;
 		int64		count;
 
-		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+		if (!locked && !ienv_has_rows_at_once(lfirst_oid(lc), instance, key))
+			continue;
 		guard = ienv_guard_of(lfirst_oid(lc));
 		if (guard == NULL)
 			continue;
 		value = guard->is_uuid ? instance : key;
-		if (ienv_user_count(guard, value, limit) <= limit)
-			continue;
 		count = ienv_user_count(guard, value, PG_INT32_MAX);
+		if (count == 0)
+			continue;
 		appendStringInfo(&detail, "%sTable %s has %lld %s of instance %s.", detail.len > 0 ? "\n" : "",
 						 ienv_quoted_name(guard->relid), (long long) count, count == 1 ? "row" : "rows",
 						 ienv_instance_text(value, guard->is_uuid));

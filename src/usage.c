@@ -10,16 +10,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_inherits.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 
 #include "guard.h"
 #include "validate.h"
@@ -37,8 +30,6 @@ typedef struct Usage
 } Usage;
 
 static List *usage_of(Datum instance, Datum external_key);
-static bool is_counted(Oid relid);
-static int64 users_of(Oid relid, Datum instance, Datum external_key);
 
 PG_FUNCTION_INFO_V1(instance_env_instance_usage);
 
@@ -63,7 +54,7 @@ ienv_check_usage(IenvValidation *run)
 		if (u->users < 0)
 			ienv_add_check(run, name, IENV_WARNING, 0, false,
 						   psprintf("The users in table \"%s\" could not be counted.", table),
-						   "Repeat when nobody alters the table and its guard is whole.");
+						   "Try again when no other session has the table locked and its guard is whole.");
 		else
 			ienv_add_check(run, name, IENV_WARNING,
 						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED : 0,
@@ -87,64 +78,14 @@ usage_of(Datum instance, Datum external_key)
 		const IenvRoot *root = lfirst(lc);
 		Usage	   *u;
 
-		if (!is_counted(root->relid))
+		if (!root->trusted || !ienv_is_counted(root->relid))
 			continue;
 		u = palloc(sizeof(Usage));
 		u->root = root;
-		u->users = ienv_lock_at_once(root->relid) ? users_of(root->relid, instance, external_key) : -1;
+		u->users = ienv_users_at_once(root->relid, instance, external_key, PG_INT64_MAX);
 		usage = lappend(usage, u);
 	}
 	return usage;
-}
-
-/*
- * Does the cap apply to the table?  Asks the catalog, so that it need not be locked.
- */
-static bool
-is_counted(Oid relid)
-{
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		counted = false;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while (!counted && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		const IenvTriggerKind *kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
-
-		counted = kind != NULL && kind->bit == IENV_TRIGGER_USER_CAP;
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return counted;
-}
-
-/*
- * How many users of an instance a counted table may come to hold, those of open
- * transactions included; -1 if they cannot be counted, or only by reading the whole
- * table.  The table and its partitions are locked.
- */
-static int64
-users_of(Oid relid, Datum instance, Datum external_key)
-{
-	const IenvGuard *guard;
-	ListCell   *lc;
-
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		char		relkind = get_rel_relkind(lfirst_oid(lc));
-
-		if (relkind == RELKIND_PARTITIONED_TABLE)
-			continue;
-		guard = ienv_guard_of(lfirst_oid(lc));
-		if (relkind != RELKIND_RELATION || guard == NULL || !OidIsValid(guard->instance_index))
-			return -1;
-	}
-	guard = ienv_guard_of(relid);
-	return guard == NULL ? -1 : ienv_user_count(guard, guard->is_uuid ? instance : external_key, PG_INT64_MAX);
 }
 
 /*

@@ -45,15 +45,7 @@ extern void ienv_check_keys(IenvValidation *run);
 /*
  * validate_guards.c: the guarded tables
  */
-typedef struct IenvRoot
-{
-	Oid			relid;
-	char	   *name;			/* qualified */
-} IenvRoot;
-
 extern void ienv_check_guards(IenvValidation *run);
-extern List *ienv_roots_by_name(void);
-extern bool ienv_lock_at_once(Oid relid);
 
 /*
  * usage.c: how full development instances are

@@ -6,29 +6,30 @@
  * Whoever has locked a table keeps nobody from an answer: what cannot be looked at
  * is said not to have been.
  *
+ * A guard that is not whole stands in the way of promotion.  But the owner of a table can
+ * disable its triggers, and no owner should so keep the applications of others from going
+ * live.  So a table of an owner who is no superuser does only if it holds, or may hold,
+ * rows of the application's instances; otherwise it is worth a warning.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
-#include "catalog/pg_constraint.h"
-#include "catalog/pg_inherits.h"
+#include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "storage/lmgr.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
+#include "miscadmin.h"
 
 #include "guard.h"
 #include "validate.h"
 
-static bool lock_referenced(Oid relid);
-static char *table_name(Oid relid);
+/* What to do about a guard that is not whole */
+#define HINT_REPAIR \
+	"Call instance_env.guard() for the table again; a foreign key to users must include the instance column."
+
 static void check_guard(IenvValidation *run, const IenvRoot *root);
-static int	compare_roots(const ListCell *a, const ListCell *b);
+static void check_whole(IenvValidation *run, const IenvRoot *root, List *problems);
+static bool may_matter(const IenvValidation *run, const IenvRoot *root);
 
 /*
  * Each guard is whole.
@@ -50,17 +51,24 @@ static void
 check_guard(IenvValidation *run, const IenvRoot *root)
 {
 	char	   *name = psprintf("guard:%s", root->name);
-	bool		locked = ienv_lock_at_once(root->relid) && lock_referenced(root->relid);
 	Relation	rel;
 	IenvGuard	guard;
 	int			present;
 	int			disabled;
 
-	if (!locked)
+	if (!root->trusted)
+	{
+		ienv_add_check(run, name, IENV_WARNING, 0, false,
+					   psprintf("Table \"%s\" is guarded, but its rows are not looked at: %s.",
+								root->name, ienv_why_not_trusted(root)),
+					   "Call instance_env.guard() for the table again, as a role that may.");
+		return;
+	}
+	if (!ienv_lock_guard_at_once(root->relid))
 	{
 		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE, false,
 					   psprintf("The guard of table \"%s\" could not be looked at, because the table is locked.", root->name),
-					   "Repeat when nobody alters the table.");
+					   "Try again when no other session has the table locked.");
 		return;
 	}
 
@@ -69,113 +77,59 @@ check_guard(IenvValidation *run, const IenvRoot *root)
 	if (rel == NULL)
 		return;
 	if (ienv_read_guard(rel, &guard, &present, &disabled))
-	{
-		List	   *problems = ienv_guard_problems(rel, &guard, present, disabled);
-		StringInfoData text;
-		ListCell   *lc;
-
-		initStringInfo(&text);
-		foreach(lc, problems)
-			appendStringInfo(&text, "%s%s", text.len ? "; " : "", (char *) lfirst(lc));
-		ienv_add_check(run, name, IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, problems == NIL,
-					   problems == NIL ? psprintf("The guard of table \"%s\" is whole.", root->name) :
-					   psprintf("The guard of table \"%s\" is not whole: %s.", root->name, text.data),
-					   "Call instance_env.guard() for the table again; a foreign key to users must include the instance column.");
-	}
+		check_whole(run, root, ienv_guard_problems(rel, &guard, present, disabled));
 	relation_close(rel, NoLock);
 }
 
-/*
- * The guarded tables in the order of their names, which unlike OIDs survive a restore.
- */
-List *
-ienv_roots_by_name(void)
+static void
+check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 {
-	List	   *roots = NIL;
+	char	   *name = psprintf("guard:%s", root->name);
+	StringInfoData text;
 	ListCell   *lc;
 
-	foreach(lc, ienv_guarded_roots())
+	if (problems == NIL)
 	{
-		IenvRoot	   *root = palloc(sizeof(IenvRoot));
-
-		root->relid = lfirst_oid(lc);
-		root->name = table_name(root->relid);
-		roots = lappend(roots, root);
+		ienv_add_check(run, name, IENV_ERROR, 0, true,
+					   psprintf("The guard of table \"%s\" is whole.", root->name), NULL);
+		return;
 	}
-	list_sort(roots, compare_roots);
-	return roots;
-}
-
-static int
-compare_roots(const ListCell *a, const ListCell *b)
-{
-	return strcmp(((const IenvRoot *) lfirst(a))->name, ((const IenvRoot *) lfirst(b))->name);
-}
-
-/*
- * A table's qualified name, as it is in the names of checks.
- */
-static char *
-table_name(Oid relid)
-{
-	char	   *name = ienv_quoted_name(relid);
-
-	return pnstrdup(name + 1, strlen(name) - 2);
+	initStringInfo(&text);
+	foreach(lc, problems)
+		appendStringInfo(&text, "%s%s", text.len ? "; " : "", (char *) lfirst(lc));
+	if (may_matter(run, root))
+		ienv_add_check(run, name, IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
+					   psprintf("The guard of table \"%s\" is not whole: %s.", root->name, text.data), HINT_REPAIR);
+	else
+		ienv_add_check(run, name, IENV_WARNING, 0, false,
+					   psprintf("The guard of table \"%s\" is not whole, but it has no rows of the application: %s.",
+								root->name, text.data), HINT_REPAIR);
 }
 
 /*
- * Lock a table for reading, with its partitions and indexes, if that needs no waiting.
- */
-bool
-ienv_lock_at_once(Oid relid)
-{
-	ListCell   *lc;
-
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
-		return false;
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		Relation	rel;
-		ListCell   *i;
-
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
-			return false;
-		rel = try_relation_open(lfirst_oid(lc), NoLock);
-		if (rel == NULL)
-			continue;
-		foreach(i, RelationGetIndexList(rel))
-			if (!ConditionalLockRelationOid(lfirst_oid(i), AccessShareLock))
-			{
-				relation_close(rel, NoLock);
-				return false;
-			}
-		relation_close(rel, NoLock);
-	}
-	return true;
-}
-
-/*
- * The same for all tables that a table's foreign keys refer to.
+ * Does it matter to the application that the table's guard is not whole?  SPI is
+ * connected.
  */
 static bool
-lock_referenced(Oid relid)
+may_matter(const IenvValidation *run, const IenvRoot *root)
 {
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		locked = true;
+	uint64		n;
+	SPITupleTable *instances;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
-	while (locked && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	if (superuser_arg(root->owner))
+		return true;
+	n = ienv_read(run, "SELECT id, external_key FROM instance_env.instance"
+				  " WHERE application OPERATOR(pg_catalog.=) $3");
+	instances = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
 	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+		bool		isnull;
+		Datum		id = SPI_getbinval(instances->vals[i], instances->tupdesc, 1, &isnull);
+		Datum		key = SPI_getbinval(instances->vals[i], instances->tupdesc, 2, &isnull);
 
-		if (form->contype == CONSTRAINT_FOREIGN)
-			locked = ienv_lock_at_once(form->confrelid);
+		/* what cannot be counted may be there */
+		if (ienv_users_at_once(root->relid, id, key, 0) != 0)
+			return true;
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return locked;
+	return false;
 }

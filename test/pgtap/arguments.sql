@@ -13,7 +13,7 @@ SELECT instance_env.associate_domain(:prod, 'shop.example.com') \gset
 SELECT instance_env.associate_domain(:prod, 'help.example.com', false) \gset
 SELECT instance_env.create_secret_key(:dev) AS key \gset
 SELECT instance_env.create_secret_key(:dev) \gset
-CREATE TABLE pg_temp.users (id integer PRIMARY KEY, instance_id uuid);
+CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid);
 
 -- What makes a call good but for the argument that is tried: by argument, or by function
 -- and argument.
@@ -29,7 +29,7 @@ INSERT INTO good VALUES
 	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
-	('expected_version', NULL), ('relation', 'pg_temp.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
+	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('user_table', NULL),
 	('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
 	('row_moves.instance', 'dev');

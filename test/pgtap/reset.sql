@@ -236,13 +236,14 @@ SELECT lives_ok(
 	'settings go with the right to call it');
 SELECT is_empty($$SELECT FROM instance_env.setting WHERE instance = pg_temp.dev()$$, 'they are gone');
 
--- a trigger of the table's owner gets no rights of ours, and our statements none of its operators
+-- a trigger gets no rights of the caller's, and our statements none of its operators
 CREATE FUNCTION app.who() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'I am %', current_user; END$$;
 CREATE TRIGGER who BEFORE DELETE ON app.users FOR EACH ROW EXECUTE FUNCTION app.who();
 INSERT INTO app.users VALUES ('dev-1', 'dev');
 SELECT throws_ok(
 	$$SELECT pg_temp.run_as('instance_env_tester', 'CALL instance_env.reset_development(''d0000000-0000-4000-8000-000000000001'')')$$,
-	'P0001', 'I am instance_env_tester', 'triggers run as the caller');
+	'P0001', 'I am ' || (SELECT relowner::regrole FROM pg_class WHERE oid = 'app.users'::regclass),
+	'triggers run as the table''s owner');
 DROP TRIGGER who ON app.users;
 CREATE FUNCTION app.never(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
 CREATE OPERATOR app.= (LEFTARG = text, RIGHTARG = text, FUNCTION = app.never);

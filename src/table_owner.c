@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * table_owner.c
+ *	  Acting as a table's owner.
+ *
+ * A statement that reads or writes a table may run code of the table's owner: triggers,
+ * rules, policies, and functions that an index, a partition key or a check uses, which
+ * PostgreSQL computes as early as a statement is planned.  Whoever administers the
+ * extension must not run that with rights of his own.  So it is done as PostgreSQL's
+ * maintenance commands do it (vacuum_rel(), cluster_rel(), DefineIndex()): as the
+ * table's owner, in a security-restricted operation, with a search_path that nobody else
+ * can write to, and with all settings put back afterwards.  In such an operation
+ * PostgreSQL refuses to become another role, to make temporary tables, and to leave
+ * anything behind for later: deferred triggers, cursors WITH HOLD, prepared statements.
+ *
+ * CREATE INDEX takes these precautions by itself.  CREATE TRIGGER and ALTER TABLE ...
+ * ENABLE TRIGGER compute nothing of an ordinary table's, but the partition key of a
+ * partitioned one.  The counting in seats.c opens tables and indexes, and calls
+ * comparison functions of uuid and text only: it runs no code of anybody's.
+ *
+ * Statements name tables, and the lock on a table does not keep its schema from being
+ * renamed.  Lest another table comes to stand where the one was whose owner we act as, the
+ * statement is checked once it has been parsed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_partitioned_table.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/syscache.h"
+
+#include "guard.h"
+#include "instance_env.h"
+
+/* The tables that the next statement may name, and no others; NIL: any */
+static List *expected = NIL;
+
+static post_parse_analyze_hook_type previous_hook = NULL;
+
+static void check_statement(ParseState *pstate, Query *query, JumbleState *jstate);
+static bool names_another(Node *node, List *relids);
+
+/*
+ * Act as the owner of a table until ienv_act_as_self().  An error ends it as well, but
+ * saved must not outlive a commit.  Locks the table and its partitions for reading.
+ */
+void
+ienv_act_as_owner_of(Oid relid, IenvActing *saved)
+{
+	Oid			owner = ienv_lock_owner(relid);
+
+	saved->nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(owner, saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+}
+
+void
+ienv_act_as_self(const IenvActing *saved)
+{
+	SetUserIdAndSecContext(saved->userid, saved->sec_context);
+	AtEOXact_GUC(false, saved->nest_level);
+}
+
+/*
+ * The owner of a table, which is locked, so that it stays the owner.
+ *
+ * Refuses a table with a partition whose owner is no such role: what he has attached to
+ * it would run with the rights of the owner of the whole.
+ */
+Oid
+ienv_lock_owner(Oid relid)
+{
+	Oid			owner;
+	ListCell   *lc;
+
+	LockRelationOid(relid, AccessShareLock);
+	owner = ienv_relation_owner(relid);
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Oid			other = ienv_relation_owner(lfirst_oid(lc));
+
+		if (!has_privs_of_role(other, owner))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("partition %s of table %s belongs to another role",
+							ienv_quoted_name(lfirst_oid(lc)), ienv_quoted_name(relid)),
+					 errdetail("What role \"%s\" has attached to the partition would run with the rights of role \"%s\".",
+							   GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
+					 errhint("Give the partition to the owner of the table.")));
+	}
+	return owner;
+}
+
+/*
+ * Does an expression decide into which partition a row goes?
+ */
+bool
+ienv_has_partition_expression(Oid relid)
+{
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		found = found || !heap_attisnull(tuple, Anum_pg_partitioned_table_partexprs, NULL);
+		ReleaseSysCache(tuple);
+	}
+	return found;
+}
+
+/*
+ * The next statement is about these tables; refuse it if it turns out that their names
+ * mean others by now.  With NIL, forget that, which the caller must do also after an error.
+ */
+void
+ienv_expect_tables(List *relids)
+{
+	static bool installed = false;
+
+	if (!installed)
+	{
+		previous_hook = post_parse_analyze_hook;
+		post_parse_analyze_hook = check_statement;
+		installed = true;
+	}
+	expected = relids;
+}
+
+/*
+ * Called for each statement once its names have been resolved, before it is planned.
+ */
+static void
+check_statement(ParseState *pstate, Query *query, JumbleState *jstate)
+{
+	List	   *relids = expected;
+
+	/* what the statement runs may parse others */
+	expected = NIL;
+	if (relids != NIL && names_another((Node *) query, relids))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("table %s has been renamed concurrently", ienv_quoted_name(linitial_oid(relids))),
+				 errhint("Repeat the transaction.")));
+	if (previous_hook != NULL)
+		previous_hook(pstate, query, jstate);
+}
+
+static bool
+names_another(Node *node, List *relids)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		const RangeTblEntry *rte = (const RangeTblEntry *) node;
+
+		return rte->rtekind == RTE_RELATION && !list_member_oid(relids, rte->relid);
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, names_another, relids, QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, names_another, relids);
+}
+
+/*
+ * Let no statement wait longer for a lock than so many milliseconds, until
+ * AtEOXact_GUC() with the result; a lock_timeout that the session has set stays.
+ */
+int
+ienv_bound_lock_waits(int milliseconds)
+{
+	int			nest_level = NewGUCNestLevel();
+
+	if (LockTimeout == 0)
+	{
+		char		value[16];
+
+		snprintf(value, sizeof(value), "%d", milliseconds);
+		(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+	return nest_level;
+}
