@@ -28,6 +28,9 @@ PG_FUNCTION_INFO_V1(instance_env_drop_application);
  * Locks the guarded tables against writers until the transaction ends, so that none of
  * the application's instances can get a user meanwhile; but first it looks without, so that
  * nobody has to wait for an application that is in use.
+ *
+ * Departures of its users stay on record: that an instance is gone does not let its users
+ * appear in another one.
  */
 Datum
 instance_env_drop_application(PG_FUNCTION_ARGS)
@@ -36,7 +39,6 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 		"DELETE FROM instance_env." table " t USING instance_env.instance i" \
 		" WHERE t.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1"
 	static const char *const deletes[] = {
-		DELETE_OF_INSTANCES("departed_user"),
 		"DELETE FROM instance_env.dns_record r USING instance_env.domain d, instance_env.instance i"
 		" WHERE r.domain OPERATOR(pg_catalog.=) d.name AND d.instance OPERATOR(pg_catalog.=) i.id"
 		" AND i.application OPERATOR(pg_catalog.=) $1",
@@ -83,7 +85,7 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	before = ienv_application_jsonb(application);
 	record_losses(application);
 
-	/* users may have departed since the transaction's snapshot, until the tables were locked */
+	/* also what was written since the transaction's snapshot */
 	for (int i = 0; i < lengthof(deletes); i++)
 		(void) ienv_write_latest(deletes[i], 1, &type, &application);
 	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);

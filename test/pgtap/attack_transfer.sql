@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(59);
+SELECT plan(63);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev') \gset
@@ -195,6 +195,28 @@ DROP TABLE shared.users;
 CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
 SELECT instance_env.guard('shared.users') \gset
 SELECT throws_ok($$INSERT INTO shared.users VALUES ('eve', 'dev2')$$, '23I02', NULL, 'the same owner''s table goes on where it was');
+
+--
+-- An application that is dropped does not set its users free
+--
+
+CREATE TABLE app.orphans (id text PRIMARY KEY, instance_id text);
+SELECT instance_env.guard('app.orphans') \gset
+SELECT instance_env.create_application('brief', development_id => '00000000-0000-4000-8000-00000000002d', development_key => 'dev3') \gset
+INSERT INTO app.orphans VALUES ('fay', 'dev3');
+DELETE FROM app.orphans;
+SELECT lives_ok($$SELECT instance_env.drop_application(instance_env.application_id('brief'))$$, 'an application is dropped');
+SELECT throws_ok($$INSERT INTO app.orphans VALUES ('fay', 'dev')$$, '23I02', NULL, 'its user appears nowhere else');
+SELECT instance_env.create_application('brief', development_key => 'dev3') \gset
+SELECT throws_ok($$INSERT INTO app.orphans VALUES ('fay', 'dev3')$$, '23I02', NULL, 'nor in one that has its names');
+
+-- an instance that a superuser has removed is no other one
+CREATE TABLE app.strays (id text PRIMARY KEY, instance_id uuid);
+SELECT instance_env.guard('app.strays') \gset
+INSERT INTO app.strays VALUES ('gil', '00000000-0000-4000-8000-00000000001d');
+DELETE FROM instance_env.instance WHERE id = '00000000-0000-4000-8000-00000000001d';
+DELETE FROM app.strays;
+SELECT throws_ok($$INSERT INTO app.strays VALUES ('gil', '00000000-0000-4000-8000-00000000000d')$$, '23I02', NULL, 'a user of an instance that has vanished');
 
 SELECT * FROM finish();
 ROLLBACK;
