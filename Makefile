@@ -92,6 +92,7 @@ endif
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) .built-with
 
 # PGXS may be there without the headers: Debian has it in the package of the client programs.
+# Where they are not found, or there is no compiler, it is said here what to install.
 define compile_header
 @echo '#include "postgres.h"' | $(CC) $(CPPFLAGS) -fsyntax-only -x c - || { \
 	echo 'postgres.h cannot be compiled: install a C compiler and the development files of' >&2; \
@@ -100,6 +101,7 @@ define compile_header
 	exit 1; }
 endef
 
+# asked by test/bin/setup
 compiler:
 	$(compile_header)
 
