@@ -1352,9 +1352,9 @@ COMMENT ON FUNCTION instance_env.row_moves(text, oid, tid) IS
 
 --
 -- Trigger functions.  guard() attaches them, and an event trigger sees to it that nobody
--- else does so under another table's label.  PostgreSQL asks for EXECUTE whoever creates a
--- trigger, which the owner of a guarded table does with each partition: that right makes
--- out who guards.
+-- else does so under another table's label.  Whoever creates a trigger needs EXECUTE on its
+-- function, and so does the owner of a guarded table with each new partition: to have that
+-- right is to be allowed to guard.
 --
 
 CREATE FUNCTION instance_env.check_user_cap()

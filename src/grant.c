@@ -151,7 +151,7 @@ static const Audience audiences[] = {
 	" UNION ALL SELECT 'types', oid, typowner, typacl FROM pg_catalog.pg_type" \
 	"  WHERE typnamespace" IN_SCHEMA ") o, LATERAL pg_catalog.aclexplode(o.acl) a"
 
-static Oid	let_in(FunctionCallInfo fcinfo, const char **role);
+static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);
 static void grant_rights(FunctionCallInfo fcinfo, const char *action, int bits);
 static Datum rights_of(Oid roleid);
 static void record_rights(const char *action, const char *role, Oid roleid, Datum before);
@@ -216,7 +216,7 @@ Datum
 instance_env_revoke_access(PG_FUNCTION_ARGS)
 {
 	const char *name;
-	Oid			roleid = let_in(fcinfo, &name);
+	Oid			roleid = role_argument(fcinfo, &name);
 	Datum		before;
 
 	SPI_connect();
@@ -225,8 +225,8 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"", name, IENV_SCHEMA),
-				 errdetail("Some were granted by a role that has become a superuser since, and so revokes what the owner has granted."),
-				 errhint("Revoke that role's grant options with CASCADE.")));
+				 errdetail("Some were granted by a role that has since become a superuser; what it revokes is what the owner has granted."),
+				 errhint("Call instance_env.revoke_access() for that role, which takes along what it has granted.")));
 	record_rights("revoke_access", name, roleid, before);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -254,7 +254,7 @@ instance_env_revoke_defaults(PG_FUNCTION_ARGS)
  * may have granted, is not that right.
  */
 static Oid
-let_in(FunctionCallInfo fcinfo, const char **role)
+role_argument(FunctionCallInfo fcinfo, const char **role)
 {
 	Oid			roleid;
 
@@ -281,7 +281,7 @@ static void
 grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 {
 	const char *name;
-	Oid			roleid = let_in(fcinfo, &name);
+	Oid			roleid = role_argument(fcinfo, &name);
 	const char *role = quote_identifier(name);
 	Datum		before;
 

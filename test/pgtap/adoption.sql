@@ -79,7 +79,7 @@ END $$;
 CREATE TABLE app.many (id text, instance_id text);
 INSERT INTO app.many SELECT 'u' || i, 'nowhere ' || i FROM generate_series(1, 1000) i;
 SELECT matches(pg_temp.detail($$SELECT instance_env.guard('app.many', user_key => 'id')$$),
-	'^[^"]*"instance_id"[^"]*("nowhere [0-9]+"[^"]*){1,10} 9[0-9][0-9] more\.$', 'a thousand unknown instances');
+	E'^[^"]*"instance_id"[^"]*("nowhere [0-9]+"[^"]*){1,10} 9[0-9][0-9] more\\.$', 'a thousand unknown instances');
 UPDATE app.many SET instance_id = 'dev';
 INSERT INTO app.many SELECT id, 'dev2' FROM app.many;
 SELECT matches(pg_temp.detail($$SELECT instance_env.guard('app.many', user_key => 'id')$$),

@@ -37,8 +37,8 @@ FROM unnest(ARRAY['pk_live_', 'pk_live', 'pk_live_aW52YWxpZGtleSQ=', '', ' ', 'p
 	'pk_live_Y2xlcmsudmliZXMuZGl5J', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=', 'pk_live_Y2xlcmsudmliZXMuZGl5JA===',
 	'pk_live_====', 'pk_live_Y2xlc*sudmliZXMuZGl5JA==', E'pk_live_Y2xlcmsudmli\nZXMuZGl5JA==', 'pk_live_é',
 	-- what is no host: control characters, a byte that is no UTF-8, NUL, a space
-	'pk_live_' || encode('\x01 2e 24'::bytea, 'base64'), 'pk_live_' || encode('\xff2e24'::bytea, 'base64'),
-	'pk_live_' || encode('\x612e0024'::bytea, 'base64'), 'pk_live_' || encode('\x61202e6224'::bytea, 'base64'),
+	'pk_live_' || encode(E'\\x01 2e 24'::bytea, 'base64'), 'pk_live_' || encode(E'\\xff2e24'::bytea, 'base64'),
+	'pk_live_' || encode(E'\\x612e0024'::bytea, 'base64'), 'pk_live_' || encode(E'\\x61202e6224'::bytea, 'base64'),
 	'pk_live_' || repeat('Y2xl', 100000)]) key;
 
 SELECT is(instance_env.key_instance_type(key)::text, type, 'type of ' || key)

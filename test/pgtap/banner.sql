@@ -43,7 +43,7 @@ SELECT is(instance_env.banner('d0000000-0000-4000-8000-000000000002'), 'Developm
 	'by that instance only');
 SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'banner', %L)$$, :development, value), '22023', NULL,
 	'the banner cannot be removed: ' || left(value, 40))
-FROM unnest(ARRAY['null', '""', '" "', '"-- "', '"a\nb"', '"\u007f"', '0', 'false', '[]', '["banner"]', '{}',
+FROM unnest(ARRAY['null', '""', '" "', '"-- "', E'"a\\nb"', E'"\\u007f"', '0', 'false', '[]', '["banner"]', '{}',
 	to_jsonb(repeat('x', 201))::text]) value;
 SELECT lives_ok(format($$SELECT instance_env.set_policy(%L, 'banner', %L)$$, :development, to_jsonb(repeat('x', 200))),
 	'a long one');

@@ -114,11 +114,11 @@ SELECT results_eq('SELECT pg_temp.diff()',
 INSERT INTO instance_env.feature (name, plan, description) VALUES ('rate_limit', 'free', 'of the same name as a policy');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'rate_limit', '50') \gset
 SELECT instance_env.enable_feature('a0000000-0000-4000-8000-000000000001', 'rate_limit') \gset
-SELECT pg_temp.set('development', 'session.b', '"it''s \"quoted\""') \gset
+SELECT pg_temp.set('development', 'session.b', E'"it''s \\"quoted\\""') \gset
 SELECT pg_temp.set('development', 'session.c_', '1') \gset
 SELECT pg_temp.set('production', 'session.c', '1') \gset
 SELECT results_eq('SELECT pg_temp.diff()', ARRAY[
-	'setting|session.b|"it''s \"quoted\""|-|development', 'setting|session.c|-|1|production', 'setting|session.c_|1|-|development',
+	E'setting|session.b|"it''s \\"quoted\\""|-|development', 'setting|session.c|-|1|production', 'setting|session.c_|1|-|development',
 	'policy|rate_limit|50|-|development', 'feature|rate_limit|-|1|production',
 	'connection|google|-|{"scopes": ["mail"], "source": "own"}|development'],
 	'each kind for itself, in a stable order');

@@ -40,7 +40,7 @@ SELECT ok((SELECT happened_at BETWEEN now() AND clock_timestamp() FROM instance_
 
 SELECT instance_env.rename_application(instance_env.application_id('shop'), 'the "shop"') \gset
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$,
-	ARRAY['rename_application|the "shop"|the "shop"|{"name": "shop"}|{"name": "the \"shop\""}'], 'rename_application()');
+	ARRAY[E'rename_application|the "shop"|the "shop"|{"name": "shop"}|{"name": "the \\"shop\\""}'], 'rename_application()');
 SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 0) \gset
 SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', NULL) \gset
 SELECT results_eq($$SELECT pg_temp.last_events(2)$$, ARRAY[
@@ -87,7 +87,7 @@ SELECT instance_env.guard('app."my users"', 'the "instance"') \gset
 RESET search_path;
 RESET ROLE;
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY[
-	'guard|app."my users"|{"label": "instance_env_owner/app.\"my users\"", "counted": true, "user_key": "id", "instance_column": "the \"instance\""}'],
+	E'guard|app."my users"|{"label": "instance_env_owner/app.\\"my users\\"", "counted": true, "user_key": "id", "instance_column": "the \\"instance\\""}'],
 	'guard() by the table''s owner');
 SELECT results_eq(
 	$$SELECT session_user_name, current_user_name, application_id, instance_id FROM instance_env.events ORDER BY id DESC LIMIT 1$$,

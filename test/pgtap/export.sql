@@ -21,7 +21,7 @@ SELECT is(instance_env.export_settings('d0000000-0000-4000-8000-000000000001'),
 	'{"format": 1, "instance_type": "development", "settings": {}, "policies": {}, "features": {}, "connections": {}}',
 	'nothing is set');
 SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000001', name, value) FROM (VALUES
-	('session.lifetime', '3600'::jsonb), ('branding.name', '"Größe \"x\""'), ('email.from', 'null'),
+	('session.lifetime', '3600'::jsonb), ('branding.name', E'"Größe \\"x\\""'), ('email.from', 'null'),
 	('sso.acme', '{"entity": "acme"}'), ('integration.crm', '{"on": true}'), ('path.home', '"/"'), ('test.mode', 'true'),
 	('billing.account', '"test"'), ('webhook.users', '"https://dev.example.com"')) v (name, value) \g /dev/null
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'rate_limit', '50') \gset
@@ -33,8 +33,8 @@ SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001'
 SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001', 'github', 'dev-client', 'vault:dev/github',
 	ARRAY['repo', 'user']) \gset
 SELECT instance_env.export_settings('d0000000-0000-4000-8000-000000000001') AS doc \gset
-SELECT is(:'doc'::jsonb, '{"format": 1, "instance_type": "development",
-	"settings": {"session.lifetime": 3600, "branding.name": "Größe \"x\"", "email.from": null, "sso.acme": {"entity": "acme"},
+SELECT is(:'doc'::jsonb, E'{"format": 1, "instance_type": "development",
+	"settings": {"session.lifetime": 3600, "branding.name": "Größe \\"x\\"", "email.from": null, "sso.acme": {"entity": "acme"},
 		"integration.crm": {"on": true}, "path.home": "/", "test.mode": true, "billing.account": "test",
 		"webhook.users": "https://dev.example.com"},
 	"policies": {"rate_limit": 50, "banner": "Shop, development", "user_cap": 40},
@@ -59,7 +59,7 @@ SELECT is((SELECT count(*) FROM instance_env.event), :events::bigint, 'and no ev
 -- into another development instance: all of it, but what needs a secret
 
 SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L, true)$$, :'doc'), ARRAY[
-	'import_setting|billing.account|-|"test"', 'import_setting|branding.name|-|"Größe \"x\""', 'import_setting|email.from|-|null',
+	'import_setting|billing.account|-|"test"', E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null',
 	'import_setting|integration.crm|-|{"on": true}', 'import_setting|path.home|-|"/"', 'import_setting|session.lifetime|-|3600',
 	'import_setting|sso.acme|-|{"entity": "acme"}', 'import_setting|test.mode|-|true',
 	'import_setting|webhook.users|-|"https://dev.example.com"',
@@ -82,7 +82,7 @@ SELECT is((SELECT count(*) FROM instance_env.event WHERE instance = 'd0000000-00
 SELECT results_eq(
 	$$SELECT item, before, after FROM instance_env.event WHERE instance = 'd0000000-0000-4000-8000-000000000002'
 	  AND action = 'import_settings' ORDER BY id LIMIT 2$$,
-	$$VALUES ('billing.account', NULL::jsonb, '"test"'::jsonb), ('branding.name', NULL, '"Größe \"x\""')$$, 'of import_settings()');
+	$$VALUES ('billing.account', NULL::jsonb, '"test"'::jsonb), ('branding.name', NULL, E'"Größe \\"x\\""')$$, 'of import_settings()');
 SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L)$$, :'doc'),
 	ARRAY['own_credentials_required|github|-|-'], 'again: what is missing is said again');
 SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000002', 'user.own', '1') \gset
@@ -118,7 +118,7 @@ SELECT throws_ok($$SELECT * FROM instance_env.import_settings('d0000000-0000-400
 -- into production
 
 SELECT set_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000002', %L)$$, :'doc'), ARRAY[
-	'import_setting|branding.name|-|"Größe \"x\""', 'import_setting|email.from|-|null', 'import_setting|session.lifetime|-|3600',
+	E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null', 'import_setting|session.lifetime|-|3600',
 	'import_policy|rate_limit|-|50',
 	'section_not_cloned|billing.account|-|-', 'section_not_cloned|integration.crm|-|-', 'section_not_cloned|path.home|-|-',
 	'section_not_cloned|sso.acme|-|-', 'section_not_cloned|test.mode|-|-', 'section_not_cloned|webhook.users|-|-',
@@ -129,7 +129,7 @@ SELECT set_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-0000000000
 SELECT is((SELECT count(*) FROM instance_env.social_connection WHERE instance_type = 'production'), 0::bigint,
 	'production never gets shared credentials');
 SELECT set_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001', %L)$$, :'doc'), ARRAY[
-	'import_setting|branding.name|-|"Größe \"x\""', 'import_setting|email.from|-|null', 'import_setting|session.lifetime|-|3600',
+	E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null', 'import_setting|session.lifetime|-|3600',
 	'import_policy|rate_limit|-|50', 'import_feature|enterprise_connections|-|3', 'import_feature|passkeys|-|1',
 	'section_not_cloned|billing.account|-|-', 'section_not_cloned|integration.crm|-|-', 'section_not_cloned|path.home|-|-',
 	'section_not_cloned|sso.acme|-|-', 'section_not_cloned|test.mode|-|-', 'section_not_cloned|webhook.users|-|-',

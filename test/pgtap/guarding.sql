@@ -1,5 +1,6 @@
 -- guard() and unguard(): again, repaired, changed, undone
 SET client_min_messages = error;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;

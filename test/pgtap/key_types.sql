@@ -73,7 +73,7 @@ SELECT pg_temp.try('numeric', '0', '-0.000', 'NaN');
 SELECT pg_temp.try('float8', '0', '-0', '1e300');
 SELECT pg_temp.try('uuid', '6f9619ff-8b86-d011-b42d-00cf4fc964ff', '{6F9619FF-8B86-D011-B42D-00CF4FC964FF}',
 	'6f9619ff-8b86-d011-b42d-00cf4fc964fe');
-SELECT pg_temp.try('bytea', '\x00', '\000', '\x0000');
+SELECT pg_temp.try('bytea', E'\\x00', E'\\000', E'\\x0000');
 SELECT pg_temp.try('timestamptz', '2024-01-01 00:00+00', '2024-01-01 01:00+01', '2024-01-01 00:00:00.000001+00');
 SELECT pg_temp.try('date', '2024-01-01', 'January 1, 2024', 'infinity');
 SELECT pg_temp.try('boolean', 'true', 'yes', 'false');

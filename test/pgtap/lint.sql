@@ -1,5 +1,6 @@
 -- Rules for whatever the extension contains
 SET client_min_messages = warning;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
@@ -14,7 +15,7 @@ SELECT cmp_ok((SELECT count(*) FROM members), '>', 40::bigint, 'the extension ha
 
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
-	  WHERE p.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)$$,
+	  WHERE p.prosecdef AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE replace(c, '"', '') = 'search_path=pg_catalog, pg_temp')$$,
 	'every SECURITY DEFINER function pins its search_path');
 SELECT is_empty(
 	$$SELECT description FROM members m
@@ -26,7 +27,7 @@ SELECT is_empty(
 	'every member has a comment');
 SELECT is_empty(
 	$$SELECT description, obj_description(m.objid, m.classid::regclass::name) FROM members m
-	  WHERE obj_description(m.objid, m.classid::regclass::name) ~ '^[A-Z][a-z]|\.$'$$,
+	  WHERE obj_description(m.objid, m.classid::regclass::name) ~ E'^[A-Z][a-z]|\\.$'$$,
 	'comments are phrases, as PostgreSQL''s own: no capital, no period');
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
@@ -35,7 +36,7 @@ SELECT is_empty(
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure, p.prosrc FROM members m
 	  JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
-	  JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname = 'c' AND p.prosrc NOT LIKE 'instance\_env\_%'$$,
+	  JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname = 'c' AND p.prosrc NOT LIKE E'instance\\_env\\_%'$$,
 	'every C function''s symbol has our prefix');
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid

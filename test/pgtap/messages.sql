@@ -84,7 +84,7 @@ SELECT is(instance_env.prefix_message(:development, 'email', '[開発] x'), '[�
 SELECT is(instance_env.prefix_message(:development, 'email', E'['), '[開発] [', 'a body shorter than it');
 SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'message_prefix', %L)$$, :development, value), '22023', NULL,
 	'the prefix cannot be removed: ' || value)
-FROM unnest(ARRAY['null', '""', '" "', '"[] "', '"Dev\r\nBcc: x@example.com"', '1', 'true']) value;
+FROM unnest(ARRAY['null', '""', '" "', '"[] "', E'"Dev\\r\\nBcc: x@example.com"', '1', 'true']) value;
 SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'message_prefix', '"[Production] "')$$, id), '55000', NULL,
 	'a production instance has none: ' || what) FROM instances WHERE type = 'production';
 

@@ -18,7 +18,7 @@ INSERT INTO cases VALUES
 	('app''s', 'user''s', 'instance''s', 'key''s'),
 	('SELECT', 'table', 'when', 'new'),
 	('größe', 'ユーザー', 'экземпляр', 'clé'),
-	('back\slash', 'tab\t', '\n', '\\'),
+	(E'back\\slash', E'tab\\t', E'\\n', E'\\\\'),
 	('per%cent', '%s', '%I', '%1$s'),
 	('dollar$$', '$$', '$1', '$q$'),
 	('dot.ted', 'a.b', 'c.d', 'e.f'),
@@ -74,9 +74,9 @@ SELECT pg_temp.try(c) FROM cases c;
 -- names in the arguments of functions
 SELECT lives_ok(format('SELECT instance_env.create_application(%L, development_key => %L)', n, 'key ' || n),
 	'application ' || quote_ident(n))
-FROM unnest(ARRAY['O''Reilly', 'with "quotes"', '日本', ' leading', E'tab\t', '%s %n', '\\', '$$']) n;
+FROM unnest(ARRAY['O''Reilly', 'with "quotes"', '日本', ' leading', E'tab\t', '%s %n', E'\\\\', '$$']) n;
 SELECT isnt(instance_env.instance_id(n, 'production'), NULL, 'found again: ' || quote_ident(n))
-FROM unnest(ARRAY['O''Reilly', 'with "quotes"', '日本', ' leading', E'tab\t', '%s %n', '\\', '$$']) n;
+FROM unnest(ARRAY['O''Reilly', 'with "quotes"', '日本', ' leading', E'tab\t', '%s %n', E'\\\\', '$$']) n;
 
 SELECT * FROM finish();
 ROLLBACK;

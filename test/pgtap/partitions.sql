@@ -1,6 +1,7 @@
 -- Partitioned tables: the cap counts over all partitions, and partitions may be laid
 -- out differently from their root.
 SET client_min_messages = error;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;

@@ -33,7 +33,7 @@ BEGIN
 	WHERE (i = dev OR n % 3 > 0) AND pg_temp.some(CASE i WHEN dev THEN 40 ELSE 10 END);
 	INSERT INTO instance_env.instance_feature (instance, feature, quantity)
 	SELECT i, f.name, 1 + floor(random() * 5) FROM unnest(ARRAY[dev, prod]) i, instance_env.feature f, instance_env.application a
-	WHERE a.id = app AND f.name LIKE 'test\_%' AND f.plan <= a.plan AND pg_temp.some(CASE i WHEN dev THEN 30 ELSE 10 END);
+	WHERE a.id = app AND f.name LIKE E'test\\_%' AND f.plan <= a.plan AND pg_temp.some(CASE i WHEN dev THEN 30 ELSE 10 END);
 	IF pg_temp.some(90) THEN
 		PERFORM instance_env.associate_domain(prod, domain);
 		IF pg_temp.some(80) THEN
@@ -126,7 +126,7 @@ SELECT is_empty(
 SELECT is_empty(
 	$$SELECT trial, line FROM returned WHERE line NOT LIKE '{%' AND line NOT LIKE '55I01%'$$, 'there is no other refusal');
 SELECT is_empty(
-	$$SELECT trial, line FROM returned WHERE line LIKE '{"%clone_setting%' AND line::jsonb ->> 'item' !~ '^session\.'$$,
+	$$SELECT trial, line FROM returned WHERE line LIKE '{"%clone_setting%' AND line::jsonb ->> 'item' !~ E'^session\\.'$$,
 	'no SSO connection, integration or path is cloned');
 
 -- the session after a dry run

@@ -211,7 +211,7 @@ END $$;
 INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('test_provider', true);
 CREATE FUNCTION pg_temp.configure(dev uuid, prod uuid) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO instance_env.setting VALUES
-		(dev, 'session.lifetime', '3600'), (dev, 'session.Ωδ "quoted"', '{"a": [1, null, "\u00fc"]}'),
+		(dev, 'session.lifetime', '3600'), (dev, 'session.Ωδ "quoted"', E'{"a": [1, null, "\\u00fc"]}'),
 		(dev, 'session.nothing', 'null'), (dev, 'session', 'true'),
 		(dev, 'sso.saml', '{"x": 1}'), (dev, 'integration.crm', '"on"'), (dev, 'path.sign_in', '"/sign-in"'),
 		(dev, 'sessions.lifetime', '1');
@@ -239,7 +239,7 @@ SELECT results_eq('SELECT step, item, before, after FROM returned ORDER BY n', f
 	('activate', '%s', '{"status": "inactive"}', '{"status": "active"}')$$, :'prod'),
 	'says each change, in order: settings, features');
 SELECT is((SELECT jsonb_object_agg(name, value) FROM instance_env.setting WHERE instance = :'prod'),
-	'{"session": true, "session.nothing": null, "session.Ωδ \"quoted\"": {"a": [1, null, "ü"]}, "session.lifetime": 60}',
+	E'{"session": true, "session.nothing": null, "session.Ωδ \\"quoted\\"": {"a": [1, null, "ü"]}, "session.lifetime": 60}',
 	'settings are cloned, SSO connections, integrations and paths are not, and what production had set stays');
 SELECT is((SELECT jsonb_object_agg(name, value) FROM instance_env.policy_override WHERE instance = :'prod'),
 	NULL, 'nor are policy overrides: what is relaxed in development, test identities say, stays there');

@@ -1,6 +1,7 @@
 -- grant_backend(), grant_monitor(), grant_guard(), grant_admin(): each with a role that has
 -- nothing else
 SET client_min_messages = warning;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;

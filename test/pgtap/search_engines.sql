@@ -43,12 +43,12 @@ SELECT throws_ok(format($$SELECT instance_env.robots_txt(%L)$$, :unknown), '23I0
 -- a staging environment is a production instance that nobody should find
 
 SELECT lives_ok(format($$SELECT instance_env.set_policy(%L, 'robots_directive', '"noindex"')$$, :production), 'kept out by choice');
-SELECT lives_ok(format($$SELECT instance_env.set_policy(%L, 'robots_txt', '"User-agent: *\nDisallow: /\n"')$$, :production),
+SELECT lives_ok(format($$SELECT instance_env.set_policy(%L, 'robots_txt', E'"User-agent: *\\nDisallow: /\\n"')$$, :production),
 	'and by robots.txt');
 SELECT is(instance_env.robots_directive(:production), 'noindex', 'the directive');
 SELECT is(instance_env.robots_txt(:production), E'User-agent: *\nDisallow: /\n', 'robots.txt');
 SELECT is(instance_env.robots_directive('a0000000-0000-4000-8000-000000000002'), 'all', 'another instance is not concerned');
-SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'robots_directive', '"a\r\nSet-Cookie: x"')$$, :production),
+SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'robots_directive', E'"a\\r\\nSet-Cookie: x"')$$, :production),
 	'22023', NULL, 'no second header in the first');
 SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'robots_txt', %L)$$, :production, to_jsonb(repeat('x', 2049))),
 	'22023', NULL, 'a robots.txt too long');

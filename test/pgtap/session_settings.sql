@@ -10,19 +10,19 @@ SELECT instance_env.create_application('shop', 'pro', 'd0000000-0000-4000-8000-0
 SELECT instance_env.create_application('copy', 'pro', 'd0000000-0000-4000-8000-000000000002',
 	'a0000000-0000-4000-8000-000000000002') \gset
 SELECT instance_env.set_setting(instance, name, value) FROM (VALUES
-	('session.lifetime', '3600'::jsonb), ('branding.name', '"a \\ b \"quoted\""'), ('redirect.after', '" http://example.com/\\s"'),
-	('redirect.spaced', '"\t\r\n https://example.com"'), ('redirect.letters', '"sss http://example.com"'),
+	('session.lifetime', '3600'::jsonb), ('branding.name', E'"a \\\\ b \\"quoted\\""'), ('redirect.after', E'" http://example.com/\\\\s"'),
+	('redirect.spaced', E'"\\t\\r\\n https://example.com"'), ('redirect.letters', '"sss http://example.com"'),
 	('redirect.list', '["https://example.com", {"s": "custom+scheme.x://y"}]')) v (name, value),
 	unnest('{d0000000-0000-4000-8000-000000000001, a0000000-0000-4000-8000-000000000001}'::uuid[]) instance \g /dev/null
 SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000001', name, value) FROM (VALUES
 	('test.off', '"off"'::jsonb), ('test.no', '"no"'), ('test.false', '"false"'), ('test.empty', '""'), ('test.nothing', 'null'),
-	('test.zero', '0'), ('test.list', '[]'), ('test.object', '{}'), ('test.not', 'false'), ('test.on', 'true'), ('test.text', '"\\"'),
-	('billing.key', '"sk_test_1"'), ('billing.test_account', '"off"'), ('billing.sandbox', '{"test": "\\\""}'),
+	('test.zero', '0'), ('test.list', '[]'), ('test.object', '{}'), ('test.not', 'false'), ('test.on', 'true'), ('test.text', E'"\\\\"'),
+	('billing.key', '"sk_test_1"'), ('billing.test_account', '"off"'), ('billing.sandbox', E'{"test": "\\\\\\""}'),
 	('billing.deep', '[{"sandbox_mode": "false"}, {"a_test": 1}]')) v (name, value) \g /dev/null
 SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001', 'github', 'client', 'vault:x',
 	ARRAY['null', 'NULL', 'repo']) \gset
 SELECT instance_env.set_social_connection('a0000000-0000-4000-8000-000000000001', 'github', 'other', 'vault:y') \gset
-SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', '"back \\ slash"') \gset
+SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', E'"back \\\\ slash"') \gset
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'rate_limit', '1e2') \gset
 SELECT instance_env.enable_feature('d0000000-0000-4000-8000-000000000001', 'enterprise_connections', 3) \gset
 SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com') \gset
@@ -36,7 +36,7 @@ CREATE TABLE asked (n integer GENERATED ALWAYS AS IDENTITY, query text);
 INSERT INTO asked (query) VALUES
 	('SELECT * FROM instance_env.validate($d$a0000000-0000-4000-8000-000000000001$d$)'),
 	('SELECT * FROM instance_env.validate($d$d0000000-0000-4000-8000-000000000001$d$)'),
-	('SELECT ready, errors, warnings, next_step FROM instance_env.readiness'),
+	('SELECT ready, errors, warnings, next_step FROM instance_env.readiness ORDER BY instance_id'),
 	('SELECT * FROM instance_env.instance_diff(instance_env.application_id($d$shop$d$))'),
 	('SELECT instance_env.export_settings($d$d0000000-0000-4000-8000-000000000001$d$)'),
 	('SELECT * FROM instance_env.policy($d$d0000000-0000-4000-8000-000000000001$d$)'),
@@ -46,8 +46,8 @@ INSERT INTO asked (query) VALUES
 	('SELECT domain, record, name, type, target FROM instance_env.dns_records($d$a0000000-0000-4000-8000-000000000001$d$)'),
 	('SELECT instance_env.check_preview(instance_env.application_id($d$shop$d$), $d$SHOP.example.com:443$d$)'),
 	('SELECT instance_env.robots_txt($d$d0000000-0000-4000-8000-000000000001$d$), instance_env.banner($d$d0000000-0000-4000-8000-000000000001$d$)'),
-	('SELECT label, instance_column, user_key, counted, whole, problems FROM instance_env.guards'),
-	('SELECT users, user_cap, percent, state FROM instance_env.usage'),
+	('SELECT label, instance_column, user_key, counted, whole, problems FROM instance_env.guards ORDER BY label'),
+	('SELECT users, user_cap, percent, state FROM instance_env.usage ORDER BY instance_id'),
 	('SELECT step, item, before, after FROM instance_env.import_settings($d$d0000000-0000-4000-8000-000000000002$d$,
 		instance_env.export_settings($d$d0000000-0000-4000-8000-000000000001$d$), true)'),
 	('SELECT pg_temp.refusal($q$SELECT instance_env.assert_valid($d$a0000000-0000-4000-8000-000000000001$d$)$q$)'),
@@ -134,7 +134,7 @@ FROM expected WHERE query ~ 'refusal';
 SELECT is(array_agg(message ORDER BY n), ARRAY[
 	'Setting "billing.deep" is for tests.', 'Setting "billing.key" is for tests.', 'Setting "billing.sandbox" is for tests.',
 	'Setting "test.on" is for tests.', 'Setting "test.text" is for tests.',
-	'Setting "redirect.after" contains the URL " http://example.com/\s", which is not an https one.',
+	E'Setting "redirect.after" contains the URL " http://example.com/\\s", which is not an https one.',
 	'Setting "redirect.list" contains the URL "custom+scheme.x://y", which is not an https one.'],
 	'what is for tests, and no https URL')
 FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WITH ORDINALITY AS c (check_name, severity, passed, message, hint, sqlstate, n)

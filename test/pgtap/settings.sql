@@ -72,7 +72,7 @@ SELECT is_empty($$SELECT * FROM instance_env.settings('d0000000-0000-4000-8000-0
 SELECT is(instance_env.setting('d0000000-0000-4000-8000-000000000001', 'session.lifetime'), NULL, 'not set: null');
 CREATE TEMP TABLE vals (n integer, value jsonb);
 INSERT INTO vals SELECT ordinality, value FROM jsonb_array_elements(
-	'[null, true, false, 0, -1.5, 1e300, "", "x", "größe", "\"quoted\" ''and'' \\u0000 not", [], {}, [1, [2, {"a": null}]],
+	E'[null, true, false, 0, -1.5, 1e300, "", "x", "größe", "\\"quoted\\" ''and'' \\\\u0000 not", [], {}, [1, [2, {"a": null}]],
 	  {"a": {"b": [1, 2, 3]}}]') WITH ORDINALITY;
 INSERT INTO vals VALUES (100, to_jsonb(repeat('long', 300000)));
 SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000001', 'session.v' || n, value) FROM vals \g /dev/null

@@ -89,7 +89,7 @@ SELECT is((SELECT scopes FROM instance_env.social_credentials('d0000000-0000-400
 SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L, %L)',
 	'd0000000-0000-4000-8000-000000000001', 'github', 'id', 'ref', s), '22023', NULL, what)
 FROM (VALUES ('a null scope', ARRAY[NULL::text]), ('an empty scope', ARRAY['']), ('a scope with a space', ARRAY['a b']),
-	('a scope with a quote', ARRAY['a"b']), ('a scope with a backslash', ARRAY['a\b']), ('a scope with a control character', ARRAY[E'a\nb']),
+	('a scope with a quote', ARRAY['a"b']), ('a scope with a backslash', ARRAY[E'a\\b']), ('a scope with a control character', ARRAY[E'a\nb']),
 	('a scope that is not ASCII', ARRAY['ü']), ('a scope of 256 bytes', ARRAY[repeat('s', 256)]),
 	('scopes in two dimensions', ARRAY[['a'], ['b']]), ('101 scopes', array_fill('s'::text, ARRAY[101]))) v (what, s);
 SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L, %L)',

@@ -1,6 +1,7 @@
 --
 -- guard() and unguard(): what they say
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SELECT development_id, production_id FROM instance_env.create_application('guard test', 'free',
@@ -56,13 +57,13 @@ SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conrelid = 'sessions'::regclass AND contype = 'f' AND conparentid = 0;
 
 -- what is guarded
-SELECT * FROM instance_env.guards WHERE relation::text LIKE 'guard_test.%' OR relation::text !~ '\.'
+SELECT * FROM instance_env.guards WHERE relation::text LIKE 'guard_test.%' OR relation::text !~ E'\\.'
 ORDER BY relation::text COLLATE "C";
 ALTER TABLE parted DISABLE TRIGGER instance_env_departure;
 DROP INDEX users_instance_id_idx;
 DROP TRIGGER instance_env_no_transfer ON members;
 SELECT relation, whole, problems FROM instance_env.guards
-WHERE NOT whole AND relation::text !~ '\.' ORDER BY relation::text COLLATE "C";
+WHERE NOT whole AND relation::text !~ E'\\.' ORDER BY relation::text COLLATE "C";
 
 -- rows that are there
 CREATE TABLE adopted (id text, instance_id text);

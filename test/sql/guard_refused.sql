@@ -1,6 +1,7 @@
 --
 -- guard(): what it refuses, and what it says then
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 CREATE SCHEMA refused_test;

@@ -1,6 +1,7 @@
 --
 -- Partitions of a guarded table: what is said when one joins
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SELECT development_id FROM instance_env.create_application('partition test',

@@ -1,4 +1,5 @@
 -- Policies: what they are, and exact texts of output and errors
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 SELECT instance_env.create_application('policy test',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001') IS NOT NULL AS created;
@@ -55,9 +56,9 @@ SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', '', '500'
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', NULL);
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', 'null');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', '"..."');
-SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', '"a\nb"');
+SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', E'"a\\nb"');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'banner', pg_catalog.to_jsonb(pg_catalog.repeat('x', 201)));
-SELECT instance_env.set_policy('a0000000-0000-4000-8000-000000000001', 'robots_txt', '"a\rb"');
+SELECT instance_env.set_policy('a0000000-0000-4000-8000-000000000001', 'robots_txt', E'"a\\rb"');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'user_cap', '-1');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'test_identities', '0');
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'redirect_schemes', '[]');

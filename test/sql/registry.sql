@@ -1,6 +1,7 @@
 --
 -- Applications and instances: what is said
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SELECT development_id, production_id FROM instance_env.create_application('registry test', 'pro',

@@ -1,6 +1,7 @@
 --
 -- A user never changes instance: what is said, and each way alone in its transaction
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SELECT development_id, production_id FROM instance_env.create_application('transfer test', 'free',
