@@ -24,6 +24,7 @@
 #include "instance_env.h"
 
 static void check_may_refer(Oid role, Oid user_table);
+static void check_same_rights(Oid relid, Oid user_table);
 static bool find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 						   const IenvGuard *users, const char **actions);
 static bool has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
@@ -62,6 +63,8 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 	if (find_reference(relid, instance_attno, user_attno, users, &actions))
 		return;
 
+	check_same_rights(relid, user_table);
+
 	instance = quote_identifier(get_attname(user_table, users->instance_attno, false));
 	key = quote_identifier(get_attname(user_table, users->key_attno, false));
 	rel = table_open(user_table, ShareRowExclusiveLock);
@@ -97,6 +100,27 @@ check_may_refer(Oid role, Oid user_table)
 			 errmsg("permission denied for table %s", ienv_quoted_name(user_table)),
 			 errdetail("A foreign key that refers to it takes REFERENCES, which role \"%s\" does not have.",
 					   GetUserNameFromId(role, false))));
+}
+
+/*
+ * The query that checks a new foreign key reads both tables as relid's owner, and so runs
+ * what user_table's owner has attached to that one, with rights that are not his.
+ */
+static void
+check_same_rights(Oid relid, Oid user_table)
+{
+	Oid			owner = ienv_relation_owner(relid);
+
+	if (has_privs_of_role(ienv_lock_owner(user_table), owner))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("table %s belongs to another role than table %s", ienv_quoted_name(user_table),
+					ienv_quoted_name(relid)),
+			 errdetail("A check of the foreign key would run what its owner has attached to it with the rights of role \"%s\".",
+					   GetUserNameFromId(owner, false)),
+			 errhint("Let role \"%s\" add the foreign key over instance and user itself, and call guard() again.",
+					 GetUserNameFromId(owner, false))));
 }
 
 /*

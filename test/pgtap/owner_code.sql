@@ -87,7 +87,7 @@ RESET ROLE;
 SET client_min_messages = error;
 
 BEGIN;
-SELECT plan(44);
+SELECT plan(47);
 CREATE FUNCTION pg_temp.reset() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	deleted bigint;
@@ -142,6 +142,15 @@ SELECT is(pg_temp.ran_as(), NULL, 'and does not');
 SELECT lives_ok($$SELECT instance_env.guard('own.sessions', user_key => 'user_id', counted => false, user_table => 'own.owners')$$,
 	'guard(): with user_table');
 SELECT is(pg_temp.ran_as(), 'plan as instance_env_thief', 'the foreign key is checked as the table''s owner');
+CREATE TABLE app.visits (id integer PRIMARY KEY, instance_id text NOT NULL, user_id integer);
+SELECT throws_ok($$SELECT instance_env.guard('app.visits', user_key => 'user_id', counted => false, user_table => 'own.owners')$$,
+	'42501', 'table "own.owners" belongs to another role than table "app.visits"', 'guard(): with a user_table of somebody else''s');
+SELECT is(pg_temp.ran_as(), NULL, 'which is not read with the rights of the table''s owner');
+ALTER TABLE app.visits ADD FOREIGN KEY (instance_id, user_id) REFERENCES own.owners (instance_id, id);
+SELECT lives_ok($$SELECT instance_env.guard('app.visits', user_key => 'user_id', counted => false, user_table => 'own.owners')$$,
+	'but its owner may have made the foreign key');
+DROP TABLE app.visits;
+DELETE FROM app.log;
 SELECT lives_ok($$SELECT instance_env.guard('own.parts', user_key => 'id')$$, 'guard(): a partition key with an expression');
 SELECT is(pg_temp.ran_as(), 'plan as instance_env_thief', 'which is computed as the owner');
 
