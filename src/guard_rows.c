@@ -38,8 +38,7 @@ static void check_departed(const IenvGuard *guard, Oid relid);
  *
  * The rows are read as the table's owner (table_owner.c says why), with row security off,
  * and with a fresh snapshot: whatever is committed counts.  The table is locked against
- * writers,
- * and SPI is connected.
+ * writers, and SPI is connected.
  */
 void
 ienv_check_rows(const IenvGuard *guard, Oid brought)
