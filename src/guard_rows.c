@@ -22,6 +22,7 @@
 /* How many rows a cursor fetches at once */
 #define FETCH_ROWS		1000
 
+static void check_rows(const IenvGuard *guard, Oid relid, bool brought);
 static Portal open_cursor(Oid relid, const char *sql);
 static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
 static void refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought);
@@ -43,25 +44,10 @@ static void check_departed(const IenvGuard *guard, Oid relid);
 void
 ienv_check_rows(const IenvGuard *guard, Oid brought)
 {
-	Oid			relid = OidIsValid(brought) ? brought : guard->relid;
-	IenvActing	saved;
-
 	PushActiveSnapshot(GetLatestSnapshot());
 	PG_TRY();
 	{
-		/* a partition may have another owner */
-		ienv_act_as_owner_of(relid, &saved);
-		check_instances(guard, relid, OidIsValid(brought));
-		if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
-			check_departed(guard, relid);
-		ienv_act_as_self(&saved);
-
-		if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
-		{
-			ienv_act_as_owner_of(guard->relid, &saved);
-			check_identities(guard);
-			ienv_act_as_self(&saved);
-		}
+		check_rows(guard, OidIsValid(brought) ? brought : guard->relid, OidIsValid(brought));
 	}
 	PG_FINALLY();
 	{
@@ -69,6 +55,26 @@ ienv_check_rows(const IenvGuard *guard, Oid brought)
 	}
 	PG_END_TRY();
 	PopActiveSnapshot();
+}
+
+static void
+check_rows(const IenvGuard *guard, Oid relid, bool brought)
+{
+	IenvActing	saved;
+
+	/* a partition may have another owner */
+	ienv_act_as_owner_of(relid, &saved);
+	check_instances(guard, relid, brought);
+	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
+		check_departed(guard, relid);
+	ienv_act_as_self(&saved);
+
+	if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
+	{
+		ienv_act_as_owner_of(guard->relid, &saved);
+		check_identities(guard);
+		ienv_act_as_self(&saved);
+	}
 }
 
 static Portal
