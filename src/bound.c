@@ -79,7 +79,7 @@
  * - a row is deleted where no trigger says so (identities are not followed, the trigger is
  *	 disabled, the delete was replicated): it stays too high as well;
  * - rows come in without a ticket, because the trigger was disabled: that changes the
- *	 version of the set of triggers (partition.c), which a base must match.  A version
+ *	 version of the set of triggers (guard_version.c), which a base must match.  A version
  *	 never comes again, not even when the triggers are what they were before: it is made
  *	 of the places where the triggers' rows lie in pg_trigger, who wrote them, which file
  *	 pg_trigger has, and which row of pg_database is ours.  Whoever checks has heard of

@@ -155,27 +155,17 @@ adds_parent(Node *parsetree)
 static void
 check_trigger(Oid trigger)
 {
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			relid = InvalidOid;
-	Oid			function = InvalidOid;
+	Relation	rel;
+	HeapTuple	tuple = ienv_read_trigger(trigger);
+	Oid			relid;
 	const IenvTriggerKind *kind;
 	TriggerDesc *triggers;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
-		function = ((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid;
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-
-	kind = OidIsValid(function) ? ienv_trigger_kind(function) : NULL;
+	if (!HeapTupleIsValid(tuple))
+		return;
+	relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+	kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
+	heap_freetuple(tuple);
 	if (kind == NULL)
 		return;
 	if (!ienv_owns_relation(relid, GetUserId()))

@@ -74,7 +74,7 @@ extern const IenvTriggerKind *ienv_trigger_kind(Oid function);
 extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
 extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
-extern List *ienv_guarded_roots(void);
+extern HeapTuple ienv_read_trigger(Oid trigger);
 
 /*
  * label.c: whose identities a table's triggers record
@@ -84,9 +84,15 @@ extern char *ienv_free_label(Oid relid);
 extern Oid	ienv_relation_owner(Oid relid);
 
 /*
- * partition.c: the partitions of a guarded table
+ * guard_version.c: a version of the triggers that count a table's rows
  */
 extern uint64 ienv_guard_version(const IenvGuard *guard);
+extern uint64 ienv_trigger_version(Oid trigger);
+
+/*
+ * partition.c: the partitions of a guarded table
+ */
+extern List *ienv_partition_tree(Oid relid, LOCKMODE lockmode);
 extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 
 /*
@@ -304,6 +310,7 @@ typedef struct IenvRoot
 	char	   *name;			/* qualified */
 } IenvRoot;
 
+extern List *ienv_guarded_roots(void);
 extern List *ienv_all_roots(void);
 extern List *ienv_roots_by_name(void);
 extern List *ienv_trusted_roots(void);

@@ -40,6 +40,36 @@ static int	compare_roots(const ListCell *a, const ListCell *b);
 static const IenvGuard *countable(Oid relid);
 
 /*
+ * The tables that guard() was called for, in the order of their OIDs, so that
+ * whoever locks several locks them in one order.
+ */
+List *
+ienv_guarded_roots(void)
+{
+	List	   *roots = NIL;
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	rel = table_open(TriggerRelationId, AccessShareLock);
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		const IenvTriggerKind *kind = OidIsValid(form->tgparentid) ? NULL : ienv_trigger_kind(form->tgfoid);
+
+		/* partitions have a TRUNCATE trigger of their own */
+		if (kind != NULL && kind->bit != IENV_TRIGGER_TRUNCATE)
+			roots = list_append_unique_oid(roots, form->tgrelid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	list_sort(roots, list_oid_cmp);
+	return roots;
+}
+
+/*
  * All guarded tables as IenvRoots, in the order of their OIDs.
  *
  * Asks the catalogs and opens none.  A temporary table cannot be guarded, nor a view or a

@@ -10,7 +10,6 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/pg_inherits.h"
-#include "common/hashfn.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -18,45 +17,8 @@
 #include "guard.h"
 #include "instance_env.h"
 
-static List *tree_of(Oid relid, LOCKMODE lockmode);
 static List *partitions_of(Oid relid, LOCKMODE lockmode);
 static bool is_leaving(Oid relid);
-
-/*
- * The version of all triggers that count the rows of the table that guard is of,
- * over all partitions; 0 where not every row can be relied on to be counted, also
- * one that a replication worker applies.
- */
-uint64
-ienv_guard_version(const IenvGuard *guard)
-{
-	IenvGuard  *root = ienv_guard_of(guard->root);
-	uint64		version = 0;
-	ListCell   *lc;
-
-	if (root == NULL)
-		return 0;
-	if (root->tree_valid)
-		return root->tree_version;
-
-	/* the entry of every partition is made here, so that its invalidation is heard */
-	foreach(lc, tree_of(root->relid, AccessShareLock))
-		(void) ienv_guard_of(lfirst_oid(lc));
-	foreach(lc, ienv_leaf_relations(root->relid, AccessShareLock))
-	{
-		IenvGuard  *leaf = ienv_guard_of(lfirst_oid(lc));
-
-		if (leaf == NULL || leaf->version == 0)
-		{
-			version = 0;
-			break;
-		}
-		version = hash_combine64(version, leaf->version);
-	}
-	root->tree_version = version;
-	root->tree_valid = true;
-	return version;
-}
 
 /*
  * A table with all its partitions, these locked in lockmode.
@@ -65,8 +27,8 @@ ienv_guard_version(const IenvGuard *guard)
  * the snapshot says: there may be transactions that see it as such, and all must count
  * the same rows.
  */
-static List *
-tree_of(Oid relid, LOCKMODE lockmode)
+List *
+ienv_partition_tree(Oid relid, LOCKMODE lockmode)
 {
 	List	   *tree = NIL;
 	List	   *before;
@@ -140,7 +102,7 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 	if (get_rel_relkind(relid) == RELKIND_RELATION)
 		return list_make1_oid(relid);
 
-	all = tree_of(relid, lockmode);
+	all = ienv_partition_tree(relid, lockmode);
 	foreach(lc, all)
 	{
 		Oid			leaf = lfirst_oid(lc);

@@ -21,12 +21,9 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_database.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "common/hashfn.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "nodes/readfuncs.h"
@@ -37,7 +34,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "guard.h"
 #include "instance_env.h"
@@ -56,15 +52,6 @@ typedef struct Columns
 	AttrNumber	attno[2];
 } Columns;
 
-/* Where a row of a catalog lies.  Has no padding: it is hashed as bytes. */
-typedef struct RowPlace
-{
-	uint32		file;
-	TransactionId xmin;
-	uint32		block;
-	uint32		offset;
-} RowPlace;
-
 const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
 	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT", "check_instance"},
@@ -79,9 +66,6 @@ static HTAB *guards = NULL;
 /* when anything was invalidated last, by ienv_news_time() */
 static uint64 invalidated = 0;
 
-static HeapTuple read_trigger(Oid trigger);
-static uint64 trigger_version(Oid trigger);
-static void set_place(RowPlace *place, Oid catalog, HeapTuple tuple);
 static bool find_columns(Node *node, Columns *columns);
 static Oid	find_root(Oid trigger);
 
@@ -234,7 +218,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		if (trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN && trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			*disabled |= kind->bit;
 		if (kind->bit == IENV_TRIGGER_USER_CAP && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
-			guard->version = trigger_version(trigger->tgoid);
+			guard->version = ienv_trigger_version(trigger->tgoid);
 		/* what records departures is told by those triggers that name the columns */
 		if (trigger->tgqual == NULL)
 			continue;
@@ -282,8 +266,8 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 /*
  * The row of pg_trigger for a trigger, a copy; NULL if it has gone.
  */
-static HeapTuple
-read_trigger(Oid trigger)
+HeapTuple
+ienv_read_trigger(Oid trigger)
 {
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -296,56 +280,6 @@ read_trigger(Oid trigger)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return tuple;
-}
-
-/*
- * A number that changes whenever the trigger may have been disabled meanwhile, and never
- * comes again while the server runs: a hash of which trigger it is, who wrote its row in
- * pg_trigger and where.  Where includes the file, which VACUUM FULL makes anew, and the
- * database, which may have been made anew under the same OID, from the same files.
- *
- * (Within one file a place is free for another row only when the transaction that left it
- * has ended.)
- */
-static uint64
-trigger_version(Oid trigger)
-{
-	HeapTuple	tuple = read_trigger(trigger);
-	struct
-	{
-		RowPlace	database;
-		RowPlace	row;
-		Oid			trigger;
-	}			origin;
-
-	if (!HeapTupleIsValid(tuple))
-		return 0;
-	memset(&origin, 0, sizeof(origin));
-	origin.trigger = trigger;
-	set_place(&origin.row, TriggerRelationId, tuple);
-	heap_freetuple(tuple);
-
-	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-	if (!HeapTupleIsValid(tuple))
-		return 0;
-	set_place(&origin.database, DatabaseRelationId, tuple);
-	ReleaseSysCache(tuple);
-	return hash_bytes_extended((const unsigned char *) &origin, sizeof(origin), 0);
-}
-
-/*
- * Where a row of a catalog lies, and who wrote it.
- */
-static void
-set_place(RowPlace *place, Oid catalog, HeapTuple tuple)
-{
-	Relation	rel = table_open(catalog, AccessShareLock);
-
-	place->file = ienv_file_number(rel);
-	table_close(rel, AccessShareLock);
-	place->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	place->block = ItemPointerGetBlockNumber(&tuple->t_self);
-	place->offset = ItemPointerGetOffsetNumber(&tuple->t_self);
 }
 
 /*
@@ -378,7 +312,7 @@ find_root(Oid trigger)
 
 	while (OidIsValid(trigger))
 	{
-		HeapTuple	tuple = read_trigger(trigger);
+		HeapTuple	tuple = ienv_read_trigger(trigger);
 
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "could not find trigger %u", trigger);
@@ -422,34 +356,4 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 	}
 	list_free(indexes);
 	return found;
-}
-
-/*
- * The tables that guard() was called for, in the order of their OIDs, so that
- * whoever locks several locks them in one order.
- */
-List *
-ienv_guarded_roots(void)
-{
-	List	   *roots = NIL;
-	Relation	rel;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	rel = table_open(TriggerRelationId, AccessShareLock);
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		const IenvTriggerKind *kind = OidIsValid(form->tgparentid) ? NULL : ienv_trigger_kind(form->tgfoid);
-
-		/* partitions have a TRUNCATE trigger of their own */
-		if (kind != NULL && kind->bit != IENV_TRIGGER_TRUNCATE)
-			roots = list_append_unique_oid(roots, form->tgrelid);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	list_sort(roots, list_oid_cmp);
-	return roots;
 }
