@@ -1,6 +1,8 @@
 -- Whose guarded tables count: those of superusers, and of owners who were let in.  Nobody
 -- else's stands in the way of administration.
 SET client_min_messages = error;
+SET quote_all_identifiers = off;	-- of regclass and format()
+SET standard_conforming_strings = on;	-- of the patterns below
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;

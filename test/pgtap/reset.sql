@@ -242,7 +242,7 @@ CREATE TRIGGER who BEFORE DELETE ON app.users FOR EACH ROW EXECUTE FUNCTION app.
 INSERT INTO app.users VALUES ('dev-1', 'dev');
 SELECT throws_ok(
 	$$SELECT pg_temp.run_as('instance_env_tester', 'CALL instance_env.reset_development(''d0000000-0000-4000-8000-000000000001'')')$$,
-	'P0001', 'I am ' || (SELECT relowner::regrole FROM pg_class WHERE oid = 'app.users'::regclass),
+	'P0001', 'I am ' || (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'app.users'::regclass),
 	'triggers run as the table''s owner');
 DROP TRIGGER who ON app.users;
 CREATE FUNCTION app.never(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
