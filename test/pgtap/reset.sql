@@ -1,5 +1,6 @@
 -- reset_development(): a development instance becomes empty, and nothing else does
 SET client_min_messages = warning;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
@@ -242,7 +243,7 @@ CREATE TRIGGER who BEFORE DELETE ON app.users FOR EACH ROW EXECUTE FUNCTION app.
 INSERT INTO app.users VALUES ('dev-1', 'dev');
 SELECT throws_ok(
 	$$SELECT pg_temp.run_as('instance_env_tester', 'CALL instance_env.reset_development(''d0000000-0000-4000-8000-000000000001'')')$$,
-	'P0001', 'I am ' || (SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'app.users'::regclass),
+	'P0001', 'I am ' || (SELECT relowner::regrole FROM pg_class WHERE oid = 'app.users'::regclass),
 	'triggers run as the table''s owner');
 DROP TRIGGER who ON app.users;
 CREATE FUNCTION app.never(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';

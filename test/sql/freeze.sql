@@ -1,6 +1,7 @@
 --
 -- COPY FREEZE calls rows committed and their pages all-visible that are neither
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;

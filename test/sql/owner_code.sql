@@ -1,7 +1,7 @@
 --
 -- What is said where the owner of a table, or somebody else, could get rights
 --
-SET quote_all_identifiers = off;	-- of the statements that errors show
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 CREATE ROLE regress_owner;
 CREATE ROLE regress_other;
 CREATE SCHEMA owned AUTHORIZATION regress_owner;
