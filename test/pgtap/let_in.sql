@@ -2,6 +2,7 @@
 -- else's stands in the way of administration.
 SET client_min_messages = error;
 SET quote_all_identifiers = off;	-- names are compared as they are without it
+SET standard_conforming_strings = on;	-- of the patterns below
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
