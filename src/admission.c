@@ -29,7 +29,6 @@ static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value);
 static void count_only(const IenvGuard *guard, Datum value);
-static IenvInstance *find_active(const IenvGuard *guard, Datum value, bool isnull);
 
 PG_FUNCTION_INFO_V1(instance_env_admission_required_uuid);
 PG_FUNCTION_INFO_V1(instance_env_admission_required_text);
@@ -113,7 +112,8 @@ join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
 		return;
 	if (queue->waiting == 1)
 		queue->look_at = active ? instance->user_cap : INACTIVE_ROWS;
-	if (queue->waiting <= queue->look_at || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	if (queue->waiting <= queue->look_at || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		ienv_move_queued())
 		return;
 
 	/* should it not refuse (rows went away again), do not ask for each row */
@@ -182,6 +182,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	IenvInstance *instance;
 	IenvBucket *bucket;
 	IenvQueue  *queue;
+	bool		moved;
 
 	/* what was admitted where it came from is only counted here */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
@@ -191,11 +192,14 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 
-	ienv_check_moved(guard, trigdata);
-	instance = find_active(guard, value, isnull);
+	ienv_lock_beside_new_partition(guard);
+
+	/* an UPDATE that moves a row asks for no seat, nor for the instance to be active */
+	moved = ienv_check_moved(guard, trigdata) && !isnull;
+	instance = moved ? NULL : ienv_require_active(guard, value, isnull, false);
 	if (guard->key_attno != InvalidAttrNumber && check_user(guard, trigdata, value) && instance != NULL)
 		instance = ienv_instance_by_value(value, guard->is_uuid, false);
-	if (instance == NULL)
+	if (moved)
 		count_only(guard, value);
 	if (instance == NULL || instance->user_cap < 0)
 		return PointerGetDatum(NULL);
@@ -255,8 +259,9 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
 									 RelationGetDescr(trigdata->tg_relation), &isnull);
 
-	ienv_check_moved(guard, trigdata);
-	(void) find_active(guard, value, isnull);
+	ienv_lock_beside_new_partition(guard);
+	if (!ienv_check_moved(guard, trigdata) || isnull)
+		(void) ienv_require_active(guard, value, isnull, false);
 	if (guard->key_attno != InvalidAttrNumber)
 		(void) check_user(guard, trigdata, value);
 	return PointerGetDatum(NULL);
@@ -274,22 +279,4 @@ check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)
 								   RelationGetDescr(trigdata->tg_relation), &isnull);
 
 	return !isnull && ienv_check_arrival(guard, value, key);
-}
-
-/*
- * The active instance that a new row belongs to, or NULL if it is not active but the
- * row is none of a new user: an UPDATE has moved it from another partition.  Any
- * other row is refused.
- */
-static IenvInstance *
-find_active(const IenvGuard *guard, Datum value, bool isnull)
-{
-	if (!isnull && guard->root != guard->relid)
-	{
-		IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
-
-		if (instance != NULL && instance->status != IENV_ACTIVE && ienv_only_moved(guard, value))
-			return NULL;
-	}
-	return ienv_require_active(guard, value, isnull, false);
 }

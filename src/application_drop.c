@@ -112,6 +112,7 @@ refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 				report_in_use(name, lfirst_oid(lc), id, key);
 		}
 
+	ienv_keep_from_guarding();
 	foreach(lc, ienv_lock_guarded_tables())
 	{
 		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));

@@ -13,8 +13,10 @@
  * our functions, and only guard() one with another label than it would give the table:
  * whoever could do that might forge departures of users of another's table.
  *
- * What was done is taken from PostgreSQL's list of commands, by OID.  The statement
- * has names only, and may contain others, as CREATE SCHEMA does.
+ * What a command has done is read from the catalogs: their rows that it has written.
+ * PostgreSQL's own list of commands will not do, for REFRESH MATERIALIZED VIEW has it stay
+ * empty whatever the view's functions do; nor will the names in the statement, which may
+ * mean something else by now.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,6 +26,8 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
@@ -33,22 +37,79 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/readfuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "guard.h"
 #include "instance_env.h"
 
-static Oid	attached_partition(Node *parsetree);
-static bool adds_parent(Node *parsetree);
+static bool adds_child(Node *parsetree);
+static bool is_new(HeapTuple row);
+static void check_children(void);
+static void check_triggers(void);
+static bool is_only_enabled(Relation rel, HeapTuple tuple);
+static bool same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno);
 static void check_trigger(Oid trigger);
-static void check_partition(Oid relid, bool attached);
-static void refuse_child(Oid relid);
+static bool was_of_guard(Oid trigger);
+static bool has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind);
+static void check_partition(Oid relid);
+static void refuse_guarded(Oid relid);
+static void refuse_child(Oid parent);
+
+/* The command ids from which on the transaction's rows have not been looked at */
+typedef struct Seen
+{
+	CommandId	children;
+	CommandId	triggers;
+} Seen;
+
+static LocalTransactionId seen_lxid = InvalidLocalTransactionId;
+static Seen seen;
+
+/*
+ * What it was when each of the open subtransactions began, by their depth: what one that is
+ * rolled back has looked at is to be looked at again.  Those that began before we listened
+ * have 0: all.
+ */
+static Seen *seen_before = NULL;
+static int	max_depth = 0;
 
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
+
+static void
+subtransaction_event(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	int			depth = GetCurrentTransactionNestLevel();
+
+	if (seen_lxid != ienv_lxid())
+		return;
+	if (event == SUBXACT_EVENT_START_SUB)
+	{
+		if (depth >= max_depth)
+		{
+			int			n = 2 * depth;
+
+			seen_before = seen_before == NULL ? MemoryContextAlloc(TopMemoryContext, n * sizeof(Seen)) :
+				repalloc(seen_before, n * sizeof(Seen));
+			max_depth = n;
+		}
+		seen_before[depth] = seen;
+	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		if (depth < max_depth)
+			seen = seen_before[depth];
+		else
+			memset(&seen, 0, sizeof(seen));
+	}
+}
 
 /*
  * watch_ddl() RETURNS event_trigger
@@ -58,140 +119,287 @@ PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
 Datum
 instance_env_watch_ddl(PG_FUNCTION_ARGS)
 {
+	static bool registered = false;
 	Node	   *parsetree;
-	SPITupleTable *commands;
-	uint64		ncommands;
-	Oid			attached;
+	CommandId	now = GetCurrentCommandId(false);
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_ddl")));
+	if (!registered)
+		RegisterSubXactCallback(subtransaction_event, NULL);
+	registered = true;
+	if (seen_lxid != ienv_lxid())
+	{
+		seen_lxid = ienv_lxid();
+		memset(&seen, 0, sizeof(seen));
+		if (seen_before != NULL)
+			memset(seen_before, 0, max_depth * sizeof(Seen));
+	}
 
 	parsetree = ((EventTriggerData *) fcinfo->context)->parsetree;
-	attached = attached_partition(parsetree);
-
-	/*
-	 * Nothing else that is an ALTER TABLE matters, such as a new name or schema: to look at
-	 * it would lock what it has not locked.
-	 */
-	if (!OidIsValid(attached) && !IsA(parsetree, CreateStmt) && !IsA(parsetree, CreateForeignTableStmt) &&
-		!IsA(parsetree, CreateTrigStmt) && !IsA(parsetree, CreateSchemaStmt) && !adds_parent(parsetree))
-		PG_RETURN_NULL();
-
 	SPI_connect();
-	if (OidIsValid(attached))
-		check_partition(attached, true);
-	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands()"
-					" WHERE objid IS NOT NULL", true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the list of DDL commands");
-	commands = SPI_tuptable;
-	ncommands = SPI_processed;
-	for (uint64 i = 0; i < ncommands; i++)
+	if (adds_child(parsetree))
 	{
-		bool		isnull;
-		Oid			class = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 1, &isnull));
-		Oid			object = DatumGetObjectId(SPI_getbinval(commands->vals[i], commands->tupdesc, 2, &isnull));
-
-		if (class == TriggerRelationId && !ienv_creating_trigger && !superuser())
-			check_trigger(object);
-		else if (class != RelationRelationId || OidIsValid(attached))
-			continue;			/* the relation is the parent, which has not changed */
-		else if (get_rel_relispartition(object))
-			check_partition(object, false);
-		else if (has_superclass(object))
-			refuse_child(object);
+		check_children();
+		seen.children = now;
+	}
+	if (superuser())
+		seen.triggers = now;
+	else if (IsA(parsetree, CreateTrigStmt) || IsA(parsetree, CreateSchemaStmt))
+	{
+		check_triggers();
+		seen.triggers = now;
 	}
 	SPI_finish();
 	PG_RETURN_NULL();
 }
 
 /*
- * What ALTER TABLE ... ATTACH PARTITION attaches; InvalidOid for another statement.
- *
- * The list of commands has the parent only; the partition's name means what it meant
- * when the statement began, for ATTACH makes no names.
- */
-static Oid
-attached_partition(Node *parsetree)
-{
-	ListCell   *lc;
-
-	if (!IsA(parsetree, AlterTableStmt) || ((AlterTableStmt *) parsetree)->objtype != OBJECT_TABLE)
-		return InvalidOid;
-	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
-	{
-		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-
-		if (cmd->subtype == AT_AttachPartition)
-			return RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
-	}
-	return InvalidOid;
-}
-
-/*
- * Is this ALTER TABLE ... INHERIT?
+ * Can the statement have made a table a partition or an inheritance child?
  */
 static bool
-adds_parent(Node *parsetree)
+adds_child(Node *parsetree)
 {
 	ListCell   *lc;
 
+	if (IsA(parsetree, CreateStmt) || IsA(parsetree, CreateForeignTableStmt))
+		return ((CreateStmt *) parsetree)->inhRelations != NIL;
 	if (!IsA(parsetree, AlterTableStmt))
-		return false;
+		return IsA(parsetree, CreateSchemaStmt);
 	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
-		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddInherit)
+	{
+		AlterTableType type = lfirst_node(AlterTableCmd, lc)->subtype;
+
+		if (type == AT_AttachPartition || type == AT_AddInherit)
 			return true;
+	}
 	return false;
 }
 
 /*
- * Refuse a trigger of ours, if it is, whose label is not its table's, or that is made by
- * somebody who has no more than the right to make triggers on it: a table that is guarded
- * is one whose rows a reset deletes.
- *
- * The trigger for TRUNCATE records under the label of the others.
+ * Has my transaction written this row of a catalog?
+ */
+static bool
+is_new(HeapTuple row)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
+}
+
+/*
+ * Look at the tables that have become partitions or inheritance children.
+ */
+static void
+check_children(void)
+{
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	List	   *children = NIL;
+	List	   *parents = NIL;
+	HeapTuple	tuple;
+	ListCell   *child;
+	ListCell   *parent;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
+
+		if (!is_new(tuple) || HeapTupleHeaderGetCmin(tuple->t_data) < seen.children)
+			continue;
+		children = lappend_oid(children, form->inhrelid);
+		parents = lappend_oid(parents, form->inhparent);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	forboth(child, children, parent, parents)
+	{
+		char		relkind = get_rel_relkind(lfirst_oid(child));
+
+		/* indexes have parents, too */
+		if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+			continue;
+		if (get_rel_relispartition(lfirst_oid(child)))
+		{
+			refuse_guarded(lfirst_oid(child));
+			check_partition(lfirst_oid(child));
+		}
+		else
+			refuse_child(lfirst_oid(parent));
+	}
+}
+
+/*
+ * Look at the triggers that have been made or replaced.
+ */
+static void
+check_triggers(void)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	List	   *made = NIL;
+	HeapTuple	tuple;
+	ListCell   *lc;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (is_new(tuple) && HeapTupleHeaderGetCmin(tuple->t_data) >= seen.triggers &&
+			!OidIsValid(form->tgparentid) && !form->tgisinternal && !is_only_enabled(rel, tuple))
+			made = lappend_oid(made, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	foreach(lc, made)
+		check_trigger(lfirst_oid(lc));
+}
+
+/*
+ * Is this version of a trigger's row, but for whether it is enabled, the same as an earlier
+ * one, which was committed before or has been looked at?
+ */
+static bool
+is_only_enabled(Relation rel, HeapTuple tuple)
+{
+	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	other;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(form->oid));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
+	{
+		found = (is_new(other) ? HeapTupleHeaderGetCmin(other->t_data) < seen.triggers :
+				 HeapTupleHeaderXminFrozen(other->t_data) ||
+				 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
+			((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid &&
+			same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) &&
+			same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
+	}
+	systable_endscan(scan);
+	return found;
+}
+
+static bool
+same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	bool		isnull[2];
+	Datum		values[2] = {
+		heap_getattr(a, attno, RelationGetDescr(rel), &isnull[0]),
+		heap_getattr(b, attno, RelationGetDescr(rel), &isnull[1])
+	};
+
+	return isnull[0] == isnull[1] && (isnull[0] || datum_image_eq(values[0], values[1], att->attbyval, att->attlen));
+}
+
+/*
+ * Refuse a trigger of ours, if it is, unless it is one that guard() might have made for the
+ * table: a dump that the table's owner restores makes it again.  And refuse one that takes
+ * the place of a guard's, unless the owner does it, who might as well drop that.
  */
 static void
 check_trigger(Oid trigger)
 {
-	Relation	rel;
 	HeapTuple	tuple = ienv_read_trigger(trigger);
 	Oid			relid;
 	const IenvTriggerKind *kind;
+	Relation	rel;
 	TriggerDesc *triggers;
+	bool		is_partition;
+	bool		is_partitioned;
 
 	if (!HeapTupleIsValid(tuple))
 		return;
 	relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
 	kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
 	heap_freetuple(tuple);
-	if (kind == NULL)
+
+	if (kind == NULL && !was_of_guard(trigger))
 		return;
 	if (!ienv_owns_relation(relid, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to create a trigger of extension \"%s\" on table %s",
+				 errmsg(kind != NULL ? "permission denied to create a trigger of extension \"%s\" on table %s" :
+						"permission denied to replace a trigger of extension \"%s\" on table %s",
 						IENV_SCHEMA, ienv_quoted_name(relid)),
 				 errdetail("Only the owner of the table may.")));
-	if (kind->bit == IENV_TRIGGER_TRUNCATE)
+	if (kind == NULL)
 		return;
 
 	rel = relation_open(relid, AccessShareLock);
 	triggers = CopyTriggerDesc(rel->trigdesc);
+	is_partition = rel->rd_rel->relispartition;
+	is_partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	relation_close(rel, AccessShareLock);
+
+	/* refuses what nobody could count */
+	if (is_partitioned)
+		(void) ienv_leaf_relations(relid, AccessShareLock);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		char	   *label = ienv_free_label(relid);
+		const Trigger *t = &triggers->triggers[i];
+		IenvColumns columns;
 
-		if (triggers->triggers[i].tgoid == trigger &&
-			(triggers->triggers[i].tgnargs != 1 || strcmp(triggers->triggers[i].tgargs[0], label) != 0))
+		if (t->tgoid != trigger)
+			continue;
+
+		/* guard() itself is at work, perhaps under a label that the table has long had */
+		if (ienv_making_triggers_of != NULL && ienv_making_triggers_of->relid == relid &&
+			t->tgnargs == 1 && strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
+			return;
+		if (t->tgnargs != 1 ||
+			(kind->bit != IENV_TRIGGER_TRUNCATE && !ienv_may_have_label(relid, t->tgargs[0])))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
-							triggers->triggers[i].tgname, label),
+							t->tgname, ienv_free_label(relid)),
+					 errhint("Let instance_env.guard() create the triggers.")));
+		if (!ienv_read_condition(kind, t->tgqual ? stringToNode(t->tgqual) : NULL, &columns) ||
+			(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) || has_sibling(triggers, trigger, kind))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to create trigger \"%s\" on table %s", t->tgname, ienv_quoted_name(relid)),
+					 errdetail("It executes a function of extension \"%s\", but is not what guard() creates.", IENV_SCHEMA),
 					 errhint("Let instance_env.guard() create the triggers.")));
 	}
+}
+
+/*
+ * Did the trigger, which my transaction has written, execute a function of ours before?
+ */
+static bool
+was_of_guard(Oid trigger)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid) != NULL;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Does the table have another trigger of this kind?
+ */
+static bool
+has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind)
+{
+	for (int i = 0; i < triggers->numtriggers; i++)
+		if (triggers->triggers[i].tgoid != trigger && ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
+			return true;
+	return false;
 }
 
 /*
@@ -201,10 +409,10 @@ check_trigger(Oid trigger)
  * along, nobody else may write to the table until the transaction ends: what an open
  * transaction has inserted, nobody would count together with them.  Otherwise no other
  * partition is looked at, lest two sessions that each work on one of them wait for each
- * other.
+ * other; partition.c takes the lock when the first row comes.
  */
 static void
-check_partition(Oid relid, bool attached)
+check_partition(Oid relid)
 {
 	const IenvGuard *guard = ienv_guard_of(relid);
 	bool		has_rows = false;
@@ -226,7 +434,7 @@ check_partition(Oid relid, bool attached)
 		has_rows = has_rows || RelationGetNumberOfBlocks(rel) > 0;
 		table_close(rel, NoLock);
 	}
-	if (attached && has_rows)
+	if (has_rows)
 	{
 		/* as guard() does */
 		LockRelationOid(root.relid, ShareRowExclusiveLock);
@@ -238,32 +446,39 @@ check_partition(Oid relid, bool attached)
 }
 
 /*
+ * Refuse a partition that is guarded by itself: whose rows count where, nobody could say.
+ */
+static void
+refuse_guarded(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		guarded = ienv_guards_itself(rel);
+
+		relation_close(rel, NoLock);
+		if (guarded)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("guarded table %s cannot become part of a partitioned table", ienv_quoted_name(lfirst_oid(lc))),
+					 errhint("Call instance_env.unguard() for it, and instance_env.guard() for the partitioned table.")));
+	}
+}
+
+/*
  * Refuse an inheritance child of a guarded table.
  */
 static void
-refuse_child(Oid relid)
+refuse_child(Oid parent)
 {
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	rel = table_open(InheritsRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Oid			parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
-
-		if (ienv_guard_of(parent) != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(parent)),
-					 errdetail("The user cap would not count their rows."),
-					 errhint("Use a partitioned table.")));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
+	if (ienv_guard_of(parent) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(parent)),
+				 errdetail("The user cap would not count their rows."),
+				 errhint("Use a partitioned table.")));
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -37,6 +38,7 @@ static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
 
 static void queue_departure(void);
+static pg_uuid_t nowhere(Datum value);
 static void depart_all(IenvGuard *guard);
 
 PG_FUNCTION_INFO_V1(instance_env_departure_queued);
@@ -179,15 +181,31 @@ ienv_depart(IenvGuard *guard, Datum value, Datum key)
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
 
-	/* an instance that is gone is no other one; by an external key it cannot be named */
+	/* an instance that is gone is no other one, whatever comes to have its names */
 	if (instance != NULL)
 		home = instance->id;
 	else if (guard->is_uuid)
 		home = *DatumGetUUIDP(value);
 	else
-		return;
+		home = nowhere(value);
 	if (ienv_identity_of(guard, key, &identity))
 		ienv_record_departure(&identity, &home);
+}
+
+/*
+ * An id that no instance has, for an external key that names none.
+ */
+static pg_uuid_t
+nowhere(Datum value)
+{
+	text	   *key = DatumGetTextPP(value);
+	uint64		hash[2];
+	pg_uuid_t	id;
+
+	for (int i = 0; i < 2; i++)
+		hash[i] = hash_bytes_extended((const unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), i);
+	memcpy(id.data, hash, UUID_LEN);
+	return id;
 }
 
 /*

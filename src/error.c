@@ -21,6 +21,8 @@
 /* How many bytes of an external key a message shows */
 #define MAX_KEY_SHOWN	128
 
+pg_noreturn static void report_unknown(const IenvGuard *guard, Datum value);
+
 /*
  * Check that a trigger function was called for what it is made for: when is the
  * exact combination of TRIGGER_EVENT_ bits.
@@ -84,14 +86,7 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh
 		instance = ienv_instance_by_value(value, guard->is_uuid, true);
 
 	if (instance == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
-				 errmsg("instance %s does not exist", ienv_instance_text(value, guard->is_uuid)),
-				 errdetail("Column \"%s\" of table %s must name an instance by its %s.",
-						   get_attname(guard->relid, guard->instance_attno, false),
-						   ienv_quoted_name(guard->root), guard->is_uuid ? "id" : "external key"),
-				 errhint("Create it with instance_env.create_application(). When restoring data only, restore schema \"%s\" first.", IENV_SCHEMA),
-				 ienv_errguard(guard, NULL)));
+		report_unknown(guard, value);
 
 	if (instance->status != IENV_ACTIVE)
 		ereport(ERROR,
@@ -105,6 +100,30 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh
 				 errhint("Promote its application with instance_env.promote()."),
 				 ienv_errguard(guard, NULL)));
 	return instance;
+}
+
+/*
+ * Refuse a row of an instance that does not exist.
+ */
+void
+ienv_require_known(const IenvGuard *guard, Datum value)
+{
+	if (ienv_instance_by_value(value, guard->is_uuid, false) == NULL &&
+		ienv_instance_by_value(value, guard->is_uuid, true) == NULL)
+		report_unknown(guard, value);
+}
+
+static void
+report_unknown(const IenvGuard *guard, Datum value)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
+			 errmsg("instance %s does not exist", ienv_instance_text(value, guard->is_uuid)),
+			 errdetail("Column \"%s\" of table %s must name an instance by its %s.",
+					   get_attname(guard->relid, guard->instance_attno, false),
+					   ienv_quoted_name(guard->root), guard->is_uuid ? "id" : "external key"),
+			 errhint("Create it with instance_env.create_application(). When restoring data only, restore schema \"%s\" first.", IENV_SCHEMA),
+			 ienv_errguard(guard, NULL)));
 }
 
 /*

@@ -79,6 +79,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
 	check_relation(rel);
 	CheckTableNotInUse(rel, "guard");
+	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
 
 	guard.instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));

@@ -37,11 +37,12 @@ struct IenvGuard
 	Oid			key_collation;
 	int16		key_len;		/* its type's typlen and typbyval */
 	bool		key_byval;
-	bool		key_is_char;	/* char(n), or name */
-	bool		key_is_name;
+	Oid			key_base;		/* the type, or what it is a domain over */
 	bool		key_is_image;	/* equal keys have the same bytes */
 	Oid			key_hash;		/* its type's extended hash function, or InvalidOid */
 	Oid			departure_trigger;	/* the one whose condition queues departures */
+	Oid			move_trigger;	/* the one whose condition queues moves */
+	TransactionId made_by;		/* who wrote the row of the trigger for new rows */
 	uint64		version;		/* of the triggers that take tickets, see below */
 	uint64		tree_version;	/* of root: of those of all its partitions */
 	bool		tree_valid;		/* tree_version has been computed */
@@ -75,12 +76,28 @@ extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
 extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
 extern HeapTuple ienv_read_trigger(Oid trigger);
+extern bool ienv_guards_itself(Relation rel);
+extern List *ienv_odd_triggers(Relation rel);
+
+/*
+ * trigger_condition.c: the conditions of a guard's triggers
+ */
+
+/* The columns that a condition names; 0: none */
+typedef struct IenvColumns
+{
+	AttrNumber	instance;
+	AttrNumber	key;
+} IenvColumns;
+
+extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *columns);
 
 /*
  * label.c: whose identities a table's triggers record
  */
 extern char *ienv_stable_name(Oid relid);
 extern char *ienv_free_label(Oid relid);
+extern bool ienv_may_have_label(Oid relid, const char *label);
 extern Oid	ienv_relation_owner(Oid relid);
 
 /*
@@ -88,11 +105,13 @@ extern Oid	ienv_relation_owner(Oid relid);
  */
 extern uint64 ienv_guard_version(const IenvGuard *guard);
 extern uint64 ienv_trigger_version(Oid trigger);
+extern TransactionId ienv_trigger_writer(Oid trigger);
 
 /*
  * partition.c: the partitions of a guarded table
  */
 extern List *ienv_partition_tree(Oid relid, LOCKMODE lockmode);
+extern void ienv_lock_beside_new_partition(const IenvGuard *guard);
 extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 
 /*
@@ -232,7 +251,6 @@ extern int64 ienv_vacated(const IenvBoundKey *key);
  */
 extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 					   IenvBucket *bucket, bool early);
-extern bool ienv_only_moved(const IenvGuard *guard, Datum value);
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 
 /*
@@ -272,7 +290,7 @@ pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from, boo
  * move.c: rows that are moved from one partition to another
  */
 extern bool ienv_move_queued(void);
-extern void ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
+extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
 
 /*
  * departure.c: recording departures
@@ -328,6 +346,12 @@ extern bool ienv_let_in(Oid owner);
 extern char *ienv_why_not_trusted(const IenvRoot *root);
 
 /*
+ * guard_lock.c: guarding a table excludes what must know of all guarded tables
+ */
+extern void ienv_begin_guarding(void);
+extern void ienv_keep_from_guarding(void);
+
+/*
  * guarded_locks.c: locking them all against writers
  */
 extern List *ienv_lock_guarded_tables(void);
@@ -336,7 +360,7 @@ extern List *ienv_lock_guarded_tables(void);
  * guard.c, guard_columns.c, guard_triggers.c, guard_rows.c, guard_reference.c, ddl.c: what is
  * attached to a table
  */
-extern bool ienv_creating_trigger;
+extern const IenvGuard *ienv_making_triggers_of;
 extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
 extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);

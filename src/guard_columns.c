@@ -76,7 +76,15 @@ ienv_check_user_key(Relation rel, const IenvGuard *guard)
 	ienv_identity_prepare(&hashed);
 	if (!OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
 		why = "The type has no default operator class for access method btree.";
-	else if (ienv_identity_possible(&hashed, &why))
+	else if (!ienv_identity_possible(&hashed, &why))
+		/* why has been set */ ;
+	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("users of unlogged table %s cannot be followed", ienv_quoted_name(guard->relid)),
+				 errdetail("A crash empties the table, and nobody would remember whose users they were."),
+				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
+	else
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -19,8 +19,8 @@
 #include "guard.h"
 #include "instance_env.h"
 
-/* A trigger is being created here, whose label needs no check. */
-bool		ienv_creating_trigger = false;
+/* The table that a trigger is being created for here, under its label; or NULL */
+const IenvGuard *ienv_making_triggers_of = NULL;
 
 static void create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind);
 static const char *name_of(Oid relid, const IenvTriggerKind *kind);
@@ -74,7 +74,7 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 static void
 create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 {
-	ienv_creating_trigger = true;
+	ienv_making_triggers_of = guard;
 	PG_TRY();
 	{
 		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s)",
@@ -85,7 +85,7 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 	}
 	PG_FINALLY();
 	{
-		ienv_creating_trigger = false;
+		ienv_making_triggers_of = NULL;
 	}
 	PG_END_TRY();
 }

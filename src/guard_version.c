@@ -117,3 +117,19 @@ set_place(RowPlace *place, Oid catalog, HeapTuple tuple)
 	place->block = ItemPointerGetBlockNumber(&tuple->t_self);
 	place->offset = ItemPointerGetOffsetNumber(&tuple->t_self);
 }
+
+/*
+ * The transaction id that wrote the trigger's row.
+ */
+TransactionId
+ienv_trigger_writer(Oid trigger)
+{
+	HeapTuple	tuple = ienv_read_trigger(trigger);
+	TransactionId xid;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidTransactionId;
+	xid = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	heap_freetuple(tuple);
+	return xid;
+}

@@ -17,23 +17,30 @@
  * (DateStyle, TimeZone, bytea_output, lc_monetary, search_path).  It is the key's binary
  * form where equal keys have the same: an integer, or whatever else is passed by value, as
  * 8 bytes little-endian, other types' own bytes.  That survives a change of type from
- * integer to bigint, or between text, varchar and char(n).  Where equal keys may differ in
- * their bytes (numeric, float8, case-insensitive collations), the type's own hash function
- * stands for the key.
+ * integer to bigint, or between text, varchar and char(n).  Of numeric it is the digits
+ * without trailing zeroes, of float4 and float8 the number as float8, with one zero and one
+ * NaN.  Where equal keys may differ in their bytes otherwise (citext, case-insensitive
+ * collations, interval, inet), the type's own hash function stands for the key, under two
+ * seeds.
  *
  * What stands in an enum, or in a column of regclass and its kind, is an OID: a dump gives
- * it another one, and the name that the dump goes by may be changed.  Such types, and
- * those made of them, can identify nobody.
+ * it another one, and the name that the dump goes by may be changed.  Such types can
+ * identify nobody; nor can arrays, composites, ranges and jsonb, whose hash functions take
+ * some that differ for the same, whatever the seed.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
@@ -50,6 +57,7 @@ typedef struct SipState
 } SipState;
 
 static bool has_catalog_oids(Oid type);
+static bool is_compound(Oid type);
 static int64 value_of(Datum key, int16 len);
 static void hash_by_type(const IenvGuard *guard, Datum key, char *result);
 
@@ -143,8 +151,7 @@ ienv_identity_prepare(IenvGuard *guard)
 
 	guard->key_len = entry->typlen;
 	guard->key_byval = entry->typbyval;
-	guard->key_is_char = type == BPCHAROID;
-	guard->key_is_name = type == NAMEOID;
+	guard->key_base = type;
 	guard->key_hash = entry->hash_extended_proc;
 
 	/*
@@ -166,6 +173,8 @@ ienv_identity_possible(const IenvGuard *guard, const char **why)
 {
 	if (has_catalog_oids(guard->key_type))
 		*why = "Its values stand for entries of a system catalog, which a dump does not keep.";
+	else if (is_compound(guard->key_type))
+		*why = "Its values are made of others; a user is identified by one.";
 	else if (!guard->key_is_image && !OidIsValid(guard->key_hash))
 		*why = "The type has no hash function, and equal values may differ in their bytes.";
 	else
@@ -174,15 +183,11 @@ ienv_identity_possible(const IenvGuard *guard, const char **why)
 }
 
 /*
- * Is the type an enum, regclass or the like, or made of one?
+ * Is the type an enum, regclass or the like?
  */
 static bool
 has_catalog_oids(Oid type)
 {
-	Oid			element;
-	Oid			relid;
-
-	check_stack_depth();
 	type = getBaseType(type);
 	switch (type)
 	{
@@ -198,27 +203,21 @@ has_catalog_oids(Oid type)
 		case REGNAMESPACEOID:
 		case REGROLEOID:
 			return true;
+		default:
+			return type_is_enum(type);
 	}
-	if (type_is_enum(type))
-		return true;
-	element = get_element_type(type);
-	if (OidIsValid(element))
-		return has_catalog_oids(element);
-	if (type_is_range(type))
-		return has_catalog_oids(get_range_subtype(type));
-	if (type_is_multirange(type))
-		return has_catalog_oids(get_range_subtype(get_multirange_range(type)));
+}
 
-	relid = get_typ_typrelid(type);
-	if (OidIsValid(relid))
-	{
-		TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, -1);
-
-		for (int i = 0; i < desc->natts; i++)
-			if (!TupleDescAttr(desc, i)->attisdropped && has_catalog_oids(TupleDescAttr(desc, i)->atttypid))
-				return true;
-	}
-	return false;
+/*
+ * Is the type one whose values consist of others?
+ */
+static bool
+is_compound(Oid type)
+{
+	type = getBaseType(type);
+	return OidIsValid(get_element_type(type)) || type_is_range(type) || type_is_multirange(type) ||
+		OidIsValid(get_typ_typrelid(type)) || type == JSONBOID || type == OIDVECTOROID || type == INT2VECTOROID ||
+		type == RECORDOID;
 }
 
 /*
@@ -239,7 +238,25 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		siphash(guard->label, strlen(guard->label), secret, (char *) guard->label_key);
 	}
 
-	if (!guard->key_is_image && OidIsValid(guard->key_hash))
+	if (guard->key_base == NUMERICOID)
+	{
+		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, key)));
+
+		siphash(digits, strlen(digits), guard->label_key, result);
+		pfree(digits);
+	}
+	else if (guard->key_base == FLOAT4OID || guard->key_base == FLOAT8OID)
+	{
+		double		number = guard->key_base == FLOAT4OID ? DatumGetFloat4(key) : DatumGetFloat8(key);
+		uint64		word;
+
+		/* -0 equals 0, and each NaN any other */
+		number = isnan(number) ? get_float8_nan() : number == 0 ? 0 : number;
+		memcpy(&word, &number, sizeof(word));
+		word = little_endian(word);
+		siphash((const char *) &word, sizeof(word), guard->label_key, result);
+	}
+	else if (!guard->key_is_image && OidIsValid(guard->key_hash))
 		hash_by_type(guard, key, result);
 	else if (guard->key_byval)
 	{
@@ -252,7 +269,7 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		struct varlena *bytes = PG_DETOAST_DATUM_PACKED(key);
 		int			len = VARSIZE_ANY_EXHDR(bytes);
 
-		if (guard->key_is_char)
+		if (guard->key_base == BPCHAROID)
 			len = bpchartruelen(VARDATA_ANY(bytes), len);
 		siphash(VARDATA_ANY(bytes), len, guard->label_key, result);
 		if ((Pointer) bytes != DatumGetPointer(key))
@@ -262,7 +279,7 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 	{
 		/* a name and a cstring end at their zero byte, and are the same identity as a text */
 		const char *bytes = DatumGetPointer(key);
-		Size		len = guard->key_len == -2 || guard->key_is_name ? strlen(bytes) : guard->key_len;
+		Size		len = guard->key_len == -2 || guard->key_base == NAMEOID ? strlen(bytes) : guard->key_len;
 
 		siphash(bytes, len, guard->label_key, result);
 	}

@@ -95,6 +95,21 @@ ienv_free_label(Oid relid)
 }
 
 /*
+ * May the triggers of a table that is restored have this label?  It must begin with the
+ * table's owner, as all that he may forge the records of anyway, and be no other table's.
+ */
+bool
+ienv_may_have_label(Oid relid, const char *label)
+{
+	StringInfoData owner;
+
+	initStringInfo(&owner);
+	append_name(&owner, GetUserNameFromId(ienv_relation_owner(relid), false));
+	appendStringInfoChar(&owner, '/');
+	return strncmp(label, owner.data, owner.len) == 0 && !is_taken(label, relid);
+}
+
+/*
  * Is another table than relid guarded under this label?
  *
  * Asks pg_trigger and opens none of the tables: whoever has one locked keeps nobody from

@@ -21,7 +21,8 @@
  * command ids: each has begun after the command that moves the row had used its own.
  *
  * (Where a BEFORE INSERT trigger lets the moved row vanish, what is compared is the next row
- * that the same statement inserts by a WITH clause, which may be refused for no reason.)
+ * that the same statement inserts by a WITH clause or as a MERGE, which may be refused for no
+ * reason.)
  *
  *-------------------------------------------------------------------------
  */
@@ -138,7 +139,7 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	/* somebody may have given another trigger this function */
 	if (!HeapTupleHeaderIndicatesMovedPartitions(tuple))
 		return PointerGetDatum(NULL);
-	if (ienv_move_queued())
+	if (trigdata->tg_trigger->tgoid == guard->move_trigger && ienv_move_queued())
 		queued--;
 
 	/* a row that did not arrive is nobody's business */
@@ -157,10 +158,10 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse a new row that was moved from another partition, and had another instance there.
- * To be called by AFTER INSERT triggers.
+ * Was this new row moved from another partition?  Refuses it if it had another instance
+ * there.  To be asked by AFTER INSERT triggers, once for each row.
  */
-void
+bool
 ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
@@ -172,15 +173,16 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 
 	/* no row that COPY FREEZE puts in has moved, and it hides its command */
 	if (likely(moves == NIL) || moves_lxid != ienv_lxid() || HeapTupleHeaderXminFrozen(tuple))
-		return;
+		return false;
 	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
 	if (move == NULL)
-		return;
+		return false;
 	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull);
 	if (isnull != move->isnull ||
 		(!isnull && !datum_image_eq(instance, move->instance, att->attbyval, att->attlen)))
 		ienv_report_move(guard, move->instance, move->isnull, instance, isnull);
 	forget_move(move);
+	return true;
 }
 
 /*

@@ -9,7 +9,9 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_inherits.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -123,4 +125,39 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 	}
 	list_free(all);
 	return leaves;
+}
+
+/* The guarded table that this transaction has locked below, and no subtransaction undone */
+static LocalTransactionId locked_lxid = InvalidLocalTransactionId;
+static Oid	locked_root = InvalidOid;
+
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		locked_root = InvalidOid;
+}
+
+/*
+ * A row has come into a partition that my transaction has made or attached.  Nobody else
+ * sees that partition before I commit, so nobody else would count the row, or find its key:
+ * so let nobody else write to the table until then, and see what others have written.
+ */
+void
+ienv_lock_beside_new_partition(const IenvGuard *guard)
+{
+	static bool registered = false;
+
+	if (likely(guard->root == guard->relid || !TransactionIdIsCurrentTransactionId(guard->made_by)) ||
+		(locked_lxid == ienv_lxid() && locked_root == guard->root))
+		return;
+	if (!registered)
+		RegisterSubXactCallback(subtransaction_ends, NULL);
+	registered = true;
+
+	/* as guard() does */
+	LockRelationOid(guard->root, ShareRowExclusiveLock);
+	(void) ienv_leaf_relations(guard->root, ShareRowExclusiveLock);
+	locked_lxid = ienv_lxid();
+	locked_root = guard->root;
 }

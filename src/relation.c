@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
 #include "guard.h"
 #include "instance_env.h"
@@ -44,13 +45,6 @@ typedef struct GuardEntry
 	bool		valid;
 	bool		guarded;		/* false: the relation has none of our triggers */
 } GuardEntry;
-
-/* The two columns that a trigger's condition may name, in that order. */
-typedef struct Columns
-{
-	int			n;
-	AttrNumber	attno[2];
-} Columns;
 
 const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
@@ -66,7 +60,7 @@ static HTAB *guards = NULL;
 /* when anything was invalidated last, by ienv_news_time() */
 static uint64 invalidated = 0;
 
-static bool find_columns(Node *node, Columns *columns);
+static bool is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *columns);
 static Oid	find_root(Oid trigger);
 
 /*
@@ -193,6 +187,10 @@ bool
 ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 {
 	TriggerDesc *triggers;
+	const IenvTriggerKind *kind;
+	IenvColumns columns;
+	bool		is_partition = false;
+	int			told_by = 0;	/* the kind of trigger that the columns are from */
 	Form_pg_attribute att;
 	Oid			type;
 
@@ -205,36 +203,40 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	/* what we look up below may have the relcache entry rebuilt under us */
 	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		is_partition = is_partition || (triggers->triggers[i].tgisclone &&
+										is_of_guard(&triggers->triggers[i], &kind, &columns));
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
-		Columns		columns = {0};
-		Node	   *condition;
 
-		const IenvTriggerKind *kind = ienv_trigger_kind(trigger->tgfoid);
-
-		if (kind == NULL)
+		/* a partition is guarded by what it has from its table, whatever else there is */
+		if (!is_of_guard(trigger, &kind, &columns) ||
+			(is_partition && !trigger->tgisclone && kind->bit != IENV_TRIGGER_TRUNCATE))
 			continue;
 		*present |= kind->bit;
 		if (trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN && trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			*disabled |= kind->bit;
-		if (kind->bit == IENV_TRIGGER_USER_CAP && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
-			guard->version = ienv_trigger_version(trigger->tgoid);
-		/* what records departures is told by those triggers that name the columns */
-		if (trigger->tgqual == NULL)
-			continue;
-		if (trigger->tgnargs > 0)
-			guard->label = pstrdup(trigger->tgargs[0]);
-		condition = stringToNode(trigger->tgqual);
-		if (kind->bit == IENV_TRIGGER_DEPARTURE && IsA(condition, FuncExpr) &&
-			((FuncExpr *) condition)->funcid == ienv_oids()->departure_queued)
-			guard->departure_trigger = trigger->tgoid;
-		find_columns(condition, &columns);
-		if (columns.n > 0)
-			guard->instance_attno = columns.attno[0];
-		if (columns.n > 1)
-			guard->key_attno = columns.attno[1];
 		if (trigger->tgisclone && guard->root == guard->relid)
 			guard->root = find_root(trigger->tgoid);
+		if (kind->bit == IENV_TRIGGER_DEPARTURE)
+			guard->departure_trigger = trigger->tgoid;
+		else if (kind->bit == IENV_TRIGGER_NO_MOVE)
+			guard->move_trigger = trigger->tgoid;
+		else if (kind->bit == IENV_TRIGGER_USER_CAP || kind->bit == IENV_TRIGGER_ACTIVE)
+		{
+			guard->made_by = ienv_trigger_writer(trigger->tgoid);
+			if (kind->bit == IENV_TRIGGER_USER_CAP && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
+				guard->version = ienv_trigger_version(trigger->tgoid);
+		}
+
+		/* should they differ, those of the trigger for new rows count */
+		if (kind->bit > IENV_TRIGGER_NO_TRANSFER || (told_by != 0 && kind->bit > told_by))
+			continue;
+		told_by = kind->bit;
+		guard->instance_attno = columns.instance;
+		guard->key_attno = columns.key;
+		guard->label = trigger->tgnargs > 0 ? pstrdup(trigger->tgargs[0]) : "";
 	}
 
 	FreeTriggerDesc(triggers);
@@ -283,22 +285,55 @@ ienv_read_trigger(Oid trigger)
 }
 
 /*
- * Collect the columns in a trigger's condition, each once, in order.
+ * Is the trigger one of a guard's?  Sets *kind, unless it executes none of our functions,
+ * and *columns.
  */
 static bool
-find_columns(Node *node, Columns *columns)
+is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *columns)
 {
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var))
-	{
-		AttrNumber	attno = ((Var *) node)->varattno;
+	*kind = ienv_trigger_kind(trigger->tgfoid);
+	return *kind != NULL &&
+		ienv_read_condition(*kind, trigger->tgqual ? stringToNode(trigger->tgqual) : NULL, columns);
+}
 
-		if (attno > 0 && columns->n < 2 && (columns->n == 0 || columns->attno[0] != attno))
-			columns->attno[columns->n++] = attno;
-		return false;
+/*
+ * Does rel have triggers of a guard's that are its own, not its table's?
+ */
+bool
+ienv_guards_itself(Relation rel)
+{
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const IenvTriggerKind *kind = triggers->triggers[i].tgisclone ? NULL :
+			ienv_trigger_kind(triggers->triggers[i].tgfoid);
+
+		if (kind != NULL && kind->bit != IENV_TRIGGER_TRUNCATE)
+			return true;
 	}
-	return expression_tree_walker(node, find_columns, columns);
+	return false;
+}
+
+/*
+ * The names of the triggers of rel that execute a function of ours without being any of a
+ * guard's: nobody but the table's owner, or a superuser, can have made them.
+ */
+List *
+ienv_odd_triggers(Relation rel)
+{
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+	List	   *names = NIL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const IenvTriggerKind *kind;
+		IenvColumns columns;
+
+		if (!is_of_guard(&triggers->triggers[i], &kind, &columns) && kind != NULL)
+			names = lappend(names, triggers->triggers[i].tgname);
+	}
+	return names;
 }
 
 /*
@@ -334,6 +369,7 @@ Oid
 ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	Oid			opfamily = lookup_type_cache(att->atttypid, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 	List	   *indexes = RelationGetIndexList(rel);
 	Oid			found = InvalidOid;
 	ListCell   *lc;
@@ -343,9 +379,9 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
-		/* whatever the operator class, its equality must be the column's */
+		/* another operator class may have another equality */
 		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
-			form->indkey.values[0] == attno &&
+			form->indkey.values[0] == attno && index->rd_opfamily[0] == opfamily &&
 			index->rd_indcollation[0] == att->attcollation &&
 			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
 			(!unique_alone || (form->indisunique && form->indimmediate && form->indnkeyatts == 1)))

@@ -117,6 +117,7 @@ refuse_if_used(const IenvApplication *application)
 	key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 
 	refuse_rows(application, ienv_trusted_roots(), key, false);
+	ienv_keep_from_guarding();
 	refuse_rows(application, ienv_lock_guarded_tables(), key, true);
 }
 

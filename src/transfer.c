@@ -48,13 +48,17 @@
 #include "access/transam.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "guard.h"
 #include "instance_env.h"
 
 static void refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata);
+static bool may_read_instance(const IenvGuard *guard);
 static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot,
 							TransactionId *younger);
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
@@ -118,6 +122,9 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 		Datum		old_key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
 		Datum		new_key = heap_getattr(trigdata->tg_newtuple, guard->key_attno, desc, &isnull[2]);
 
+		/* with its instance gone, nobody could say where else the new key is */
+		if (!isnull[0])
+			ienv_require_known(guard, value);
 		if (!isnull[0] && !isnull[1])
 			ienv_depart(guard, value, old_key);
 		if (!isnull[0] && !isnull[2])
@@ -146,7 +153,8 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 }
 
 /*
- * Say that an UPDATE may not change an instance.
+ * Say that an UPDATE may not change an instance.  Which instance it was, is said to those
+ * only who may read it.
  */
 void
 ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to, bool to_null)
@@ -154,11 +162,35 @@ ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to, b
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 			 errmsg("cannot move a row of table %s to another instance", ienv_quoted_name(guard->root)),
+			 may_read_instance(guard) ?
 			 errdetail("The update changes its instance from %s to %s.",
 					   from_null ? "null" : ienv_instance_text(from, guard->is_uuid),
+					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)) :
+			 errdetail("The update changes its instance to %s.",
 					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)),
 			 errhint("Create a new row, with a key of its own, in the other instance."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * May the current user read the instance column of every row?
+ */
+static bool
+may_read_instance(const IenvGuard *guard)
+{
+	Oid			relids[2] = {guard->relid, guard->root};
+	bool		granted = false;
+
+	for (int i = 0; i < 2; i++)
+	{
+		AttrNumber	attno = get_attnum(relids[i], get_attname(guard->relid, guard->instance_attno, false));
+
+		granted = granted || pg_class_aclcheck(relids[i], GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+			pg_attribute_aclcheck(relids[i], attno, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+		if (check_enable_rls(relids[i], InvalidOid, true) == RLS_ENABLED)
+			return false;
+	}
+	return granted;
 }
 
 /*

@@ -36,8 +36,9 @@
  * (b) An UPDATE that S does not see leaves the seat with the version it replaced,
  * whether it commits or not: an UPDATE never changes the count.  (It cannot move
  * a row here from another instance; transfer.c refuses that.)  One that moves the row
- * to another partition is a DELETE and an INSERT, here as in the heap; but who has
- * only moved rows is admitted, even where the instance is over its cap.
+ * to another partition is a DELETE and an INSERT, here as in the heap; but the row that
+ * arrives asks for no admission (move.c recognises it), for it has the seat of the row that
+ * left, and the two have one fate.
  *
  * A claimed seat hangs on a transaction that may yet commit or abort.  All that one
  * transaction id (a subtransaction's is its own) has inserted and deleted has one
@@ -122,7 +123,6 @@ typedef struct Bounds
 	TransactionId younger;		/* one that is worth waiting for, or invalid */
 } Bounds;
 
-static bool nothing_new(const IenvTally *tally);
 static void compute_bounds(const IenvTally *tally, Bounds *bounds);
 pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally,
 				   const Bounds *bounds);
@@ -173,7 +173,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 			ienv_store_base(bucket, &key, &mark, ienv_rows_for_anybody(&others));
 		if (early && bounds.lower <= cap)
 			return;
-		if (bounds.upper <= cap || (tally.complete && nothing_new(&tally)))
+		if (bounds.upper <= cap)
 			return;
 		if (bounds.lower > cap)
 		{
@@ -190,31 +190,6 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		/* the instance, too, may have changed meanwhile */
 		instance = ienv_require_active(guard, value, false, true);
 	}
-}
-
-/*
- * Are all rows that my transaction has put in, counting those that it deleted again,
- * such as it took from another partition?
- */
-static bool
-nothing_new(const IenvTally *tally)
-{
-	return tally->mine + tally->mine_gone <= tally->moved || tally->mine == 0;
-}
-
-/*
- * Has my transaction put no rows into the instance but those that it moved from one
- * partition to another?
- */
-bool
-ienv_only_moved(const IenvGuard *guard, Datum value)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	IenvTally	tally = {0};
-
-	(void) ienv_count_seats(&tally, NULL, guard, value, PG_INT32_MAX, snapshot);
-	UnregisterSnapshot(snapshot);
-	return nothing_new(&tally);
 }
 
 /*

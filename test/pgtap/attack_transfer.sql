@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(63);
+SELECT plan(64);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev') \gset
@@ -47,11 +47,16 @@ BEGIN
 	INSERT INTO app.users VALUES ('ann', 'dev2');
 	RETURN NULL;
 END $$;
+SELECT throws_ok($$CREATE TRIGGER a1 AFTER DELETE ON own.mine FOR EACH ROW
+	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine')$$, '42501', NULL, 'no trigger that guard() would not make');
+CREATE TRIGGER a9 AFTER DELETE ON own.mine FOR EACH ROW EXECUTE FUNCTION own.arrive();
+-- and if it had been made, by a superuser for example
+RESET ROLE;
 CREATE TRIGGER a1 AFTER DELETE ON own.mine FOR EACH ROW
 	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
 CREATE TRIGGER a2 AFTER DELETE ON own.mine FOR EACH ROW
 	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
-CREATE TRIGGER a9 AFTER DELETE ON own.mine FOR EACH ROW EXECUTE FUNCTION own.arrive();
+SET LOCAL ROLE instance_env_owner;
 INSERT INTO own.mine VALUES ('x', 'dev');
 RESET ROLE;
 SELECT is(pg_temp.outcome('instance_env_owner', $$
@@ -62,6 +67,7 @@ SET LOCAL ROLE instance_env_owner;
 DROP TRIGGER a1 ON own.mine;
 DROP TRIGGER a2 ON own.mine;
 SELECT instance_env.guard('own.mine') \gset
+RESET ROLE;
 CREATE TRIGGER a1 AFTER DELETE ON own.mine FOR EACH ROW
 	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
 CREATE TRIGGER a2 AFTER DELETE ON own.mine FOR EACH ROW WHEN (true)
@@ -71,7 +77,6 @@ SELECT is(pg_temp.outcome('instance_env_owner', $$
 	WITH m AS (DELETE FROM own.mine RETURNING 1), d AS (DELETE FROM app.users WHERE (SELECT count(*) FROM m) >= 0 RETURNING 1)
 	SELECT FROM d$$), '23I02', 'nor of a table that is guarded');
 SELECT is(pg_temp.moved(), 'dev', 'the user stays');
-SET LOCAL ROLE instance_env_owner;
 CREATE TRIGGER a3 AFTER UPDATE ON own.mine FOR EACH ROW WHEN (OLD.instance_id IS DISTINCT FROM NEW.instance_id OR OLD.id <> NEW.id)
 	EXECUTE FUNCTION instance_env.check_transfer('instance_env_owner/own.mine');
 CREATE TRIGGER a9u AFTER UPDATE ON own.mine FOR EACH ROW EXECUTE FUNCTION own.arrive();

@@ -6,7 +6,7 @@ SET standard_conforming_strings = on;	-- of the patterns below
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(68);
+SELECT plan(70);
 
 CREATE ROLE instance_env_owner;
 CREATE ROLE instance_env_stranger;
@@ -184,14 +184,16 @@ BEGIN
 		(SELECT format('%s/%s', relowner::regrole, name) FROM pg_class WHERE oid = name::regclass));
 END $$;
 RESET ROLE;
-SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('own.seen', 'INSTEAD OF')$q$)$$, 'a view');
+SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('own.seen', 'INSTEAD OF')$q$)$$, '42501', NULL, 'not on a view');
+SELECT lives_ok($$SELECT pg_temp.hand_made('own.seen', 'INSTEAD OF')$$, 'unless a superuser does it');
 CREATE FOREIGN DATA WRAPPER instance_env_wrapper;
 CREATE SERVER instance_env_server FOREIGN DATA WRAPPER instance_env_wrapper;
 CREATE TABLE own.far (id integer, instance_id text) PARTITION BY LIST (instance_id);
 CREATE FOREIGN TABLE own.farther PARTITION OF own.far FOR VALUES IN ('dev') SERVER instance_env_server;
 ALTER TABLE own.far OWNER TO instance_env_owner;
 ALTER TABLE own.farther OWNER TO instance_env_owner;
-SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('own.far', 'AFTER')$q$)$$, 'a foreign partition');
+SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('own.far', 'AFTER')$q$)$$, '42809', NULL, 'not with a foreign partition');
+SELECT lives_ok($$SELECT pg_temp.hand_made('own.far', 'AFTER')$$, 'unless a superuser does it');
 SELECT lives_ok($$SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 8)$$, 'set_user_cap()');
 SELECT is((SELECT state FROM instance_env.usage WHERE relation = 'own.far'::regclass), 'unknown', 'usage');
 SELECT matches(pg_temp.problems('own.far'), '^false .*partition \\"own.farther\\" is not an ordinary table', 'guards');

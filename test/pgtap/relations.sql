@@ -3,7 +3,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(55);
+SELECT plan(56);
 
 CREATE ROLE instance_env_owner;
 CREATE ROLE instance_env_other;
@@ -58,7 +58,8 @@ SELECT throws_ok($$SELECT instance_env.unguard(0)$$, NULL, NULL, 'an OID of noth
 CREATE TEMP TABLE temporary (id text PRIMARY KEY, instance_id text);
 SELECT throws_ok($$SELECT instance_env.guard('temporary')$$, '42809', NULL, 'a temporary table cannot');
 CREATE UNLOGGED TABLE app.unlogged (id text PRIMARY KEY, instance_id text);
-SELECT lives_ok($$SELECT instance_env.guard('app.unlogged')$$, 'an unlogged table can');
+SELECT throws_ok($$SELECT instance_env.guard('app.unlogged')$$, '42809', NULL, 'users of an unlogged table cannot be followed');
+SELECT lives_ok($$SELECT instance_env.guard('app.unlogged', user_key => '')$$, 'but it can be guarded');
 SELECT lives_ok($$SELECT instance_env.guard('app.parted')$$, 'a partitioned table can');
 DROP TABLE app.child;
 SELECT lives_ok($$SELECT instance_env.guard('app.parent')$$, 'a table that was an inheritance parent can');
