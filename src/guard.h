@@ -293,11 +293,12 @@ typedef struct IenvActing
 } IenvActing;
 
 extern void ienv_act_as_owner_of(Oid relid, IenvActing *saved);
+extern void ienv_act_as(Oid owner, IenvActing *saved);
 extern void ienv_act_as_self(const IenvActing *saved);
 extern Oid	ienv_lock_owner(Oid relid);
 extern void ienv_expect_tables(List *relids);
 extern int	ienv_bound_lock_waits(int milliseconds);
-extern bool ienv_has_partition_expression(Oid relid);
+extern char *ienv_kept_name(Oid relid);
 
 /*
  * guarded_tables.c: the guarded tables as administration sees them
