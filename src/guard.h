@@ -326,6 +326,7 @@ extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key)
  */
 extern bool ienv_is_let_in(Oid role);
 extern bool ienv_let_in(Oid owner);
+extern void ienv_lock_rights(void);
 extern char *ienv_why_not_trusted(const IenvRoot *root);
 
 /*
