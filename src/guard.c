@@ -81,6 +81,9 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	CheckTableNotInUse(rel, "guard");
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
 
+	/* now, lest a new name makes us give up later */
+	(void) ienv_kept_name(guard.relid);
+
 	guard.instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
 	ienv_check_instance_column(rel, guard.instance_attno);
 	guard.is_uuid = getBaseType(TupleDescAttr(RelationGetDescr(rel), guard.instance_attno - 1)->atttypid) == UUIDOID;

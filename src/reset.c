@@ -278,7 +278,7 @@ refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not delete all rows of development instance %s from table %s",
 					ienv_instance_text(reset->instance, true), ienv_quoted_name(table->relid)),
-			 errdetail("Some rows remain after DELETE; a trigger or rule on the table may be suppressing it.")));
+			 errdetail("Some rows remain after DELETE; a trigger on the table may be suppressing it.")));
 }
 
 /*

@@ -179,8 +179,7 @@ check_owner(Oid relid, Oid owner, const char *from)
 					ienv_quoted_name(relid)),
 			 errdetail("What role \"%s\" has attached to it could run with the rights of role \"%s\".",
 					   GetUserNameFromId(ienv_relation_owner(relid), false), GetUserNameFromId(owner, false)),
-			 errhint("Delete the rows by hand, or give table %s to role \"%s\".", ienv_quoted_name(relid),
-					 GetUserNameFromId(owner, false))));
+			 errhint("Let its owner delete the rows there and drop the foreign key, or the partition.")));
 }
 
 /*
@@ -279,7 +278,7 @@ check_object(Form_pg_trigger trigger, Oid classid, Oid objid, Oid owner)
 					NameStr(trigger->tgname), ienv_quoted_name(trigger->tgrelid),
 					GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
 			 errdetail("It involves %s.", getObjectDescription(&address, false)),
-			 errhint("Disable the trigger meanwhile, or give that to role \"%s\".", GetUserNameFromId(owner, false))));
+			 errhint("Disable the trigger meanwhile, or drop it.")));
 }
 
 /*

@@ -115,7 +115,7 @@ ienv_lock_owner(Oid relid)
 							ienv_quoted_name(lfirst_oid(lc)), ienv_quoted_name(relid)),
 					 errdetail("What role \"%s\" has attached to the partition would run with the rights of role \"%s\".",
 							   GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
-					 errhint("Give the partition to the owner of the table.")));
+					 errhint("Detach the partition, or give it to the owner of the table once you have seen to what is attached to it.")));
 	}
 	return owner;
 }
