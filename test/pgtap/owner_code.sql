@@ -87,7 +87,7 @@ RESET ROLE;
 SET client_min_messages = error;
 
 BEGIN;
-SELECT plan(55);
+SELECT plan(56);
 CREATE FUNCTION pg_temp.reset() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	deleted bigint;
@@ -385,6 +385,20 @@ SET LOCAL search_path = own, public;
 SELECT throws_ok($$SELECT pg_temp.reset()$$, '42P01', NULL, 'a trigger finds nothing by the caller''s search_path');
 RESET search_path;
 DROP TRIGGER careless ON own.users;
+
+-- a trigger that changes instances, by its owner's rights, would be recorded in the caller's name
+
+SELECT instance_env.grant_admin('instance_env_thief') \gset
+SET LOCAL ROLE instance_env_thief;
+CREATE FUNCTION own.renames() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM instance_env.rename_application(instance_env.application_id('shop'), 'thief''s');
+	RETURN OLD;
+END $$;
+CREATE TRIGGER renames BEFORE DELETE ON own.users FOR EACH ROW EXECUTE FUNCTION own.renames();
+RESET ROLE;
+SELECT throws_ok($$SELECT pg_temp.reset()$$, '42501',
+	'cannot call instance_env.rename_application() within security-restricted operation', 'no event is forged');
 
 SELECT * FROM finish();
 ROLLBACK;
