@@ -418,6 +418,10 @@ COMMENT ON SEQUENCE instance_env.promotion_id_seq IS
 'numbers promotions';
 COMMENT ON TABLE instance_env.promotion IS
 'every promotion: who, when, from where, and what it changed';
+COMMENT ON COLUMN instance_env.promotion.session_user_name IS
+'who the session had logged in as, or SET SESSION AUTHORIZATION had made it';
+COMMENT ON COLUMN instance_env.promotion.current_user_name IS
+'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
 COMMENT ON COLUMN instance_env.promotion.snapshot IS
 'the production instance as it was before, for rollback_promotion()';
 COMMENT ON COLUMN instance_env.promotion.changes IS
@@ -442,6 +446,10 @@ COMMENT ON SEQUENCE instance_env.event_id_seq IS
 'numbers events';
 COMMENT ON TABLE instance_env.event IS
 'audit log: every change of applications, instances, domains, connections, features, settings, keys, guards, promotions and rights';
+COMMENT ON COLUMN instance_env.event.session_user_name IS
+'who the session had logged in as, or SET SESSION AUTHORIZATION had made it';
+COMMENT ON COLUMN instance_env.event.current_user_name IS
+'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
 COMMENT ON COLUMN instance_env.event.action IS
 'the function that was called';
 COMMENT ON COLUMN instance_env.event.item IS

@@ -77,16 +77,6 @@ ienv_may_use_schema(Oid schema, Oid roleid)
 }
 
 /*
- * Do AFTER triggers run as the role that queued them?  Otherwise those of a table that a
- * foreign key's action changes run as whoever set that off.
- */
-#if PG_VERSION_NUM >= 180000
-#define IENV_AFTER_TRIGGERS_KEEP_ROLE 1
-#else
-#define IENV_AFTER_TRIGGERS_KEEP_ROLE 0
-#endif
-
-/*
  * Did this transaction make the relation's file?  Then others see another one until
  * it commits, and for good if it does not.
  */

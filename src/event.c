@@ -24,8 +24,14 @@ PG_FUNCTION_INFO_V1(instance_env_refuse_change);
  * Record that a function, action, has changed something.
  *
  * Where application is NULL, it is the instance's.  before and after are jsonb, or 0
- * for null.  As current_user counts the role that called us, not the one that a
- * SECURITY DEFINER function acts as.
+ * for null.
+ *
+ * Recorded are the session's user and the role that SET ROLE has set.  With whose rights
+ * we were called cannot be told where SECURITY DEFINER functions call us, for most of ours
+ * are such functions themselves, and PostgreSQL does not show the role that called one.
+ *
+ * In a security-restricted operation, code of a table's owner runs in a statement of
+ * somebody else's, whose names these would be.  So it changes nothing there.
  */
 void
 ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -35,6 +41,13 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
 	Datum		values[8] = {0};
 	char		nulls[9] = "        ";
 	IenvOwner	saved;
+
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot call %s.%s() within security-restricted operation", IENV_SCHEMA, action),
+				 errdetail("The audit log would name whoever runs the operation, which is not whose code this is."),
+				 errhint("Call it from outside of a reset, guard(), and commands such as REFRESH MATERIALIZED VIEW.")));
 
 	values[0] = CStringGetTextDatum(action);
 	if (application != NULL)

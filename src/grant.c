@@ -22,6 +22,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/regproc.h"
 
+#include "guard.h"
 #include "instance_env.h"
 
 /* Audiences, as bits; ADMIN may do what the others may */
@@ -219,6 +220,7 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 	Oid			roleid = role_argument(fcinfo, &name);
 	Datum		before;
 
+	ienv_lock_rights();
 	SPI_connect();
 	before = rights_of(roleid);
 	if (revoke_all(roleid) > 0 && revoke_all(roleid) > 0)
@@ -285,6 +287,7 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 	const char *role = quote_identifier(name);
 	Datum		before;
 
+	ienv_lock_rights();
 	SPI_connect();
 	before = rights_of(roleid);
 	ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA, role);

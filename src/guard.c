@@ -5,7 +5,8 @@
  *
  * guard() holds from its beginning the lock that CREATE TRIGGER takes, so nobody
  * writes between the check of the rows that are there and the first trigger.  It
- * is one transaction: an error leaves nothing behind.
+ * is one transaction: an error leaves nothing behind.  What it does to the table it says in
+ * statements that name it; table_owner.c keeps the name what it is.
  *
  * Who may call it, and owns the table, thereby has its owner let in: administration looks
  * at the table from then on (guarded_tables.c).
@@ -36,7 +37,6 @@ static void check_relation(Relation rel);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
 static int	disabled_anywhere(Relation rel);
 static void make_index(Oid relid, AttrNumber attno);
-static void make_triggers(const IenvGuard *guard, int missing, int asleep);
 static Datum described(const IenvGuard *guard, Oid user_table);
 
 PG_FUNCTION_INFO_V1(instance_env_guard);
@@ -81,6 +81,9 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	CheckTableNotInUse(rel, "guard");
 	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
+
+	/* now, lest a new name makes us give up later */
+	(void) ienv_kept_name(guard.relid);
 
 	guard.instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
 	ienv_check_instance_column(rel, guard.instance_attno);
@@ -150,7 +153,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	if (missing == 0 && asleep == 0 && !owner_is_new)
 		ereport(NOTICE,
 				(errmsg("table %s is already guarded", ienv_quoted_name(guard.relid))));
-	make_triggers(&guard, missing, asleep);
+	ienv_make_triggers(&guard, missing, asleep);
 	if (guard.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(guard.relid);
 	if (missing != 0 || asleep != 0 || !instance_indexed || !key_indexed)
@@ -327,6 +330,9 @@ disabled_anywhere(Relation rel)
 /*
  * Make an index that serves the column.  Partitions get theirs through the
  * partitioned table, present and future ones.
+ *
+ * As the caller, for the owner need not have CREATE on the schema; PostgreSQL itself then
+ * acts as the owner, in a security-restricted operation.
  */
 static void
 make_index(Oid relid, AttrNumber attno)
@@ -335,26 +341,7 @@ make_index(Oid relid, AttrNumber attno)
 
 	ereport(NOTICE,
 			(errmsg("creating an index on column \"%s\" of table %s", column, ienv_quoted_name(relid))));
-	ienv_execute("CREATE INDEX ON %s (%s)", ienv_sql_name(relid), quote_identifier(column));
-}
-
-/*
- * Make the triggers: as the caller, but as the owner where that computes an expression of
- * his (table_owner.c).
- */
-static void
-make_triggers(const IenvGuard *guard, int missing, int asleep)
-{
-	IenvActing	saved;
-
-	if (!ienv_has_partition_expression(guard->relid))
-	{
-		ienv_make_triggers(guard, missing, asleep);
-		return;
-	}
-	ienv_act_as_owner_of(guard->relid, &saved);
-	ienv_make_triggers(guard, missing, asleep);
-	ienv_act_as_self(&saved);
+	ienv_execute("CREATE INDEX ON %s (%s)", ienv_kept_name(relid), quote_identifier(column));
 }
 
 /*

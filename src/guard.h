@@ -311,11 +311,12 @@ typedef struct IenvActing
 } IenvActing;
 
 extern void ienv_act_as_owner_of(Oid relid, IenvActing *saved);
+extern void ienv_act_as(Oid owner, IenvActing *saved);
 extern void ienv_act_as_self(const IenvActing *saved);
 extern Oid	ienv_lock_owner(Oid relid);
 extern void ienv_expect_tables(List *relids);
 extern int	ienv_bound_lock_waits(int milliseconds);
-extern bool ienv_has_partition_expression(Oid relid);
+extern char *ienv_kept_name(Oid relid);
 
 /*
  * guarded_tables.c: the guarded tables as administration sees them
@@ -343,6 +344,7 @@ extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key)
  */
 extern bool ienv_is_let_in(Oid role);
 extern bool ienv_let_in(Oid owner);
+extern void ienv_lock_rights(void);
 extern char *ienv_why_not_trusted(const IenvRoot *root);
 
 /*

@@ -75,14 +75,14 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 		ereport(NOTICE,
 				(errmsg("creating a unique index on columns %s and %s of table %s",
 						instance, key, ienv_quoted_name(user_table))));
-		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)", ienv_sql_name(user_table), instance, key);
+		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)", ienv_kept_name(user_table), instance, key);
 	}
 	ienv_act_as_owner_of(relid, &saved);
 	ienv_execute("ALTER TABLE %s ADD FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s",
-				 ienv_sql_name(relid),
+				 ienv_kept_name(relid),
 				 quote_identifier(get_attname(relid, instance_attno, false)),
 				 quote_identifier(get_attname(relid, user_attno, false)),
-				 ienv_sql_name(user_table), instance, key, actions);
+				 ienv_kept_name(user_table), instance, key, actions);
 	ienv_act_as_self(&saved);
 }
 

@@ -3,8 +3,8 @@
  * guard_triggers.c
  *	  Making and dropping the triggers that a guard consists of.
  *
- * They are made by the caller, who owns the table, so that no more is done with the
- * extension's rights than must be.
+ * That is done as the table's owner (table_owner.c), whoever calls guard(): a statement may
+ * compute the partition key, which is code of the owner's.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,6 @@
 #include "access/table.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "guard.h"
@@ -44,17 +43,18 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 
 /*
  * Create the triggers that are missing and enable those that are asleep, both sets of
- * IENV_TRIGGER_ bits.  SPI is connected.
+ * IENV_TRIGGER_ bits.  SPI is connected, and the table is locked against a new name.
  */
 void
 ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 {
-	char	   *table = ienv_sql_name(guard->relid);
-	int			nest_level = NewGUCNestLevel();
+	IenvActing	saved;
 
-	/* the conditions compare instances with an equality that must be PostgreSQL's */
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	if (missing == 0 && asleep == 0)
+		return;
+
+	/* sets search_path: the conditions compare instances with PostgreSQL's equality */
+	ienv_act_as_owner_of(guard->relid, &saved);
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
@@ -64,11 +64,13 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 
 		/* the cap's must also see the rows that a replication worker applies */
 		if (k->bit == IENV_TRIGGER_USER_CAP && (asleep & k->bit))
-			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", table, name_of(guard->relid, k));
+			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", ienv_kept_name(guard->relid),
+						 name_of(guard->relid, k));
 		else if (asleep & ~missing & k->bit)
-			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s", table, name_of(guard->relid, k));
+			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s", ienv_kept_name(guard->relid),
+						 name_of(guard->relid, k));
 	}
-	AtEOXact_GUC(false, nest_level);
+	ienv_act_as_self(&saved);
 }
 
 static void
@@ -78,7 +80,7 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 	PG_TRY();
 	{
 		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s)",
-					 kind->name, kind->event, ienv_sql_name(guard->relid),
+					 kind->name, kind->event, ienv_kept_name(guard->relid),
 					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
 					 condition_of(guard, kind->bit), IENV_SCHEMA, kind->function,
 					 quote_literal_cstr(guard->label));
@@ -160,11 +162,18 @@ ienv_own_triggers(Relation rel)
 	return names;
 }
 
+/*
+ * Drop these triggers of a table, as its owner.  Partitions may belong to anybody: of
+ * theirs, nothing is computed.
+ */
 void
 ienv_drop_triggers(Oid relid, List *names)
 {
+	IenvActing	saved;
 	ListCell   *lc;
 
+	ienv_act_as(ienv_relation_owner(relid), &saved);
 	foreach(lc, names)
-		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)), ienv_sql_name(relid));
+		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)), ienv_kept_name(relid));
+	ienv_act_as_self(&saved);
 }

@@ -21,9 +21,15 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "guard.h"
 #include "instance_env.h"
+
+/* Nobody waits longer to change the rights on our functions, in milliseconds, unless by lock_timeout */
+#define LOCK_WAIT 5000
+
+static void lock_context(void *arg);
 
 /*
  * Has administration let this role in?  So it has if the role may execute the trigger
@@ -49,12 +55,11 @@ ienv_let_in(Oid owner)
 	const char *name = GetUserNameFromId(owner, false);
 	bool		missing = false;
 
-	/* two that change the rights on a function at once get in each other's way */
 	for (int i = 0; !missing && i < IENV_TRIGGERS; i++)
 		missing = !ienv_may_execute(oids->functions[i], owner);
 	if (!missing)
 		return false;
-	LockDatabaseObject(ProcedureRelationId, oids->functions[0], 0, ShareUpdateExclusiveLock);
+	ienv_lock_rights();
 
 	initStringInfo(&functions);
 	for (int i = 0; i < IENV_TRIGGERS; i++)
@@ -72,6 +77,39 @@ ienv_let_in(Oid owner)
 	CommandCounterIncrement();
 	ienv_record_event("guard", NULL, NULL, name, 0, ienv_jsonb("{\"execute\": \"trigger functions\"}"));
 	return true;
+}
+
+/*
+ * Keep others from changing the rights on our functions through the extension until the
+ * transaction ends: two that do so at once get in each other's way, and the second would
+ * fail with "tuple concurrently updated" after it has waited.
+ *
+ * Anybody who may guard can hold this in a transaction that he leaves open.  So nobody
+ * waits for it for long.
+ */
+void
+ienv_lock_rights(void)
+{
+	int			nest_level = ienv_bound_lock_waits(LOCK_WAIT);
+	ErrorContextCallback context = {0};
+
+	context.callback = lock_context;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0, ShareUpdateExclusiveLock);
+	error_context_stack = context.previous;
+	AtEOXact_GUC(false, nest_level);
+}
+
+/*
+ * Error context callback: the statement that waits says nothing of what it waits for.
+ */
+static void
+lock_context(void *arg)
+{
+	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+		errhint("Another transaction changes who may use the extension, by guard() or a grant; try again when it has ended.");
+	errcontext("while locking the rights on the functions of extension \"%s\"", IENV_SCHEMA);
 }
 
 /*

@@ -40,6 +40,7 @@
 /* So often a batch may find rows and delete none, because others change them */
 #define MAX_FRUITLESS 3
 
+static void warn_of_others(void);
 static void begin_batch(IenvReset *reset, bool first);
 static void end_batch(IenvReset *reset);
 static void empty_in_batches(IenvReset *reset, IenvResetTable *table);
@@ -93,6 +94,7 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 	begin_batch(&reset, true);
 	nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	steps = ienv_reset_order();
+	warn_of_others();
 
 	/* nothing is deleted unless everything may be */
 	foreach(lc, steps)
@@ -120,6 +122,27 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 
 	result = Int64GetDatum(reset.deleted);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), &result, &isnull)));
+}
+
+/*
+ * Say which guarded tables are left out, lest anybody takes the instance for empty.
+ */
+static void
+warn_of_others(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, ienv_all_roots())
+	{
+		const IenvRoot *root = lfirst(lc);
+
+		if (!root->trusted)
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("table \"%s\" is not looked at", root->name),
+					 errdetail("Its guard does not count: %s.", ienv_why_not_trusted(root)),
+					 errhint("Have it guarded again by a role that may, or delete its rows by hand.")));
+	}
 }
 
 /*
@@ -255,7 +278,7 @@ refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not delete all rows of development instance %s from table %s",
 					ienv_instance_text(reset->instance, true), ienv_quoted_name(table->relid)),
-			 errdetail("Some rows remain after DELETE; a trigger or rule on the table may be suppressing it.")));
+			 errdetail("Some rows remain after DELETE; a trigger on the table may be suppressing it.")));
 }
 
 /*

@@ -14,29 +14,38 @@
  * anything behind for later: deferred triggers, cursors WITH HOLD, prepared statements.
  *
  * CREATE INDEX takes these precautions by itself.  CREATE TRIGGER and ALTER TABLE ...
- * ENABLE TRIGGER compute nothing of an ordinary table's, but the partition key of a
- * partitioned one.  The counting in seats.c opens tables and indexes, and calls
- * comparison functions of uuid and text only: it runs no code of anybody's.
+ * ENABLE TRIGGER compute the partition key of a partitioned table.  The counting in seats.c
+ * opens tables and indexes, and calls comparison functions of uuid and text only: it runs
+ * no code of anybody's.
  *
  * Statements name tables, and the lock on a table does not keep its schema from being
- * renamed.  Lest another table comes to stand where the one was whose owner we act as, the
- * statement is checked once it has been parsed.
+ * renamed, so that another table comes to stand where the one was whose owner we act as.
+ * A query is checked once it has been parsed.  A utility statement is not parsed like that;
+ * for one, the schema's row is locked, so that nobody gives the schema another name until
+ * the transaction ends (ALTER SCHEMA itself takes no other lock).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_partitioned_table.h"
+#include "catalog/pg_namespace.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
-#include "utils/syscache.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 
 #include "guard.h"
 #include "instance_env.h"
@@ -46,6 +55,7 @@ static List *expected = NIL;
 
 static post_parse_analyze_hook_type previous_hook = NULL;
 
+static void lock_schema_name(Oid schema);
 static void check_statement(ParseState *pstate, Query *query, JumbleState *jstate);
 static bool names_another(Node *node, List *relids);
 
@@ -56,8 +66,15 @@ static bool names_another(Node *node, List *relids);
 void
 ienv_act_as_owner_of(Oid relid, IenvActing *saved)
 {
-	Oid			owner = ienv_lock_owner(relid);
+	ienv_act_as(ienv_lock_owner(relid), saved);
+}
 
+/*
+ * Act as a role, in a security-restricted operation, until ienv_act_as_self().
+ */
+void
+ienv_act_as(Oid owner, IenvActing *saved)
+{
 	saved->nest_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -98,30 +115,59 @@ ienv_lock_owner(Oid relid)
 							ienv_quoted_name(lfirst_oid(lc)), ienv_quoted_name(relid)),
 					 errdetail("What role \"%s\" has attached to the partition would run with the rights of role \"%s\".",
 							   GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
-					 errhint("Give the partition to the owner of the table.")));
+					 errhint("Detach the partition, or give it to the owner of the table once you have seen to what is attached to it.")));
 	}
 	return owner;
 }
 
 /*
- * Does an expression decide into which partition a row goes?
+ * A table's qualified name, quoted for SQL, which nobody else can give to another table
+ * before the transaction ends.  The table is locked, so that it keeps its own name and its
+ * schema.
+ *
+ * Our own transaction may rename what it likes, and the code of the owner that it runs, too:
+ * use the name at once, and ask again for the next statement.
  */
-bool
-ienv_has_partition_expression(Oid relid)
+char *
+ienv_kept_name(Oid relid)
 {
-	bool		found = false;
-	ListCell   *lc;
+	lock_schema_name(get_rel_namespace(relid));
+	return ienv_sql_name(relid);
+}
 
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+/*
+ * Lock a schema's row, as SELECT FOR SHARE does, in its latest version.
+ */
+static void
+lock_schema_name(Oid schema)
+{
+	Relation	rel = table_open(NamespaceRelationId, RowShareLock);
+	TM_Result	result;
+
+	do
 	{
-		HeapTuple	tuple = SearchSysCache1(PARTRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+		TM_FailureData failure;
+		Buffer		buffer;
 
+		ScanKeyInit(&key, Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
+		scan = systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, &key);
+		tuple = heap_copytuple(systable_getnext(scan));
+		systable_endscan(scan);
 		if (!HeapTupleIsValid(tuple))
-			continue;
-		found = found || !heap_attisnull(tuple, Anum_pg_partitioned_table_partexprs, NULL);
-		ReleaseSysCache(tuple);
-	}
-	return found;
+			elog(ERROR, "cache lookup failed for namespace %u", schema);
+		result = heap_lock_tuple(rel, tuple, GetCurrentCommandId(true), LockTupleShare, LockWaitBlock, false,
+								 &buffer, &failure);
+		ReleaseBuffer(buffer);
+
+		/* whoever had it locked may have renamed it: hear of that, too */
+		AcceptInvalidationMessages();
+	} while (result == TM_Updated || result == TM_Deleted);
+	table_close(rel, NoLock);
+	if (result != TM_Ok)
+		elog(ERROR, "unexpected result %d of locking schema %u", result, schema);
 }
 
 /*

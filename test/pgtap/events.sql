@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(60);
+SELECT plan(61);
 
 CREATE ROLE instance_env_admin;
 CREATE ROLE instance_env_owner;
@@ -150,6 +150,13 @@ GRANT EXECUTE ON FUNCTION instance_env.set_user_cap(uuid, integer) TO instance_e
 SELECT pg_temp.run_as('instance_env_admin', $$SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 5)$$) \gset
 SELECT is((SELECT current_user_name FROM instance_env.events ORDER BY id DESC LIMIT 1), 'instance_env_admin'::name,
 	'the role that called a SECURITY DEFINER function');
+CREATE FUNCTION public.caps() RETURNS void LANGUAGE sql SECURITY DEFINER AS
+$$SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 6)$$;
+ALTER FUNCTION public.caps() OWNER TO instance_env_admin;
+GRANT EXECUTE ON FUNCTION public.caps() TO instance_env_owner;
+SELECT pg_temp.run_as('instance_env_owner', 'SELECT public.caps()') \gset
+SELECT is((SELECT current_user_name FROM instance_env.events ORDER BY id DESC LIMIT 1), 'instance_env_owner'::name,
+	'also where that is somebody''s else, whose rights it uses');
 SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_admin', $q$SELECT FROM instance_env.events$q$)$$, '42501', NULL,
 	'it may not read the log');
 
