@@ -286,5 +286,6 @@ ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key)
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	(void) ienv_count_seats(&tally, NULL, guard, guard->is_uuid ? instance : external_key, 0, snapshot);
 	UnregisterSnapshot(snapshot);
+	ienv_end_tally(&tally);
 	return tally.committed + tally.mine > 0;
 }
