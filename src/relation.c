@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "guard.h"
 #include "instance_env.h"
@@ -68,6 +69,7 @@ static uint64 invalidated = 0;
 
 static bool find_columns(Node *node, Columns *columns);
 static Oid	find_root(Oid trigger);
+static bool is_btree(Oid index);
 
 /*
  * The kind of trigger that executes function, or NULL if it is none of ours.
@@ -329,6 +331,9 @@ find_root(Oid trigger)
  *
  * With unique_alone, one that allows no two rows with the same value of it, and
  * says so at once, not at commit.
+ *
+ * Asks the catalogs and opens none: nobody should wait for an index that will not serve.
+ * The lock on rel keeps the one that does.
  */
 Oid
 ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
@@ -340,20 +345,40 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 
 	foreach(lc, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
+		HeapTuple	index = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+		Datum		collations;
+		bool		isnull;
+
+		if (!HeapTupleIsValid(index))
+			continue;			/* dropped meanwhile */
+		form = (Form_pg_index) GETSTRUCT(index);
+		collations = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation, &isnull);
 
 		/* whatever the operator class, its equality must be the column's */
-		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
-			form->indkey.values[0] == attno &&
-			index->rd_indcollation[0] == att->attcollation &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+		if (form->indisvalid && form->indkey.values[0] == attno && is_btree(form->indexrelid) &&
+			((oidvector *) DatumGetPointer(collations))->values[0] == att->attcollation &&
+			heap_attisnull(index, Anum_pg_index_indpred, NULL) &&
 			(!unique_alone || (form->indisunique && form->indimmediate && form->indnkeyatts == 1)))
-			found = RelationGetRelid(index);
-		index_close(index, AccessShareLock);
+			found = form->indexrelid;
+		ReleaseSysCache(index);
 		if (OidIsValid(found))
 			break;
 	}
 	list_free(indexes);
 	return found;
+}
+
+static bool
+is_btree(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_class) GETSTRUCT(tuple))->relam == BTREE_AM_OID;
+		ReleaseSysCache(tuple);
+	}
+	return result;
 }
