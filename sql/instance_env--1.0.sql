@@ -1183,7 +1183,7 @@ RETURNS TABLE (relation regclass, users bigint, user_cap integer)
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 2
 AS 'MODULE_PATHNAME', 'instance_env_instance_usage';
 COMMENT ON FUNCTION instance_env.instance_usage(uuid) IS
-'how many users each counted table has of an instance, null where a lock keeps them from being counted';
+'how many users each counted table has of an instance, null where they cannot be counted now';
 
 -- With the caller's rights: the rows that it deletes are not the extension's.  A procedure
 -- that is SECURITY DEFINER or has a SET clause could not commit.
@@ -1619,7 +1619,10 @@ REVOKE ALL ON ALL TABLES IN SCHEMA instance_env FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA instance_env FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA instance_env FROM PUBLIC;
 
-GRANT USAGE ON SCHEMA instance_env TO PUBLIC;
+-- PUBLIC may not use the schema: CREATE TRIGGER and CREATE RULE wait for a table's lock, and
+-- make others wait behind them, before PostgreSQL asks whose the table is; a role that
+-- cannot name the table cannot do so.  What is stored, a trigger's condition or a column's
+-- type, is found without that right.
 GRANT USAGE ON TYPE instance_env.instance_type, instance_env.instance_status, instance_env.plan,
 	instance_env.credential_source, instance_env.severity
 	TO CURRENT_USER, PUBLIC;
@@ -1637,7 +1640,7 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.identity_changes("any", "any"),
 	instance_env.row_moves(uuid, oid, tid),
 	instance_env.row_moves(text, oid, tid),
-	-- what reads nothing but its argument
+	-- what reads nothing but its argument, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),
 	instance_env.key_instance_type(text)

@@ -46,7 +46,8 @@
  *	 D. it scans, and stores then - rows as the base.  rows are all that are there at S
  *		for somebody: also one that an open transaction inserts, and one that an open
  *		transaction deletes, the counting one included, or a transaction that has
- *		committed since S.
+ *		committed since S.  Not those that one transaction id has inserted and deleted:
+ *		nobody will ever have them, and vacancy.c releases no row of its transaction's own.
  *
  * So each row is worth one at least in tickets - base, until it is released: a row that
  * is there at S is among the rows; one that came into the index after S took its ticket

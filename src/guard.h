@@ -329,13 +329,21 @@ typedef struct IenvRoot
 	char	   *name;			/* qualified */
 } IenvRoot;
 
+/* Most partitions, of all levels, that administration locks of one table */
+#define IENV_MAX_PARTITIONS	1000
+
+/* What is done with a table that is locked for the moment */
+typedef void (*IenvLook) (Oid relid, void *arg);
+
 extern List *ienv_guarded_roots(void);
 extern List *ienv_all_roots(void);
 extern List *ienv_roots_by_name(void);
 extern List *ienv_trusted_roots(void);
 extern bool ienv_is_counted(Oid relid);
-extern bool ienv_lock_at_once(Oid relid);
-extern bool ienv_lock_guard_at_once(Oid relid);
+extern bool ienv_has_too_many_partitions(Oid relid);
+extern int	ienv_count_partitions(Oid relid);
+extern char *ienv_why_not_at_once(Oid relid);
+extern bool ienv_look_at_guard(Oid relid, IenvLook look, void *arg);
 extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit);
 extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key);
 

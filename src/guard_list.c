@@ -21,7 +21,16 @@
 
 #define GUARD_LIST_COLUMNS 7
 
-static bool read_root(Oid relid, Datum *values, bool *nulls, List **problems);
+/* A row of the list */
+typedef struct GuardRow
+{
+	Datum		values[GUARD_LIST_COLUMNS];
+	bool		nulls[GUARD_LIST_COLUMNS];
+	List	   *problems;
+	bool		gone;			/* the table has been dropped or unguarded meanwhile */
+} GuardRow;
+
+static void read_root(Oid relid, void *arg);
 static bool is_slow(const IenvGuard *guard, List **problems);
 static ArrayType *text_array(List *strings);
 
@@ -32,7 +41,7 @@ PG_FUNCTION_INFO_V1(instance_env_guard_list);
  *
  * The guarded tables, and what is wrong with each guard.  Waits for nobody: of a table
  * that is locked nothing more is told than its name and whether the cap applies, and
- * whether its guard is whole is null.  The same with those that administration does not
+ * whether its guard is whole is null.  So of one with too many partitions.  The same with those that administration does not
  * look at, which are not opened; their guards are not whole.
  */
 Datum
@@ -45,67 +54,63 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);
-		Datum		values[GUARD_LIST_COLUMNS] = {0};
-		bool		nulls[GUARD_LIST_COLUMNS] = {false, true, true, false, true, true, false};
-		List	   *problems;
+		GuardRow	row = {{0}, {false, true, true, false, true, true, false}, NIL, false};
 
-		values[0] = ObjectIdGetDatum(root->relid);
-		values[3] = BoolGetDatum(ienv_is_counted(root->relid));
+		row.values[0] = ObjectIdGetDatum(root->relid);
+		row.values[3] = BoolGetDatum(ienv_is_counted(root->relid));
 		if (!root->trusted)
 		{
-			nulls[5] = false;
-			values[5] = BoolGetDatum(false);
-			problems = list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
+			row.nulls[5] = false;
+			row.values[5] = BoolGetDatum(false);
+			row.problems = list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
 										   ienv_why_not_trusted(root)));
 		}
-		else if (!ienv_lock_guard_at_once(root->relid))
-			problems = list_make1("the table is locked, and could not be looked at");
-		else if (!read_root(root->relid, values, nulls, &problems))
+		else if (!ienv_look_at_guard(root->relid, read_root, &row))
+			row.problems = list_make1(psprintf("%s, and could not be looked at", ienv_why_not_at_once(root->relid)));
+		if (row.gone)
 			continue;
-		values[6] = PointerGetDatum(text_array(problems));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		row.values[6] = PointerGetDatum(text_array(row.problems));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.values, row.nulls);
 	}
 	return (Datum) 0;
 }
 
 /*
- * Fill in a row for a table that is locked; false if it has been dropped or unguarded
- * meanwhile.
+ * Fill in a row for a table that is locked.
  */
-static bool
-read_root(Oid relid, Datum *values, bool *nulls, List **problems)
+static void
+read_root(Oid relid, void *arg)
 {
+	GuardRow   *row = arg;
+	Datum	   *values = row->values;
 	Relation	rel = try_relation_open(relid, NoLock);
 	IenvGuard	guard;
 	int			present;
 	int			disabled;
-	bool		guarded;
 
-	if (rel == NULL)
-		return false;
-	guarded = ienv_read_guard(rel, &guard, &present, &disabled);
-	if (guarded)
+	row->gone = rel == NULL || !ienv_read_guard(rel, &guard, &present, &disabled);
+	if (!row->gone)
 	{
-		*problems = ienv_guard_problems(rel, &guard, present, disabled);
-		memset(nulls, 0, GUARD_LIST_COLUMNS * sizeof(bool));
+		row->problems = ienv_guard_problems(rel, &guard, present, disabled);
+		memset(row->nulls, 0, sizeof(row->nulls));
 		values[1] = CStringGetDatum(get_attname(relid, guard.instance_attno, false));
 		values[1] = DirectFunctionCall1(namein, values[1]);
-		nulls[2] = guard.key_attno == InvalidAttrNumber;
-		if (!nulls[2])
+		row->nulls[2] = guard.key_attno == InvalidAttrNumber;
+		if (!row->nulls[2])
 		{
 			values[2] = CStringGetDatum(get_attname(relid, guard.key_attno, false));
 			values[2] = DirectFunctionCall1(namein, values[2]);
 		}
 		values[3] = BoolGetDatum(guard.counted);
 		values[4] = CStringGetTextDatum(guard.label);
-		values[5] = BoolGetDatum(*problems == NIL);
+		values[5] = BoolGetDatum(row->problems == NIL);
 	}
-	relation_close(rel, NoLock);
-	return guarded;
+	if (rel != NULL)
+		relation_close(rel, NoLock);
 }
 
 /*
- * What is wrong with a guard, as phrases.  rel is locked, by ienv_lock_guard_at_once().
+ * What is wrong with a guard, as phrases.  rel is locked, by ienv_look_at_guard().
  */
 List *
 ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled)

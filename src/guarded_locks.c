@@ -11,11 +11,14 @@
  * for all of them; one that fails gives back what it has got, and before the next one
  * there is a pause.  After some seconds the caller is told to come again.
  *
+ * A table with so many partitions that they cannot all be locked may have rows that nobody
+ * has looked at.  So the caller is refused, and told whose table it is: once its owner may
+ * guard no longer, administration does not look at it.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
@@ -24,6 +27,7 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -38,6 +42,8 @@
 
 static bool lock_in_subtransaction(int milliseconds, List **roots, char **busy);
 static List *lock_all(TimestampTz deadline, char **busy);
+static void refuse_partitions(Oid relid);
+static void lock_table_full(void);
 static void lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode);
 static void limit_wait(TimestampTz deadline);
 static void take_a_break(void);
@@ -100,6 +106,8 @@ lock_in_subtransaction(int milliseconds, List **roots, char **busy)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+			lock_table_full();
 		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
 			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
 			ReThrowError(error);
@@ -127,23 +135,25 @@ lock_all(TimestampTz deadline, char **busy)
 
 		roots = ienv_trusted_roots();
 		foreach(lc, roots)
+		{
+			if (ienv_has_too_many_partitions(lfirst_oid(lc)))
+				refuse_partitions(lfirst_oid(lc));
 			relations = list_concat(relations, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+		}
 		list_sort(relations, list_oid_cmp);
 		foreach(lc, relations)
 		{
-			Relation	rel;
-			ListCell   *i;
+			const IenvGuard *guard;
 
 			*busy = ienv_quoted_name(lfirst_oid(lc));
 			lock_before(deadline, lfirst_oid(lc), ShareLock);
-			rel = try_relation_open(lfirst_oid(lc), NoLock);
-			if (rel == NULL)
+			if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 				continue;
 
-			/* not to wait for these when the table is locked */
-			foreach(i, RelationGetIndexList(rel))
-				lock_before(deadline, lfirst_oid(i), AccessShareLock);
-			relation_close(rel, NoLock);
+			/* not to wait for this when the table is locked */
+			guard = ienv_guard_of(lfirst_oid(lc));
+			if (guard != NULL && OidIsValid(guard->instance_index))
+				lock_before(deadline, guard->instance_index, AccessShareLock);
 		}
 
 		/* the same with partitions that have come since, or are on their way out */
@@ -156,6 +166,48 @@ lock_all(TimestampTz deadline, char **busy)
 		}
 	} while (!equal(roots, ienv_trusted_roots()));
 	return roots;
+}
+
+static void
+refuse_partitions(Oid relid)
+{
+	const char *owner = GetUserNameFromId(ienv_relation_owner(relid), false);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("could not lock guarded table %s, for it has too many partitions", ienv_quoted_name(relid)),
+			 errdetail("It has %d, of which %d are locked at most; its owner is \"%s\".",
+					   ienv_count_partitions(relid), IENV_MAX_PARTITIONS, owner),
+			 errhint("Have the owner merge partitions, or call instance_env.revoke_access() for the owner, whose tables are then not looked at.")));
+}
+
+/*
+ * The server has no room for all these locks.
+ */
+static void
+lock_table_full(void)
+{
+	Oid			largest = InvalidOid;
+	int			most = -1;
+	ListCell   *lc;
+
+	foreach(lc, ienv_trusted_roots())
+	{
+		int			partitions = ienv_count_partitions(lfirst_oid(lc));
+
+		if (partitions > most)
+		{
+			most = partitions;
+			largest = lfirst_oid(lc);
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("could not lock all guarded tables, for the server has no room for so many locks"),
+			 OidIsValid(largest) ?
+			 errdetail("Most partitions, %d, has table %s of role \"%s\".", most, ienv_quoted_name(largest),
+					   GetUserNameFromId(ienv_relation_owner(largest), false)) : 0,
+			 errhint("Have the owner merge partitions, call instance_env.revoke_access() for the owner, whose tables are then not looked at, or raise max_locks_per_transaction.")));
 }
 
 static void

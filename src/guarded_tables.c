@@ -11,7 +11,10 @@
  * nobody waits for it, opens it, or runs anything on it.  View guards lists it.
  *
  * And those that only look, wait for nobody: what they cannot lock at once, they say they
- * have not looked at.
+ * have not looked at.  The locks of a look are given back when it is over, for the server
+ * has room for so many only (max_locks_per_transaction), and the owners of tables decide
+ * how many partitions and indexes there are.  So what is locked is what has to be opened:
+ * of each partition one index, and of a table with too many partitions none.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,8 +22,8 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
@@ -28,6 +31,8 @@
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -35,7 +40,21 @@
 #include "instance_env.h"
 #include "seats.h"
 
-static bool lock_referenced(Oid relid);
+/* A table's rows of an instance: what a look at them needs, and finds */
+typedef struct Rows
+{
+	Datum		instance;
+	Datum		external_key;
+	int64		limit;
+	int64		users;			/* -1: they cannot be counted */
+	bool		certain;		/* there are some that nobody is about to delete */
+} Rows;
+
+static bool look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg);
+static bool lock_rows(Oid relid);
+static bool lock_guard(Oid relid);
+static void count_users(Oid relid, void *arg);
+static void look_for_rows(Oid relid, void *arg);
 static int	compare_roots(const ListCell *a, const ListCell *b);
 static const IenvGuard *countable(Oid relid);
 
@@ -171,10 +190,94 @@ ienv_is_counted(Oid relid)
 }
 
 /*
- * Lock a table for reading, with its partitions and indexes, if that needs no waiting.
+ * How many partitions a table has, with theirs.
+ */
+int
+ienv_count_partitions(Oid relid)
+{
+	return list_length(find_all_inheritors(relid, NoLock, NULL)) - 1;
+}
+
+bool
+ienv_has_too_many_partitions(Oid relid)
+{
+	return ienv_count_partitions(relid) > IENV_MAX_PARTITIONS;
+}
+
+/*
+ * Why a table could not be looked at, as a phrase.
+ */
+char *
+ienv_why_not_at_once(Oid relid)
+{
+	return ienv_has_too_many_partitions(relid) ?
+		psprintf("the table has more than %d partitions", IENV_MAX_PARTITIONS) :
+		pstrdup("the table is locked");
+}
+
+/*
+ * Lock a table with all that it takes to see whether its guard is whole, if that needs no
+ * waiting, call look, and give the locks back.  Returns whether it was called.
  */
 bool
-ienv_lock_at_once(Oid relid)
+ienv_look_at_guard(Oid relid, IenvLook look, void *arg)
+{
+	return look_at(relid, lock_guard, look, arg);
+}
+
+/*
+ * The look is a subtransaction that is rolled back, because that gives back all its locks,
+ * also those that the functions it calls keep.  It writes nothing.
+ */
+static bool
+look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool looked = false;
+
+	if (ienv_has_too_many_partitions(relid))
+		return false;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		if (lock(relid))
+		{
+			look(relid, arg);
+			looked = true;
+		}
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+
+		/* the server has no room for more locks */
+		if (error->sqlerrcode != ERRCODE_OUT_OF_MEMORY)
+			ReThrowError(error);
+		FreeErrorData(error);
+		looked = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return looked;
+}
+
+/*
+ * Lock a table for reading, with its partitions and the index of each by which its rows of
+ * an instance are counted, if that needs no waiting.
+ */
+static bool
+lock_rows(Oid relid)
 {
 	ListCell   *lc;
 
@@ -182,44 +285,36 @@ ienv_lock_at_once(Oid relid)
 		return false;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		Relation	rel;
-		ListCell   *i;
+		const IenvGuard *guard;
 
 		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
 			return false;
-		rel = try_relation_open(lfirst_oid(lc), NoLock);
-		if (rel == NULL)
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 			continue;
-		foreach(i, RelationGetIndexList(rel))
-			if (!ConditionalLockRelationOid(lfirst_oid(i), AccessShareLock))
-			{
-				relation_close(rel, NoLock);
-				return false;
-			}
-		relation_close(rel, NoLock);
+		guard = ienv_guard_of(lfirst_oid(lc));
+		if (guard != NULL && OidIsValid(guard->instance_index) &&
+			!ConditionalLockRelationOid(guard->instance_index, AccessShareLock))
+			return false;
 	}
 	return true;
 }
 
 /*
- * The same with all that it takes to see whether the table's guard is whole: the tables
- * that its foreign keys refer to.
+ * The same with the tables that its foreign keys refer to, but not their partitions: only
+ * their own triggers matter.
  */
-bool
-ienv_lock_guard_at_once(Oid relid)
-{
-	return ienv_lock_at_once(relid) && lock_referenced(relid);
-}
-
 static bool
-lock_referenced(Oid relid)
+lock_guard(Oid relid)
 {
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	Relation	rel;
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	bool		locked = true;
 
+	if (!lock_rows(relid))
+		return false;
+	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
 	while (locked && HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -227,7 +322,7 @@ lock_referenced(Oid relid)
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (form->contype == CONSTRAINT_FOREIGN)
-			locked = ienv_lock_at_once(form->confrelid);
+			locked = ConditionalLockRelationOid(form->confrelid, AccessShareLock);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -236,7 +331,7 @@ lock_referenced(Oid relid)
 
 /*
  * The guard of a table whose rows can be counted by an index in each partition, or NULL.
- * The table, its partitions and their indexes are locked.
+ * The table, its partitions and those indexes are locked.
  */
 static const IenvGuard *
 countable(Oid relid)
@@ -265,9 +360,19 @@ countable(Oid relid)
 int64
 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit)
 {
-	const IenvGuard *guard = ienv_lock_at_once(relid) ? countable(relid) : NULL;
+	Rows		rows = {instance, external_key, limit, -1, false};
 
-	return guard == NULL ? -1 : ienv_user_count(guard, guard->is_uuid ? instance : external_key, limit);
+	return look_at(relid, lock_rows, count_users, &rows) ? rows.users : -1;
+}
+
+static void
+count_users(Oid relid, void *arg)
+{
+	Rows	   *rows = arg;
+	const IenvGuard *guard = countable(relid);
+
+	if (guard != NULL)
+		rows->users = ienv_user_count(guard, guard->is_uuid ? rows->instance : rows->external_key, rows->limit);
 }
 
 /*
@@ -277,14 +382,24 @@ ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit)
 bool
 ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key)
 {
-	const IenvGuard *guard = ienv_lock_at_once(relid) ? countable(relid) : NULL;
+	Rows		rows = {instance, external_key, 0, -1, false};
+
+	return look_at(relid, lock_rows, look_for_rows, &rows) && rows.certain;
+}
+
+static void
+look_for_rows(Oid relid, void *arg)
+{
+	Rows	   *rows = arg;
+	const IenvGuard *guard = countable(relid);
 	IenvTally	tally = {0};
 	Snapshot	snapshot;
 
 	if (guard == NULL)
-		return false;
+		return;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	(void) ienv_count_seats(&tally, NULL, guard, guard->is_uuid ? instance : external_key, 0, snapshot);
+	(void) ienv_count_seats(&tally, NULL, guard, guard->is_uuid ? rows->instance : rows->external_key, 0, snapshot);
 	UnregisterSnapshot(snapshot);
-	return tally.committed + tally.mine > 0;
+	rows->certain = tally.committed + tally.mine > 0;
+	ienv_end_tally(&tally);
 }

@@ -115,6 +115,8 @@ warn_if_over_cap(Datum instance)
 					 errmsg("users of development instance %s in table %s could not be counted",
 							ienv_instance_text(instance, true), ienv_quoted_name(relid)),
 					 errdetail("The cap applies, whether the instance has more users already or not."),
+					 ienv_has_too_many_partitions(relid) ?
+					 errhint("A table with more than %d partitions is not counted here.", IENV_MAX_PARTITIONS) :
 					 errhint("View instance_env.usage counts them once the table is not locked and its guard is whole.")));
 		else if (users > info.user_cap)
 			ereport(WARNING,

@@ -34,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "guard.h"
@@ -364,6 +365,9 @@ find_root(Oid trigger)
  *
  * With unique_alone, one that allows no two rows with the same value of it, and
  * says so at once, not at commit.
+ *
+ * Asks the catalogs and opens none: nobody should wait for an index that will not serve.
+ * The lock on rel keeps the one that does.
  */
 Oid
 ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
@@ -376,17 +380,25 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 
 	foreach(lc, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
+		HeapTuple	index = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+		Datum		collations;
+		Datum		classes;
+		bool		isnull;
 
-		/* another operator class may have another equality */
-		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
-			form->indkey.values[0] == attno && index->rd_opfamily[0] == opfamily &&
-			index->rd_indcollation[0] == att->attcollation &&
-			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+		if (!HeapTupleIsValid(index))
+			continue;			/* dropped meanwhile */
+		form = (Form_pg_index) GETSTRUCT(index);
+		collations = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation, &isnull);
+		classes = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass, &isnull);
+		/* another operator class, or access method, may have another equality */
+		if (form->indisvalid && form->indkey.values[0] == attno &&
+			get_opclass_family(((oidvector *) DatumGetPointer(classes))->values[0]) == opfamily &&
+			((oidvector *) DatumGetPointer(collations))->values[0] == att->attcollation &&
+			heap_attisnull(index, Anum_pg_index_indpred, NULL) &&
 			(!unique_alone || (form->indisunique && form->indimmediate && form->indnkeyatts == 1)))
-			found = RelationGetRelid(index);
-		index_close(index, AccessShareLock);
+			found = form->indexrelid;
+		ReleaseSysCache(index);
 		if (OidIsValid(found))
 			break;
 	}

@@ -10,14 +10,39 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/snapmgr.h"
 
 #include "guard.h"
 #include "instance_env.h"
 #include "seats.h"
 
+/* Claims that are searched one by one; with more, there is an index of them */
+#define FEW_CLAIMS	16
+
+/* Where in the array a transaction id's claim is */
+typedef struct ClaimPlace
+{
+	TransactionId xid;
+	uint32		status;			/* simplehash.h's own */
+	int			n;
+} ClaimPlace;
+
+#define SH_PREFIX		places
+#define SH_ELEMENT_TYPE	ClaimPlace
+#define SH_KEY_TYPE		TransactionId
+#define SH_KEY			xid
+#define SH_HASH_KEY(table, k)	murmurhash32(k)
+#define SH_EQUAL(table, a, b)	((a) == (b))
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
 static void count_version(IenvTally *tally, const IenvVersion *version);
 static IenvClaim *claim_of(IenvTally *tally, TransactionId xid);
+static IenvClaim *add_claim(IenvTally *tally, TransactionId xid);
 static int64 users_at_most(const IenvTally *tally);
 
 /*
@@ -33,6 +58,7 @@ ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
 
 	(void) ienv_count_seats(&tally, NULL, guard, value, limit, snapshot);
 	count = users_at_most(&tally);
+	ienv_end_tally(&tally);
 	UnregisterSnapshot(snapshot);
 	return count;
 }
@@ -68,6 +94,7 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Da
 		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno, value);
 		while (!done && ienv_scan_count(&scan, snapshot, &version))
 		{
+			CHECK_FOR_INTERRUPTS();
 			count_version(tally, &version);
 			if (others != NULL)
 			{
@@ -102,6 +129,9 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Da
 static void
 count_version(IenvTally *tally, const IenvVersion *version)
 {
+	/* inserted and ended by one transaction id, which has one fate: for nobody but it */
+	bool		came_to_nothing = version->xmin == version->xmax && !version->replaced;
+
 	switch (version->inserted)
 	{
 		case IENV_NEVER:
@@ -113,11 +143,11 @@ count_version(IenvTally *tally, const IenvVersion *version)
 				tally->mine_gone++;
 			return;
 		case IENV_OPEN:
-			if (!version->replacement)
+			if (!version->replacement && !came_to_nothing)
 				claim_of(tally, version->xmin)->inserts++;
 			return;
 		case IENV_SINCE:
-			if (version->replacement)
+			if (version->replacement || came_to_nothing)
 				return;
 			break;
 		case IENV_BEFORE:
@@ -156,27 +186,66 @@ count_version(IenvTally *tally, const IenvVersion *version)
 
 /*
  * The claim of this transaction id, a new one if it has none yet.
+ *
+ * A transaction can have a subtransaction's id for each row, so where there are many
+ * claims, they are found by their hash.
  */
 static IenvClaim *
 claim_of(IenvTally *tally, TransactionId xid)
 {
-	IenvClaim  *claim;
+	ClaimPlace *place;
+	bool		found;
 
-	for (int i = tally->nclaims; i-- > 0;)
-		if (tally->claims[i].xid == xid)
-			return &tally->claims[i];
+	if (tally->places == NULL)
+	{
+		for (int i = tally->nclaims; i-- > 0;)
+			if (tally->claims[i].xid == xid)
+				return &tally->claims[i];
+		if (tally->nclaims < FEW_CLAIMS)
+			return add_claim(tally, xid);
+
+		tally->places = places_create(CurrentMemoryContext, 4 * FEW_CLAIMS, NULL);
+		for (int i = 0; i < tally->nclaims; i++)
+			places_insert(tally->places, tally->claims[i].xid, &found)->n = i;
+	}
+	place = places_insert(tally->places, xid, &found);
+	if (found)
+		return &tally->claims[place->n];
+	place->n = tally->nclaims;
+	return add_claim(tally, xid);
+}
+
+static IenvClaim *
+add_claim(IenvTally *tally, TransactionId xid)
+{
+	IenvClaim  *claim;
 
 	if (tally->nclaims == tally->maxclaims)
 	{
-		tally->maxclaims = Max(16, tally->maxclaims * 2);
+		tally->maxclaims = Max(FEW_CLAIMS, tally->maxclaims * 2);
 		tally->claims = tally->claims ?
-			repalloc(tally->claims, tally->maxclaims * sizeof(IenvClaim)) :
+			repalloc_huge(tally->claims, tally->maxclaims * sizeof(IenvClaim)) :
 			palloc(tally->maxclaims * sizeof(IenvClaim));
 	}
 	claim = &tally->claims[tally->nclaims++];
 	claim->xid = xid;
 	claim->inserts = claim->deletes = 0;
 	return claim;
+}
+
+/*
+ * Give back what a tally has taken of the memory: with many claims, megabytes.
+ */
+void
+ienv_end_tally(IenvTally *tally)
+{
+	if (tally->places != NULL)
+		places_destroy(tally->places);
+	if (tally->claims != NULL)
+		pfree(tally->claims);
+	tally->places = NULL;
+	tally->claims = NULL;
+	tally->nclaims = tally->maxclaims = 0;
 }
 
 /*

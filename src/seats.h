@@ -31,10 +31,12 @@ typedef struct IenvTally
 	IenvClaim  *claims;
 	int			nclaims;
 	int			maxclaims;
+	struct places_hash *places; /* of claims, by transaction id, when there are many */
 } IenvTally;
 
 extern bool ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Datum value,
 							 int64 cap, Snapshot snapshot);
 extern int64 ienv_rows_for_anybody(const IenvTally *tally);
+extern void ienv_end_tally(IenvTally *tally);
 
 #endif							/* IENV_SEATS_H */

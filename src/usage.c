@@ -26,7 +26,7 @@
 typedef struct Usage
 {
 	const IenvRoot *root;
-	int64		users;			/* -1: they cannot be counted now */
+	int64		users;			/* -1: they cannot be counted, or not now */
 } Usage;
 
 static List *usage_of(Datum instance, Datum external_key);
@@ -54,6 +54,8 @@ ienv_check_usage(IenvValidation *run)
 		if (u->users < 0)
 			ienv_add_check(run, name, IENV_WARNING, 0, false,
 						   psprintf("The users in table \"%s\" could not be counted.", table),
+						   ienv_has_too_many_partitions(u->root->relid) ?
+						   psprintf("Have its owner merge partitions: with more than %d it is not counted.", IENV_MAX_PARTITIONS) :
 						   "Try again when no other session has the table locked and its guard is whole.");
 		else
 			ienv_add_check(run, name, IENV_WARNING,

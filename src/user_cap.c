@@ -27,7 +27,9 @@
  *	 not finished at S,
  *	   by an UPDATE				any								0 (b)
  *	 not finished at S,
- *	   by an INSERT:
+ *	   by an INSERT				a DELETE of the same id			0 (c)
+ *	 not finished at S,
+ *	   by any other INSERT:
  *		 still open				any								claimed
  *		 committed since		as above						1, or as above
  *	 aborted					any								0
@@ -39,13 +41,20 @@
  * to another partition is a DELETE and an INSERT, here as in the heap; but the row that
  * arrives asks for no admission (move.c recognises it), for it has the seat of the row that
  * left, and the two have one fate.
+ * (c) The same transaction id, that is, and a subtransaction has its own: if it commits,
+ * the row is gone, and if it aborts or is rolled back, it never was.  That holds for the
+ * transaction itself as for others, so that not even the bound (bound.c) needs the row.
+ * Where the two ids differ, though they be one transaction's, the delete may be rolled
+ * back alone: then the row is a claim.  So it is, if not for good, where an UPDATE came
+ * between the two: the version that was inserted was replaced, not deleted.
  *
  * A claimed seat hangs on a transaction that may yet commit or abort.  All that one
- * transaction id (a subtransaction's is its own) has inserted and deleted has one
- * fate, so with i inserts and d deletes it will hold i seats or d, never both: at
- * most max(i, d), at least min(i, d).  Subtransactions count by themselves, even when
- * released: who deletes under one savepoint and inserts under another holds both
- * seats until the end.
+ * transaction id has inserted and deleted has one fate, so with i rows that it inserted
+ * (and, by (c), has not deleted itself) and d of others that it deleted it will hold i
+ * seats or d, never both: at most max(i, d), at least min(i, d).  Subtransactions count
+ * by themselves, even when released: who deletes under one savepoint and inserts under
+ * another holds both seats until the end, and so does who inserts under one a row that he
+ * deletes under another.
  *
  * Whose claims stand is decided by age, that is by the top-level transaction id,
  * which a transaction gets when it first writes:
@@ -64,8 +73,9 @@
  * its rows in the index before its own last snapshot, hence before S.  So that scan
  * found them all: as rows, or as claims, and a claim counts in upper for no less
  * than it can become.  What the scan counted as 0 is deleted by a committed
- * transaction or by the scanning one, in which case undoing the delete (ROLLBACK TO
- * SAVEPOINT) undoes the later insert as well.  So upper > cap, and the statement was
+ * transaction; or by the id that inserted it, and is none of these rows; or by the
+ * scanning transaction, in which case undoing the delete (ROLLBACK TO SAVEPOINT) undoes
+ * the later insert as well.  So upper > cap, and the statement was
  * not admitted.
  *
  * No deadlock of our making.  Only an older transaction waits for a younger one,
@@ -171,6 +181,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 
 		if (bucket != NULL && complete)
 			ienv_store_base(bucket, &key, &mark, ienv_rows_for_anybody(&others));
+		ienv_end_tally(&tally);
+		ienv_end_tally(&others);
 		if (early && bounds.lower <= cap)
 			return;
 		if (bounds.upper <= cap)
@@ -209,6 +221,7 @@ compute_bounds(const IenvTally *tally, Bounds *bounds)
 		int64		most = Max(claim->inserts, claim->deletes);
 		int64		least = Min(claim->inserts, claim->deletes);
 
+		CHECK_FOR_INTERRUPTS();
 		bounds->upper += most;
 		if (ienv_is_older(claim->xid))
 		{

@@ -9,7 +9,8 @@
  * A guard that is not whole stands in the way of promotion.  But the owner of a table can
  * disable its triggers, and no owner should so keep the applications of others from going
  * live.  So a table of an owner who is no superuser does only if it holds, or may hold,
- * rows of the application's instances; otherwise it is worth a warning.
+ * rows of the application's instances; otherwise it is worth a warning.  So is one that
+ * has too many partitions to be looked at.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,7 +28,15 @@
 #define HINT_REPAIR \
 	"Call instance_env.guard() for the table again; a foreign key to users must include the instance column."
 
+/* What a look at a guard finds */
+typedef struct Guard
+{
+	bool		there;
+	List	   *problems;
+} Guard;
+
 static void check_guard(IenvValidation *run, const IenvRoot *root);
+static void read_problems(Oid relid, void *arg);
 static void check_whole(IenvValidation *run, const IenvRoot *root, List *problems);
 static bool may_matter(const IenvValidation *run, const IenvRoot *root);
 
@@ -51,10 +60,7 @@ static void
 check_guard(IenvValidation *run, const IenvRoot *root)
 {
 	char	   *name = psprintf("guard:%s", root->name);
-	Relation	rel;
-	IenvGuard	guard;
-	int			present;
-	int			disabled;
+	Guard		guard = {false, NIL};
 
 	if (!root->trusted)
 	{
@@ -64,20 +70,39 @@ check_guard(IenvValidation *run, const IenvRoot *root)
 					   "Call instance_env.guard() for the table again, as a role that may.");
 		return;
 	}
-	if (!ienv_lock_guard_at_once(root->relid))
+	if (ienv_look_at_guard(root->relid, read_problems, &guard))
 	{
-		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE, false,
-					   psprintf("The guard of table \"%s\" could not be looked at, because the table is locked.", root->name),
-					   "Try again when no other session has the table locked.");
-		return;
+		/* it may have been dropped or unguarded meanwhile */
+		if (guard.there)
+			check_whole(run, root, guard.problems);
 	}
+	else if (ienv_has_too_many_partitions(root->relid) && !superuser_arg(root->owner))
+		ienv_add_check(run, name, IENV_WARNING, 0, false,
+					   psprintf("The guard of table \"%s\" is not looked at: %s.",
+								root->name, ienv_why_not_at_once(root->relid)),
+					   "Have its owner merge partitions.");
+	else
+		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE, false,
+					   psprintf("The guard of table \"%s\" could not be looked at, because %s.",
+								root->name, ienv_why_not_at_once(root->relid)),
+					   ienv_has_too_many_partitions(root->relid) ? "Merge partitions." :
+					   "Try again when no other session has the table locked.");
+}
 
-	/* it may have been dropped or unguarded meanwhile */
-	rel = try_relation_open(root->relid, NoLock);
+static void
+read_problems(Oid relid, void *arg)
+{
+	Guard	   *found = arg;
+	Relation	rel = try_relation_open(relid, NoLock);
+	IenvGuard	guard;
+	int			present;
+	int			disabled;
+
 	if (rel == NULL)
 		return;
-	if (ienv_read_guard(rel, &guard, &present, &disabled))
-		check_whole(run, root, ienv_guard_problems(rel, &guard, present, disabled));
+	found->there = ienv_read_guard(rel, &guard, &present, &disabled);
+	if (found->there)
+		found->problems = ienv_guard_problems(rel, &guard, present, disabled);
 	relation_close(rel, NoLock);
 }
 

@@ -151,6 +151,7 @@ SELECT is(instance_env.verify_secret_key(:'dev3'), NULL, 'dropped with the appli
 
 CREATE ROLE instance_env_nobody;
 CREATE ROLE instance_env_caller;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody, instance_env_caller;
 GRANT EXECUTE ON FUNCTION instance_env.verify_secret_key(text) TO instance_env_caller;
 SELECT instance_env.create_secret_key('d0000000-0000-4000-8000-000000000002') AS key \gset
 SET LOCAL ROLE instance_env_nobody;

@@ -15,6 +15,7 @@ CREATE TABLE app.users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n integer
 SELECT instance_env.guard('app.users') \gset
 
 CREATE ROLE instance_env_inserter;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_inserter;
 GRANT USAGE ON SCHEMA app TO instance_env_inserter;
 GRANT INSERT ON app.users TO instance_env_inserter;
 SELECT format('GRANT TEMPORARY ON DATABASE %I TO instance_env_inserter', current_database()) \gexec

@@ -68,6 +68,7 @@ SELECT is(instance_env.banner(:development), 'Development instance: this is not 
 -- rights
 
 CREATE ROLE instance_env_nobody;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok(format($$SELECT instance_env.banner(%L)$$, :development), '42501', NULL, 'not for everybody');
 RESET ROLE;

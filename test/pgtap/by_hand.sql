@@ -6,6 +6,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT plan(399);
 
 CREATE ROLE instance_env_nobody;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 CREATE SCHEMA app;
 GRANT USAGE, CREATE ON SCHEMA app TO PUBLIC;
 SELECT instance_env.create_application('shop',

@@ -143,6 +143,7 @@ SELECT throws_ok($$SELECT * FROM instance_env.instance_diff('00000000-0000-0000-
 SELECT throws_ok($$SELECT * FROM instance_env.instance_diff('d0000000-0000-4000-8000-000000000001')$$, '22023', NULL,
 	'an instance where an application is meant');
 CREATE ROLE instance_env_nobody;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 CREATE FUNCTION pg_temp.as_nobody(command text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	SET LOCAL ROLE instance_env_nobody;

@@ -298,6 +298,7 @@ SELECT throws_ok($$SELECT instance_env.frontend_api_host('a0000000-0000-4000-800
 
 CREATE ROLE instance_env_nobody;
 CREATE ROLE instance_env_caller;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody, instance_env_caller;
 GRANT EXECUTE ON FUNCTION instance_env.frontend_api_host(uuid) TO instance_env_caller;
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok('SELECT instance_env.' || call, '42501', NULL, 'without rights: ' || call)

@@ -8,6 +8,7 @@ SELECT plan(61);
 CREATE ROLE instance_env_admin;
 CREATE ROLE instance_env_owner;
 CREATE ROLE instance_env_intruder;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_admin, instance_env_intruder;
 CREATE FUNCTION pg_temp.run_as(role name, command text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', role);

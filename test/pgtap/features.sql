@@ -212,6 +212,7 @@ SELECT throws_ok($$SELECT instance_env.feature_available('a0000000-0000-4000-800
 -- rights
 
 CREATE ROLE instance_env_nobody;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok(format('SELECT instance_env.%s(%L, %L)', f, 'd0000000-0000-4000-8000-000000000001', 'passkeys'), '42501', NULL,
 	'without rights: ' || f)

@@ -11,6 +11,7 @@ SELECT plan(70);
 CREATE ROLE instance_env_owner;
 CREATE ROLE instance_env_stranger;
 CREATE ROLE instance_env_guardian;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_guardian;
 GRANT EXECUTE ON FUNCTION instance_env.guard, instance_env.unguard TO instance_env_guardian;
 GRANT instance_env_owner TO instance_env_guardian;
 CREATE SCHEMA app;

@@ -87,7 +87,7 @@ SELECT is_empty(
 	'nor a single column');
 SELECT results_eq(
 	$$SELECT a.privilege_type FROM pg_namespace n, LATERAL aclexplode(n.nspacl) a
-	  WHERE n.nspname = 'instance_env' AND a.grantee = 0$$, ARRAY['USAGE'], 'PUBLIC may use the schema, not create in it');
+	  WHERE n.nspname = 'instance_env' AND a.grantee = 0$$, NULL::text[], 'PUBLIC may not even use the schema');
 
 SELECT is_empty(
 	$$SELECT o.oid, a.* FROM members m JOIN (

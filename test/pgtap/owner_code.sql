@@ -10,6 +10,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 CREATE ROLE instance_env_thief;
 CREATE ROLE instance_env_other;
 CREATE ROLE instance_env_boss;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_thief, instance_env_other, instance_env_boss;
 REVOKE EXECUTE ON FUNCTION instance_env.guard, instance_env.unguard, instance_env.check_user_cap, instance_env.check_instance,
 	instance_env.check_transfer, instance_env.check_move, instance_env.record_departure, instance_env.record_truncate FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION instance_env.guard, instance_env.unguard, instance_env.check_user_cap, instance_env.check_instance,

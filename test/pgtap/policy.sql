@@ -228,6 +228,7 @@ SELECT throws_ok(format($$SELECT instance_env.banner(%L)$$, :development), '23I0
 -- rights
 
 CREATE ROLE instance_env_nobody;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok(command, '42501', NULL, 'not for everybody: ' || command)
 FROM unnest(ARRAY[

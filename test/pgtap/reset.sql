@@ -201,6 +201,7 @@ SELECT is(pg_temp.reset(pg_temp.dev()), 127::bigint, 'row-level security that do
 -- rights: the caller's own
 
 CREATE ROLE instance_env_tester;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_tester;
 GRANT USAGE ON SCHEMA app, "odd ""name" TO instance_env_tester;
 SELECT pg_temp.fill() \gset
 SELECT throws_ok(

@@ -19,8 +19,7 @@ CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
 SELECT instance_env.guard('app.users') \gset
 INSERT INTO app.users VALUES (1, 'd0000000-0000-4000-8000-000000000001');
 
--- the commands run as the role, with nothing granted to PUBLIC on the way
-REVOKE USAGE ON SCHEMA instance_env FROM PUBLIC;
+-- the commands run as the role
 CREATE FUNCTION pg_temp.run_as(role name, command text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', role);

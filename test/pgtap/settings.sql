@@ -202,6 +202,7 @@ SELECT is((SELECT bool_and(instance_env.setting(instance_env.instance_id('many' 
 -- odd paths and no rights
 
 CREATE ROLE instance_env_backend;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_backend;
 CREATE FUNCTION pg_temp.run_as(role name, command text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('SET LOCAL ROLE %I', role);

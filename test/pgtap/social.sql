@@ -244,6 +244,7 @@ SELECT is_empty($$SELECT FROM instance_env.social_connection WHERE instance::tex
 -- rights
 
 CREATE ROLE instance_env_nobody;
+GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok(format('SELECT instance_env.%s', f), '42501', NULL, 'without rights: ' || f)
 FROM unnest(ARRAY['set_social_connection(''d0000000-0000-4000-8000-000000000001'', ''google'')',

@@ -1,10 +1,10 @@
--- A role that may do nothing but use the application's table meets the same rules, also
--- where it may not even use the extension's schema.
+-- A role that may do nothing but use the application's table, and may not even use the
+-- extension's schema, meets the same rules.
 SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(36);
+SELECT plan(50);
 
 CREATE ROLE instance_env_backend;
 CREATE ROLE instance_env_owner;
@@ -50,9 +50,9 @@ SELECT throws_ok($$SELECT pg_temp.backend($q$SELECT instance_env.unguard('app.us
 SELECT throws_ok($$SELECT pg_temp.backend($q$DROP TRIGGER instance_env_user_cap ON app.users$q$)$$, '42501', NULL,
 	'nor drop a trigger');
 
-REVOKE ALL ON SCHEMA instance_env FROM PUBLIC;
 SELECT is(has_schema_privilege('instance_env_backend', 'instance_env', 'USAGE'), false,
-	'the backend may not use the schema now');
+	'the backend may not use the schema');
+SELECT is(has_schema_privilege('instance_env_owner', 'instance_env', 'USAGE'), true, 'who may guard may');
 
 SELECT lives_ok($$SELECT pg_temp.backend($q$INSERT INTO app.users VALUES ('u1', 'dev'), ('u2', 'dev'), ('u3', 'dev')$q$)$$,
 	'INSERT up to the cap');
@@ -90,6 +90,41 @@ SELECT lives_ok($$SELECT pg_temp.backend($q$TRUNCATE app.parts$q$)$$, 'partition
 SELECT throws_ok($$SELECT pg_temp.backend($q$INSERT INTO app.parts VALUES ('u1x', 'dev2')$q$)$$, '23I02', NULL,
 	'partitioned: a user truncated was remembered');
 
+-- the same where plans are kept, and through a view, by a uuid
+SELECT instance_env.create_application('wiki', development_id => 'd0000000-0000-4000-8000-000000000001',
+	production_id => 'a0000000-0000-4000-8000-000000000001') \gset
+SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 2) \gset
+SET LOCAL ROLE instance_env_owner;
+CREATE TABLE app.members (id integer PRIMARY KEY, instance_id uuid NOT NULL, n integer DEFAULT 0);
+CREATE VIEW app.shown AS SELECT id, instance_id, n FROM app.members;
+SELECT instance_env.guard('app.members') \gset
+GRANT INSERT, SELECT, UPDATE, DELETE ON app.members, app.shown TO instance_env_backend;
+RESET ROLE;
+SET LOCAL plan_cache_mode = force_generic_plan;
+SET LOCAL ROLE instance_env_backend;
+PREPARE ins AS INSERT INTO app.members VALUES ($1, $2);
+PREPARE upd AS UPDATE app.members SET n = n + 1 WHERE id = $1;
+PREPARE del AS DELETE FROM app.members WHERE id = $1;
+PREPARE shown AS INSERT INTO app.shown VALUES ($1, $2);
+SELECT throws_ok($$SELECT instance_env.domain_root('example.com')$$, '42501', NULL,
+	'it cannot name a function that PUBLIC may execute');
+SELECT throws_ok($$CREATE TRIGGER t AFTER INSERT ON instance_env.departed_user EXECUTE FUNCTION suppress_redundant_updates_trigger()$$,
+	'42501', 'permission denied for schema instance_env', 'nor a table, to wait for its lock');
+SELECT throws_ok($$CREATE RULE r AS ON INSERT TO instance_env.instance DO NOTHING$$,
+	'42501', 'permission denied for schema instance_env', 'nor for a rule');
+SELECT lives_ok($$EXECUTE ins(1, 'd0000000-0000-4000-8000-000000000001')$$, 'prepared: INSERT');
+SELECT lives_ok($$EXECUTE shown(2, 'd0000000-0000-4000-8000-000000000001')$$, 'through a view');
+SELECT throws_ok($$EXECUTE ins(3, 'd0000000-0000-4000-8000-000000000001')$$, '23I01', NULL, 'up to the cap');
+SELECT throws_ok($$EXECUTE shown(3, 'd0000000-0000-4000-8000-000000000001')$$, '23I01', NULL, 'also through the view');
+SELECT lives_ok($$EXECUTE upd(1)$$, 'UPDATE');
+SELECT lives_ok($$EXECUTE del(1)$$, 'DELETE');
+SELECT lives_ok($$EXECUTE ins(4, 'd0000000-0000-4000-8000-000000000001')$$, 'INSERT again');
+SELECT lives_ok($$UPDATE app.shown SET id = 5 WHERE id = 4$$, 'UPDATE of the key through the view');
+SELECT throws_ok($$EXECUTE ins(4, 'a0000000-0000-4000-8000-000000000001')$$, '23I04', NULL, 'an inactive instance');
+SELECT lives_ok($$MERGE INTO app.members m USING (VALUES (5), (2)) v (id) ON m.id = v.id WHEN MATCHED THEN DELETE$$, 'MERGE');
+DEALLOCATE ALL;
+RESET ROLE;
+
 -- a role that may insert and nothing else, not even look
 REVOKE ALL ON app.users FROM instance_env_backend;
 GRANT INSERT ON app.users TO instance_env_backend;
@@ -99,7 +134,7 @@ SELECT lives_ok($$SELECT pg_temp.backend($q$INSERT INTO app.users VALUES ('u4', 
 SELECT throws_ok($$SELECT pg_temp.backend($q$INSERT INTO app.users VALUES ('u6', 'dev')$q$)$$, '23I01', NULL,
 	'up to the cap');
 
--- Nothing of the extension's can be read or called by it.
+-- Nothing of the extension's can be read or called by it, though it may use the schema.
 GRANT USAGE ON SCHEMA instance_env TO PUBLIC;
 SELECT throws_ok($$SELECT pg_temp.backend($q$SELECT FROM instance_env.instance$q$)$$, '42501', NULL,
 	'the registry cannot be read');

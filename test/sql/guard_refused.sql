@@ -53,6 +53,7 @@ SELECT instance_env.guard('instance_env.instance', 'id');
 
 -- somebody else's table
 CREATE ROLE regress_instance_env_other;
+GRANT USAGE ON SCHEMA instance_env TO regress_instance_env_other;
 GRANT USAGE ON SCHEMA refused_test TO regress_instance_env_other;
 GRANT ALL ON users TO regress_instance_env_other;
 SET ROLE regress_instance_env_other;

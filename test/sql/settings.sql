@@ -44,14 +44,14 @@ SELECT * FROM instance_env.instance_diff('dddddddd-0000-4000-8000-000000000001')
 SELECT action, application, type, item, before, after FROM instance_env.events
 WHERE application_id = instance_env.application_id('settings') AND action <> 'create_application' ORDER BY id;
 CREATE ROLE regress_settings;
+GRANT USAGE ON SCHEMA instance_env TO regress_settings;
 GRANT ALL ON instance_env.event TO regress_settings;
 GRANT ALL ON SEQUENCE instance_env.event_id_seq TO regress_settings;
 SET ROLE regress_settings;
 DELETE FROM instance_env.event;
 INSERT INTO instance_env.event (session_user_name, current_user_name, action) VALUES ('x', 'x', 'x');
 RESET ROLE;
-REVOKE ALL ON instance_env.event FROM regress_settings;
-REVOKE ALL ON SEQUENCE instance_env.event_id_seq FROM regress_settings;
+DROP OWNED BY regress_settings;
 DROP ROLE regress_settings;
 
 SELECT instance_env.drop_application(instance_env.application_id('settings'));

@@ -58,6 +58,7 @@ CALL instance_env.reset_development('d0000000-0000-4000-8000-000000000001');
 DROP TRIGGER keep ON validate_users;
 DROP FUNCTION keep();
 CREATE ROLE regress_validate;
+GRANT USAGE ON SCHEMA instance_env TO regress_validate;
 GRANT EXECUTE ON PROCEDURE instance_env.reset_development TO regress_validate;
 SET ROLE regress_validate;
 CALL instance_env.reset_development('d0000000-0000-4000-8000-000000000001');

@@ -72,7 +72,7 @@ sub state_of
 install('plain', 'SELECT');
 my $plain = privileges('plain');
 my %plain = map { split /\|/, $_, 2 } split /\n/, $plain;
-is($plain{schema}, 'PUBLIC USAGE, owner CREATE, owner USAGE', 'in a database with no default privileges: the schema');
+is($plain{schema}, 'owner CREATE, owner USAGE', 'in a database with no default privileges: the schema');
 is($plain{'routine instance_env.admission_required(uuid,oid)'}, 'PUBLIC EXECUTE, owner EXECUTE', 'a trigger condition');
 is($plain{'routine instance_env.set_user_cap(uuid,integer)'}, 'owner EXECUTE', 'a function');
 is($plain{'type instance_env.plan'}, 'PUBLIC USAGE, owner USAGE', 'a type');
@@ -121,7 +121,7 @@ foreach my $db (qw(plain revoked granted))
 		'SELECT secret FROM instance_env.identity_key', 'SELECT hash FROM instance_env.api_key',
 		q{SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 1000000)},
 		'CREATE TABLE instance_env.own ()');
-	is("@states", '00000 00000 00000 00000 42501 42501 42501 42501', "default privileges, $db: what a role may and may not do");
+	is("@states", '00000 00000 00000 42501 42501 42501 42501 42501', "default privileges, $db: what a role may and may not do");
 }
 
 # A dump says only what has been granted since, and finds a database with the same defaults.
@@ -144,6 +144,11 @@ foreach my $db (qw(restored restored_into_defaults))
 	is(differences(privileges($db), $granted), '', "$db: and the roles may do the same");
 	$node->safe_psql($db, q{SELECT instance_env.revoke_access('backend'), instance_env.revoke_access('report')});
 	is(differences(privileges($db), $plain), '', "$db: until that is taken back");
+	my @states = map { state_of($db, 'report', $_) } (
+		q{INSERT INTO users VALUES (3, 'd0000000-0000-4000-8000-000000000001')},
+		q{INSERT INTO users VALUES (4, 'd0000000-0000-4000-8000-000000000002')},
+		'UPDATE users SET id = 5', 'DELETE FROM users');
+	is("@states", '00000 23I03 00000 00000', "$db: who may not use the schema uses a guarded table");
 }
 
 $node->stop;

@@ -1,0 +1,124 @@
+# The owner of one guarded table with many partitions and indexes does not use up the locks of
+# the server, and so keeps nobody from administering instances.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', 'max_locks_per_transaction = 10');
+$node->start;
+
+sub refused
+{
+	my ($statement, $error, $name) = @_;
+	my ($result, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+	like($err, $error, $name);
+	return;
+}
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION instance_env;
+	CREATE ROLE owner;
+	SELECT instance_env.grant_guard('owner');
+	GRANT CREATE ON SCHEMA public TO owner;
+	SELECT instance_env.create_application(a, 'free', d, p)
+	FROM (VALUES ('shop', gen_random_uuid(), gen_random_uuid()),
+		('blog', '10000000-0000-4000-8000-00000000000d', '10000000-0000-4000-8000-00000000000f')) v (a, d, p);
+	SET ROLE owner;
+	CREATE TABLE many (id uuid NOT NULL, instance_id uuid NOT NULL, n integer NOT NULL, PRIMARY KEY (n, id))
+		PARTITION BY RANGE (n);
+	SELECT instance_env.guard('many', user_key => 'id');
+	DO $$
+	BEGIN
+		FOR i IN 1..28 LOOP
+			EXECUTE format('CREATE INDEX ON many (n, (n + %s))', i);
+		END LOOP;
+	END $$;
+	DO $$
+	BEGIN
+		FOR i IN 1..120 LOOP
+			EXECUTE format('CREATE TABLE many%s PARTITION OF many FOR VALUES FROM (%s) TO (%s)', i, i, i + 1);
+			COMMIT;
+		END LOOP;
+	END $$;
+	INSERT INTO many SELECT gen_random_uuid(), id, 7 FROM (SELECT '10000000-0000-4000-8000-00000000000d'::uuid) i (id);
+});
+
+# an ordinary query wants them all
+refused('SELECT count(*) FROM many;', qr/53200/, 'there are more indexes than locks');
+
+sub administration
+{
+	my ($users, $name) = @_;
+	is($node->safe_psql('postgres', q{SELECT users FROM instance_env.usage WHERE application = 'blog'}),
+		$users, "$name: usage");
+	is( $node->safe_psql('postgres', q{SELECT whole, problems FROM instance_env.guards}),
+		$users eq '' ? '|{"the table has more than 1000 partitions, and could not be looked at"}' : 't|{}',
+		"$name: guards");
+	is( $node->safe_psql(
+			'postgres', q{SELECT check_name, severity, passed, message
+				FROM instance_env.validate('10000000-0000-4000-8000-00000000000d')
+				WHERE check_name ~ '^(guard|usage):' ORDER BY 1}),
+		$users eq ''
+		? "guard:public.many|warning|f|The guard of table \"public.many\" is not looked at: the table has more than 1000 partitions.\n"
+		  . 'usage:public.many|warning|f|The users in table "public.many" could not be counted.'
+		: "guard:public.many|error|t|The guard of table \"public.many\" is whole.\n"
+		  . "usage:public.many|warning|t|Table \"public.many\" holds $users of at most 500 users.",
+		"$name: validate()");
+	$node->safe_psql('postgres', q{SELECT instance_env.set_user_cap('10000000-0000-4000-8000-00000000000d', 500)});
+	return;
+}
+
+administration('1', 'many indexes');
+is( $node->safe_psql(
+		'postgres', q{BEGIN; SELECT FROM instance_env.usage; SELECT FROM instance_env.guards;
+		SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE 'many%'}),
+	'0', 'who has looked keeps no lock');
+$node->safe_psql('postgres', q{SELECT instance_env.drop_application(instance_env.application_id('shop'))});
+refused(
+	q{SELECT instance_env.drop_application(instance_env.application_id('blog'))},
+	qr/55000: .*has rows/s, 'rows are found');
+
+# Another index of a partition is no concern.
+my $other = $node->background_psql('postgres') if $node->can('background_psql');
+if ($other)
+{
+	$other->query_safe('BEGIN');
+	$other->query_safe('REINDEX INDEX many7_n_expr_idx3');
+	administration('1', 'another index is being rebuilt');
+	$other->query_safe('ROLLBACK');
+	$other->quit;
+}
+
+# too many partitions to be looked at
+$node->append_conf('postgresql.conf', 'max_locks_per_transaction = 1000');
+$node->restart;
+$node->safe_psql(
+	'postgres', q{
+	DROP TABLE many;
+	CREATE TABLE many (id uuid NOT NULL, instance_id uuid NOT NULL, n integer NOT NULL)
+		PARTITION BY RANGE (n);
+	DO $$
+	BEGIN
+		FOR i IN 1..1001 LOOP
+			EXECUTE format('CREATE TABLE many%s PARTITION OF many FOR VALUES FROM (%s) TO (%s)', i, i, i + 1);
+		END LOOP;
+	END $$;
+	ALTER TABLE many OWNER TO owner;
+	SELECT instance_env.guard('many', user_key => '');
+	SELECT instance_env.create_application('shop');
+});
+administration('', 'too many partitions');
+my $limit = qr/ERROR: +54000: could not lock guarded table "public.many", for it has too many partitions\n.*1001.*"owner"/s;
+refused(q{SELECT instance_env.drop_application(instance_env.application_id('shop'))}, $limit, 'drop_application() says whose it is');
+$node->safe_psql('postgres', q{SELECT instance_env.revoke_access('owner')});
+$node->safe_psql('postgres', q{SELECT instance_env.drop_application(instance_env.application_id('shop'))});
+pass('once the owner may not guard, the table is in nobody\'s way');
+
+done_testing();
