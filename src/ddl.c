@@ -98,6 +98,7 @@ subtransaction_event(SubXactEvent event, SubTransactionId subxact, SubTransactio
 
 			seen_before = seen_before == NULL ? MemoryContextAlloc(TopMemoryContext, n * sizeof(Seen)) :
 				repalloc(seen_before, n * sizeof(Seen));
+			memset(&seen_before[max_depth], 0, (n - max_depth) * sizeof(Seen));
 			max_depth = n;
 		}
 		seen_before[depth] = seen;
