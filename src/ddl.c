@@ -8,10 +8,7 @@
  * it is attached: both is done here.  What the cap could not count, foreign tables as
  * partitions and inheritance children, is refused.
  *
- * And since a label says whose identities a trigger records, and its condition which
- * columns count, only guard() and a table's owner may make a trigger that executes one of
- * our functions, and only guard() one with another label than it would give the table:
- * whoever could do that might forge departures of users of another's table.
+ * And not everybody may make, or replace, a guard's triggers: ddl_trigger.c.
  *
  * What a command has done is read from the catalogs: their rows that it has written.
  * PostgreSQL's own list of commands will not do, for REFRESH MATERIALIZED VIEW has it stay
@@ -26,23 +23,14 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "access/transam.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "nodes/readfuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -51,14 +39,7 @@
 #include "instance_env.h"
 
 static bool adds_child(Node *parsetree);
-static bool is_new(HeapTuple row);
 static void check_children(void);
-static void check_triggers(void);
-static bool is_only_enabled(Relation rel, HeapTuple tuple);
-static bool same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno);
-static void check_trigger(Oid trigger);
-static bool was_of_guard(Oid trigger);
-static bool has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind);
 static void check_partition(Oid relid);
 static void refuse_guarded(Oid relid);
 static void refuse_child(Oid parent);
@@ -150,7 +131,7 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 		seen.triggers = now;
 	else if (IsA(parsetree, CreateTrigStmt) || IsA(parsetree, CreateSchemaStmt))
 	{
-		check_triggers();
+		ienv_check_new_triggers(seen.triggers);
 		seen.triggers = now;
 	}
 	SPI_finish();
@@ -182,8 +163,8 @@ adds_child(Node *parsetree)
 /*
  * Has my transaction written this row of a catalog?
  */
-static bool
-is_new(HeapTuple row)
+bool
+ienv_is_new_row(HeapTuple row)
 {
 	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
 }
@@ -206,7 +187,7 @@ check_children(void)
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		if (!is_new(tuple) || HeapTupleHeaderGetCmin(tuple->t_data) < seen.children)
+		if (!ienv_is_new_row(tuple) || HeapTupleHeaderGetCmin(tuple->t_data) < seen.children)
 			continue;
 		children = lappend_oid(children, form->inhrelid);
 		parents = lappend_oid(parents, form->inhparent);
@@ -229,178 +210,6 @@ check_children(void)
 		else
 			refuse_child(lfirst_oid(parent));
 	}
-}
-
-/*
- * Look at the triggers that have been made or replaced.
- */
-static void
-check_triggers(void)
-{
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
-	List	   *made = NIL;
-	HeapTuple	tuple;
-	ListCell   *lc;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (is_new(tuple) && HeapTupleHeaderGetCmin(tuple->t_data) >= seen.triggers &&
-			!OidIsValid(form->tgparentid) && !form->tgisinternal && !is_only_enabled(rel, tuple))
-			made = lappend_oid(made, form->oid);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	foreach(lc, made)
-		check_trigger(lfirst_oid(lc));
-}
-
-/*
- * Is this version of a trigger's row, but for whether it is enabled, the same as an earlier
- * one, which was committed before or has been looked at?
- */
-static bool
-is_only_enabled(Relation rel, HeapTuple tuple)
-{
-	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	other;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(form->oid));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
-	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
-	{
-		found = (is_new(other) ? HeapTupleHeaderGetCmin(other->t_data) < seen.triggers :
-				 HeapTupleHeaderXminFrozen(other->t_data) ||
-				 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
-			((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid &&
-			same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) &&
-			same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
-	}
-	systable_endscan(scan);
-	return found;
-}
-
-static bool
-same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-	bool		isnull[2];
-	Datum		values[2] = {
-		heap_getattr(a, attno, RelationGetDescr(rel), &isnull[0]),
-		heap_getattr(b, attno, RelationGetDescr(rel), &isnull[1])
-	};
-
-	return isnull[0] == isnull[1] && (isnull[0] || datum_image_eq(values[0], values[1], att->attbyval, att->attlen));
-}
-
-/*
- * Refuse a trigger of ours, if it is, unless it is one that guard() might have made for the
- * table: a dump that the table's owner restores makes it again.  And refuse one that takes
- * the place of a guard's, unless the owner does it, who might as well drop that.
- */
-static void
-check_trigger(Oid trigger)
-{
-	HeapTuple	tuple = ienv_read_trigger(trigger);
-	Oid			relid;
-	const IenvTriggerKind *kind;
-	Relation	rel;
-	TriggerDesc *triggers;
-	bool		is_partition;
-	bool		is_partitioned;
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
-	kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
-	heap_freetuple(tuple);
-
-	if (kind == NULL && !was_of_guard(trigger))
-		return;
-	if (!ienv_owns_relation(relid, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg(kind != NULL ? "permission denied to create a trigger of extension \"%s\" on table %s" :
-						"permission denied to replace a trigger of extension \"%s\" on table %s",
-						IENV_SCHEMA, ienv_quoted_name(relid)),
-				 errdetail("Only the owner of the table may.")));
-	if (kind == NULL)
-		return;
-
-	rel = relation_open(relid, AccessShareLock);
-	triggers = CopyTriggerDesc(rel->trigdesc);
-	is_partition = rel->rd_rel->relispartition;
-	is_partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
-	relation_close(rel, AccessShareLock);
-
-	/* refuses what nobody could count */
-	if (is_partitioned)
-		(void) ienv_leaf_relations(relid, AccessShareLock);
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		const Trigger *t = &triggers->triggers[i];
-		IenvColumns columns;
-
-		if (t->tgoid != trigger)
-			continue;
-
-		/* guard() itself is at work, perhaps under a label that the table has long had */
-		if (ienv_making_triggers_of != NULL && ienv_making_triggers_of->relid == relid &&
-			t->tgnargs == 1 && strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
-			return;
-		if (t->tgnargs != 1 ||
-			(kind->bit != IENV_TRIGGER_TRUNCATE && !ienv_may_have_label(relid, t->tgargs[0])))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
-							t->tgname, ienv_free_label(relid)),
-					 errhint("Let instance_env.guard() create the triggers.")));
-		if (!ienv_read_condition(kind, t->tgqual ? stringToNode(t->tgqual) : NULL, &columns) ||
-			(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) || has_sibling(triggers, trigger, kind))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to create trigger \"%s\" on table %s", t->tgname, ienv_quoted_name(relid)),
-					 errdetail("It executes a function of extension \"%s\", but is not what guard() creates.", IENV_SCHEMA),
-					 errhint("Let instance_env.guard() create the triggers.")));
-	}
-}
-
-/*
- * Did the trigger, which my transaction has written, execute a function of ours before?
- */
-static bool
-was_of_guard(Oid trigger)
-{
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid) != NULL;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/*
- * Does the table have another trigger of this kind?
- */
-static bool
-has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind)
-{
-	for (int i = 0; i < triggers->numtriggers; i++)
-		if (triggers->triggers[i].tgoid != trigger && ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
-			return true;
-	return false;
 }
 
 /*
@@ -480,29 +289,4 @@ refuse_child(Oid parent)
 				 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(parent)),
 				 errdetail("The user cap would not count their rows."),
 				 errhint("Use a partitioned table.")));
-}
-
-/*
- * Give relid and its partitions the trigger for TRUNCATE where they lack it, and enable
- * it where it is asleep.  SPI is connected.
- */
-void
-ienv_guard_partitions(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
-	{
-		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
-		IenvGuard	guard;
-		int			present;
-		int			disabled;
-
-		(void) ienv_read_guard(rel, &guard, &present, &disabled);
-		table_close(rel, NoLock);
-		if (!(present & IENV_TRIGGER_TRUNCATE))
-			ienv_make_triggers(&guard, IENV_TRIGGER_TRUNCATE, 0);
-		else if (disabled & IENV_TRIGGER_TRUNCATE)
-			ienv_make_triggers(&guard, 0, IENV_TRIGGER_TRUNCATE);
-	}
 }

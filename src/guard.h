@@ -356,6 +356,12 @@ extern void ienv_lock_rights(void);
 extern char *ienv_why_not_trusted(const IenvRoot *root);
 
 /*
+ * ddl.c, ddl_trigger.c: what DDL could do to a guard
+ */
+extern bool ienv_is_new_row(HeapTuple row);
+extern void ienv_check_new_triggers(CommandId since);
+
+/*
  * guard_lock.c: guarding a table excludes what must know of all guarded tables
  */
 extern void ienv_begin_guarding(void);

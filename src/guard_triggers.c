@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -176,4 +177,29 @@ ienv_drop_triggers(Oid relid, List *names)
 	foreach(lc, names)
 		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)), ienv_kept_name(relid));
 	ienv_act_as_self(&saved);
+}
+
+/*
+ * Give relid and its partitions the trigger for TRUNCATE where they lack it, and enable
+ * it where it is asleep.  SPI is connected.
+ */
+void
+ienv_guard_partitions(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+		IenvGuard	guard;
+		int			present;
+		int			disabled;
+
+		(void) ienv_read_guard(rel, &guard, &present, &disabled);
+		table_close(rel, NoLock);
+		if (!(present & IENV_TRIGGER_TRUNCATE))
+			ienv_make_triggers(&guard, IENV_TRIGGER_TRUNCATE, 0);
+		else if (disabled & IENV_TRIGGER_TRUNCATE)
+			ienv_make_triggers(&guard, 0, IENV_TRIGGER_TRUNCATE);
+	}
 }
