@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "guard.h"
@@ -129,7 +130,7 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Da
 static void
 count_version(IenvTally *tally, const IenvVersion *version)
 {
-	/* inserted and ended by one transaction id, which has one fate: for nobody but it */
+	/* by one transaction id: gone if that commits, and never there if it aborts */
 	bool		came_to_nothing = version->xmin == version->xmax && !version->replaced;
 
 	switch (version->inserted)

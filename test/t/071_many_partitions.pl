@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -86,15 +87,13 @@ refused(
 	qr/55000: .*has rows/s, 'rows are found');
 
 # Another index of a partition is no concern.
-my $other = $node->background_psql('postgres') if $node->can('background_psql');
-if ($other)
-{
-	$other->query_safe('BEGIN');
-	$other->query_safe('REINDEX INDEX many7_n_expr_idx3');
-	administration('1', 'another index is being rebuilt');
-	$other->query_safe('ROLLBACK');
-	$other->quit;
-}
+my ($in, $out) = ("BEGIN;\nREINDEX INDEX many7_n_expr_idx3;\nSELECT 'locked';\n", '');
+my $other = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', '-' ],
+	'<', \$in, '>', \$out, IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+$other->pump until $out =~ /locked/;
+administration('1', 'another index is being rebuilt');
+$in .= "ROLLBACK;\n\\q\n";
+$other->finish;
 
 # too many partitions to be looked at
 $node->append_conf('postgresql.conf', 'max_locks_per_transaction = 1000');
