@@ -25,6 +25,7 @@
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -34,6 +35,7 @@
 
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
+static void check_partition_rights(Oid relid);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
 static int	disabled_anywhere(Relation rel);
 static void make_index(Oid relid, AttrNumber attno);
@@ -139,6 +141,9 @@ instance_env_guard(PG_FUNCTION_ARGS)
 
 	/* DDL wants nobody to have the table open; the lock stays */
 	table_close(rel, NoLock);
+
+	if (missing & ~IENV_TRIGGER_TRUNCATE)
+		check_partition_rights(guard.relid);
 
 	SPI_connect();
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
@@ -276,6 +281,31 @@ check_relation(Relation rel)
 			 relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE ?
 			 errdetail_relkind_not_supported(relkind) : 0,
 			 errhint("%s", hint)));
+}
+
+/*
+ * The triggers are made as the table's owner, whom PostgreSQL asks for the right to make
+ * them on each partition: say whose that is, before it does.
+ */
+static void
+check_partition_rights(Oid relid)
+{
+	Oid			owner = ienv_relation_owner(relid);
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Oid			partition = lfirst_oid(lc);
+
+		if (pg_class_aclcheck(partition, owner, ACL_TRIGGER) != ACLCHECK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("partition %s of table %s belongs to another role",
+							ienv_quoted_name(partition), ienv_quoted_name(relid)),
+					 errdetail("Role \"%s\", who owns the table, may make no triggers on it.",
+							   GetUserNameFromId(owner, false)),
+					 errhint("Give the partition to the owner of the table, or grant it TRIGGER on the partition.")));
+	}
 }
 
 /*

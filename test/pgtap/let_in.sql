@@ -6,7 +6,7 @@ SET standard_conforming_strings = on;	-- of the patterns below
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(70);
+SELECT plan(72);
 
 CREATE ROLE instance_env_owner;
 CREATE ROLE instance_env_stranger;
@@ -209,6 +209,17 @@ CREATE TABLE app.log (id integer PRIMARY KEY, instance_id text NOT NULL);
 GRANT ALL ON app.log TO instance_env_owner;
 SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT pg_temp.hand_made('app.log', 'AFTER')$q$)$$, '42501',
 	'permission denied to create a trigger of extension "instance_env" on table "app.log"', 'with TRIGGER on a table nobody guards it');
+
+-- a partition that the table's owner may not make triggers on
+
+CREATE TABLE app.split (id integer, instance_id text) PARTITION BY LIST (instance_id);
+CREATE TABLE app.split_1 PARTITION OF app.split FOR VALUES IN ('dev');
+ALTER TABLE app.split OWNER TO instance_env_owner;
+SELECT throws_ok($$SELECT instance_env.guard('app.split', user_key => '')$$, '42501',
+	'partition "app.split_1" of table "app.split" belongs to another role', 'a partition of another role');
+GRANT TRIGGER ON app.split_1 TO instance_env_owner;
+SELECT lives_ok($$SELECT instance_env.guard('app.split', user_key => '')$$, 'unless the owner may make triggers on it');
+DROP TABLE app.split;
 
 -- foreign keys to other people's tables take a right, and no lock without it
 

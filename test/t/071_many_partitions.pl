@@ -107,6 +107,7 @@ $node->safe_psql(
 	BEGIN
 		FOR i IN 1..1001 LOOP
 			EXECUTE format('CREATE TABLE many%s PARTITION OF many FOR VALUES FROM (%s) TO (%s)', i, i, i + 1);
+			EXECUTE format('ALTER TABLE many%s OWNER TO owner', i);
 		END LOOP;
 	END $$;
 	ALTER TABLE many OWNER TO owner;
