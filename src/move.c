@@ -20,9 +20,9 @@
  * Other triggers may run statements of their own between the two, but these have other
  * command ids: each has begun after the command that moves the row had used its own.
  *
- * (Where a BEFORE INSERT trigger lets the moved row vanish, what is compared is the next row
- * that the same statement inserts by a WITH clause or as a MERGE, which may be refused for no
- * reason.)
+ * (Where a BEFORE INSERT trigger lets the moved row vanish, the next row that the same
+ * statement inserts, by a WITH clause or as a MERGE, is taken for it: refused for no reason if
+ * it is of another instance, and otherwise in the seat that the vanished row has left.)
  *
  *-------------------------------------------------------------------------
  */

@@ -22,19 +22,12 @@ SELECT format('GRANT TEMPORARY ON DATABASE %I TO instance_env_inserter', current
 
 CREATE FUNCTION pg_temp.users() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM app.users WHERE instance_id = '00000000-0000-4000-8000-00000000000d' $$;
+\ir include/outcome.sql
+
 -- runs a command as the role, and says what became of it and whether the cap holds
 CREATE FUNCTION pg_temp.try(role name, command text, what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	outcome text := 'ok';
 BEGIN
-	BEGIN
-		EXECUTE format('SET LOCAL ROLE %I', role);
-		EXECUTE command;
-	EXCEPTION WHEN OTHERS THEN
-		outcome := SQLSTATE;
-	END;
-	RESET ROLE;
-	RETURN NEXT is(outcome, '23I01', what || ': refused');
+	RETURN NEXT is(pg_temp.outcome(role, command), '23I01', what || ': refused');
 	RETURN NEXT cmp_ok(pg_temp.users(), '<=', 5::bigint, what || ': the cap holds');
 	DELETE FROM app.users;
 END $$;

@@ -18,19 +18,7 @@ CREATE SCHEMA own AUTHORIZATION instance_env_owner;
 CREATE SCHEMA s AUTHORIZATION instance_env_mallory;
 GRANT USAGE ON SCHEMA own TO instance_env_mallory;
 
-CREATE FUNCTION pg_temp.outcome(role name, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	outcome text := 'ok';
-BEGIN
-	BEGIN
-		EXECUTE format('SET LOCAL ROLE %I', role);
-		EXECUTE command;
-	EXCEPTION WHEN OTHERS THEN
-		outcome := SQLSTATE;
-	END;
-	RESET ROLE;
-	RETURN outcome;
-END $$;
+\ir include/outcome.sql
 
 SET LOCAL ROLE instance_env_owner;
 CREATE TABLE own.users (id text PRIMARY KEY, instance_id text, note text);

@@ -15,19 +15,7 @@ GRANT USAGE ON SCHEMA app TO instance_env_mover, instance_env_owner;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_owner;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA instance_env TO instance_env_owner;
 
-CREATE FUNCTION pg_temp.outcome(role name, command text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	outcome text := 'ok';
-BEGIN
-	BEGIN
-		EXECUTE format('SET LOCAL ROLE %I', role);
-		EXECUTE command;
-	EXCEPTION WHEN OTHERS THEN
-		outcome := SQLSTATE;
-	END;
-	RESET ROLE;
-	RETURN outcome;
-END $$;
+\ir include/outcome.sql
 
 --
 -- DELETE and INSERT in one statement, while triggers of another table run in between. The owner
