@@ -16,9 +16,9 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 DATA = $(sort $(wildcard sql/$(EXTENSION)--*.sql))
 
 MODULE_big = $(EXTENSION)
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PGFILEDESC = "$(EXTENSION) - development and production instances"
-PG_CPPFLAGS = -DIENV_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -Isrc -DIENV_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Werror -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 
 # pg_regress looks for expected/ in the output directory first, which is this one.
@@ -89,7 +89,7 @@ endif
 	$(compile_header)
 	@echo '$(subst ','\'',$(BUILT_WITH))' >$@
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h) .built-with
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h) .built-with
 
 # PGXS may be there without the headers: Debian has it in the package of the client programs.
 # Where they are not found, or there is no compiler, it is said here what to install.

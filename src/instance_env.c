@@ -3,8 +3,9 @@
  * instance_env.c
  *	  Module entry: development and production instances inside PostgreSQL.
  *
- * Where to read on: user_cap.c holds the admission algorithm, transfer.c the
- * rule that a user never changes instance, guard.c what is attached to a table.
+ * Where to read on: doc/hacking.md has a map of the rooms.  cap/user_cap.c holds the
+ * admission algorithm, transfer/transfer.c the rule that a user never changes instance,
+ * guard/guard.c what is attached to a table.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,8 +14,8 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
-#include "guard.h"
-#include "instance_env.h"
+#include "base/base.h"
+#include "cap/cap.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = IENV_SCHEMA,.version = IENV_VERSION);
@@ -27,6 +28,6 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
-	ienv_shared_init();
+	ienv_shared_init(ienv_buckets_size, ienv_buckets_init);
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

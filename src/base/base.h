@@ -1,0 +1,217 @@
+/*-------------------------------------------------------------------------
+ *
+ * base.h
+ *	  The ground floor: what every room may use, and what knows none of them.
+ *
+ * Prototypes are grouped by the file that defines them.  Unless a comment says
+ * otherwise, a function of any room must be called inside a transaction,
+ * reports failure by ereport(ERROR), and allocates in CurrentMemoryContext.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_BASE_H
+#define IENV_BASE_H
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+#include "utils/hsearch.h"
+#include "utils/uuid.h"
+
+#include "base/compat.h"
+#include "base/errcodes.h"
+
+#define IENV_SCHEMA "instance_env"
+
+/* Constraint names, as reported in errors and as names of the triggers */
+#define IENV_USER_CAP		"instance_env_user_cap"
+#define IENV_NO_TRANSFER	"instance_env_no_transfer"
+#define IENV_DEPARTURE		"instance_env_departure"
+
+/* instance_env.instance_type */
+typedef enum IenvType
+{
+	IENV_DEVELOPMENT,
+	IENV_PRODUCTION
+} IenvType;
+
+/* instance_env.instance_status */
+typedef enum IenvStatus
+{
+	IENV_INACTIVE,
+	IENV_ACTIVE,
+	IENV_SUSPENDED
+} IenvStatus;
+
+/*
+ * oids.c: the extension's own objects, and acting as their owner
+ */
+#define IENV_TRIGGERS 6
+
+typedef struct IenvOids
+{
+	Oid			schema;
+	Oid			owner;			/* the role that owns the extension's tables */
+	Oid			instance;
+	Oid			instance_pkey;
+	Oid			instance_external_key;
+	Oid			policy_default;
+	Oid			policy_default_pkey;
+	Oid			identity_key;
+	Oid			departed_user;
+	Oid			departed_user_identity;
+	Oid			types[2];		/* enum labels, by IenvType */
+	Oid			statuses[3];	/* enum labels, by IenvStatus */
+	Oid			departure_queued;	/* the function */
+	Oid			functions[IENV_TRIGGERS];	/* by place in ienv_trigger_kinds */
+} IenvOids;
+
+/* which of our triggers a relation has, as bits */
+#define IENV_TRIGGER_USER_CAP		0x01
+#define IENV_TRIGGER_ACTIVE			0x02
+#define IENV_TRIGGER_NO_TRANSFER	0x04
+#define IENV_TRIGGER_DEPARTURE		0x08
+#define IENV_TRIGGER_TRUNCATE		0x10
+#define IENV_TRIGGER_NO_MOVE		0x20
+
+typedef struct IenvTriggerKind
+{
+	int			bit;
+	const char *name;			/* of the trigger */
+	const char *event;			/* as CREATE TRIGGER says it */
+	const char *function;		/* in schema instance_env */
+} IenvTriggerKind;
+
+extern const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS];
+
+/* what ienv_leave_owner() needs */
+typedef struct IenvOwner
+{
+	Oid			userid;
+	int			sec_context;
+} IenvOwner;
+
+extern const IenvOids *ienv_oids(void);
+extern void ienv_on_registry_change(void (*forget) (void));
+extern const IenvTriggerKind *ienv_trigger_kind(Oid function);
+extern void ienv_become_owner(IenvOwner *saved);
+extern void ienv_leave_owner(const IenvOwner *saved);
+
+/*
+ * cache.c: what a backend has read from the extension's tables
+ */
+#define IENV_CACHE_TABLES 4
+
+typedef struct IenvCache
+{
+	const char *name;
+	Size		keysize;
+	Size		entrysize;		/* an entry begins with its key, which has no padding */
+	int			max_entries;	/* a full cache is emptied */
+	const char *tables[IENV_CACHE_TABLES];	/* the cache is emptied when one of them changes */
+
+	/* private to cache.c, zero at first */
+	Oid			relids[IENV_CACHE_TABLES];
+	bool		valid;
+	uint64		changed;		/* when, by ienv_news_time() */
+	MemoryContext context;		/* what entries point to; reset with the cache */
+	HTAB	   *entries;
+	struct IenvCache *next;
+} IenvCache;
+
+extern void *ienv_cache_find(IenvCache *cache, const void *key);
+extern uint64 ienv_cache_time(IenvCache *cache);
+extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 since);
+
+/*
+ * shared.c: shared memory
+ */
+typedef void (*IenvBucketsInit) (void *buckets, int n);
+
+extern void ienv_shared_init(Size (*size) (int n), IenvBucketsInit init);
+extern void *ienv_shared_buckets(int *n);
+extern pg_atomic_uint64 *ienv_shared_departures(void);
+extern pg_atomic_uint64 *ienv_shared_era(void);
+
+/*
+ * event.c: the audit log
+ */
+extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+							  const char *item, Datum before, Datum after);
+extern void ienv_record_returned(const char *action, const pg_uuid_t *application,
+								 const pg_uuid_t *instance, const char *item);
+
+/*
+ * spi.c: SQL through SPI
+ */
+extern char *ienv_sql_name(Oid relid);
+extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
+extern uint64 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values,
+						 const char *nulls);
+extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values,
+								const char *nulls);
+extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
+								const char *nulls);
+extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values);
+extern void ienv_return_rows(FunctionCallInfo fcinfo);
+extern Datum ienv_jsonb(const char *json);
+extern Datum ienv_returned_uuid(int column);
+extern TupleDesc ienv_result_desc(FunctionCallInfo fcinfo);
+extern void ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values);
+
+/*
+ * table_owner.c: acting as a table's owner
+ */
+
+/* what ienv_act_as_self() needs */
+typedef struct IenvActing
+{
+	Oid			userid;
+	int			sec_context;
+	int			nest_level;		/* of settings */
+} IenvActing;
+
+extern Oid	ienv_relation_owner(Oid relid);
+extern void ienv_act_as_owner_of(Oid relid, IenvActing *saved);
+extern void ienv_act_as(Oid owner, IenvActing *saved);
+extern void ienv_act_as_self(const IenvActing *saved);
+extern Oid	ienv_lock_owner(Oid relid);
+extern void ienv_expect_tables(List *relids);
+extern int	ienv_bound_lock_waits(int milliseconds);
+extern char *ienv_kept_name(Oid relid);
+
+/*
+ * trigger_call.c: what trigger functions check before they begin
+ */
+extern TriggerData *ienv_check_called(FunctionCallInfo fcinfo, const char *funcname);
+extern TriggerData *ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname,
+									   TriggerEvent when);
+extern TriggerData *ienv_check_own_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when);
+extern char *ienv_row_column(TupleDesc desc, HeapTuple row, const char *name);
+
+/*
+ * argument.c: arguments of SQL functions
+ */
+
+/*
+ * How long they may be, in bytes: a name or an external key that the application has made,
+ * what an index holds, compressed or not; a word that a catalogue table has, as long as an
+ * identifier; what a provider has given the application.
+ */
+#define IENV_MAX_NAME		2048
+#define IENV_MAX_WORD		63
+#define IENV_MAX_CREDENTIAL	255
+
+extern void ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+extern char *ienv_require_name(FunctionCallInfo fcinfo, int n, const char *name);
+extern char *ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length);
+
+/*
+ * text.c: names and values as messages show them
+ */
+extern char *ienv_instance_text(Datum value, bool is_uuid);
+extern char *ienv_quoted_name(Oid relid);
+extern const char *ienv_clipped(const char *text);
+
+#endif							/* IENV_BASE_H */

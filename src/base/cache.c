@@ -1,0 +1,161 @@
+/*-------------------------------------------------------------------------
+ *
+ * cache.c
+ *	  What a backend has read from the registry's other tables.
+ *
+ * For functions that an application calls on every request.  A cache names the
+ * tables that its entries were read from; each has triggers, table_changed(), that
+ * send a relcache invalidation, and every backend that receives it discards all entries
+ * at its next look-up.  Entries must be read with ienv_query_latest(), like this:
+ *
+ *		entry = ienv_cache_find(&cache, &key);
+ *		if (entry == NULL)
+ *		{
+ *			do
+ *			{
+ *				since = ienv_cache_time(&cache);
+ *				... read ...
+ *				entry = ienv_cache_enter(&cache, &key, since);
+ *			} while (entry == NULL);
+ *			... fill, what it points to in cache.context ...
+ *		}
+ *
+ * so that news which arrives while the tables are read makes them be read again.
+ * An entry is good until the next look-up in its cache.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "base/base.h"
+#include "base/news.h"
+
+static IenvCache *caches = NULL;
+
+static void prepare(IenvCache *cache);
+
+PG_FUNCTION_INFO_V1(instance_env_table_changed);
+
+/*
+ * table_changed() RETURNS trigger
+ *
+ * AFTER row trigger, and statement trigger for TRUNCATE: every backend forgets what it
+ * has read from this table when the transaction commits, this one at its next command.
+ * Of many rows of one command the first sends the message.
+ */
+Datum
+instance_env_table_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_called(fcinfo, "table_changed");
+
+	CacheInvalidateRelcache(trigdata->tg_relation);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Relcache callback: empties no cache yet, for a caller up the stack may be reading.
+ */
+static void
+table_invalidated(Datum arg, Oid relid)
+{
+	for (IenvCache *cache = caches; cache != NULL; cache = cache->next)
+	{
+		bool		concerned = !OidIsValid(relid);
+
+		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
+			concerned = concerned || cache->relids[i] == relid;
+		if (concerned)
+		{
+			cache->valid = false;
+			cache->changed = ienv_news_time();
+		}
+	}
+}
+
+/*
+ * The entry for this key, or NULL.
+ */
+void *
+ienv_cache_find(IenvCache *cache, const void *key)
+{
+	/*
+	 * Process invalidations here: a caller on the hot path might not acquire any lock,
+	 * and that is what normally does it.
+	 */
+	AcceptInvalidationMessages();
+	if (!cache->valid)
+		return NULL;
+	return hash_search(cache->entries, key, HASH_FIND, NULL);
+}
+
+/*
+ * The time, to be asked before the cache's tables are read.
+ */
+uint64
+ienv_cache_time(IenvCache *cache)
+{
+	if (!cache->valid)
+		prepare(cache);
+	return ienv_news_time();
+}
+
+/*
+ * A new entry, of which only the key is set; NULL if the tables have changed since.
+ */
+void *
+ienv_cache_enter(IenvCache *cache, const void *key, uint64 since)
+{
+	if (cache->changed > since)
+		return NULL;
+	if (hash_get_num_entries(cache->entries) >= cache->max_entries)
+	{
+		prepare(cache);
+		if (cache->changed > since)
+			return NULL;
+	}
+	return hash_search(cache->entries, key, HASH_ENTER, NULL);
+}
+
+/*
+ * Make the cache empty and valid.
+ */
+static void
+prepare(IenvCache *cache)
+{
+	HASHCTL		ctl;
+	uint64		since;
+
+	if (cache->context == NULL)
+	{
+		cache->context = AllocSetContextCreate(CacheMemoryContext, "instance_env cache", ALLOCSET_SMALL_SIZES);
+		MemoryContextSetIdentifier(cache->context, cache->name);
+		if (caches == NULL)
+			CacheRegisterRelcacheCallback(table_invalidated, (Datum) 0);
+		cache->next = caches;
+		caches = cache;
+	}
+
+	/* an error on the way leaves it so */
+	cache->valid = false;
+	cache->entries = NULL;
+	MemoryContextReset(cache->context);
+	ctl.keysize = cache->keysize;
+	ctl.entrysize = cache->entrysize;
+	ctl.hcxt = cache->context;
+	cache->entries = hash_create(cache->name, 32, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	/* the extension may have been dropped and created */
+	do
+	{
+		since = ienv_news_time();
+		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
+			cache->relids[i] = get_relname_relid(cache->tables[i], ienv_oids()->schema);
+	} while (cache->changed > since);
+	cache->valid = true;
+}

@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between the supported versions of PostgreSQL, 15 to 18.
+ *
+ * Every test of PG_VERSION_NUM is here; other files call what is defined below.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_COMPAT_H
+#define IENV_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "instance_env requires PostgreSQL 15 or later"
+#endif
+
+#include "access/genam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+
+/* PostgreSQL 18 says it before the declaration; the compilers take it there too. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* Can a backend make shared memory without preloading the library? */
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#define IENV_NAMED_DSM 1
+#else
+#define IENV_NAMED_DSM 0
+#endif
+
+/* The local transaction id of this backend: changes with every transaction. */
+static inline LocalTransactionId
+ienv_lxid(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
+static inline bool
+ienv_owns_relation(Oid relid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, roleid);
+#else
+	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
+static inline bool
+ienv_may_execute(Oid function, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+static inline bool
+ienv_may_use_schema(Oid schema, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_USAGE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, roleid, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+/*
+ * Did this transaction make the relation's file?  Then others see another one until
+ * it commits, and for good if it does not.
+ */
+static inline bool
+ienv_file_is_mine(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_createSubid != InvalidSubTransactionId ||
+		rel->rd_firstRelfilelocatorSubid != InvalidSubTransactionId;
+#else
+	return rel->rd_createSubid != InvalidSubTransactionId ||
+		rel->rd_firstRelfilenodeSubid != InvalidSubTransactionId;
+#endif
+}
+
+/*
+ * The number of the relation's file.  An ordinary one gets another whenever it is written
+ * anew.
+ */
+static inline uint32
+ienv_file_number(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_locator.relNumber;
+#else
+	return rel->rd_node.relNode;
+#endif
+}
+
+static inline IndexScanDesc
+ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/*
+ * The integer that is nearest to a number, 0 where it is out of range.  Here because its
+ * name is of the backend's own, not of what extensions were promised.
+ */
+static inline int32
+ienv_numeric_int4(Numeric numeric, bool *out_of_range)
+{
+	return numeric_int4_opt_error(numeric, out_of_range);
+}
+
+#endif							/* IENV_COMPAT_H */

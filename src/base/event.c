@@ -1,0 +1,119 @@
+/*-------------------------------------------------------------------------
+ *
+ * event.c
+ *	  The audit log.
+ *
+ * Each function that changes something records it itself, in its own transaction.
+ * Triggers on the registry's tables would record anew what a dump brings back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+
+PG_FUNCTION_INFO_V1(instance_env_refuse_change);
+
+/*
+ * Record that a function, action, has changed something.
+ *
+ * Where application is NULL, it is the instance's.  before and after are jsonb, or 0
+ * for null.
+ *
+ * Recorded are the session's user and the role that SET ROLE has set.  With whose rights
+ * we were called cannot be told where SECURITY DEFINER functions call us, for most of ours
+ * are such functions themselves, and PostgreSQL does not show the role that called one.
+ *
+ * In a security-restricted operation, code of a table's owner runs in a statement of
+ * somebody else's, whose names these would be.  So it changes nothing there.
+ */
+void
+ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+				  const char *item, Datum before, Datum after)
+{
+	Oid			types[8] = {TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID};
+	Datum		values[8] = {0};
+	char		nulls[9] = "        ";
+	IenvOwner	saved;
+
+	if (InSecurityRestrictedOperation())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot call %s.%s() within security-restricted operation", IENV_SCHEMA, action),
+				 errdetail("The audit log would name whoever runs the operation, which is not whose code this is."),
+				 errhint("Call it from outside of a reset, guard(), and commands such as REFRESH MATERIALIZED VIEW.")));
+
+	values[0] = CStringGetTextDatum(action);
+	if (application != NULL)
+		values[1] = UUIDPGetDatum(application);
+	if (instance != NULL)
+		values[2] = UUIDPGetDatum(instance);
+	if (item != NULL)
+		values[3] = CStringGetTextDatum(item);
+	values[4] = before;
+	values[5] = after;
+	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[7] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	for (int i = 0; i < 8; i++)
+		if (DatumGetPointer(values[i]) == NULL)
+			nulls[i] = 'n';
+
+	SPI_connect();
+	ienv_become_owner(&saved);
+	(void) ienv_query("INSERT INTO instance_env.event (action, application, instance, item, before, after,"
+					  "  session_user_name, current_user_name, client_address)"
+					  " SELECT $1, COALESCE($2, (SELECT application FROM instance_env.instance"
+					  "   WHERE id OPERATOR(pg_catalog.=) $3)),"
+					  "  $3, $4, $5, $6, $7, $8, pg_catalog.inet_client_addr()",
+					  8, types, values, nulls);
+	ienv_leave_owner(&saved);
+	SPI_finish();
+}
+
+/*
+ * Record a change whose statement returned before and after as jsonb, and perhaps
+ * nothing, for nothing has changed.
+ */
+void
+ienv_record_returned(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+					 const char *item)
+{
+	HeapTuple	row;
+	TupleDesc	desc;
+	bool		isnull;
+
+	if (SPI_processed == 0)
+		return;
+	row = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	ienv_record_event(action, application, instance, item,
+					  SPI_getbinval(row, desc, 1, &isnull), SPI_getbinval(row, desc, 2, &isnull));
+}
+
+/*
+ * refuse_change() RETURNS trigger
+ *
+ * BEFORE statement trigger of the log: the extension's owner may add to it, as each
+ * of its functions does, and nobody but a superuser do anything else.  It is not
+ * enough that nobody is granted rights on the table: a GRANT is soon given.
+ */
+Datum
+instance_env_refuse_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_called(fcinfo, "refuse_change");
+	bool		insert = TRIGGER_FIRED_BY_INSERT(trigdata->tg_event);
+
+	if (!superuser() && !(insert && GetUserId() == ienv_oids()->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change the audit log"),
+				 insert ? errdetail("Only the functions of the extension record events.") :
+				 errdetail("What is recorded stays as it is, except for a superuser.")));
+	return PointerGetDatum(NULL);
+}

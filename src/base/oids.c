@@ -1,0 +1,183 @@
+/*-------------------------------------------------------------------------
+ *
+ * oids.c
+ *	  The OIDs of the extension's own objects, and acting as their owner.
+ *
+ * They are looked up by name and kept until the registry changes: a trigger on its
+ * tables sends a relcache invalidation of table instance, whichever of them has
+ * changed, and what else a backend has read from them is forgotten with the OIDs.
+ * Other modules have themselves told by ienv_on_registry_change().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "base/base.h"
+#include "base/news.h"
+
+const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
+	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
+	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT", "check_instance"},
+	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE", "check_transfer"},
+	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE", "record_departure"},
+	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE", "record_truncate"},
+	{IENV_TRIGGER_NO_MOVE, "instance_env_no_move", "AFTER DELETE", "check_move"},
+};
+
+static IenvOids oids;
+static bool oids_valid = false;
+
+/* when the registry was invalidated last, by ienv_news_time() */
+static uint64 invalidated = 0;
+
+/* who else has to forget: instance_lookup.c, identity.c, departure_record.c */
+#define MAX_LISTENERS 3
+
+static void (*listeners[MAX_LISTENERS]) (void);
+static int	nlisteners = 0;
+
+/*
+ * Relcache callback: forget.  May be called at any time; frees nothing, for a
+ * caller up the stack may be reading.
+ */
+static void
+registry_invalidated(Datum arg, Oid relid)
+{
+	if (oids_valid && OidIsValid(relid) && relid != oids.instance)
+		return;
+	invalidated = ienv_news_time();
+	oids_valid = false;
+	for (int i = 0; i < nlisteners; i++)
+		listeners[i] ();
+}
+
+/*
+ * Have forget called whenever the registry has changed, or may have.  To be called once
+ * in a backend's life by each module that keeps what it has read from the registry,
+ * before it reads.  forget may be called at any time, must not free what a caller up the
+ * stack may be reading, and is only called once ienv_oids() has been.
+ */
+void
+ienv_on_registry_change(void (*forget) (void))
+{
+	Assert(nlisteners < MAX_LISTENERS);
+	listeners[nlisteners++] = forget;
+}
+
+/*
+ * The OIDs of the extension's objects and of its enum labels, by name.
+ *
+ * The struct is static and stays in place; it is filled anew when the extension
+ * was dropped and created, also when that was rolled back.
+ */
+const IenvOids *
+ienv_oids(void)
+{
+	static bool registered = false;
+	uint64		since;
+	Oid			schema;
+	Oid			type;
+	HeapTuple	tuple;
+	oidvector  *noargs;
+
+	if (oids_valid)
+		return &oids;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(registry_invalidated, (Datum) 0);
+		registered = true;
+	}
+
+	/* news that arrives while we look may be of what we have looked up */
+	do
+	{
+		since = ienv_news_time();
+		schema = get_namespace_oid(IENV_SCHEMA, false);
+		oids.schema = schema;
+		oids.instance = get_relname_relid("instance", schema);
+		oids.instance_pkey = get_relname_relid("instance_pkey", schema);
+		oids.instance_external_key = get_relname_relid("instance_external_key_key", schema);
+		oids.policy_default = get_relname_relid("policy_default", schema);
+		oids.policy_default_pkey = get_relname_relid("policy_default_pkey", schema);
+		oids.identity_key = get_relname_relid("identity_key", schema);
+		oids.departed_user = get_relname_relid("departed_user", schema);
+		oids.departed_user_identity = get_relname_relid("departed_user_identity", schema);
+
+#define LABEL(label) \
+		GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label))
+		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_type"), ObjectIdGetDatum(schema));
+		oids.types[IENV_DEVELOPMENT] = LABEL("development");
+		oids.types[IENV_PRODUCTION] = LABEL("production");
+		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_status"), ObjectIdGetDatum(schema));
+		oids.statuses[IENV_INACTIVE] = LABEL("inactive");
+		oids.statuses[IENV_ACTIVE] = LABEL("active");
+		oids.statuses[IENV_SUSPENDED] = LABEL("suspended");
+#undef LABEL
+
+		noargs = buildoidvector(NULL, 0);
+		oids.departure_queued = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+												CStringGetDatum("departure_queued"),
+												PointerGetDatum(noargs), ObjectIdGetDatum(schema));
+		for (int i = 0; i < IENV_TRIGGERS; i++)
+			oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+												CStringGetDatum(ienv_trigger_kinds[i].function),
+												PointerGetDatum(noargs), ObjectIdGetDatum(schema));
+
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
+		if (!HeapTupleIsValid(tuple))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("extension \"%s\" is not installed in this database", IENV_SCHEMA)));
+		oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	} while (invalidated > since);
+	oids_valid = true;
+	return &oids;
+}
+
+/*
+ * The kind of trigger that executes function, or NULL if it is none of ours.
+ */
+const IenvTriggerKind *
+ienv_trigger_kind(Oid function)
+{
+	const IenvOids *oids = ienv_oids();
+
+	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
+		if (oids->functions[kind] == function)
+			return &ienv_trigger_kinds[kind];
+	return NULL;
+}
+
+/*
+ * Act as the extension's owner until ienv_leave_owner(), with the restrictions
+ * that PostgreSQL puts on security-definer work.  An error ends it as well.
+ */
+void
+ienv_become_owner(IenvOwner *saved)
+{
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(ienv_oids()->owner,
+						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+}
+
+void
+ienv_leave_owner(const IenvOwner *saved)
+{
+	SetUserIdAndSecContext(saved->userid, saved->sec_context);
+}

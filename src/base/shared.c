@@ -1,0 +1,225 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.c
+ *	  The extension's shared memory.
+ *
+ * From PostgreSQL 17 on, a named DSM segment that the first backend to ask makes.
+ * On 15 and 16, memory that the postmaster sets aside, and only if the library is
+ * in shared_preload_libraries; otherwise there is none, and callers do without.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/guc.h"
+
+#include "base/base.h"
+
+/* 88 bytes each.  Only pairs of table and instance that are in use need one. */
+#define DEFAULT_BUCKETS 4096
+#define MAX_BUCKETS		1048576
+
+/* How many databases have their departures counted; in others they are looked up. */
+#define MAX_DATABASES	64
+
+typedef struct Departures
+{
+	pg_atomic_uint32 database;	/* InvalidOid: free */
+	pg_atomic_uint64 recorded;	/* how many since the server started */
+} Departures;
+
+typedef struct SharedState
+{
+	int			nbuckets;
+	pg_atomic_uint64 era;		/* see bound.c */
+	Departures	departures[MAX_DATABASES];
+} SharedState;
+
+static int	buckets_setting = DEFAULT_BUCKETS;
+
+/* what a bucket is, bound.c knows */
+static Size (*buckets_size) (int n);
+static IenvBucketsInit buckets_init;
+
+/* NULL: not attached, or there is none */
+static SharedState *state = NULL;
+static void *buckets = NULL;
+
+static void
+init_state(void *ptr)
+{
+	SharedState *new_state = (SharedState *) ptr;
+
+	new_state->nbuckets = buckets_setting;
+	pg_atomic_init_u64(&new_state->era, 0);
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		pg_atomic_init_u32(&new_state->departures[i].database, InvalidOid);
+		pg_atomic_init_u64(&new_state->departures[i].recorded, 0);
+	}
+}
+
+#if IENV_NAMED_DSM
+
+static void
+init_buckets(void *ptr)
+{
+	buckets_init(ptr, state->nbuckets);
+}
+
+/*
+ * Attach to the segments.  Who makes the first decides on the size of the second.
+ *
+ * All backends must use the buckets or none may, or some would admit rows by a bound
+ * that does not know of the rows of the others.  So what counts is that decision, not
+ * the setting, which a reload may have changed for some backends only; and whoever
+ * cannot attach tries again, and fails, until he can.
+ */
+static void
+attach(void)
+{
+	bool		found;
+
+	if (state == NULL)
+		state = GetNamedDSMSegment("instance_env", sizeof(SharedState), init_state, &found);
+	if (buckets == NULL && state->nbuckets > 0)
+		buckets = GetNamedDSMSegment("instance_env buckets", buckets_size(state->nbuckets),
+									 init_buckets, &found);
+}
+
+#else
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static void
+request_shmem(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)) + buckets_size(buckets_setting));
+}
+
+static void
+startup_shmem(void)
+{
+	bool		found;
+	char	   *memory;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	memory = ShmemInitStruct("instance_env",
+							 MAXALIGN(sizeof(SharedState)) + buckets_size(buckets_setting), &found);
+	state = (SharedState *) memory;
+	buckets = memory + MAXALIGN(sizeof(SharedState));
+	if (!found)
+	{
+		init_state(state);
+		buckets_init(buckets, state->nbuckets);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+attach(void)
+{
+}
+
+#endif
+
+/*
+ * Define the setting and, where the postmaster has to set memory aside, ask for it: size
+ * tells how many bytes n buckets take, and init makes as many of them.
+ */
+void
+ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
+{
+	buckets_size = size;
+	buckets_init = init;
+
+	/* PostgreSQL would only warn, and take the default */
+	if (process_shared_preload_libraries_in_progress)
+	{
+		const char *given = GetConfigOption(IENV_SCHEMA ".buckets", true, false);
+		int			value;
+
+		if (given != NULL &&
+			(!parse_int(given, &value, 0, NULL) || value < 0 || value > MAX_BUCKETS))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for parameter \"%s\": \"%s\"", IENV_SCHEMA ".buckets", given),
+					 errdetail("It must be an integer from 0 to %d.", MAX_BUCKETS)));
+	}
+
+	DefineCustomIntVariable(IENV_SCHEMA ".buckets",
+							"Sets the number of shared-memory buckets that admit users without a scan.",
+							"Zero means none. Takes effect when the server starts.",
+							&buckets_setting, DEFAULT_BUCKETS, 0, MAX_BUCKETS,
+							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							0, NULL, NULL, NULL);
+
+#if !IENV_NAMED_DSM
+	if (process_shared_preload_libraries_in_progress && buckets_setting > 0)
+	{
+		prev_shmem_request_hook = shmem_request_hook;
+		shmem_request_hook = request_shmem;
+		prev_shmem_startup_hook = shmem_startup_hook;
+		shmem_startup_hook = startup_shmem;
+	}
+#endif
+}
+
+/*
+ * The buckets, and in *n how many; NULL where there is no shared memory.
+ */
+void *
+ienv_shared_buckets(int *n)
+{
+	attach();
+	if (state != NULL)
+		*n = state->nbuckets;
+	return buckets;
+}
+
+/*
+ * The number of the present era of bounds, or NULL where there is no shared memory.
+ */
+pg_atomic_uint64 *
+ienv_shared_era(void)
+{
+	attach();
+	return state ? &state->era : NULL;
+}
+
+/*
+ * The count of departures from this database, or NULL where there is no shared
+ * memory, or no room in it for another database.
+ */
+pg_atomic_uint64 *
+ienv_shared_departures(void)
+{
+	static Departures *mine = NULL;
+
+	attach();
+	if (state == NULL || mine != NULL)
+		return mine ? &mine->recorded : NULL;
+
+	for (int i = 0; i < MAX_DATABASES && mine == NULL; i++)
+	{
+		Departures *slot = &state->departures[i];
+		uint32		owner = InvalidOid;
+
+		/* on failure, owner is what another backend has put there */
+		if (pg_atomic_compare_exchange_u32(&slot->database, &owner, MyDatabaseId) ||
+			owner == MyDatabaseId)
+			mine = slot;
+	}
+	return mine ? &mine->recorded : NULL;
+}

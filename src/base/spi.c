@@ -1,0 +1,208 @@
+/*-------------------------------------------------------------------------
+ *
+ * spi.c
+ *	  Small helpers for the SQL that the extension runs through SPI.
+ *
+ * Every name and operator in that SQL is qualified, and none of its string literals has a
+ * backslash in it: what that means depends on standard_conforming_strings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+
+static const char *null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls);
+
+/*
+ * A relation's qualified name, quoted for SQL.
+ */
+char *
+ienv_sql_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+}
+
+/*
+ * Run one command that returns nothing.  SPI is connected.
+ */
+void
+ienv_execute(const char *fmt,...)
+{
+	StringInfoData sql;
+	int			result;
+
+	initStringInfo(&sql);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, fmt);
+		needed = appendStringInfoVA(&sql, fmt, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&sql, needed);
+	}
+	result = SPI_execute(sql.data, false, 0);
+	if (result != SPI_OK_UTILITY)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql.data);
+	pfree(sql.data);
+}
+
+/*
+ * Run one statement with arguments, and return how many rows it processed; the
+ * rows are in SPI_tuptable.  SPI is connected.  A null argument has an 'n'
+ * in nulls, another a ' ', as in SPI; nulls may be NULL.  An argument that is a pointer,
+ * but to nothing, is null, whatever nulls says.
+ */
+uint64
+ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types), unconstify(Datum *, values),
+											   null_arguments(nargs, types, values, nulls), false, 0);
+
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}
+
+/*
+ * The same for a statement about one row, which the caller has locked.
+ */
+void
+ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values)
+{
+	if (ienv_query(sql, nargs, types, values, NULL) != 1)
+		elog(ERROR, "a row is locked but gone: %s", sql);
+}
+
+/*
+ * The same for a query that only reads, with a snapshot taken now: what goes into a
+ * cache must not be the past that a REPEATABLE READ transaction sees.
+ */
+uint64
+ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	uint64		processed;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	processed = ienv_query_active(sql, nargs, types, values, nulls);
+	PopActiveSnapshot();
+	return processed;
+}
+
+/*
+ * The same with the active snapshot, so that several queries see one state.
+ */
+uint64
+ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types), unconstify(Datum *, values),
+											   null_arguments(nargs, types, values, nulls), true, 0);
+
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}
+
+/*
+ * As ienv_query(), with a snapshot taken now: so a DELETE finds also what a REPEATABLE
+ * READ transaction does not see.
+ */
+uint64
+ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, nargs, unconstify(Oid *, types));
+	int			result;
+
+	if (plan == NULL)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(SPI_result), sql);
+	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), null_arguments(nargs, types, values, NULL),
+								  GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+	return SPI_processed;
+}
+
+/*
+ * The nulls that SPI gets.
+ *
+ * Whoever copies a parameter list (a parallel plan, auto_explain, pgaudit) follows each
+ * pointer that is not said to be null, also one that the query itself never looks at.
+ */
+static const char *
+null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls)
+{
+	char	   *marked = NULL;
+
+	for (int i = 0; i < nargs; i++)
+	{
+		if (DatumGetPointer(values[i]) != NULL || (nulls != NULL && nulls[i] == 'n') ||
+			get_typbyval(types[i]))
+			continue;
+		if (marked == NULL)
+		{
+			marked = palloc(nargs + 1);
+			for (int j = 0; j < nargs; j++)
+				marked[j] = nulls == NULL ? ' ' : nulls[j];
+			marked[nargs] = '\0';
+		}
+		marked[i] = 'n';
+	}
+	return marked == NULL ? nulls : marked;
+}
+
+/*
+ * Return the rows of the last query as they are, after InitMaterializedSRF().
+ */
+void
+ienv_return_rows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+}
+
+/*
+ * The row type that the function is to return, blessed.
+ */
+TupleDesc
+ienv_result_desc(FunctionCallInfo fcinfo)
+{
+	TupleDesc	desc;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	return BlessTupleDesc(desc);
+}
+
+/*
+ * A jsonb from its text.
+ */
+Datum
+ienv_jsonb(const char *json)
+{
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
+}
+
+/*
+ * A uuid of the row that the last query returned, in memory that outlives SPI.
+ */
+Datum
+ienv_returned_uuid(int column)
+{
+	bool		isnull;
+
+	return SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull),
+							 false, UUID_LEN);
+}

@@ -1,0 +1,121 @@
+/*-------------------------------------------------------------------------
+ *
+ * cap.h
+ *	  The user cap: how many users an instance has, and whether it takes more.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_CAP_H
+#define IENV_CAP_H
+
+#include "table/table.h"
+
+/*
+ * bound.c: a bound of the users of an instance, in shared memory
+ */
+typedef struct IenvBucket IenvBucket;
+
+/* What a bound is of.  Has no padding: it is hashed and compared as bytes. */
+typedef struct IenvBoundKey
+{
+	Oid			database;
+	Oid			root;			/* the guarded table */
+	uint64		version;		/* of its triggers; 0: they do not see every row */
+	uint64		era;			/* should a row come in without a ticket */
+	pg_uuid_t	instance;
+	TimestampTz created_at;		/* should an instance come again with the same id */
+} IenvBoundKey;
+
+/* The state of a bucket when an exact count began */
+typedef struct IenvCountMark
+{
+	uint64		tickets;
+	uint64		leaving;
+	bool		quiet;			/* nobody was about to release rows */
+} IenvCountMark;
+
+extern Size ienv_buckets_size(int n);
+extern void ienv_buckets_init(void *buckets, int n);
+extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance);
+extern void ienv_void_bounds(void);
+extern IenvBucket *ienv_bucket_of(Oid root, const IenvInstance *instance);
+extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
+extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit);
+extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
+extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
+extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark,
+							int64 rows);
+extern void ienv_leave(IenvBucket *bucket);
+extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
+
+/*
+ * queue.c: rows that wait for the cap's trigger
+ */
+
+/* Has no padding: it is hashed and compared as bytes. */
+typedef struct IenvQueueKey
+{
+	Oid			root;			/* the guarded table */
+	pg_uuid_t	instance;
+} IenvQueueKey;
+
+typedef struct IenvQueue
+{
+	IenvQueueKey key;
+	uint32		status;			/* simplehash.h's own */
+	int64		waiting;		/* rows that have joined and for which no ticket was taken */
+	int64		look_at;		/* how many to let wait before looking early */
+	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
+} IenvQueue;
+
+extern IenvQueue *ienv_join_queue(Oid root, const pg_uuid_t *instance);
+extern void ienv_join_no_queue(void);
+extern IenvQueue *ienv_queue_of(Oid root, const pg_uuid_t *instance);
+extern bool ienv_queue_is_admitted(const IenvQueue *queue);
+extern void ienv_admit_queue(IenvQueue *queue);
+
+/*
+ * vacancy.c: seats that the transaction's own deletes free
+ */
+extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
+extern int64 ienv_vacated(const IenvBoundKey *key);
+
+/*
+ * user_cap.c: admission
+ */
+extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
+					   IenvBucket *bucket, bool early);
+
+/*
+ * seats.c: counting
+ */
+extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
+
+/*
+ * users_at_once.c: counting where that needs no waiting
+ */
+extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit);
+extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key);
+
+/*
+ * usage.c: how full development instances are
+ */
+
+/* From how many hundredths of its cap on an instance is said to be nearly full */
+#define IENV_NEARLY_FULL 80
+
+/* How many users a counted table has of an instance */
+typedef struct IenvUsage
+{
+	const IenvRoot *root;
+	int64		users;			/* -1: they cannot be counted, or not now */
+} IenvUsage;
+
+extern List *ienv_usage_of(Datum instance, Datum external_key);
+
+/*
+ * set_user_cap.c: changing it
+ */
+extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
+
+#endif							/* IENV_CAP_H */

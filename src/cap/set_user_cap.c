@@ -1,0 +1,121 @@
+/*-------------------------------------------------------------------------
+ *
+ * set_user_cap.c
+ *	  Setting the user cap of a development instance.
+ *
+ * set_user_cap() is SECURITY DEFINER with a pinned search_path, so its SQL runs as the
+ * extension's owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+
+#include "base/base.h"
+#include "cap/cap.h"
+#include "registry/registry.h"
+#include "table/table.h"
+
+static void warn_if_over_cap(Datum instance);
+
+PG_FUNCTION_INFO_V1(instance_env_set_user_cap);
+
+/*
+ * set_user_cap(instance uuid, user_cap integer) RETURNS void
+ *
+ * Null means the default.  A cap below the number of users removes nobody.
+ */
+Datum
+instance_env_set_user_cap(PG_FUNCTION_ARGS)
+{
+	ienv_require_argument(fcinfo, 0, "instance");
+	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a user cap must not be negative")));
+
+	SPI_connect();
+	ienv_set_user_cap("set_user_cap", PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Set a development instance's user cap, -1 for the default, on behalf of the
+ * function that the audit log is to name.  SPI is connected.
+ */
+void
+ienv_set_user_cap(const char *action, Datum instance, int user_cap)
+{
+	Oid			types[2] = {UUIDOID, INT4OID};
+	Datum		values[2] = {instance, Int32GetDatum(user_cap)};
+	char	   *status;
+
+	if (ienv_lock_instance(instance, &status).type == IENV_PRODUCTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot set a user cap on production instance %s", ienv_instance_text(instance, true)),
+				 errdetail("A production instance has no cap.")));
+	if (ienv_query("UPDATE instance_env.instance i SET user_cap = $2,"
+				   "  config_version = i.config_version OPERATOR(pg_catalog.+) 1"
+				   " FROM instance_env.instance old"
+				   " WHERE i.id OPERATOR(pg_catalog.=) $1 AND old.id OPERATOR(pg_catalog.=) $1"
+				   " AND i.user_cap IS DISTINCT FROM $2"
+				   " RETURNING pg_catalog.to_jsonb(old.user_cap), pg_catalog.to_jsonb(i.user_cap)",
+				   2, types, values, user_cap < 0 ? " n" : NULL) > 0)
+	{
+		bool		isnull;
+		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+
+		ienv_record_event(action, NULL, DatumGetUUIDP(instance), "user_cap", before, after);
+	}
+	warn_if_over_cap(instance);
+}
+
+/*
+ * Tell the caller if an instance has more users now than it may have.
+ *
+ * We act as the extension's owner here, and so must run no code of a table's owner, nor
+ * wait for him: the users are counted without SQL (see seats.c), where that can be done
+ * at once.
+ */
+static void
+warn_if_over_cap(Datum instance)
+{
+	IenvInstance info;
+	Datum		key;
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	info = ienv_require_instance(instance);
+	key = ienv_external_key(instance);
+
+	foreach(lc, ienv_trusted_roots())
+	{
+		Oid			relid = lfirst_oid(lc);
+		int64		users;
+
+		if (!ienv_is_counted(relid))
+			continue;
+		users = ienv_users_at_once(relid, instance, key, info.user_cap);
+		if (users < 0)
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("users of development instance %s in table %s could not be counted",
+							ienv_instance_text(instance, true), ienv_quoted_name(relid)),
+					 errdetail("The cap applies, whether the instance has more users already or not."),
+					 ienv_has_too_many_partitions(relid) ?
+					 errhint("A table with more than %d partitions is not counted here.", IENV_MAX_PARTITIONS) :
+					 errhint("View instance_env.usage counts them once the table is not locked and its guard is whole.")));
+		else if (users > info.user_cap)
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("development instance %s is over its cap of %d in table %s",
+							ienv_instance_text(instance, true), info.user_cap, ienv_quoted_name(relid)),
+					 errdetail("It takes no new users until enough have been deleted.")));
+	}
+}

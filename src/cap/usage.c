@@ -1,0 +1,92 @@
+/*-------------------------------------------------------------------------
+ *
+ * usage.c
+ *	  How full development instances are: view usage.
+ *
+ * The view leaves production out: it has no cap, and to count all its users could take
+ * long.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+
+#include "base/base.h"
+#include "cap/cap.h"
+#include "registry/registry.h"
+#include "table/table.h"
+
+#define USAGE_COLUMNS 3
+
+PG_FUNCTION_INFO_V1(instance_env_instance_usage);
+
+/*
+ * The users of an instance in each counted table, as IenvUsages.
+ */
+List *
+ienv_usage_of(Datum instance, Datum external_key)
+{
+	List	   *usage = NIL;
+	ListCell   *lc;
+
+	foreach(lc, ienv_roots_by_name())
+	{
+		const IenvRoot *root = lfirst(lc);
+		IenvUsage	   *u;
+
+		if (!root->trusted || !ienv_is_counted(root->relid))
+			continue;
+		u = palloc(sizeof(IenvUsage));
+		u->root = root;
+		u->users = ienv_users_at_once(root->relid, instance, external_key, PG_INT64_MAX);
+		usage = lappend(usage, u);
+	}
+	return usage;
+}
+
+/*
+ * instance_usage(instance uuid) RETURNS TABLE (relation, users, user_cap)
+ *
+ * A row for each counted table; users is null if they cannot be counted now.
+ */
+Datum
+instance_env_instance_usage(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			type = UUIDOID;
+	Datum		instance;
+	Datum		external_key;
+	IenvInstance info;
+	bool		isnull;
+	ListCell   *lc;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
+	InitMaterializedSRF(fcinfo, 0);
+
+	SPI_connect();
+	info = ienv_require_instance(instance);
+	if (ienv_query_latest("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+						  1, &type, &instance, NULL) != 1)
+		elog(ERROR, "instance %s is gone", ienv_instance_text(instance, true));
+	external_key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+	foreach(lc, ienv_usage_of(instance, external_key))
+	{
+		const IenvUsage *u = lfirst(lc);
+		Datum		values[USAGE_COLUMNS];
+		bool		nulls[USAGE_COLUMNS] = {false};
+
+		values[0] = ObjectIdGetDatum(u->root->relid);
+		values[1] = Int64GetDatum(u->users);
+		nulls[1] = u->users < 0;
+		values[2] = Int32GetDatum(info.user_cap);
+		nulls[2] = info.user_cap < 0;
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,150 @@
+/*-------------------------------------------------------------------------
+ *
+ * vacancy.c
+ *	  Seats that the transaction's own deletes free.
+ *
+ * What the bound of an instance (bound.c) would not hear of otherwise: how many of its
+ * rows this transaction has deleted.  They count for this transaction at once, and for
+ * all when it has committed.
+ *
+ * A delete counts once the AFTER trigger has seen it, and no longer when its
+ * subtransaction is rolled back.  It must not count unless the row has taken its ticket.
+ * That is certain of rows that were committed, but not of the transaction's own, whose
+ * triggers may not have fired yet.
+ *
+ * Not to count one is harmless: so a transaction remembers a few instances only, and a
+ * prepared one none.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+
+#include "cap/cap.h"
+#include "registry/registry.h"
+#include "table/table.h"
+
+/* Deletes all over many instances are rare, and a search for each row would be slow. */
+#define MAX_VACANCIES	16
+
+typedef struct Vacancy
+{
+	IenvBoundKey key;
+	IenvBucket *bucket;
+	SubTransactionId subxact;	/* the delete stands if this one does */
+	int64		rows;
+	bool		leaving;		/* ienv_leave() has been called */
+} Vacancy;
+
+static Vacancy vacancies[MAX_VACANCIES];
+static int	nvacancies = 0;
+
+/*
+ * The end of a transaction.
+ */
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			for (int i = 0; i < nvacancies; i++)
+			{
+				ienv_leave(vacancies[i].bucket);
+				vacancies[i].leaving = true;
+			}
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			for (int i = 0; i < nvacancies; i++)
+				if (vacancies[i].leaving)
+					ienv_have_left(vacancies[i].bucket, &vacancies[i].key,
+								   event == XACT_EVENT_COMMIT ? vacancies[i].rows : 0);
+			nvacancies = 0;
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * The end of a subtransaction: what it deleted is the parent's, or is back.
+ */
+static void
+subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		for (int i = 0; i < nvacancies; i++)
+			if (vacancies[i].subxact == subxact)
+				vacancies[i].subxact = parent;
+	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		int			n = 0;
+
+		for (int i = 0; i < nvacancies; i++)
+			if (vacancies[i].subxact != subxact)
+				vacancies[n++] = vacancies[i];
+		nvacancies = n;
+	}
+}
+
+/*
+ * A row of the instance that value means has been deleted from the table that guard is
+ * of.  To be called once for each row, by its AFTER trigger.
+ */
+void
+ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
+{
+	static bool registered = false;
+	SubTransactionId subxact = GetCurrentSubTransactionId();
+	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	IenvBoundKey key;
+	IenvBucket *bucket;
+
+	if (instance == NULL || instance->user_cap < 0 ||
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
+		return;
+	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
+	if (key.version == 0)
+		return;
+	for (int i = nvacancies; i-- > 0;)
+		if (vacancies[i].subxact == subxact && memcmp(&vacancies[i].key, &key, sizeof(key)) == 0)
+		{
+			vacancies[i].rows++;
+			return;
+		}
+
+	bucket = ienv_bucket_of(guard->root, instance);
+	if (bucket == NULL || nvacancies == MAX_VACANCIES)
+		return;
+	if (!registered)
+	{
+		RegisterXactCallback(transaction_ends, NULL);
+		RegisterSubXactCallback(subtransaction_ends, NULL);
+		registered = true;
+	}
+	vacancies[nvacancies].key = key;
+	vacancies[nvacancies].bucket = bucket;
+	vacancies[nvacancies].subxact = subxact;
+	vacancies[nvacancies].rows = 1;
+	vacancies[nvacancies++].leaving = false;
+}
+
+/*
+ * How many rows of this bound the transaction has deleted.
+ */
+int64
+ienv_vacated(const IenvBoundKey *key)
+{
+	int64		rows = 0;
+
+	for (int i = 0; i < nvacancies; i++)
+		if (memcmp(&vacancies[i].key, key, sizeof(*key)) == 0)
+			rows += vacancies[i].rows;
+	return rows;
+}

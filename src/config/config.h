@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * config.h
+ *	  The configuration of instances: settings, social connections, features
+ *	  and plans; carried over, exported, imported and compared.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_CONFIG_H
+#define IENV_CONFIG_H
+
+#include "registry/registry.h"
+
+/*
+ * setting.c: settings
+ */
+extern bool ienv_change_setting(const char *action, Datum instance, const char *name, Datum value,
+								Datum *before);
+extern void ienv_require_section(const char *name);
+
+/*
+ * feature.c: features
+ */
+extern void ienv_require_feature(Datum instance, const char *feature);
+pg_noreturn extern void ienv_report_unknown_feature(const char *feature);
+
+/*
+ * social_rule.c: whose credentials social connections use
+ */
+pg_noreturn extern void ienv_report_shared_in_production(Datum instance, const char *provider);
+pg_noreturn extern void ienv_report_shared_scopes(void);
+extern int	ienv_errhint_own_credentials(void);
+
+/*
+ * configuration.c: an instance's configuration as a whole
+ */
+extern List *ienv_clone_configuration(Datum source, Datum target);
+extern Datum ienv_configuration(Datum instance);
+extern List *ienv_restore_configuration(Datum instance, Datum snapshot);
+
+/*
+ * report.c: what promote() and rollback_promotion() report
+ */
+typedef struct IenvChange
+{
+	const char *step;
+	const char *item;
+	Datum		before;			/* jsonb, or 0 for null */
+	Datum		after;
+} IenvChange;
+
+extern List *ienv_add_change(List *changes, const char *step, const char *item, Datum before, Datum after);
+extern List *ienv_add_changes(List *changes, const char *step);
+extern void ienv_record_changes(const char *action, Datum application, Datum instance, const List *changes);
+extern void ienv_return_changes(FunctionCallInfo fcinfo, const List *changes);
+extern Datum ienv_changes_jsonb(const List *changes);
+
+/*
+ * export.c: a configuration as a document
+ */
+extern Datum ienv_exported(Datum instance, bool stable);
+extern void ienv_check_document(Datum document);
+
+/*
+ * dry_run.c: doing a thing, and taking it back
+ */
+extern void ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo);
+
+#endif							/* IENV_CONFIG_H */

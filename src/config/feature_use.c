@@ -1,0 +1,161 @@
+/*-------------------------------------------------------------------------
+ *
+ * feature_use.c
+ *	  The features that instances use, and the plan that must cover them.
+ *
+ * enable_feature() and set_plan() cannot pass each other: both lock the
+ * production instance first, and then look with a fresh snapshot at what the
+ * other one may have written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "base/errcodes.h"
+#include "config/config.h"
+#include "registry/registry.h"
+
+static void check_limit(Datum instance, Datum feature, int quantity);
+static void refuse_satellites(Datum instance);
+
+PG_FUNCTION_INFO_V1(instance_env_enable_feature);
+PG_FUNCTION_INFO_V1(instance_env_disable_feature);
+
+/*
+ * enable_feature(instance uuid, feature text, quantity integer) RETURNS void
+ *
+ * Where the instance uses the feature already, its quantity becomes the new one.
+ */
+Datum
+instance_env_enable_feature(PG_FUNCTION_ARGS)
+{
+	Oid			types[3] = {UUIDOID, TEXTOID, INT4OID};
+	Datum		values[3];
+	char	   *feature;
+	char	   *status;
+	IenvInstance instance;
+	Datum		before = 0;
+	bool		isnull;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	feature = ienv_require_text(fcinfo, 1, "feature", IENV_MAX_WORD);
+	ienv_require_argument(fcinfo, 2, "quantity");
+	if (PG_GETARG_INT32(2) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a quantity must be greater than zero"),
+				 errhint("Give up a feature with instance_env.disable_feature().")));
+	for (int i = 0; i < 3; i++)
+		values[i] = PG_GETARG_DATUM(i);
+
+	SPI_connect();
+	instance = ienv_lock_instance(values[0], &status);
+	ienv_require_feature(values[0], feature);
+	if (instance.type == IENV_DEVELOPMENT)
+		check_limit(values[0], values[1], PG_GETARG_INT32(2));
+
+	if (ienv_query("SELECT pg_catalog.jsonb_build_object('quantity', quantity) FROM instance_env.instance_feature"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2",
+				   2, types, values, NULL) > 0)
+		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (ienv_query("INSERT INTO instance_env.instance_feature AS f (instance, feature, quantity) VALUES ($1, $2, $3)"
+				   " ON CONFLICT (instance, feature) DO UPDATE SET quantity = EXCLUDED.quantity"
+				   " WHERE f.quantity OPERATOR(pg_catalog.<>) EXCLUDED.quantity"
+				   " RETURNING pg_catalog.jsonb_build_object('quantity', f.quantity)",
+				   3, types, values, NULL) > 0)
+	{
+		Datum		after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+		ienv_config_changed(values[0]);
+		ienv_record_event("enable_feature", NULL, &instance.id, feature, before, after);
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * disable_feature(instance uuid, feature text) RETURNS void
+ *
+ * Nothing but a NOTICE where the instance does not use it.
+ */
+Datum
+instance_env_disable_feature(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2];
+	char	   *feature;
+	char	   *status;
+	IenvInstance instance;
+	bool		isnull;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	feature = ienv_require_text(fcinfo, 1, "feature", IENV_MAX_WORD);
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+
+	SPI_connect();
+	instance = ienv_lock_instance(values[0], &status);
+	if (strcmp(feature, "satellite_domains") == 0)
+		refuse_satellites(values[0]);
+	if (ienv_query("DELETE FROM instance_env.instance_feature"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2"
+				   " RETURNING pg_catalog.jsonb_build_object('quantity', quantity)", 2, types, values, NULL) > 0)
+	{
+		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+
+		ienv_config_changed(values[0]);
+		ienv_record_event("disable_feature", NULL, &instance.id, feature, before, 0);
+	}
+	else if (ienv_query_latest("SELECT FROM instance_env.feature WHERE name OPERATOR(pg_catalog.=) $2",
+							   2, types, values, NULL) == 0)
+		ienv_report_unknown_feature(feature);
+	else
+		ereport(NOTICE,
+				(errmsg("feature \"%s\" is not enabled in instance %s, skipping",
+						feature, ienv_instance_text(values[0], true))));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Refuse more of a feature than a development instance may use.
+ */
+static void
+check_limit(Datum instance, Datum feature, int quantity)
+{
+	Oid			types[2] = {TEXTOID, INT4OID};
+	Datum		values[2] = {feature, Int32GetDatum(quantity)};
+
+	if (ienv_query_latest("SELECT development_limit FROM instance_env.feature"
+						  " WHERE name OPERATOR(pg_catalog.=) $1 AND development_limit OPERATOR(pg_catalog.<) $2",
+						  2, types, values, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_FEATURE_NOT_AVAILABLE),
+				 errmsg("development instance %s cannot use %d of feature \"%s\"",
+						ienv_instance_text(instance, true), quantity, TextDatumGetCString(feature)),
+				 errdetail("The limit in development is %s.",
+						   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+				 errhint("Use the application's production instance for more.")));
+}
+
+/*
+ * An instance that has satellite domains uses that feature, enabled or not.
+ */
+static void
+refuse_satellites(Datum instance)
+{
+	Oid			type = UUIDOID;
+
+	if (ienv_query_latest("SELECT FROM instance_env.domain WHERE instance OPERATOR(pg_catalog.=) $1"
+						  " AND NOT is_primary", 1, &type, &instance, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot disable feature \"%s\" because instance %s has satellite domains",
+						"satellite_domains", ienv_instance_text(instance, true)),
+				 errhint("Remove them with instance_env.remove_domain() first.")));
+}

@@ -1,0 +1,366 @@
+/*-------------------------------------------------------------------------
+ *
+ * setting.c
+ *	  The settings of instances.
+ *
+ * Who writes locks the instance first, and raises its config_version if anything
+ * changes.  So a version that was read with the settings() of the same snapshot, or
+ * before them, and is still found stands for these very settings, at every isolation
+ * level.
+ *
+ * setting() is for every request, not for changes: it keeps all settings of an
+ * instance as one jsonb object, and hears of news a moment after they can be seen.
+ * Together with them it keeps the sections, by which it tells what is not set from
+ * what is misspelt.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "base/base.h"
+#include "config/config.h"
+#include "registry/registry.h"
+
+#define MAX_SETTING_NAME	255
+
+/*
+ * All settings of an instance, in bytes.  A promotion, an export and setting() have them
+ * in one jsonb, whose limit is 256 MB, a promotion those of two instances.
+ */
+#define MAX_SETTINGS_SIZE	(16 * 1024 * 1024)
+
+/* What setting() keeps of an instance */
+typedef struct InstanceSettings
+{
+	pg_uuid_t	instance;
+	Jsonb	   *settings;		/* by name; NULL: not read yet */
+	Jsonb	   *sections;		/* the known ones, as keys */
+} InstanceSettings;
+
+static IenvCache cache = {
+	.name = "instance_env settings",
+	.keysize = sizeof(pg_uuid_t),
+	.entrysize = sizeof(InstanceSettings),
+	.max_entries = 1024,
+	.tables = {"setting", "setting_section"}
+};
+
+static InstanceSettings *settings_of(Datum instance);
+static Jsonb *cached_copy(int column);
+static void check_room(Datum instance, const char *name, Datum value);
+static char *section_of(const char *name);
+pg_noreturn static void refuse_section(const char *name);
+static int64 config_version(Datum instance);
+
+PG_FUNCTION_INFO_V1(instance_env_set_setting);
+PG_FUNCTION_INFO_V1(instance_env_setting);
+PG_FUNCTION_INFO_V1(instance_env_settings);
+PG_FUNCTION_INFO_V1(instance_env_config_version);
+
+/*
+ * set_setting(instance uuid, name text, value jsonb, expected_version bigint)
+ * RETURNS bigint
+ *
+ * Null, other than JSON's null, removes the setting.  Returns the config_version.
+ */
+Datum
+instance_env_set_setting(PG_FUNCTION_ARGS)
+{
+	Datum		instance;
+	char	   *name;
+	char	   *status;
+	int64		version;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
+	name = ienv_require_text(fcinfo, 1, "name", MAX_SETTING_NAME);
+
+	SPI_connect();
+	ienv_require_section(name);
+	(void) ienv_lock_instance(instance, &status);
+	version = config_version(instance);
+	if (!PG_ARGISNULL(3) && PG_GETARG_INT64(3) != version)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the configuration of instance %s is not the expected one",
+						ienv_instance_text(instance, true)),
+				 errdetail("Its config_version is %lld, not %lld.",
+						   (long long) version, (long long) PG_GETARG_INT64(3)),
+				 errhint("Read the settings again, then repeat the change with their config_version.")));
+	if (ienv_change_setting("set_setting", instance, name, PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), NULL))
+	{
+		ienv_config_changed(instance);
+		version = config_version(instance);
+	}
+	SPI_finish();
+	PG_RETURN_INT64(version);
+}
+
+/*
+ * setting(instance uuid, name text) RETURNS jsonb
+ */
+Datum
+instance_env_setting(PG_FUNCTION_ARGS)
+{
+	Datum		instance;
+	char	   *name;
+	char	   *section;
+	InstanceSettings *entry;
+	JsonbValue *value;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
+	name = ienv_require_text(fcinfo, 1, "name", MAX_SETTING_NAME);
+	section = section_of(name);
+	if (ienv_instance_by_value(instance, true, false) == NULL)
+		(void) ienv_require_instance(instance);
+
+	entry = settings_of(instance);
+	value = getKeyJsonValueFromContainer(&entry->settings->root, name, strlen(name), NULL);
+	if (value != NULL)
+		PG_RETURN_JSONB_P(JsonbValueToJsonb(value));
+	if (getKeyJsonValueFromContainer(&entry->sections->root, section, strlen(section), NULL) == NULL)
+		refuse_section(name);
+	PG_RETURN_NULL();
+}
+
+/*
+ * settings(instance uuid) RETURNS TABLE (name, value)
+ */
+Datum
+instance_env_settings(PG_FUNCTION_ARGS)
+{
+	Oid			type = UUIDOID;
+	Datum		instance;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
+	(void) ienv_require_instance(instance);
+	InitMaterializedSRF(fcinfo, 0);
+
+	SPI_connect();
+	(void) ienv_query_active("SELECT name, value FROM instance_env.setting"
+							 " WHERE instance OPERATOR(pg_catalog.=) $1 ORDER BY name",
+							 1, &type, &instance, NULL);
+	ienv_return_rows(fcinfo);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * config_version(instance uuid) RETURNS bigint
+ */
+Datum
+instance_env_config_version(PG_FUNCTION_ARGS)
+{
+	Oid			type = UUIDOID;
+	Datum		instance;
+	int64		version = 0;
+	bool		isnull = true;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
+	(void) ienv_require_instance(instance);
+
+	/* a snapshot that is older than the instance shows none */
+	SPI_connect();
+	if (ienv_query_active("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+						  1, &type, &instance, NULL) == 1)
+		version = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(version);
+}
+
+/*
+ * Give a setting of a locked instance a value, or remove it if value is 0, and
+ * record that as done by action.  Returns false if it was so already; before, unless
+ * NULL, is set to what it was, or to 0.  SPI is connected; raising the config_version
+ * is the caller's.
+ */
+bool
+ienv_change_setting(const char *action, Datum instance, const char *name, Datum value, Datum *before)
+{
+	Oid			types[3] = {UUIDOID, TEXTOID, JSONBOID};
+	Datum		values[3];
+	Datum		old = (Datum) 0;
+	bool		isnull = true;
+
+	values[0] = instance;
+	values[1] = CStringGetTextDatum(name);
+	values[2] = value;
+
+	if (ienv_query("SELECT value FROM instance_env.setting"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
+				   2, types, values, NULL) > 0)
+		old = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (before != NULL)
+		*before = old;
+
+	if (DatumGetPointer(value) == NULL)
+	{
+		if (ienv_query("DELETE FROM instance_env.setting"
+					   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
+					   2, types, values, NULL) == 0)
+			return false;
+	}
+	else
+	{
+		check_room(instance, name, value);
+		if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name, value) VALUES ($1, $2, $3)"
+					   " ON CONFLICT (instance, name) DO UPDATE SET value = EXCLUDED.value"
+					   " WHERE s.value OPERATOR(pg_catalog.<>) EXCLUDED.value",
+					   3, types, values, NULL) == 0)
+			return false;
+	}
+
+	ienv_record_event(action, NULL, DatumGetUUIDP(instance), name, old, value);
+	return true;
+}
+
+/*
+ * Refuse a value that would make an instance's settings too long together.
+ */
+static void
+check_room(Datum instance, const char *name, Datum value)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2] = {instance, CStringGetTextDatum(name)};
+	Size		size = toast_raw_datum_size(value);
+
+	(void) ienv_query("SELECT value FROM instance_env.setting WHERE instance OPERATOR(pg_catalog.=) $1"
+					  " AND name OPERATOR(pg_catalog.<>) $2", 2, types, values, NULL);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		/* asks for the length only, of what may be stored elsewhere */
+		size += toast_raw_datum_size(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	if (size > MAX_SETTINGS_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("setting \"%s\" is too long for instance %s", name, ienv_instance_text(instance, true)),
+				 errdetail("All settings of the instance would take %zu bytes; the limit is %d.",
+						   size, MAX_SETTINGS_SIZE),
+				 errhint("Store large values elsewhere, and where to find them here.")));
+}
+
+/*
+ * Refuse what cannot be a setting's name, or is of a section that nobody knows.
+ * SPI is connected.
+ */
+void
+ienv_require_section(const char *name)
+{
+	Oid			type = TEXTOID;
+	Datum		section = CStringGetTextDatum(section_of(name));
+
+	if (ienv_query("SELECT FROM instance_env.setting_section WHERE name OPERATOR(pg_catalog.=) $1",
+				   1, &type, &section, NULL) == 0)
+		refuse_section(name);
+}
+
+/*
+ * The part of a setting's name before the first dot; refuses what is no such name:
+ * a section, then one name or more.
+ */
+static char *
+section_of(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	bool		valid = dot != NULL && strlen(name) <= MAX_SETTING_NAME;
+
+	for (const char *p = name; *p != '\0' && valid; p++)
+		if (*p == '.')
+			valid = p > name && p[1] != '.' && p[1] != '\0';
+		else
+			valid = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_';
+	if (!valid)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" cannot be the name of a setting", ienv_clipped(name)),
+				 errdetail("A name is a section and one name or more, separated by dots,"
+						   " in lower-case letters, digits and underscores."),
+				 errhint("The sections are in table instance_env.setting_section.")));
+	return pnstrdup(name, dot - name);
+}
+
+static void
+refuse_section(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"%s\" cannot be the name of a setting", name),
+			 errdetail("There is no section \"%s\".", section_of(name)),
+			 errhint("The sections are in table instance_env.setting_section.")));
+}
+
+/*
+ * The config_version of an instance that the caller has locked.
+ */
+static int64
+config_version(Datum instance)
+{
+	Oid			type = UUIDOID;
+	bool		isnull;
+
+	ienv_query_one("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+				   1, &type, &instance);
+	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+/*
+ * What is known of an instance's settings, from the cache or by reading them.
+ */
+static InstanceSettings *
+settings_of(Datum instance)
+{
+	InstanceSettings *entry = ienv_cache_find(&cache, DatumGetUUIDP(instance));
+	Oid			type = UUIDOID;
+	IenvOwner	saved;
+	uint64		since;
+
+	if (entry != NULL && entry->settings != NULL)
+		return entry;
+
+	SPI_connect();
+	ienv_become_owner(&saved);
+	do
+	{
+		since = ienv_cache_time(&cache);
+		(void) ienv_query_latest("SELECT COALESCE((SELECT pg_catalog.jsonb_object_agg(name, value)"
+								 "  FROM instance_env.setting WHERE instance OPERATOR(pg_catalog.=) $1), '{}'),"
+								 " COALESCE((SELECT pg_catalog.jsonb_object_agg(name, true)"
+								 "  FROM instance_env.setting_section), '{}')",
+								 1, &type, &instance, NULL);
+		entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
+	} while (entry == NULL);
+	ienv_leave_owner(&saved);
+
+	entry->settings = NULL;
+	entry->sections = cached_copy(2);
+	entry->settings = cached_copy(1);
+	SPI_finish();
+	return entry;
+}
+
+/*
+ * A copy in the cache of what the last query returned in a column.
+ */
+static Jsonb *
+cached_copy(int column)
+{
+	bool		isnull;
+	Jsonb	   *value = DatumGetJsonbP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+
+	return memcpy(MemoryContextAlloc(cache.context, VARSIZE(value)), value, VARSIZE(value));
+}

@@ -1,0 +1,130 @@
+/*-------------------------------------------------------------------------
+ *
+ * address.c
+ *	  The names under which an instance is reached.
+ *
+ * A development instance lives on the service's own domain, under its slug; a
+ * production instance on its primary domain, whether that is verified or not.  An
+ * application may ask on every request, so what the names are made of is cached.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "domain/domain.h"
+#include "registry/registry.h"
+
+/* Some 300 bytes an entry: 1.2 MB at most. */
+#define CACHE_ENTRIES	4096
+
+static IenvCache cache = {
+	.name = "instance_env names",
+	.keysize = sizeof(pg_uuid_t),
+	.entrysize = sizeof(IenvAddress),
+	.max_entries = CACHE_ENTRIES,
+	.tables = {"domain", "instance"}
+};
+
+PG_FUNCTION_INFO_V1(instance_env_account_portal_url);
+PG_FUNCTION_INFO_V1(instance_env_frontend_api_host);
+PG_FUNCTION_INFO_V1(instance_env_oauth_consent_domain);
+PG_FUNCTION_INFO_V1(instance_env_oauth_callback_url);
+
+/*
+ * account_portal_url(instance uuid) RETURNS text
+ */
+Datum
+instance_env_account_portal_url(PG_FUNCTION_ARGS)
+{
+	const IenvAddress *entry = ienv_address_of(fcinfo);
+
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ? "https://accounts.%s" : "https://%s." IENV_DEVELOPMENT_DOMAIN,
+											  entry->name)));
+}
+
+/*
+ * frontend_api_host(instance uuid) RETURNS text
+ */
+Datum
+instance_env_frontend_api_host(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(ienv_frontend_api_host(ienv_address_of(fcinfo))));
+}
+
+/*
+ * oauth_consent_domain(instance uuid) RETURNS text
+ */
+Datum
+instance_env_oauth_consent_domain(PG_FUNCTION_ARGS)
+{
+	const IenvAddress *entry = ienv_address_of(fcinfo);
+
+	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ? entry->name :
+									 psprintf("%s." IENV_DEVELOPMENT_DOMAIN, entry->name)));
+}
+
+/*
+ * oauth_callback_url(instance uuid) RETURNS text
+ */
+Datum
+instance_env_oauth_callback_url(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("https://%s/v1/oauth_callback",
+											  ienv_frontend_api_host(ienv_address_of(fcinfo)))));
+}
+
+const char *
+ienv_frontend_api_host(const IenvAddress *entry)
+{
+	return psprintf(entry->is_production ? "clerk.%s" : "%s.clerk." IENV_DEVELOPMENT_DOMAIN, entry->name);
+}
+
+/*
+ * What is known of the first argument, an instance; production must have a domain.
+ */
+const IenvAddress *
+ienv_address_of(FunctionCallInfo fcinfo)
+{
+	Oid			type = UUIDOID;
+	Datum		instance;
+	IenvAddress *entry;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
+	entry = ienv_cache_find(&cache, DatumGetUUIDP(instance));
+	if (entry == NULL)
+	{
+		IenvOwner	saved;
+		uint64		since;
+		bool		is_production;
+		bool		isnull;
+		char	   *name;
+
+		SPI_connect();
+		ienv_become_owner(&saved);
+		do
+		{
+			since = ienv_cache_time(&cache);
+			while (ienv_query_latest("SELECT i.type OPERATOR(pg_catalog.=) 'production', COALESCE(i.slug, d.name)"
+									 " FROM instance_env.instance i LEFT JOIN instance_env.domain d"
+									 "  ON d.instance OPERATOR(pg_catalog.=) i.id AND d.is_primary"
+									 " WHERE i.id OPERATOR(pg_catalog.=) $1", 1, &type, &instance, NULL) == 0)
+				(void) ienv_require_instance(instance);
+			is_production = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+			name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+			entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
+		} while (entry == NULL);
+		entry->is_production = is_production;
+		strlcpy(entry->name, name == NULL ? "" : name, sizeof(entry->name));
+		ienv_leave_owner(&saved);
+		SPI_finish();
+	}
+	if (entry->name[0] == '\0')
+		ienv_refuse_no_domain(instance);
+	return entry;
+}

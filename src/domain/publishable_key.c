@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * publishable_key.c
+ *	  An instance's publishable key.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/base64.h"
+#include "utils/builtins.h"
+
+#include "domain/domain.h"
+
+PG_FUNCTION_INFO_V1(instance_env_publishable_key);
+
+/*
+ * publishable_key(instance uuid) RETURNS text
+ *
+ * What key_text.c takes apart.
+ */
+Datum
+instance_env_publishable_key(PG_FUNCTION_ARGS)
+{
+	const IenvAddress *entry = ienv_address_of(fcinfo);
+	char	   *host = psprintf("%s$", ienv_frontend_api_host(entry));
+	int			size = pg_b64_enc_len(strlen(host));
+	char	   *key = palloc(IENV_KEY_PREFIX + size + 1);
+	int			length;
+
+	/* a void pointer, since versions of PostgreSQL differ in whether bytes are signed */
+	memcpy(key, entry->is_production ? IENV_PK_LIVE : IENV_PK_TEST, IENV_KEY_PREFIX);
+	length = pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX, size);
+	if (length < 0)
+		elog(ERROR, "could not encode a key");
+	while (key[IENV_KEY_PREFIX + length - 1] == '=')
+		length--;
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, IENV_KEY_PREFIX + length));
+}

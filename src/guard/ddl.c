@@ -1,0 +1,284 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl.c
+ *	  What DDL could do to a guard: an event trigger.
+ *
+ * PostgreSQL clones row triggers to every partition, present and future, but not
+ * those for TRUNCATE, and it does not check the rows that a table brings along when
+ * it is attached: both is done here.  What the cap could not count, foreign tables as
+ * partitions and inheritance children, is refused.
+ *
+ * And not everybody may make, or replace, a guard's triggers: ddl_trigger.c.
+ *
+ * What a command has done is read from the catalogs: their rows that it has written.
+ * PostgreSQL's own list of commands will not do, for REFRESH MATERIALIZED VIEW has it stay
+ * empty whatever the view's functions do; nor will the names in the statement, which may
+ * mean something else by now.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "commands/event_trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+/* The command ids from which on the transaction's rows have not been looked at */
+typedef struct Seen
+{
+	CommandId	children;
+	CommandId	triggers;
+} Seen;
+
+static LocalTransactionId seen_lxid = InvalidLocalTransactionId;
+static Seen seen;
+
+/*
+ * What it was when each of the open subtransactions began, by their depth: what one that is
+ * rolled back has looked at is to be looked at again.  Those that began before we listened
+ * have 0: all.
+ */
+static Seen *seen_before = NULL;
+static int	max_depth = 0;
+
+static bool adds_child(Node *parsetree);
+static void check_children(void);
+static void check_partition(Oid relid);
+static void refuse_guarded(Oid relid);
+static void refuse_child(Oid parent);
+
+PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
+
+static void
+subtransaction_event(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+{
+	int			depth = GetCurrentTransactionNestLevel();
+
+	if (seen_lxid != ienv_lxid())
+		return;
+	if (event == SUBXACT_EVENT_START_SUB)
+	{
+		if (depth >= max_depth)
+		{
+			int			n = 2 * depth;
+
+			seen_before = seen_before == NULL ? MemoryContextAlloc(TopMemoryContext, n * sizeof(Seen)) :
+				repalloc(seen_before, n * sizeof(Seen));
+			memset(&seen_before[max_depth], 0, (n - max_depth) * sizeof(Seen));
+			max_depth = n;
+		}
+		seen_before[depth] = seen;
+	}
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		if (depth < max_depth)
+			seen = seen_before[depth];
+		else
+			memset(&seen, 0, sizeof(seen));
+	}
+}
+
+/*
+ * watch_ddl() RETURNS event_trigger
+ *
+ * After CREATE and ALTER of tables, CREATE TRIGGER and CREATE SCHEMA.
+ */
+Datum
+instance_env_watch_ddl(PG_FUNCTION_ARGS)
+{
+	static bool registered = false;
+	Node	   *parsetree;
+	CommandId	now = GetCurrentCommandId(false);
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by event trigger manager", "watch_ddl")));
+	if (!registered)
+		RegisterSubXactCallback(subtransaction_event, NULL);
+	registered = true;
+	if (seen_lxid != ienv_lxid())
+	{
+		seen_lxid = ienv_lxid();
+		memset(&seen, 0, sizeof(seen));
+		if (seen_before != NULL)
+			memset(seen_before, 0, max_depth * sizeof(Seen));
+	}
+
+	parsetree = ((EventTriggerData *) fcinfo->context)->parsetree;
+	SPI_connect();
+	if (adds_child(parsetree))
+	{
+		check_children();
+		seen.children = now;
+	}
+	if (superuser())
+		seen.triggers = now;
+	else if (IsA(parsetree, CreateTrigStmt) || IsA(parsetree, CreateSchemaStmt))
+	{
+		ienv_check_new_triggers(seen.triggers);
+		seen.triggers = now;
+	}
+	SPI_finish();
+	PG_RETURN_NULL();
+}
+
+/*
+ * Can the statement have made a table a partition or an inheritance child?
+ */
+static bool
+adds_child(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (IsA(parsetree, CreateStmt) || IsA(parsetree, CreateForeignTableStmt))
+		return ((CreateStmt *) parsetree)->inhRelations != NIL;
+	if (!IsA(parsetree, AlterTableStmt))
+		return IsA(parsetree, CreateSchemaStmt);
+	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+	{
+		AlterTableType type = lfirst_node(AlterTableCmd, lc)->subtype;
+
+		if (type == AT_AttachPartition || type == AT_AddInherit)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Look at the tables that have become partitions or inheritance children.
+ */
+static void
+check_children(void)
+{
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	List	   *children = NIL;
+	List	   *parents = NIL;
+	HeapTuple	tuple;
+	ListCell   *child;
+	ListCell   *parent;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
+
+		if (!ienv_is_new_row(tuple) || HeapTupleHeaderGetCmin(tuple->t_data) < seen.children)
+			continue;
+		children = lappend_oid(children, form->inhrelid);
+		parents = lappend_oid(parents, form->inhparent);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	forboth(child, children, parent, parents)
+	{
+		char		relkind = get_rel_relkind(lfirst_oid(child));
+
+		/* indexes have parents, too */
+		if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+			continue;
+		if (get_rel_relispartition(lfirst_oid(child)))
+		{
+			refuse_guarded(lfirst_oid(child));
+			check_partition(lfirst_oid(child));
+		}
+		else
+			refuse_child(lfirst_oid(parent));
+	}
+}
+
+/*
+ * See what a partition that was made or attached means to the guard of its table.
+ *
+ * Its own statement has locked the partition with all that hangs on it.  If it brings rows
+ * along, nobody else may write to the table until the transaction ends: what an open
+ * transaction has inserted, nobody would count together with them.  Otherwise no other
+ * partition is looked at, lest two sessions that each work on one of them wait for each
+ * other; partition.c takes the lock when the first row comes.
+ */
+static void
+check_partition(Oid relid)
+{
+	const IenvGuard *guard = ienv_guard_of(relid);
+	bool		has_rows = false;
+	IenvGuard	root;
+	ListCell   *lc;
+
+	if (guard == NULL || guard->root == relid)
+		return;
+	guard = ienv_guard_of(guard->root);
+	if (guard == NULL)
+		return;
+	root = *guard;
+
+	/* refuses foreign tables */
+	foreach(lc, ienv_leaf_relations(relid, AccessShareLock))
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+
+		has_rows = has_rows || RelationGetNumberOfBlocks(rel) > 0;
+		table_close(rel, NoLock);
+	}
+	if (has_rows)
+	{
+		/* as guard() does */
+		LockRelationOid(root.relid, ShareRowExclusiveLock);
+		(void) ienv_leaf_relations(root.relid, ShareRowExclusiveLock);
+		ienv_check_rows(&root, relid);
+	}
+	if (root.key_attno != InvalidAttrNumber)
+		ienv_guard_partitions(relid);
+}
+
+/*
+ * Refuse a partition that is guarded by itself: whose rows count where, nobody could say.
+ */
+static void
+refuse_guarded(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		guarded = ienv_guards_itself(rel);
+
+		relation_close(rel, NoLock);
+		if (guarded)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("guarded table %s cannot become part of a partitioned table", ienv_quoted_name(lfirst_oid(lc))),
+					 errhint("Call instance_env.unguard() for it, and instance_env.guard() for the partitioned table.")));
+	}
+}
+
+/*
+ * Refuse an inheritance child of a guarded table.
+ */
+static void
+refuse_child(Oid parent)
+{
+	if (ienv_guard_of(parent) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(parent)),
+				 errdetail("The user cap would not count their rows."),
+				 errhint("Use a partitioned table.")));
+}

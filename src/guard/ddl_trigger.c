@@ -1,0 +1,217 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl_trigger.c
+ *	  Who may make, or replace, a guard's triggers: for the event trigger of ddl.c.
+ *
+ * A label says whose identities a trigger records, and its condition which columns count.
+ * So only a table's owner may make a trigger that executes one of our functions, and only one
+ * that guard() might have made; and nobody else may replace one of those.  Whoever could do
+ * more might forge departures of users of another's table, or have its rows counted by
+ * another column.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+static bool is_only_enabled(Relation rel, HeapTuple tuple, CommandId since);
+static bool same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno);
+static void check_trigger(Oid trigger);
+static bool was_of_guard(Oid trigger);
+static bool has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind);
+
+/*
+ * Look at the triggers that my transaction has made or replaced, from command since on.
+ */
+void
+ienv_check_new_triggers(CommandId since)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	List	   *made = NIL;
+	HeapTuple	tuple;
+	ListCell   *lc;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (ienv_is_new_row(tuple) && HeapTupleHeaderGetCmin(tuple->t_data) >= since &&
+			!OidIsValid(form->tgparentid) && !form->tgisinternal && !is_only_enabled(rel, tuple, since))
+			made = lappend_oid(made, form->oid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	foreach(lc, made)
+		check_trigger(lfirst_oid(lc));
+}
+
+/*
+ * Is this version of a trigger's row, but for whether it is enabled, the same as an earlier
+ * one, which was committed before, or written before command since and so looked at?
+ */
+static bool
+is_only_enabled(Relation rel, HeapTuple tuple, CommandId since)
+{
+	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	other;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(form->oid));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
+	{
+		found = (ienv_is_new_row(other) ? HeapTupleHeaderGetCmin(other->t_data) < since :
+				 HeapTupleHeaderXminFrozen(other->t_data) ||
+				 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
+			((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid &&
+			same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) &&
+			same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
+	}
+	systable_endscan(scan);
+	return found;
+}
+
+static bool
+same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	bool		isnull[2];
+	Datum		values[2] = {
+		heap_getattr(a, attno, RelationGetDescr(rel), &isnull[0]),
+		heap_getattr(b, attno, RelationGetDescr(rel), &isnull[1])
+	};
+
+	return isnull[0] == isnull[1] && (isnull[0] || datum_image_eq(values[0], values[1], att->attbyval, att->attlen));
+}
+
+/*
+ * Refuse a trigger of ours, if it is, unless it is one that guard() might have made for the
+ * table: a dump that the table's owner restores makes it again.  And refuse one that takes
+ * the place of a guard's, unless the owner does it, who might as well drop that.
+ */
+static void
+check_trigger(Oid trigger)
+{
+	HeapTuple	tuple = ienv_read_trigger(trigger);
+	Oid			relid;
+	const IenvTriggerKind *kind;
+	Relation	rel;
+	TriggerDesc *triggers;
+	bool		is_partition;
+	bool		is_partitioned;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
+	kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
+	heap_freetuple(tuple);
+
+	if (kind == NULL && !was_of_guard(trigger))
+		return;
+	if (!ienv_owns_relation(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg(kind != NULL ? "permission denied to create a trigger of extension \"%s\" on table %s" :
+						"permission denied to replace a trigger of extension \"%s\" on table %s",
+						IENV_SCHEMA, ienv_quoted_name(relid)),
+				 errdetail("Only the owner of the table may.")));
+	if (kind == NULL)
+		return;
+
+	rel = relation_open(relid, AccessShareLock);
+	triggers = CopyTriggerDesc(rel->trigdesc);
+	is_partition = rel->rd_rel->relispartition;
+	is_partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	relation_close(rel, AccessShareLock);
+
+	/* refuses what nobody could count */
+	if (is_partitioned)
+		(void) ienv_leaf_relations(relid, AccessShareLock);
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *t = &triggers->triggers[i];
+		IenvColumns columns;
+
+		if (t->tgoid != trigger)
+			continue;
+
+		/* guard() itself is at work, perhaps under a label that the table has long had */
+		if (ienv_making_triggers_of != NULL && ienv_making_triggers_of->relid == relid &&
+			t->tgnargs == 1 && strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
+			return;
+		if (t->tgnargs != 1 ||
+			(kind->bit != IENV_TRIGGER_TRUNCATE && !ienv_may_have_label(relid, t->tgargs[0])))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
+							t->tgname, ienv_free_label(relid)),
+					 errhint("Let instance_env.guard() create the triggers.")));
+		if (!ienv_read_condition(kind, t->tgqual ? stringToNode(t->tgqual) : NULL, &columns) ||
+			(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) || has_sibling(triggers, trigger, kind))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied to create trigger \"%s\" on table %s", t->tgname, ienv_quoted_name(relid)),
+					 errdetail("It executes a function of extension \"%s\", but is not what guard() creates.", IENV_SCHEMA),
+					 errhint("Let instance_env.guard() create the triggers.")));
+	}
+}
+
+/*
+ * Did the trigger, which my transaction has written, execute a function of ours before?
+ */
+static bool
+was_of_guard(Oid trigger)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid) != NULL;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Does the table have another trigger of this kind?
+ */
+static bool
+has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind)
+{
+	for (int i = 0; i < triggers->numtriggers; i++)
+		if (triggers->triggers[i].tgoid != trigger && ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
+			return true;
+	return false;
+}
+
+/*
+ * Has my transaction written this row of a catalog?
+ */
+bool
+ienv_is_new_row(HeapTuple row)
+{
+	return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
+}

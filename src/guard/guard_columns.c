@@ -1,0 +1,132 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_columns.c
+ *	  The columns of a guarded table that name the instance and the user.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+/*
+ * The attribute number of the column with this name, which must not be a system column.
+ */
+AttrNumber
+ienv_find_column(Relation rel, const char *name)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), name);
+
+	if (attno == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation %s does not exist", name, ienv_quoted_name(RelationGetRelid(rel))),
+				 errhint("Name the column as guard()'s instance_column or user_key.")));
+	if (attno < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("system column \"%s\" cannot be used", name)));
+	return attno;
+}
+
+/*
+ * An instance column must be compared with an instance's id or external key.
+ */
+void
+ienv_check_instance_column(Relation rel, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	Oid			type = getBaseType(att->atttypid);
+
+	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table %s is of type %s, but an instance column must be uuid, text or varchar",
+						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel)), format_type_be(att->atttypid)),
+				 errhint("A uuid is compared with instance.id, a text with instance.external_key.")));
+	if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("instance column \"%s\" of table %s has a nondeterministic collation",
+						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel))),
+				 errdetail("External keys are compared byte by byte."),
+				 errhint("Give the column a deterministic collation, such as \"C\".")));
+	if (att->attgenerated)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("generated column \"%s\" cannot be the instance column", NameStr(att->attname))));
+}
+
+/*
+ * A user key must be of a type that an index can serve, and whose values a dump keeps.
+ */
+void
+ienv_check_user_key(Relation rel, const IenvGuard *guard)
+{
+	IenvGuard	hashed = *guard;
+	const char *why;
+
+	ienv_identity_prepare(&hashed);
+	if (!OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+		why = "The type has no default operator class for access method btree.";
+	else if (!ienv_identity_possible(&hashed, &why))
+		/* why has been set */ ;
+	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("users of unlogged table %s cannot be followed", ienv_quoted_name(guard->relid)),
+				 errdetail("A crash empties the table, and nobody would remember whose users they were."),
+				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
+	else
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("column \"%s\" of type %s cannot be the user key",
+					get_attname(guard->relid, guard->key_attno, false), format_type_be(guard->key_type)),
+			 errdetail("%s", why),
+			 errhint("Name another column as user_key, or give an empty user_key.")));
+}
+
+/*
+ * The column of the primary key that is not the instance column, if there is just
+ * one; otherwise say that identities are not followed.
+ */
+AttrNumber
+ienv_default_user_key(Relation rel, AttrNumber instance_attno)
+{
+	AttrNumber	found = InvalidAttrNumber;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		/* the relcache does not know a deferrable primary key as such */
+		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
+		{
+			if (form->indkey.values[i] == instance_attno)
+				continue;
+			found = form->indkey.values[i];
+			n++;
+		}
+		index_close(index, AccessShareLock);
+	}
+	if (n == 1)
+		return found;
+
+	ereport(NOTICE,
+			(errmsg("identities of table %s are not followed", ienv_quoted_name(RelationGetRelid(rel))),
+			 errdetail("Its primary key has no single column beside the instance column."),
+			 errhint("Name the column that identifies a user as user_key.")));
+	return InvalidAttrNumber;
+}

@@ -1,0 +1,204 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_list.c
+ *	  What is guarded, and whether each guard is whole: view guards.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+#define GUARD_LIST_COLUMNS 7
+
+/* A row of the list */
+typedef struct GuardRow
+{
+	Datum		values[GUARD_LIST_COLUMNS];
+	bool		nulls[GUARD_LIST_COLUMNS];
+	List	   *problems;
+	bool		gone;			/* the table has been dropped or unguarded meanwhile */
+} GuardRow;
+
+static void read_root(Oid relid, void *arg);
+static bool is_slow(const IenvGuard *guard, List **problems);
+static ArrayType *text_array(List *strings);
+
+PG_FUNCTION_INFO_V1(instance_env_guard_list);
+
+/*
+ * guard_list() RETURNS SETOF record
+ *
+ * The guarded tables, and what is wrong with each guard.  Waits for nobody: of a table
+ * that is locked nothing more is told than its name and whether the cap applies, and
+ * whether its guard is whole is null.  So of one with too many partitions.  The same with those that administration does not
+ * look at, which are not opened; their guards are not whole.
+ */
+Datum
+instance_env_guard_list(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, ienv_all_roots())
+	{
+		const IenvRoot *root = lfirst(lc);
+		GuardRow	row = {{0}, {false, true, true, false, true, true, false}, NIL, false};
+
+		row.values[0] = ObjectIdGetDatum(root->relid);
+		row.values[3] = BoolGetDatum(ienv_is_counted(root->relid));
+		if (!root->trusted)
+		{
+			row.nulls[5] = false;
+			row.values[5] = BoolGetDatum(false);
+			row.problems = list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
+										   ienv_why_not_trusted(root)));
+		}
+		else if (!ienv_look_at_guard(root->relid, read_root, &row))
+			row.problems = list_make1(psprintf("%s, and could not be looked at", ienv_why_not_at_once(root->relid)));
+		if (row.gone)
+			continue;
+		row.values[6] = PointerGetDatum(text_array(row.problems));
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.values, row.nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * Fill in a row for a table that is locked.
+ */
+static void
+read_root(Oid relid, void *arg)
+{
+	GuardRow   *row = arg;
+	Datum	   *values = row->values;
+	Relation	rel = try_relation_open(relid, NoLock);
+	IenvGuard	guard;
+	int			present;
+	int			disabled;
+
+	row->gone = rel == NULL || !ienv_read_guard(rel, &guard, &present, &disabled);
+	if (!row->gone)
+	{
+		row->problems = ienv_guard_problems(rel, &guard, present, disabled);
+		memset(row->nulls, 0, sizeof(row->nulls));
+		values[1] = CStringGetDatum(get_attname(relid, guard.instance_attno, false));
+		values[1] = DirectFunctionCall1(namein, values[1]);
+		row->nulls[2] = guard.key_attno == InvalidAttrNumber;
+		if (!row->nulls[2])
+		{
+			values[2] = CStringGetDatum(get_attname(relid, guard.key_attno, false));
+			values[2] = DirectFunctionCall1(namein, values[2]);
+		}
+		values[3] = BoolGetDatum(guard.counted);
+		values[4] = CStringGetTextDatum(guard.label);
+		values[5] = BoolGetDatum(row->problems == NIL);
+	}
+	if (rel != NULL)
+		relation_close(rel, NoLock);
+}
+
+/*
+ * What is wrong with a guard, as phrases.  rel is locked, by ienv_look_at_guard().
+ */
+List *
+ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled)
+{
+	List	   *problems = NIL;
+	int			missing = ienv_triggers_for(rel, guard) & ~present;
+	ListCell   *lc;
+
+	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
+	{
+		if (missing & ienv_trigger_kinds[kind].bit)
+			problems = lappend(problems, psprintf("trigger %s is missing", ienv_trigger_kinds[kind].name));
+		if (disabled & ienv_trigger_kinds[kind].bit)
+			problems = lappend(problems, psprintf("trigger %s is disabled", ienv_trigger_kinds[kind].name));
+	}
+	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && is_slow(guard, &problems))
+		problems = lappend(problems, psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
+	if (!OidIsValid(guard->instance_index))
+		problems = lappend(problems, psprintf("no index serves column \"%s\"",
+											  get_attname(guard->relid, guard->instance_attno, false)));
+	if (guard->key_attno != InvalidAttrNumber && !OidIsValid(guard->key_index))
+		problems = lappend(problems, psprintf("no index serves column \"%s\"",
+											  get_attname(guard->relid, guard->key_attno, false)));
+	if (guard->key_attno != InvalidAttrNumber && rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		problems = lappend(problems, pstrdup("the table is unlogged: after a crash nobody remembers its users"));
+	foreach(lc, ienv_odd_triggers(rel))
+		problems = lappend(problems, psprintf("trigger %s executes a function of the extension's, but is not what guard() creates",
+											  (char *) lfirst(lc)));
+	foreach(lc, ienv_loose_references(guard))
+		problems = lappend(problems, psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
+											  (char *) lfirst(lc)));
+
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
+		{
+			/* one that was made a moment ago may be locked still */
+			Relation	part = ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock) ?
+				try_relation_open(lfirst_oid(lc), NoLock) : NULL;
+			IenvGuard	part_guard;
+			int			part_present;
+			int			part_disabled;
+
+			if (part == NULL)
+				continue;
+			(void) ienv_read_guard(part, &part_guard, &part_present, &part_disabled);
+			if (present & ~part_present)
+				problems = lappend(problems, psprintf("partition %s lacks triggers", ienv_quoted_name(part_guard.relid)));
+			if (part_disabled & ~disabled)
+				problems = lappend(problems, psprintf("partition %s has disabled triggers", ienv_quoted_name(part_guard.relid)));
+			relation_close(part, NoLock);
+		}
+	return problems;
+}
+
+/*
+ * Does every admission have to scan, because a trigger that counts is not always enabled?
+ * Adds to the problems a partition that cannot be counted, which guard() would refuse.
+ */
+static bool
+is_slow(const IenvGuard *guard, List **problems)
+{
+	bool		has_rows = false;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
+	{
+		char		relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind == RELKIND_RELATION)
+			has_rows = true;
+		else if (relkind != RELKIND_PARTITIONED_TABLE)
+		{
+			*problems = lappend(*problems, psprintf("partition %s is not an ordinary table",
+													ienv_quoted_name(lfirst_oid(lc))));
+			return false;
+		}
+	}
+	return has_rows && ienv_guard_version(guard) == 0;
+}
+
+static ArrayType *
+text_array(List *strings)
+{
+	ArrayBuildState *array = NULL;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		array = accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)), false, TEXTOID, CurrentMemoryContext);
+	return array ? DatumGetArrayTypeP(makeArrayResult(array, CurrentMemoryContext)) : construct_empty_array(TEXTOID);
+}

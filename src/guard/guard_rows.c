@@ -1,0 +1,316 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_rows.c
+ *	  The checks that guard() makes of existing rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "base/errcodes.h"
+#include "cap/cap.h"
+#include "guard/guard.h"
+#include "registry/registry.h"
+#include "table/table.h"
+#include "transfer/transfer.h"
+
+/* How many offenders an error or a warning names */
+#define MAX_OFFENDERS	5
+
+/* How many rows a cursor fetches at once */
+#define FETCH_ROWS		1000
+
+static void check_rows(const IenvGuard *guard, Oid relid, bool brought);
+static Portal open_cursor(Oid relid, const char *sql);
+static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
+static void check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum value,
+						   int64 count, bool brought, int *nover);
+pg_noreturn static void refuse_unknown(const IenvGuard *guard, const char *column,
+									   const char *instances, int n);
+static void refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought);
+static void check_identities(const IenvGuard *guard);
+static void check_departed(const IenvGuard *guard, Oid relid);
+
+/*
+ * Check the rows of a table that is about to be guarded: each names an instance
+ * that exists, and no key is in two.  Warns of instances that are over their cap
+ * or not active.
+ *
+ * Or, with brought, the rows that this partition brings to a table that is guarded.  Then
+ * instances that are not active, or would be over their cap with these rows, are refused.
+ *
+ * The rows are read as the table's owner (table_owner.c says why), with row security off,
+ * and with a fresh snapshot: whatever is committed counts.  The table is locked against
+ * writers, and SPI is connected.
+ */
+void
+ienv_check_rows(const IenvGuard *guard, Oid brought)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	PG_TRY();
+	{
+		check_rows(guard, OidIsValid(brought) ? brought : guard->relid, OidIsValid(brought));
+	}
+	PG_FINALLY();
+	{
+		ienv_expect_tables(NIL);
+	}
+	PG_END_TRY();
+	PopActiveSnapshot();
+}
+
+static void
+check_rows(const IenvGuard *guard, Oid relid, bool brought)
+{
+	IenvActing	saved;
+
+	/* a partition may have another owner */
+	ienv_act_as_owner_of(relid, &saved);
+	check_instances(guard, relid, brought);
+	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
+		check_departed(guard, relid);
+	ienv_act_as_self(&saved);
+
+	if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
+	{
+		ienv_act_as_owner_of(guard->relid, &saved);
+		check_identities(guard);
+		ienv_act_as_self(&saved);
+	}
+}
+
+static Portal
+open_cursor(Oid relid, const char *sql)
+{
+	ienv_expect_tables(list_make1_oid(relid));
+	return SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
+}
+
+/*
+ * Count the rows that relid has of each instance and look each instance up.
+ */
+static void
+check_instances(const IenvGuard *guard, Oid relid, bool brought)
+{
+	const char *column = get_attname(guard->relid, guard->instance_attno, false);
+	char	   *sql = psprintf("SELECT %s, pg_catalog.count(*) FROM %s GROUP BY 1 ORDER BY 1",
+							   quote_identifier(column), ienv_sql_name(relid));
+	Portal		portal;
+	StringInfoData unknown;
+	int			nunknown = 0;
+	int			nover = 0;
+
+	initStringInfo(&unknown);
+	portal = open_cursor(relid, sql);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		isnull;
+			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull);
+			bool		countnull;
+			int64		count = DatumGetInt64(SPI_getbinval(tuple, desc, 2, &countnull));
+			IenvInstance *instance;
+
+			if (isnull)
+				ereport(ERROR,
+						(errcode(ERRCODE_NOT_NULL_VIOLATION),
+						 errmsg("column \"%s\" of table %s contains null values", column, ienv_quoted_name(guard->relid)),
+						 errdetail_plural("%lld row belongs to no instance.", "%lld rows belong to no instance.",
+										  count, (long long) count),
+						 errhint("Assign each row to an instance, or delete it."),
+						 ienv_errguard(guard, NULL)));
+
+			instance = ienv_instance_by_value(value, guard->is_uuid, false);
+			if (instance == NULL)
+			{
+				if (nunknown++ < MAX_OFFENDERS)
+					appendStringInfo(&unknown, "%s%s", unknown.len ? ", " : "",
+									 ienv_instance_text(value, guard->is_uuid));
+				continue;
+			}
+
+			check_instance(guard, relid, instance, value, count, brought, &nover);
+		}
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+
+	if (nover > MAX_OFFENDERS)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("%d more instances in table %s are over their cap or not active",
+						nover - MAX_OFFENDERS, ienv_quoted_name(guard->relid))));
+	if (nunknown > 0)
+		refuse_unknown(guard, column, unknown.data, nunknown);
+}
+
+/*
+ * Look at the rows that relid has of one instance; *nover counts the warnings.
+ */
+static void
+check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum value, int64 count,
+			   bool brought, int *nover)
+{
+	/* these rows have come without tickets, see bound.c */
+	if (guard->counted && instance->user_cap >= 0)
+	{
+		IenvBucket *bucket = ienv_bucket_of(guard->root, instance);
+
+		if (bucket != NULL)
+			ienv_take_tickets(bucket, count);
+	}
+	if (brought)
+		refuse_brought(guard, instance, value, relid);
+	else if (guard->counted && instance->user_cap >= 0 && count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
+						ienv_instance_text(value, guard->is_uuid), instance->user_cap,
+						(long long) count, ienv_quoted_name(guard->relid)),
+				 errdetail("It takes no new users until enough have been deleted."),
+				 errhint("Delete users, or raise the cap with instance_env.set_user_cap().")));
+	else if (instance->status != IENV_ACTIVE && (*nover)++ < MAX_OFFENDERS)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("instance %s is not active, but has rows in table %s",
+						ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(guard->relid)),
+				 errdetail("It takes no new rows until it is.")));
+}
+
+static void
+refuse_unknown(const IenvGuard *guard, const char *column, const char *instances, int n)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
+			 errmsg("table %s has rows of instances that do not exist", ienv_quoted_name(guard->relid)),
+			 n > MAX_OFFENDERS ?
+			 errdetail("Column \"%s\" contains %s and %d more.", column, instances, n - MAX_OFFENDERS) :
+			 errdetail("Column \"%s\" contains %s.", column, instances),
+			 errhint("Create them with instance_env.create_application(), which takes given %s.",
+					 guard->is_uuid ? "ids" : "external keys"),
+			 ienv_errguard(guard, NULL)));
+}
+
+/*
+ * Refuse rows that a partition brings along of an instance that takes none, or not so many.
+ */
+static void
+refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought)
+{
+	int64		users;
+
+	if (instance->status != IENV_ACTIVE)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
+				 errmsg("instance %s is not active, but has rows in table %s",
+						ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(brought)),
+				 errdetail("Guarded table %s takes no rows of it.", ienv_quoted_name(guard->relid)),
+				 errhint("Delete the rows, or attach the table when the instance is active."),
+				 ienv_errguard(guard, NULL)));
+	if (!guard->counted || instance->user_cap < 0)
+		return;
+
+	/* nobody else writes, so what is counted is there */
+	users = ienv_user_count(guard, value, PG_INT64_MAX);
+	if (users > instance->user_cap)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
+				 errmsg("development instance %s would be over its cap of %d with the rows of table %s",
+						ienv_instance_text(value, guard->is_uuid), instance->user_cap, ienv_quoted_name(brought)),
+				 errdetail("Table %s would hold %lld of its users.", ienv_quoted_name(guard->relid), (long long) users),
+				 errhint("Delete users, or raise the cap with instance_env.set_user_cap()."),
+				 ienv_errguard(guard, IENV_USER_CAP)));
+}
+
+/*
+ * Look for keys that are in more than one instance.
+ */
+static void
+check_identities(const IenvGuard *guard)
+{
+	const char *column = get_attname(guard->relid, guard->key_attno, false);
+	const char *key = quote_identifier(column);
+	char	   *sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL GROUP BY %s"
+							   " HAVING pg_catalog.count(DISTINCT %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1 LIMIT %d",
+							   key, ienv_sql_name(guard->relid), key, key,
+							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
+							   MAX_OFFENDERS + 1);
+	StringInfoData offenders;
+
+	ienv_expect_tables(list_make1_oid(guard->relid));
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look for keys in two instances");
+	if (SPI_processed == 0)
+		return;
+
+	initStringInfo(&offenders);
+	for (uint64 i = 0; i < Min(SPI_processed, MAX_OFFENDERS); i++)
+		appendStringInfo(&offenders, "%s\"%s\"", i ? ", " : "",
+						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	if (SPI_processed > MAX_OFFENDERS)
+		appendStringInfoString(&offenders, " and more");
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+			 errmsg("table %s has users in more than one instance", ienv_quoted_name(guard->relid)),
+			 errdetail("Column \"%s\" contains %s under different instances.", column, offenders.data),
+			 errhint("If column \"%s\" does not identify a user, name the one that does as user_key, or give an empty user_key.", column),
+			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * Look for users who departed from another instance: they may have come in while the
+ * table was not guarded.
+ */
+static void
+check_departed(const IenvGuard *guard, Oid relid)
+{
+	const char *column = get_attname(guard->relid, guard->key_attno, false);
+	char	   *sql = psprintf("SELECT %s, %s FROM %s",
+							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
+							   quote_identifier(column), ienv_sql_name(relid));
+	Portal		portal;
+	Snapshot	snapshot = GetActiveSnapshot();
+	IenvGuard	hashed = *guard;
+
+	ienv_identity_prepare(&hashed);
+	portal = open_cursor(relid, sql);
+	do
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		isnull[2];
+			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull[0]);
+			Datum		key = SPI_getbinval(tuple, desc, 2, &isnull[1]);
+			IenvInstance *instance;
+			pg_uuid_t	identity;
+
+			if (isnull[1] || !ienv_identity_of(&hashed, key, &identity) || !ienv_maybe_departed(&identity))
+				continue;
+			instance = ienv_instance_by_value(value, guard->is_uuid, false);
+			if (instance == NULL || !ienv_departed_elsewhere(&identity, &instance->id, snapshot))
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+					 errmsg("table %s has a user who departed from another instance", ienv_quoted_name(guard->relid)),
+					 errdetail("Column \"%s\" contains \"%s\" under instance %s.", column,
+							   SPI_getvalue(tuple, desc, 2), ienv_instance_text(value, guard->is_uuid)),
+					 errhint("Delete the row, or have its departure forgotten with instance_env.forget_departed()."),
+					 ienv_errguard(guard, IENV_NO_TRANSFER)));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+}

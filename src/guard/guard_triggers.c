@@ -1,0 +1,206 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_triggers.c
+ *	  Making and dropping the triggers that a guard consists of.
+ *
+ * That is done as the table's owner (table_owner.c), whoever calls guard(): a statement may
+ * compute the partition key, which is code of the owner's.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_inherits.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+/* The table that a trigger is being created for here, under its label; or NULL */
+const IenvGuard *ienv_making_triggers_of = NULL;
+
+static void create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind);
+static const char *name_of(Oid relid, const IenvTriggerKind *kind);
+static char *condition_of(const IenvGuard *guard, int bit);
+
+/*
+ * The triggers that a guard of rel consists of, as IENV_TRIGGER_ bits.
+ */
+int
+ienv_triggers_for(Relation rel, const IenvGuard *guard)
+{
+	int			bits = IENV_TRIGGER_NO_TRANSFER;
+
+	bits |= guard->counted ? IENV_TRIGGER_USER_CAP : IENV_TRIGGER_ACTIVE;
+	if (guard->key_attno != InvalidAttrNumber)
+		bits |= IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		bits |= IENV_TRIGGER_NO_MOVE;
+	return bits;
+}
+
+/*
+ * Create the triggers that are missing and enable those that are asleep, both sets of
+ * IENV_TRIGGER_ bits.  SPI is connected, and the table is locked against a new name.
+ */
+void
+ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
+{
+	IenvActing	saved;
+
+	if (missing == 0 && asleep == 0)
+		return;
+
+	/* sets search_path: the conditions compare instances with PostgreSQL's equality */
+	ienv_act_as_owner_of(guard->relid, &saved);
+	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
+	{
+		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
+
+		if (missing & k->bit)
+			create_trigger(guard, k);
+
+		/* the cap's must also see the rows that a replication worker applies */
+		if (k->bit == IENV_TRIGGER_USER_CAP && (asleep & k->bit))
+			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", ienv_kept_name(guard->relid),
+						 name_of(guard->relid, k));
+		else if (asleep & ~missing & k->bit)
+			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s", ienv_kept_name(guard->relid),
+						 name_of(guard->relid, k));
+	}
+	ienv_act_as_self(&saved);
+}
+
+static void
+create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
+{
+	ienv_making_triggers_of = guard;
+	PG_TRY();
+	{
+		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s)",
+					 kind->name, kind->event, ienv_kept_name(guard->relid),
+					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
+					 condition_of(guard, kind->bit), IENV_SCHEMA, kind->function,
+					 quote_literal_cstr(guard->label));
+	}
+	PG_FINALLY();
+	{
+		ienv_making_triggers_of = NULL;
+	}
+	PG_END_TRY();
+}
+
+/*
+ * What a table's trigger of this kind is called, quoted: it may have been renamed.
+ */
+static const char *
+name_of(Oid relid, const IenvTriggerKind *kind)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+	const char *name = kind->name;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
+			name = triggers->triggers[i].tgname;
+	table_close(rel, NoLock);
+	return quote_identifier(name);
+}
+
+/*
+ * The WHEN clause of a trigger.  Besides saying when to fire, most name the columns.
+ */
+static char *
+condition_of(const IenvGuard *guard, int bit)
+{
+	const char *instance = quote_identifier(get_attname(guard->relid, guard->instance_attno, false));
+	const char *key = guard->key_attno == InvalidAttrNumber ? NULL :
+		quote_identifier(get_attname(guard->relid, guard->key_attno, false));
+
+	switch (bit)
+	{
+		case IENV_TRIGGER_USER_CAP:
+			if (key != NULL)
+				return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
+			return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
+		case IENV_TRIGGER_ACTIVE:
+			if (key != NULL)
+				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
+			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
+		case IENV_TRIGGER_DEPARTURE:
+			return psprintf(" WHEN (%s.departure_queued())", IENV_SCHEMA);
+		case IENV_TRIGGER_NO_TRANSFER:
+			if (key != NULL)
+				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s OR %s.identity_changes(OLD.%s, NEW.%s))",
+								instance, instance, IENV_SCHEMA, key, key);
+			return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s)", instance, instance);
+		case IENV_TRIGGER_NO_MOVE:
+			return psprintf(" WHEN (%s.row_moves(OLD.%s, OLD.tableoid, OLD.ctid))", IENV_SCHEMA, instance);
+		default:
+			return "";
+	}
+}
+
+/*
+ * The names of our triggers that rel has by itself, not as a partition.
+ */
+List *
+ienv_own_triggers(Relation rel)
+{
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+	List	   *names = NIL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (!trigger->tgisclone && ienv_trigger_kind(trigger->tgfoid) != NULL)
+			names = lappend(names, trigger->tgname);
+	}
+	return names;
+}
+
+/*
+ * Drop these triggers of a table, as its owner.  Partitions may belong to anybody: of
+ * theirs, nothing is computed.
+ */
+void
+ienv_drop_triggers(Oid relid, List *names)
+{
+	IenvActing	saved;
+	ListCell   *lc;
+
+	ienv_act_as(ienv_relation_owner(relid), &saved);
+	foreach(lc, names)
+		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)), ienv_kept_name(relid));
+	ienv_act_as_self(&saved);
+}
+
+/*
+ * Give relid and its partitions the trigger for TRUNCATE where they lack it, and enable
+ * it where it is asleep.  SPI is connected.
+ */
+void
+ienv_guard_partitions(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+		IenvGuard	guard;
+		int			present;
+		int			disabled;
+
+		(void) ienv_read_guard(rel, &guard, &present, &disabled);
+		table_close(rel, NoLock);
+		if (!(present & IENV_TRIGGER_TRUNCATE))
+			ienv_make_triggers(&guard, IENV_TRIGGER_TRUNCATE, 0);
+		else if (disabled & IENV_TRIGGER_TRUNCATE)
+			ienv_make_triggers(&guard, 0, IENV_TRIGGER_TRUNCATE);
+	}
+}

@@ -1,0 +1,140 @@
+/*-------------------------------------------------------------------------
+ *
+ * on_delete.c
+ *	  What happens when rows of a guarded table are deleted or truncated.
+ *
+ * The departure of the user is recorded, and the seat is the transaction's to give again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "cap/cap.h"
+#include "table/table.h"
+#include "transfer/transfer.h"
+
+/* What identity_changes() remembers of its arguments' type between calls */
+typedef struct KeyType
+{
+	int16		typlen;
+	bool		typbyval;
+} KeyType;
+
+PG_FUNCTION_INFO_V1(instance_env_departure_queued);
+PG_FUNCTION_INFO_V1(instance_env_identity_changes);
+PG_FUNCTION_INFO_V1(instance_env_record_departure);
+PG_FUNCTION_INFO_V1(instance_env_record_truncate);
+
+/*
+ * departure_queued() RETURNS boolean
+ *
+ * Condition of the departure trigger: true, and the transaction knows.  It takes no
+ * columns, for PostgreSQL parses and prepares the condition once a statement.
+ */
+Datum
+instance_env_departure_queued(PG_FUNCTION_ARGS)
+{
+	ienv_queue_departure();
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * identity_changes(old_key "any", new_key "any") RETURNS boolean
+ *
+ * Condition of the transfer trigger: does an UPDATE change the user key?  Compares
+ * images, so that it needs no operator of the key's type.
+ */
+Datum
+instance_env_identity_changes(PG_FUNCTION_ARGS)
+{
+	KeyType    *type = (KeyType *) fcinfo->flinfo->fn_extra;
+
+	if (type == NULL)
+	{
+		Oid			old_type = get_fn_expr_argtype(fcinfo->flinfo, 0);
+
+		if (!OidIsValid(old_type) || old_type != get_fn_expr_argtype(fcinfo->flinfo, 1))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("function \"%s\" compares two keys of the same type", "identity_changes")));
+		type = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(KeyType));
+		get_typlenbyval(old_type, &type->typlen, &type->typbyval);
+		fcinfo->flinfo->fn_extra = type;
+	}
+
+	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
+		datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), type->typbyval, type->typlen))
+		PG_RETURN_BOOL(false);
+	ienv_queue_departure();
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * record_departure() RETURNS trigger
+ *
+ * AFTER DELETE row trigger: remembers which instance the user belonged to.
+ */
+Datum
+instance_env_record_departure(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_departure",
+											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	bool		isnull[2];
+	Datum		value;
+	Datum		key;
+	bool		counts;
+
+	/* to drop the columns with CASCADE drops the triggers that name them, but not this one */
+	if (guard == NULL || guard->key_attno == InvalidAttrNumber)
+		return PointerGetDatum(NULL);
+
+	/*
+	 * An event of this trigger has met its condition, once, and so been counted.  Another
+	 * trigger that somebody has given this function takes nothing from the count, and
+	 * frees no second seat.
+	 */
+	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
+	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
+	key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
+	if (!isnull[0] && !isnull[1])
+		ienv_depart(guard, value, key);
+	if (counts)
+		ienv_unqueue_departure();
+	if (counts && guard->counted && !isnull[0])
+		ienv_vacate(guard, trigdata->tg_trigtuple, value);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * record_truncate() RETURNS trigger
+ *
+ * BEFORE TRUNCATE statement trigger, of a guarded table and of each partition:
+ * remembers the instances of all its users.
+ */
+Datum
+instance_env_record_truncate(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_truncate",
+											   TRIGGER_EVENT_TRUNCATE | TRIGGER_EVENT_BEFORE);
+	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
+
+	/*
+	 * A partitioned table has no rows; its partitions are truncated with it.  One
+	 * that has been detached has this trigger still, but is no longer guarded.
+	 */
+	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
+		guard != NULL && guard->key_attno != InvalidAttrNumber)
+		ienv_depart_all(guard);
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,286 @@
+/*-------------------------------------------------------------------------
+ *
+ * on_insert.c
+ *	  The triggers that a new row meets first: conditions and functions.
+ *
+ * A condition decides, as the row goes in, whether its trigger is queued at all.  It
+ * runs no SQL, and for a row of an active production instance it is one look-up in
+ * the cache.  Whatever speaks against a row is confirmed by the trigger, with what
+ * the table says then.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "utils/uuid.h"
+
+#include "base/base.h"
+#include "cap/cap.h"
+#include "guard/guard.h"
+#include "registry/registry.h"
+#include "table/table.h"
+#include "transfer/transfer.h"
+
+/* How many rows of an instance that is not active a statement may queue */
+#define INACTIVE_ROWS	1000
+
+static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
+static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
+static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
+static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
+static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
+static void join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value);
+static void count_only(const IenvGuard *guard, Datum value);
+
+PG_FUNCTION_INFO_V1(instance_env_admission_required_uuid);
+PG_FUNCTION_INFO_V1(instance_env_admission_required_text);
+PG_FUNCTION_INFO_V1(instance_env_instance_unavailable_uuid);
+PG_FUNCTION_INFO_V1(instance_env_instance_unavailable_text);
+PG_FUNCTION_INFO_V1(instance_env_check_user_cap);
+PG_FUNCTION_INFO_V1(instance_env_check_instance);
+
+/*
+ * admission_required(instance uuid | text, [user_key "any",] relation oid)
+ * RETURNS boolean
+ *
+ * Condition of the cap's trigger: false for an active production instance, unless the
+ * user, if users are followed, may belong to another one.  relation is the table, or
+ * the partition, that the row went into.  Called otherwise it is always true.
+ */
+Datum
+instance_env_admission_required_uuid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(admission_required(fcinfo, true));
+}
+
+Datum
+instance_env_admission_required_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(admission_required(fcinfo, false));
+}
+
+static bool
+admission_required(FunctionCallInfo fcinfo, bool is_uuid)
+{
+	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+	IenvInstance *instance;
+
+	/* should it be a row nevertheless, the queues do not know of it */
+	if (guard == NULL || guard->is_uuid != is_uuid)
+		ienv_join_no_queue();
+	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
+		return true;
+	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
+		return arrival_suspect(guard, fcinfo);
+	instance = find_instance(fcinfo, is_uuid);
+	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
+	{
+		if (is_uuid)
+			ienv_production_remember(&instance->id);
+		return arrival_suspect(guard, fcinfo);
+	}
+	if (!guard->counted)
+		return true;
+	if (instance != NULL)
+		join_queue(guard, instance, PG_GETARG_DATUM(0));
+	else
+		ienv_join_no_queue();
+	return true;
+}
+
+/*
+ * The instance that a condition's first argument means, or NULL.
+ */
+static inline IenvInstance *
+find_instance(FunctionCallInfo fcinfo, bool is_uuid)
+{
+	if (is_uuid)
+		return ienv_instance_by_id(PG_GETARG_UUID_P(0));
+	return ienv_instance_by_value(PG_GETARG_DATUM(0), false, false);
+}
+
+/*
+ * Let a new row of a development instance, or of one that is not active, wait for its
+ * trigger.  Where more rows wait than can be admitted, do not wait for the statement's end
+ * to say so.
+ */
+static void
+join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
+{
+	IenvQueue  *queue = ienv_join_queue(guard->root, &instance->id);
+	bool		active = instance->status == IENV_ACTIVE;
+
+	if (queue == NULL)
+		return;
+	if (queue->waiting == 1)
+		queue->look_at = active ? instance->user_cap : INACTIVE_ROWS;
+	if (queue->waiting <= queue->look_at || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+		ienv_move_queued())
+		return;
+
+	/* should it not refuse (rows went away again), do not ask for each row */
+	queue->look_at *= 2;
+	if (active)
+		(void) ienv_admit(guard, instance, value, NULL, true);
+	else if (guard->root == guard->relid)
+		(void) ienv_require_active(guard, value, false, false);
+}
+
+/*
+ * instance_unavailable(instance uuid | text, [user_key "any",] relation oid)
+ * RETURNS boolean
+ *
+ * Condition of the trigger of tables that are not counted: is the instance null,
+ * unknown or not active, or may the user belong to another one?  Called otherwise it is
+ * always true.
+ */
+Datum
+instance_env_instance_unavailable_uuid(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(instance_unavailable(fcinfo, true));
+}
+
+Datum
+instance_env_instance_unavailable_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(instance_unavailable(fcinfo, false));
+}
+
+static bool
+instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
+{
+	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+	IenvInstance *instance;
+
+	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
+		return true;
+	instance = find_instance(fcinfo, is_uuid);
+	return instance == NULL || instance->status != IENV_ACTIVE || arrival_suspect(guard, fcinfo);
+}
+
+/*
+ * May the row, or its user, come from another instance?
+ */
+static inline bool
+arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
+{
+	return ienv_move_queued() || (PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
+}
+
+/*
+ * check_user_cap() RETURNS trigger
+ *
+ * AFTER INSERT row trigger of a counted table, ENABLE ALWAYS.
+ */
+Datum
+instance_env_check_user_cap(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_user_cap",
+											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap");
+	bool		isnull;
+	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
+									 RelationGetDescr(trigdata->tg_relation), &isnull);
+	IenvInstance *instance;
+	IenvBucket *bucket;
+	IenvQueue  *queue;
+	bool		moved;
+
+	/* what was admitted where it came from is only counted here */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+	{
+		if (!isnull)
+			count_only(guard, value);
+		return PointerGetDatum(NULL);
+	}
+
+	ienv_lock_beside_new_partition(guard);
+
+	/* an UPDATE that moves a row asks for no seat, nor for the instance to be active */
+	moved = ienv_check_moved(guard, trigdata) && !isnull;
+	instance = moved ? NULL : ienv_require_active(guard, value, isnull, false);
+	if (guard->key_attno != InvalidAttrNumber && check_user(guard, trigdata, value) && instance != NULL)
+		instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	if (moved)
+		count_only(guard, value);
+	if (instance == NULL || instance->user_cap < 0)
+		return PointerGetDatum(NULL);
+
+	queue = ienv_queue_of(guard->root, &instance->id);
+	if (queue != NULL && ienv_queue_is_admitted(queue))
+		return PointerGetDatum(NULL);
+
+	/* all that wait are in, so the first takes the tickets of all */
+	bucket = ienv_bucket_of(guard->root, instance);
+	if (bucket != NULL)
+		ienv_take_tickets(bucket, queue != NULL ? Max(queue->waiting, 1) : 1);
+	if (queue != NULL)
+		queue->waiting = 0;
+	(void) ienv_admit(guard, instance, value, bucket, false);
+	if (queue != NULL)
+		ienv_admit_queue(queue);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Take a ticket for a row that asks for no admission: its user has been admitted before.
+ */
+static void
+count_only(const IenvGuard *guard, Datum value)
+{
+	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	IenvQueue  *queue;
+	IenvBucket *bucket;
+
+	if (instance == NULL)
+	{
+		/* a replicated row, before the registry: should the instance come, no bound holds */
+		ienv_void_bounds();
+		return;
+	}
+	queue = ienv_queue_of(guard->root, &instance->id);
+	if (queue != NULL && queue->waiting > 0)
+		queue->waiting--;
+	bucket = ienv_bucket_of(guard->root, instance);
+	if (bucket != NULL)
+		ienv_take_tickets(bucket, 1);
+}
+
+/*
+ * check_instance() RETURNS trigger
+ *
+ * AFTER INSERT row trigger of a table that is not counted.
+ */
+Datum
+instance_env_check_instance(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_instance",
+											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_instance");
+	bool		isnull;
+	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
+									 RelationGetDescr(trigdata->tg_relation), &isnull);
+
+	ienv_lock_beside_new_partition(guard);
+	if (!ienv_check_moved(guard, trigdata) || isnull)
+		(void) ienv_require_active(guard, value, isnull, false);
+	if (guard->key_attno != InvalidAttrNumber)
+		(void) check_user(guard, trigdata, value);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Refuse a new row whose user belongs to another instance than value.  The result is as
+ * that of ienv_check_arrival().
+ */
+static bool
+check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)
+{
+	bool		isnull;
+	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno,
+								   RelationGetDescr(trigdata->tg_relation), &isnull);
+
+	return !isnull && ienv_check_arrival(guard, value, key);
+}

@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * on_move.c
+ *	  An UPDATE that moves a row to another partition does not change its instance.
+ *
+ * For such an UPDATE PostgreSQL fires no AFTER UPDATE trigger, and a BEFORE trigger sees
+ * the row only as it was when it fired: one that comes later, or a BEFORE INSERT trigger of
+ * the other partition, can change it again.  But the row is deleted here and inserted
+ * there, one directly after the other, and its AFTER DELETE and AFTER INSERT triggers are
+ * queued and fired in that order.  So what has left is compared with what comes next:
+ *
+ * - row_moves(), the condition of the AFTER DELETE trigger, asks the heap whether the row
+ *	 was moved, and if so has the conditions of the AFTER INSERT trigger let the row through
+ *	 to its trigger, whatever its instance;
+ * - check_move(), the AFTER DELETE trigger, remembers the instance of the row that left,
+ *	 with the command that moved it;
+ * - the AFTER INSERT trigger compares the next row that the same command has inserted into
+ *	 a partition of the same table.
+ *
+ * Other triggers may run statements of their own between the two, but these have other
+ * command ids: each has begun after the command that moves the row had used its own.
+ *
+ * (Where a BEFORE INSERT trigger lets the moved row vanish, the next row that the same
+ * statement inserts, by a WITH clause or as a MERGE, is taken for it: refused for no reason if
+ * it is of another instance, and otherwise in the seat that the vanished row has left.)
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "storage/bufmgr.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+#include "transfer/transfer.h"
+
+/* The row that a command has moved last and that has not been compared yet */
+typedef struct Move
+{
+	Oid			root;			/* the guarded table */
+	CommandId	cid;			/* the command */
+	Datum		instance;
+	bool		isnull;
+} Move;
+
+/*
+ * One for each command: while a trigger runs between the two, there may be a command
+ * within a command.
+ */
+static LocalTransactionId moves_lxid = InvalidLocalTransactionId;
+static List *moves = NIL;		/* in TopTransactionContext */
+
+/* How many moves a transaction has queued; some may never fire, after a rollback. */
+static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
+static int64 queued = 0;
+
+static Move *find_move(Oid root, CommandId cid);
+static void forget_move(Move *move);
+static bool was_moved(Oid relid, ItemPointer tid);
+
+PG_FUNCTION_INFO_V1(instance_env_row_moves);
+PG_FUNCTION_INFO_V1(instance_env_check_move);
+
+/*
+ * Is a row on its way from one partition to another, whose new version has to be compared?
+ */
+bool
+ienv_move_queued(void)
+{
+	return queued > 0 && queued_lxid == ienv_lxid();
+}
+
+/*
+ * row_moves(instance uuid | text, relation oid, place tid) RETURNS boolean
+ *
+ * Condition of an AFTER DELETE trigger: was the row, which has gone from this place, moved
+ * to another partition?  Called otherwise it is always true.
+ */
+Datum
+instance_env_row_moves(PG_FUNCTION_ARGS)
+{
+	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+
+	if (guard == NULL || PG_ARGISNULL(2))
+		PG_RETURN_BOOL(true);
+	if (!was_moved(guard->relid, (ItemPointer) PG_GETARG_POINTER(2)))
+		PG_RETURN_BOOL(false);
+	if (queued_lxid != ienv_lxid())
+		queued = 0;
+	queued_lxid = ienv_lxid();
+	queued++;
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * Does the header of the row at this place say that it went to another partition?
+ */
+static bool
+was_moved(Oid relid, ItemPointer tid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));
+	bool		moved = false;
+	Page		page;
+	ItemId		item;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
+	if (ItemIdIsNormal(item))
+		moved = HeapTupleHeaderIndicatesMovedPartitions((HeapTupleHeader) PageGetItem(page, item));
+	UnlockReleaseBuffer(buffer);
+	table_close(rel, AccessShareLock);
+	return moved;
+}
+
+/*
+ * check_move() RETURNS trigger
+ *
+ * AFTER DELETE row trigger of a partitioned table: remembers what has left.
+ */
+Datum
+instance_env_check_move(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_move",
+											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_move");
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
+	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
+	MemoryContext old;
+	Datum		instance;
+	Move	   *move;
+
+	/* somebody may have given another trigger this function */
+	if (!HeapTupleHeaderIndicatesMovedPartitions(tuple))
+		return PointerGetDatum(NULL);
+	if (trigdata->tg_trigger->tgoid == guard->move_trigger && ienv_move_queued())
+		queued--;
+
+	/* a row that did not arrive is nobody's business */
+	forget_move(find_move(guard->root, HeapTupleHeaderGetCmax(tuple)));
+
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	move = palloc(sizeof(Move));
+	move->root = guard->root;
+	move->cid = HeapTupleHeaderGetCmax(tuple);
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &move->isnull);
+	if (!move->isnull)
+		move->instance = datumCopy(instance, att->attbyval, att->attlen);
+	moves = lappend(moves, move);
+	MemoryContextSwitchTo(old);
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Was this new row moved from another partition?  Refuses it if it had another instance
+ * there.  To be asked by AFTER INSERT triggers, once for each row.
+ */
+bool
+ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
+{
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
+	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
+	Datum		instance;
+	bool		isnull;
+	Move	   *move;
+
+	/* no row that COPY FREEZE puts in has moved, and it hides its command */
+	if (likely(moves == NIL) || moves_lxid != ienv_lxid() || HeapTupleHeaderXminFrozen(tuple))
+		return false;
+	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
+	if (move == NULL)
+		return false;
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull);
+	if (isnull != move->isnull ||
+		(!isnull && !datum_image_eq(instance, move->instance, att->attbyval, att->attlen)))
+		ienv_report_move(guard, move->instance, move->isnull, instance, isnull);
+	forget_move(move);
+	return true;
+}
+
+/*
+ * The row that this command has moved, or NULL.
+ */
+static Move *
+find_move(Oid root, CommandId cid)
+{
+	ListCell   *lc;
+
+	/* those of an earlier transaction have gone with its memory */
+	if (moves_lxid != ienv_lxid())
+		moves = NIL;
+	moves_lxid = ienv_lxid();
+	foreach(lc, moves)
+	{
+		Move	   *move = lfirst(lc);
+
+		if (move->cid == cid && move->root == root)
+			return move;
+	}
+	return NULL;
+}
+
+static void
+forget_move(Move *move)
+{
+	if (move == NULL)
+		return;
+	moves = list_delete_ptr(moves, move);
+	if (!move->isnull)
+		pfree(DatumGetPointer(move->instance));
+	pfree(move);
+}

@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * policy.h
+ *	  What applies to an instance besides its cap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_POLICY_H
+#define IENV_POLICY_H
+
+#include "utils/numeric.h"
+
+#include "domain/domain.h"
+
+/*
+ * policy.c: what applies to an instance
+ */
+extern Datum ienv_policy(Datum instance, const char *name, Oid type, bool *isnull);
+extern bool ienv_numeric_is_int(Numeric numeric, int32 *value);
+
+#endif							/* IENV_POLICY_H */

@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * security.c
+ *	  What an instance demands and allows: search engines, sessions, redirects.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "domain/domain.h"
+#include "policy/policy.h"
+
+static Datum text_policy(FunctionCallInfo fcinfo, const char *name);
+
+PG_FUNCTION_INFO_V1(instance_env_robots_directive);
+PG_FUNCTION_INFO_V1(instance_env_robots_txt);
+PG_FUNCTION_INFO_V1(instance_env_security_policy);
+PG_FUNCTION_INFO_V1(instance_env_redirect_url_allowed);
+
+/*
+ * robots_directive(instance uuid) RETURNS text
+ */
+Datum
+instance_env_robots_directive(PG_FUNCTION_ARGS)
+{
+	return text_policy(fcinfo, "robots_directive");
+}
+
+/*
+ * robots_txt(instance uuid) RETURNS text
+ */
+Datum
+instance_env_robots_txt(PG_FUNCTION_ARGS)
+{
+	return text_policy(fcinfo, "robots_txt");
+}
+
+static Datum
+text_policy(FunctionCallInfo fcinfo, const char *name)
+{
+	Datum		value;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	value = ienv_policy(PG_GETARG_DATUM(0), name, TEXTOID, &fcinfo->isnull);
+	return value;
+}
+
+/*
+ * security_policy(instance uuid) RETURNS record
+ *
+ * Each column is the policy of its name.
+ */
+Datum
+instance_env_security_policy(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum	   *values;
+	bool	   *nulls;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	desc = ienv_result_desc(fcinfo);
+	values = palloc(desc->natts * sizeof(Datum));
+	nulls = palloc(desc->natts * sizeof(bool));
+	for (int i = 0; i < desc->natts; i++)
+		values[i] = ienv_policy(PG_GETARG_DATUM(0), NameStr(TupleDescAttr(desc, i)->attname),
+								TupleDescAttr(desc, i)->atttypid, &nulls[i]);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/*
+ * redirect_url_allowed(instance uuid, url text) RETURNS boolean
+ *
+ * Any text may be asked for: what is no URL is not allowed.
+ */
+Datum
+instance_env_redirect_url_allowed(PG_FUNCTION_ARGS)
+{
+	char	   *scheme;
+	bool		allowed = false;
+	bool		isnull;
+	Datum		schemes;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	ienv_require_argument(fcinfo, 1, "url");
+	schemes = ienv_policy(PG_GETARG_DATUM(0), "redirect_schemes", TEXTARRAYOID, &isnull);
+	scheme = ienv_url_scheme(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	if (scheme != NULL && !isnull)
+	{
+		Datum	   *elements;
+		int			n;
+
+		deconstruct_array(DatumGetArrayTypeP(schemes), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+		for (int i = 0; i < n && !allowed; i++)
+			allowed = strcmp(scheme, TextDatumGetCString(elements[i])) == 0;
+	}
+	PG_RETURN_BOOL(allowed);
+}

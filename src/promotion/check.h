@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.h
+ *	  What the files of validate() share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_CHECK_H
+#define IENV_CHECK_H
+
+#include "promotion/promotion.h"
+
+/* One run of validate(), with a snapshot that all of its queries use. */
+typedef struct IenvValidation
+{
+	IenvInstance info;
+	Datum		instance;
+	Datum		external_key;
+	Datum		application;
+	Datum		development;	/* the application's development instance */
+	char	   *plan;
+	bool		with_development;	/* promotion would carry its configuration over */
+	List	   *checks;			/* of IenvCheck */
+} IenvValidation;
+
+/*
+ * check.c: what all checks do
+ */
+extern void ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int sqlstate,
+						   bool passed, const char *message, const char *hint);
+extern uint64 ienv_read(const IenvValidation *run, const char *sql);
+extern char *ienv_column(uint64 row, int column);
+extern bool ienv_column_is_true(uint64 row, int column);
+
+/*
+ * check_registry.c: the instance and its configuration
+ */
+extern void ienv_check_status(IenvValidation *run);
+extern void ienv_check_domains(IenvValidation *run);
+extern void ienv_check_credentials(IenvValidation *run);
+extern void ienv_check_plan(IenvValidation *run);
+extern void ienv_check_settings(IenvValidation *run);
+extern void ienv_check_keys(IenvValidation *run);
+
+/*
+ * check_guards.c: the guarded tables
+ */
+extern void ienv_check_guards(IenvValidation *run);
+
+/*
+ * check_usage.c: how full a development instance is
+ */
+extern void ienv_check_usage(IenvValidation *run);
+
+#endif							/* IENV_CHECK_H */

@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_guards.c
+ *	  The checks of validate() that look at how tables are guarded.
+ *
+ * Whoever has locked a table keeps nobody from an answer: what cannot be looked at
+ * is said not to have been.
+ *
+ * A guard that is not whole stands in the way of promotion.  But the owner of a table can
+ * disable its triggers, and no owner should so keep the applications of others from going
+ * live.  So a table of an owner who is no superuser does only if it holds, or may hold,
+ * rows of the application's instances; otherwise it is worth a warning.  So is one that
+ * has too many partitions to be looked at.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+
+#include "cap/cap.h"
+#include "guard/guard.h"
+#include "promotion/check.h"
+#include "promotion/promotion.h"
+#include "table/table.h"
+
+/* What to do about a guard that is not whole */
+#define HINT_REPAIR \
+	"Call instance_env.guard() for the table again; a foreign key to users must include the instance column."
+
+/* What a look at a guard finds */
+typedef struct Guard
+{
+	bool		there;
+	List	   *problems;
+} Guard;
+
+static void check_guard(IenvValidation *run, const IenvRoot *root);
+static void read_problems(Oid relid, void *arg);
+static void check_whole(IenvValidation *run, const IenvRoot *root, List *problems);
+static bool may_matter(const IenvValidation *run, const IenvRoot *root);
+
+/*
+ * Each guard is whole.
+ */
+void
+ienv_check_guards(IenvValidation *run)
+{
+	List	   *roots = ienv_roots_by_name();
+	ListCell   *lc;
+
+	if (roots == NIL)
+		ienv_add_check(run, "guard", IENV_WARNING, 0, false,
+					   "No table is guarded.", "Call instance_env.guard() for the table of users.");
+	foreach(lc, roots)
+		check_guard(run, lfirst(lc));
+}
+
+static void
+check_guard(IenvValidation *run, const IenvRoot *root)
+{
+	char	   *name = psprintf("guard:%s", root->name);
+	Guard		guard = {false, NIL};
+
+	if (!root->trusted)
+	{
+		ienv_add_check(run, name, IENV_WARNING, 0, false,
+					   psprintf("Table \"%s\" is guarded, but its rows are not looked at: %s.",
+								root->name, ienv_why_not_trusted(root)),
+					   "Call instance_env.guard() for the table again, as a role that may.");
+		return;
+	}
+	if (ienv_look_at_guard(root->relid, read_problems, &guard))
+	{
+		/* it may have been dropped or unguarded meanwhile */
+		if (guard.there)
+			check_whole(run, root, guard.problems);
+	}
+	else if (ienv_has_too_many_partitions(root->relid) && !superuser_arg(root->owner))
+		ienv_add_check(run, name, IENV_WARNING, 0, false,
+					   psprintf("The guard of table \"%s\" is not looked at: %s.",
+								root->name, ienv_why_not_at_once(root->relid)),
+					   "Have its owner merge partitions.");
+	else
+		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE, false,
+					   psprintf("The guard of table \"%s\" could not be looked at, because %s.",
+								root->name, ienv_why_not_at_once(root->relid)),
+					   ienv_has_too_many_partitions(root->relid) ? "Merge partitions." :
+					   "Try again when no other session has the table locked.");
+}
+
+static void
+read_problems(Oid relid, void *arg)
+{
+	Guard	   *found = arg;
+	Relation	rel = try_relation_open(relid, NoLock);
+	IenvGuard	guard;
+	int			present;
+	int			disabled;
+
+	if (rel == NULL)
+		return;
+	found->there = ienv_read_guard(rel, &guard, &present, &disabled);
+	if (found->there)
+		found->problems = ienv_guard_problems(rel, &guard, present, disabled);
+	relation_close(rel, NoLock);
+}
+
+static void
+check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
+{
+	char	   *name = psprintf("guard:%s", root->name);
+	StringInfoData text;
+	ListCell   *lc;
+
+	if (problems == NIL)
+	{
+		ienv_add_check(run, name, IENV_ERROR, 0, true,
+					   psprintf("The guard of table \"%s\" is whole.", root->name), NULL);
+		return;
+	}
+	initStringInfo(&text);
+	foreach(lc, problems)
+		appendStringInfo(&text, "%s%s", text.len ? "; " : "", (char *) lfirst(lc));
+	if (may_matter(run, root))
+		ienv_add_check(run, name, IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
+					   psprintf("The guard of table \"%s\" is not whole: %s.", root->name, text.data), HINT_REPAIR);
+	else
+		ienv_add_check(run, name, IENV_WARNING, 0, false,
+					   psprintf("The guard of table \"%s\" is not whole, but it has no rows of the application: %s.",
+								root->name, text.data), HINT_REPAIR);
+}
+
+/*
+ * Does it matter to the application that the table's guard is not whole?  SPI is
+ * connected.
+ */
+static bool
+may_matter(const IenvValidation *run, const IenvRoot *root)
+{
+	uint64		n;
+	SPITupleTable *instances;
+
+	if (superuser_arg(root->owner))
+		return true;
+	n = ienv_read(run, "SELECT id, external_key FROM instance_env.instance"
+				  " WHERE application OPERATOR(pg_catalog.=) $3");
+	instances = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		id = SPI_getbinval(instances->vals[i], instances->tupdesc, 1, &isnull);
+		Datum		key = SPI_getbinval(instances->vals[i], instances->tupdesc, 2, &isnull);
+
+		/* what cannot be counted may be there */
+		if (ienv_users_at_once(root->relid, id, key, 0) != 0)
+			return true;
+	}
+	return false;
+}

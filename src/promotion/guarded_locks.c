@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * guarded_locks.c
+ *	  Locking all guarded tables against writers, for drop_application() and
+ *	  rollback_promotion().
+ *
+ * A request for such a lock that has to wait makes all wait that come after it, and while
+ * it waits for one table, what it has got keeps others from being written to.  So a
+ * transaction that somebody has left open on one table must not stop the inserts of all.
+ * The locks are taken in attempts: each is a subtransaction with a fraction of a second
+ * for all of them; one that fails gives back what it has got, and before the next one
+ * there is a pause.  After some seconds the caller is told to come again.
+ *
+ * A table with so many partitions that they cannot all be locked may have rows that nobody
+ * has looked at.  So the caller is refused, and told whose table it is: once its owner may
+ * guard no longer, administration does not look at it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_inherits.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "base/base.h"
+#include "promotion/promotion.h"
+#include "table/table.h"
+
+/* In milliseconds */
+#define ATTEMPT		200			/* for one attempt: so long inserts may be held up */
+#define PAUSE		300			/* between two */
+#define PATIENCE	5000		/* for all; less if the session's lock_timeout is */
+
+static bool lock_in_subtransaction(int milliseconds, List **roots, char **busy);
+static List *lock_all(TimestampTz deadline, char **busy);
+static void refuse_partitions(Oid relid);
+static void lock_table_full(void);
+static void lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode);
+static void limit_wait(TimestampTz deadline);
+static void take_a_break(void);
+
+/*
+ * Lock the guarded tables that administration looks at against writers until the
+ * transaction ends, with what it takes to count their rows, and return them: the OIDs, in
+ * order.
+ */
+List *
+ienv_lock_guarded_tables(void)
+{
+	int			patience = LockTimeout > 0 ? Min(LockTimeout, PATIENCE) : PATIENCE;
+	TimestampTz start = GetCurrentTimestamp();
+	List	   *roots;
+	char	   *busy = NULL;
+
+	while (!lock_in_subtransaction(Min(ATTEMPT, patience), &roots, &busy))
+	{
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), Max(patience - PAUSE, 0)))
+			ereport(ERROR,
+					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					 errmsg("could not lock guarded table %s", busy),
+					 errdetail("All guarded tables are locked together, and only for a moment, so that nobody has to wait for long."),
+					 errhint("Try again when no other session has the table locked or has written to it without committing.")));
+		take_a_break();
+	}
+	return roots;
+}
+
+/*
+ * One attempt of so many milliseconds.  If it fails, no lock of it is left, and *busy is
+ * the table that was not to be had.
+ */
+static bool
+lock_in_subtransaction(int milliseconds, List **roots, char **busy)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool locked = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		int			nest_level = NewGUCNestLevel();
+
+		*roots = lock_all(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds), busy);
+		AtEOXact_GUC(false, nest_level);
+		ReleaseCurrentSubTransaction();
+		locked = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+			lock_table_full();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+			ReThrowError(error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return locked;
+}
+
+/*
+ * Lock them in the order of their OIDs, partitions among them.
+ */
+static List *
+lock_all(TimestampTz deadline, char **busy)
+{
+	List	   *roots;
+	ListCell   *lc;
+
+	/* another guard() may finish while we wait for a lock */
+	do
+	{
+		List	   *relations = NIL;
+
+		roots = ienv_trusted_roots();
+		foreach(lc, roots)
+		{
+			if (ienv_has_too_many_partitions(lfirst_oid(lc)))
+				refuse_partitions(lfirst_oid(lc));
+			relations = list_concat(relations, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+		}
+		list_sort(relations, list_oid_cmp);
+		foreach(lc, relations)
+		{
+			const IenvGuard *guard;
+
+			*busy = ienv_quoted_name(lfirst_oid(lc));
+			lock_before(deadline, lfirst_oid(lc), ShareLock);
+			if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
+				continue;
+
+			/* not to wait for this when the table is locked */
+			guard = ienv_guard_of(lfirst_oid(lc));
+			if (guard != NULL && OidIsValid(guard->instance_index))
+				lock_before(deadline, guard->instance_index, AccessShareLock);
+		}
+
+		/* the same with partitions that have come since, or are on their way out */
+		foreach(lc, roots)
+		{
+			*busy = ienv_quoted_name(lfirst_oid(lc));
+			limit_wait(deadline);
+			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
+				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
+		}
+	} while (!equal(roots, ienv_trusted_roots()));
+	return roots;
+}
+
+static void
+refuse_partitions(Oid relid)
+{
+	const char *owner = GetUserNameFromId(ienv_relation_owner(relid), false);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("could not lock guarded table %s, for it has too many partitions", ienv_quoted_name(relid)),
+			 errdetail("It has %d, of which %d are locked at most; its owner is \"%s\".",
+					   ienv_count_partitions(relid), IENV_MAX_PARTITIONS, owner),
+			 errhint("Have the owner merge partitions, or call instance_env.revoke_access() for the owner, whose tables are then not looked at.")));
+}
+
+/*
+ * The server has no room for all these locks.
+ */
+static void
+lock_table_full(void)
+{
+	Oid			largest = InvalidOid;
+	int			most = -1;
+	ListCell   *lc;
+
+	foreach(lc, ienv_trusted_roots())
+	{
+		int			partitions = ienv_count_partitions(lfirst_oid(lc));
+
+		if (partitions > most)
+		{
+			most = partitions;
+			largest = lfirst_oid(lc);
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("could not lock all guarded tables, for the server has no room for so many locks"),
+			 OidIsValid(largest) ?
+			 errdetail("Most partitions, %d, has table %s of role \"%s\".", most, ienv_quoted_name(largest),
+					   GetUserNameFromId(ienv_relation_owner(largest), false)) : 0,
+			 errhint("Have the owner merge partitions, call instance_env.revoke_access() for the owner, whose tables are then not looked at, or raise max_locks_per_transaction.")));
+}
+
+static void
+lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode)
+{
+	if (ConditionalLockRelationOid(relid, lockmode))
+		return;
+	limit_wait(deadline);
+	LockRelationOid(relid, lockmode);
+}
+
+/*
+ * Let the next wait for a lock end at the deadline.
+ */
+static void
+limit_wait(TimestampTz deadline)
+{
+	char		value[16];
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+
+	snprintf(value, sizeof(value), "%ld", Max(left, 1));
+	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Hold nothing for a while.
+ */
+static void
+take_a_break(void)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PAUSE);
+	long		left;
+
+	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}

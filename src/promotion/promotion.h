@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * promotion.h
+ *	  Going live and back: validate, promote, roll back, reset, drop.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_PROMOTION_H
+#define IENV_PROMOTION_H
+
+#include "registry/registry.h"
+
+/*
+ * validate.c: what stands between an instance and production
+ */
+typedef enum IenvSeverity
+{
+	IENV_INFO,
+	IENV_WARNING,
+	IENV_ERROR
+} IenvSeverity;
+
+typedef struct IenvCheck
+{
+	const char *name;
+	IenvSeverity severity;
+	bool		passed;
+	const char *message;
+	const char *hint;			/* NULL if there is nothing to do */
+	int			sqlstate;		/* what a refusal for this reason has; 0 if it refuses nothing */
+} IenvCheck;
+
+extern List *ienv_validate(Datum instance, bool clone_settings);
+
+/*
+ * guarded_locks.c: locking all guarded tables against writers
+ */
+extern List *ienv_lock_guarded_tables(void);
+
+#endif							/* IENV_PROMOTION_H */

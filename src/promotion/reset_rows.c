@@ -1,0 +1,163 @@
+/*-------------------------------------------------------------------------
+ *
+ * reset_rows.c
+ *	  The statements that reset_development() runs on the application's tables.
+ *
+ * The caller must have the right to do what they do, but they run as the owner of the
+ * table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+
+#include "base/base.h"
+#include "cap/cap.h"
+#include "promotion/reset.h"
+#include "table/table.h"
+
+static void check_rights(const IenvResetTable *table);
+static Oid	check_owners(const List *tables);
+
+/*
+ * Find out whether the table has rows to delete, and whether the caller may.
+ */
+void
+ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
+{
+	const IenvGuard *guard;
+
+	reset->current = table;
+	guard = ienv_guard_of(table->relid);
+	if (guard != NULL)
+	{
+		table->condition = psprintf("%s OPERATOR(pg_catalog.=) %s",
+									quote_identifier(get_attname(table->relid, guard->instance_attno, false)),
+									guard->is_uuid ? "$1" : "$2");
+		table->rows = ienv_user_count(guard, guard->is_uuid ? reset->instance : reset->external_key,
+									  PG_INT64_MAX);
+	}
+	reset->current = NULL;
+	if (table->rows > 0)
+		check_rights(table);
+}
+
+/*
+ * May the caller delete all rows of the table?
+ */
+static void
+check_rights(const IenvResetTable *table)
+{
+	static const AclMode needed[] = {ACL_SELECT, ACL_DELETE};
+
+	for (int i = 0; i < lengthof(needed); i++)
+		if (pg_class_aclcheck(table->relid, GetUserId(), needed[i]) != ACLCHECK_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("permission denied for table %s", ienv_quoted_name(table->relid)),
+					 errdetail("The instance has rows in it; deleting them takes SELECT and DELETE.")));
+	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security of table %s could hide rows", ienv_quoted_name(table->relid)),
+				 errhint("Call it as a role that row-level security does not apply to.")));
+}
+
+/*
+ * Run a statement on these tables, as their owner; its $1 is the instance and $2 its
+ * external key.
+ */
+uint64
+ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2] = {reset->instance, reset->external_key};
+	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
+	List	   *relids = NIL;
+	IenvActing	saved;
+	uint64		n;
+	ListCell   *lc;
+
+	reset->current = linitial(tables);
+	foreach(lc, tables)
+	{
+		check_rights(lfirst(lc));
+		relids = lappend_oid(relids, ((const IenvResetTable *) lfirst(lc))->relid);
+	}
+
+	/* each time, for a trigger may have made them deferred again */
+	ienv_execute("SET CONSTRAINTS ALL IMMEDIATE");
+	ienv_check_deletion(tables, check_owners(tables));
+	ienv_act_as_owner_of(reset->current->relid, &saved);
+	ienv_expect_tables(relids);
+	PG_TRY();
+	{
+		n = ienv_query(sql, 2, types, values, NULL);
+	}
+	PG_FINALLY();
+	{
+		ienv_expect_tables(NIL);
+	}
+	PG_END_TRY();
+	ienv_act_as_self(&saved);
+	reset->current = NULL;
+	AtEOXact_GUC(false, nest_level);
+	return n;
+}
+
+/*
+ * The owner of these tables, who must be one if one statement is to empty them.
+ */
+static Oid
+check_owners(const List *tables)
+{
+	const IenvResetTable *first = linitial(tables);
+	Oid			owner = ienv_lock_owner(first->relid);
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		const IenvResetTable *table = lfirst(lc);
+
+		if (ienv_lock_owner(table->relid) != owner)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("cannot empty tables %s and %s together", ienv_quoted_name(first->relid),
+							ienv_quoted_name(table->relid)),
+					 errdetail("Their foreign keys form a circle, and the tables belong to different roles."),
+					 errhint("Delete the rows of one of them first.")));
+	}
+	return owner;
+}
+
+/*
+ * Error context callback: say what we were doing when something failed that is the
+ * application's.
+ */
+void
+ienv_reset_context(void *arg)
+{
+	const IenvReset *reset = arg;
+
+	if (reset->current == NULL)
+		return;
+	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
+		errhint("Try again when no other session has the table or its rows locked%s.",
+				reset->atomic ? "" : "; what has been deleted until now stays so");
+	errcontext("reset of table %s, as its owner and with search_path \"pg_catalog, pg_temp\"",
+			   reset->current->name);
+}
+
+bool
+ienv_reset_has_rows(IenvReset *reset, IenvResetTable *table)
+{
+	return ienv_reset_query(reset, list_make1(table), psprintf("SELECT FROM %s WHERE %s LIMIT 1",
+													ienv_sql_name(table->relid), table->condition)) > 0;
+}

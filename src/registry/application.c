@@ -1,0 +1,250 @@
+/*-------------------------------------------------------------------------
+ *
+ * application.c
+ *	  Applications with their two instances: create, rename, lock.
+ *
+ * These SQL functions are SECURITY DEFINER with a pinned search_path, so their SQL
+ * runs as the extension's owner.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "registry/registry.h"
+
+static void make_identity_secret(void);
+static void require_free_name(Datum name);
+static void require_free(Datum value, bool is_id);
+
+PG_FUNCTION_INFO_V1(instance_env_create_application);
+PG_FUNCTION_INFO_V1(instance_env_rename_application);
+
+/*
+ * create_application(name text, plan plan, development_id uuid, production_id uuid,
+ *					  development_key text, production_key text)
+ * RETURNS record (application_id, development_id, production_id)
+ *
+ * Ids that are not given are made; external keys default to the ids' text.
+ */
+Datum
+instance_env_create_application(PG_FUNCTION_ARGS)
+{
+	Oid			types[7] = {TEXTOID, InvalidOid, UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[7];
+	char		nulls[8] = "       ";
+	Datum		result[3];
+	bool		isnull[3] = {false};
+	TupleDesc	desc;
+	char	   *name;
+
+	name = ienv_require_name(fcinfo, 0, "name");
+	ienv_require_argument(fcinfo, 1, "plan");
+	if (!PG_ARGISNULL(4))
+		(void) ienv_require_name(fcinfo, 4, "development_key");
+	if (!PG_ARGISNULL(5))
+		(void) ienv_require_name(fcinfo, 5, "production_key");
+	desc = ienv_result_desc(fcinfo);
+
+	types[1] = get_fn_expr_argtype(fcinfo->flinfo, 1);
+	for (int i = 0; i < 6; i++)
+	{
+		values[i] = PG_GETARG_DATUM(i);
+		if (PG_ARGISNULL(i))
+			nulls[i] = 'n';
+	}
+
+	SPI_connect();
+	make_identity_secret();
+	require_free_name(values[0]);
+	for (int i = 2; i < 6; i++)
+		if (!PG_ARGISNULL(i))
+			require_free(values[i], i < 4);
+	(void) ienv_query("INSERT INTO instance_env.application (name, plan) VALUES ($1, $2) RETURNING id",
+					  2, types, values, NULL);
+	result[0] = ienv_returned_uuid(1);
+
+	/* now $1 is the application; $3 to $6 are what they were */
+	types[0] = UUIDOID;
+	values[0] = result[0];
+	for (int i = 0; i < 2; i++)
+	{
+		static const char *const sql[] = {
+			"INSERT INTO instance_env.instance (application, type, status, id, external_key, slug)"
+			" SELECT $1, 'development', 'active', id, COALESCE($5, id::pg_catalog.text), $7"
+			" FROM COALESCE($3, pg_catalog.gen_random_uuid()) AS id"
+			" ON CONFLICT (slug) DO NOTHING RETURNING id",
+			"INSERT INTO instance_env.instance (application, type, status, id, external_key)"
+			" SELECT $1, 'production', 'inactive', id, COALESCE($6, id::pg_catalog.text)"
+			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id RETURNING id"
+		};
+
+		/* another slug until nobody has it */
+		for (int attempt = 0;; attempt++)
+		{
+			values[6] = CStringGetTextDatum(ienv_random_slug(attempt));
+			if (ienv_query(sql[i], 7, types, values, nulls) > 0)
+				break;
+		}
+		result[i + 1] = ienv_returned_uuid(1);
+	}
+	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL, name, 0, ienv_application_jsonb(result[0]));
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, isnull)));
+}
+
+/*
+ * Make the key of the hash of identities, if this is the first application.
+ */
+static void
+make_identity_secret(void)
+{
+	Oid			type = UUIDOID;
+	pg_uuid_t	secret;
+	Datum		value = UUIDPGetDatum(&secret);
+
+	if (!pg_strong_random(&secret, sizeof(secret)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	(void) ienv_query("INSERT INTO instance_env.identity_key (secret) SELECT $1"
+					  " WHERE NOT EXISTS (SELECT FROM instance_env.identity_key) ON CONFLICT DO NOTHING",
+					  1, &type, &value, NULL);
+}
+
+/*
+ * Refuse an id or external key that another instance has.
+ */
+static void
+require_free(Datum value, bool is_id)
+{
+	if (ienv_instance_by_value(value, is_id, true) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg(is_id ? "instance %s already exists" : "an instance with external key %s already exists",
+						ienv_instance_text(value, is_id))));
+}
+
+/*
+ * An application and its instances, as an event tells of them.  SPI is connected.
+ */
+Datum
+ienv_application_jsonb(Datum application)
+{
+	Oid			type = UUIDOID;
+	bool		isnull;
+
+	(void) ienv_query("SELECT pg_catalog.to_jsonb(a) OPERATOR(pg_catalog.||)"
+					  "  pg_catalog.jsonb_build_object('instances', (SELECT pg_catalog.jsonb_agg(i ORDER BY type)"
+					  "   FROM instance_env.instance i WHERE application OPERATOR(pg_catalog.=) $1))"
+					  " FROM instance_env.application a WHERE id OPERATOR(pg_catalog.=) $1",
+					  1, &type, &application, NULL);
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+}
+
+/*
+ * rename_application(application uuid, name text) RETURNS void
+ */
+Datum
+instance_env_rename_application(PG_FUNCTION_ARGS)
+{
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2];
+
+	ienv_require_argument(fcinfo, 0, "application");
+	(void) ienv_require_name(fcinfo, 1, "name");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+
+	SPI_connect();
+	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
+										" FOR NO KEY UPDATE", 1, types, values, NULL), values[0]);
+	if (strcmp(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), TextDatumGetCString(values[1])) != 0)
+		require_free_name(values[1]);
+	(void) ienv_query("UPDATE instance_env.application a SET name = $2 FROM instance_env.application o"
+					  " WHERE a.id OPERATOR(pg_catalog.=) $1 AND o.id OPERATOR(pg_catalog.=) $1"
+					  " AND a.name OPERATOR(pg_catalog.<>) $2"
+					  " RETURNING pg_catalog.jsonb_build_object('name', o.name),"
+					  "  pg_catalog.jsonb_build_object('name', a.name)",
+					  2, types, values, NULL);
+	ienv_record_returned("rename_application", DatumGetUUIDP(values[0]), NULL, TextDatumGetCString(values[1]));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * An application and its instances, locked against change until the transaction ends.
+ * SPI is connected.
+ *
+ * The order, application, development, production, is that of everybody who locks
+ * more than one of them.
+ */
+IenvApplication
+ienv_lock_application(Datum id)
+{
+	IenvApplication application = {0};
+	Oid			type = UUIDOID;
+
+	ienv_require_application(ienv_query("SELECT name FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+										1, &type, &id, NULL), id);
+	application.name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (ienv_query("SELECT id, status FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
+				   " ORDER BY type FOR NO KEY UPDATE", 1, &type, &id, NULL) != 2)
+		elog(ERROR, "application \"%s\" does not have two instances", application.name);
+	for (int i = 0; i < 2; i++)
+	{
+		bool		isnull;
+
+		application.instances[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		application.status[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+	}
+	return application;
+}
+
+/*
+ * Refuse a name that another application has; with a snapshot taken now, as its unique
+ * index would.
+ */
+static void
+require_free_name(Datum name)
+{
+	Oid			type = TEXTOID;
+
+	if (ienv_query_latest("SELECT FROM instance_env.application WHERE name OPERATOR(pg_catalog.=) $1",
+						  1, &type, &name, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("application \"%s\" already exists", TextDatumGetCString(name)),
+				 errhint("Its instances are in view instance_env.instances.")));
+}
+
+/*
+ * Complain if a statement for this application found none.  SPI is connected.
+ *
+ * The statement may have looked with a snapshot from before the application.
+ */
+void
+ienv_require_application(uint64 processed, Datum application)
+{
+	Oid			type = UUIDOID;
+
+	if (processed > 0)
+		return;
+	if (ienv_query_latest("SELECT FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
+						  1, &type, &application, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("application %s has been created concurrently", ienv_instance_text(application, true)),
+				 errhint("Repeat the transaction.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("application %s does not exist", ienv_instance_text(application, true)),
+			 errhint("Find an application by its name with instance_env.application_id().")));
+}

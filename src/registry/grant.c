@@ -1,0 +1,437 @@
+/*-------------------------------------------------------------------------
+ *
+ * grant.c
+ *	  Who may call what: grant_backend(), grant_monitor(), grant_guard(), grant_admin().
+ *
+ * The list below is the only place that says so.  A function that PUBLIC may execute is
+ * not in it (the end of the install script has those), nor is a trigger function of the
+ * extension's own tables; a test sees to it that all others are.
+ *
+ * What is taken from a role is all that it has in the schema, wherever it comes from: a
+ * GRANT by hand, or default privileges, which may give what nobody is meant to have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/regproc.h"
+
+#include "base/base.h"
+#include "registry/registry.h"
+
+/* Audiences, as bits; ADMIN may do what the others may */
+#define BACKEND		0x01		/* an application's backend: what it asks on a request */
+#define MONITOR		0x02		/* the views, and so the functions that they call */
+#define ADMIN		0x04
+#define GUARD		0x08		/* owners of tables, who guard them */
+#define NOBODY		0x00		/* superusers and the extension's owner */
+
+typedef struct Audience
+{
+	const char *function;		/* with all its signatures */
+	int			bits;
+} Audience;
+
+static const Audience audiences[] = {
+	/* applications and instances */
+	{"application_id", BACKEND | ADMIN},
+	{"create_application", ADMIN},
+	{"create_staging_application", ADMIN},
+	{"drop_application", ADMIN},
+	{"instance_id", BACKEND | ADMIN},
+	{"rename_application", ADMIN},
+	{"resume_instance", ADMIN},
+	{"set_plan", ADMIN},
+	{"set_user_cap", ADMIN},
+	{"suspend_instance", ADMIN},
+
+	/* policies, messages, search engines, security */
+	{"banner", BACKEND | ADMIN},
+	{"message_prefix", BACKEND | ADMIN},
+	{"policy", BACKEND | MONITOR | ADMIN},
+	{"prefix_message", BACKEND | ADMIN},
+	{"redirect_url_allowed", BACKEND | ADMIN},
+	{"reset_policy", ADMIN},
+	{"robots_directive", BACKEND | ADMIN},
+	{"robots_txt", BACKEND | ADMIN},
+	{"security_policy", BACKEND | ADMIN},
+	{"set_policy", ADMIN},
+
+	/* social connections */
+	{"remove_social_connection", ADMIN},
+	{"set_social_connection", ADMIN},
+	{"social_credentials", BACKEND | ADMIN},
+
+	/* features */
+	{"disable_feature", ADMIN},
+	{"enable_feature", ADMIN},
+	{"feature_available", BACKEND | ADMIN},
+	{"require_feature", BACKEND | ADMIN},
+
+	/* domains, hosts and previews */
+	{"account_portal_url", BACKEND | ADMIN},
+	{"associate_domain", ADMIN},
+	{"change_domain", ADMIN},
+	{"check_preview", BACKEND | ADMIN},
+	{"dns_records", BACKEND | ADMIN},
+	{"frontend_api_host", BACKEND | ADMIN},
+	{"instance_for_host", BACKEND | ADMIN},
+	{"oauth_callback_url", BACKEND | ADMIN},
+	{"oauth_consent_domain", BACKEND | ADMIN},
+	{"remove_domain", ADMIN},
+	{"verify_domain", ADMIN},
+
+	/* keys */
+	{"create_secret_key", ADMIN},
+	{"publishable_key", BACKEND | ADMIN},
+	{"revoke_secret_key", ADMIN},
+	{"verify_secret_key", BACKEND | ADMIN},
+
+	/* settings */
+	{"config_version", BACKEND | ADMIN},
+	{"export_settings", ADMIN},
+	{"import_settings", ADMIN},
+	{"set_setting", ADMIN},
+	{"setting", BACKEND | ADMIN},
+	{"settings", BACKEND | ADMIN},
+
+	/* validation, promotion, drift, rollback, reset */
+	{"assert_valid", BACKEND | ADMIN},
+	{"instance_diff", MONITOR | ADMIN},
+	{"promote", ADMIN},
+	{"reset_development", ADMIN},
+	{"rollback_promotion", ADMIN},
+	{"validate", BACKEND | MONITOR | ADMIN},
+
+	/* guards; PostgreSQL asks for the trigger functions whoever creates a trigger or a partition */
+	{"guard", GUARD | ADMIN},
+	{"unguard", GUARD | ADMIN},
+	{"check_instance", GUARD | ADMIN},
+	{"check_move", GUARD | ADMIN},
+	{"check_transfer", GUARD | ADMIN},
+	{"check_user_cap", GUARD | ADMIN},
+	{"record_departure", GUARD | ADMIN},
+	{"record_truncate", GUARD | ADMIN},
+
+	/* monitoring */
+	{"guard_list", MONITOR | ADMIN},
+	{"instance_usage", MONITOR | ADMIN},
+
+	/* departed users */
+	{"forget_departed", ADMIN},
+
+	/* rights */
+	{"grant_admin", NOBODY},
+	{"grant_backend", NOBODY},
+	{"grant_guard", NOBODY},
+	{"grant_monitor", NOBODY},
+	{"revoke_access", NOBODY},
+};
+
+/*
+ * Every privilege in the schema, and on it: what it is on, one of the names below, whose
+ * that is, and what its ACL says (an object with none has PostgreSQL's defaults).
+ */
+#define IN_SCHEMA " OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
+#define PRIVILEGES \
+	"(SELECT 'schema' AS kind, oid, nspowner AS owner, nspacl AS acl FROM pg_catalog.pg_namespace" \
+	"  WHERE oid" IN_SCHEMA \
+	" UNION ALL SELECT 'functions', oid, proowner, proacl FROM pg_catalog.pg_proc" \
+	"  WHERE pronamespace" IN_SCHEMA \
+	" UNION ALL SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'sequences'" \
+	"   WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'views' ELSE 'tables' END, c.oid, c.relowner, a.acl" \
+	"  FROM pg_catalog.pg_class c, LATERAL (SELECT c.relacl AS acl UNION ALL SELECT attacl" \
+	"   FROM pg_catalog.pg_attribute WHERE attrelid OPERATOR(pg_catalog.=) c.oid) a" \
+	"  WHERE c.relnamespace" IN_SCHEMA \
+	" UNION ALL SELECT 'types', oid, typowner, typacl FROM pg_catalog.pg_type" \
+	"  WHERE typnamespace" IN_SCHEMA ") o, LATERAL pg_catalog.aclexplode(o.acl) a"
+
+static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);
+static void grant_rights(FunctionCallInfo fcinfo, const char *action, int bits);
+static Datum rights_of(Oid roleid);
+static void record_rights(const char *action, const char *role, Oid roleid, Datum before);
+static void grant_views(const char *role);
+static uint64 revoke_all(Oid roleid);
+static void revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee);
+
+PG_FUNCTION_INFO_V1(instance_env_grant_backend);
+PG_FUNCTION_INFO_V1(instance_env_grant_monitor);
+PG_FUNCTION_INFO_V1(instance_env_grant_guard);
+PG_FUNCTION_INFO_V1(instance_env_grant_admin);
+PG_FUNCTION_INFO_V1(instance_env_revoke_access);
+PG_FUNCTION_INFO_V1(instance_env_revoke_defaults);
+
+/*
+ * grant_backend(role regrole) RETURNS void
+ */
+Datum
+instance_env_grant_backend(PG_FUNCTION_ARGS)
+{
+	grant_rights(fcinfo, "grant_backend", BACKEND);
+	PG_RETURN_VOID();
+}
+
+/*
+ * grant_monitor(role regrole) RETURNS void
+ */
+Datum
+instance_env_grant_monitor(PG_FUNCTION_ARGS)
+{
+	grant_rights(fcinfo, "grant_monitor", MONITOR);
+	PG_RETURN_VOID();
+}
+
+/*
+ * grant_guard(role regrole) RETURNS void
+ */
+Datum
+instance_env_grant_guard(PG_FUNCTION_ARGS)
+{
+	grant_rights(fcinfo, "grant_guard", GUARD);
+	PG_RETURN_VOID();
+}
+
+/*
+ * grant_admin(role regrole) RETURNS void
+ */
+Datum
+instance_env_grant_admin(PG_FUNCTION_ARGS)
+{
+	grant_rights(fcinfo, "grant_admin", BACKEND | MONITOR | GUARD | ADMIN);
+	PG_RETURN_VOID();
+}
+
+/*
+ * revoke_access(role regrole) RETURNS void
+ *
+ * Takes back everything that a role has been granted in the schema, and with it what the
+ * role has granted to others.
+ */
+Datum
+instance_env_revoke_access(PG_FUNCTION_ARGS)
+{
+	const char *name;
+	Oid			roleid = role_argument(fcinfo, &name);
+	Datum		before;
+
+	ienv_lock_rights();
+	SPI_connect();
+	before = rights_of(roleid);
+	if (revoke_all(roleid) > 0 && revoke_all(roleid) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"", name, IENV_SCHEMA),
+				 errdetail("Some were granted by a role that has since become a superuser; what it revokes is what the owner has granted."),
+				 errhint("Call instance_env.revoke_access() for that role, which takes along what it has granted.")));
+	record_rights("revoke_access", name, roleid, before);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * revoke_defaults() RETURNS void
+ *
+ * For the install script, and those that upgrade: takes from every role but PUBLIC and
+ * the owner what default privileges have given it.  It is dropped at the script's end.
+ */
+Datum
+instance_env_revoke_defaults(PG_FUNCTION_ARGS)
+{
+	SPI_connect();
+	(void) revoke_all(InvalidOid);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * The role that is the argument, and its name.
+ *
+ * The caller must be one who may hand out rights anyway: EXECUTE alone, which somebody
+ * may have granted, is not that right.
+ */
+static Oid
+role_argument(FunctionCallInfo fcinfo, const char **role)
+{
+	Oid			roleid;
+
+	ienv_require_argument(fcinfo, 0, "role");
+	roleid = PG_GETARG_OID(0);
+	if (!has_privs_of_role(GetUserId(), ienv_oids()->owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change who may use extension \"%s\"", IENV_SCHEMA),
+				 errdetail("Only a superuser or the extension's owner may.")));
+	*role = GetUserNameFromId(roleid, true);
+	if (*role == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist", roleid)));
+	return roleid;
+}
+
+/*
+ * Grant a role, as the caller, what one of these audiences may, and record that as done
+ * by action if it changes anything.
+ */
+static void
+grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
+{
+	const char *name;
+	Oid			roleid = role_argument(fcinfo, &name);
+	const char *role = quote_identifier(name);
+	Datum		before;
+
+	ienv_lock_rights();
+	SPI_connect();
+	before = rights_of(roleid);
+	ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA, role);
+	for (int i = 0; i < lengthof(audiences); i++)
+	{
+		Oid			type = TEXTOID;
+		Datum		function = CStringGetTextDatum(audiences[i].function);
+		SPITupleTable *functions;
+		uint64		n;
+
+		if ((audiences[i].bits & bits) == 0)
+			continue;
+		n = ienv_query("SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace" IN_SCHEMA
+					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type, &function, NULL);
+		functions = SPI_tuptable;
+		if (n == 0)
+			elog(ERROR, "function \"%s\" does not exist", audiences[i].function);
+		for (uint64 j = 0; j < n; j++)
+		{
+			bool		isnull;
+			Oid			oid = DatumGetObjectId(SPI_getbinval(functions->vals[j], functions->tupdesc, 1, &isnull));
+
+			ienv_execute("GRANT EXECUTE ON ROUTINE %s TO %s", format_procedure_qualified(oid), role);
+		}
+	}
+	if (bits & MONITOR)
+		grant_views(role);
+	record_rights(action, name, roleid, before);
+	SPI_finish();
+}
+
+/*
+ * How much a role itself has been granted, as the audit log tells it.
+ */
+static Datum
+rights_of(Oid roleid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(roleid);
+	bool		isnull;
+
+	(void) ienv_query("SELECT '{\"functions\": 0, \"views\": 0}'::pg_catalog.jsonb OPERATOR(pg_catalog.||)"
+					  "  COALESCE(pg_catalog.jsonb_object_agg(kind, n), '{}')"
+					  " FROM (SELECT o.kind, pg_catalog.count(DISTINCT o.oid) AS n FROM " PRIVILEGES
+					  "  WHERE a.grantee OPERATOR(pg_catalog.=) $1 GROUP BY o.kind) counts",
+					  1, &type, &value, NULL);
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+}
+
+/*
+ * Record what a role was granted before, and what it is now, if that is not the same.
+ */
+static void
+record_rights(const char *action, const char *role, Oid roleid, Datum before)
+{
+	Datum		after = rights_of(roleid);
+
+	if (DatumGetBool(DirectFunctionCall2(jsonb_ne, before, after)))
+		ienv_record_event(action, NULL, NULL, role, before, after);
+}
+
+/*
+ * Let a role read each of the extension's views.
+ */
+static void
+grant_views(const char *role)
+{
+	uint64		n = ienv_query("SELECT oid FROM pg_catalog.pg_class WHERE relnamespace" IN_SCHEMA
+							   " AND relkind OPERATOR(pg_catalog.=) 'v'", 0, NULL, NULL, NULL);
+	SPITupleTable *views = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Oid			oid = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
+
+		ienv_execute("GRANT SELECT ON %s TO %s", ienv_sql_name(oid), role);
+	}
+}
+
+/*
+ * Take back every privilege that a role has, or where roleid is invalid, every role but
+ * PUBLIC and the owner; return on how many objects there were any.
+ */
+static uint64
+revoke_all(Oid roleid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(roleid);
+	uint64		n = ienv_query("SELECT DISTINCT o.kind, o.oid, a.grantor, a.grantee FROM " PRIVILEGES
+							   " WHERE a.grantee OPERATOR(pg_catalog.<>) 0"
+							   " AND a.grantee OPERATOR(pg_catalog.<>) o.owner"
+							   " AND (a.grantee OPERATOR(pg_catalog.=) $1 OR $1 OPERATOR(pg_catalog.=) 0)",
+							   1, &type, &value, NULL);
+	SPITupleTable *privileges = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		HeapTuple	row = privileges->vals[i];
+		TupleDesc	desc = privileges->tupdesc;
+		bool		isnull;
+
+		revoke_one(SPI_getvalue(row, desc, 1),
+				   DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)),
+				   DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)),
+				   DatumGetObjectId(SPI_getbinval(row, desc, 4, &isnull)));
+	}
+	return n;
+}
+
+/*
+ * Take back what one role has granted another on one object.  REVOKE takes back only what
+ * its own role has granted, so it runs as that.
+ */
+static void
+revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee)
+{
+	const char *keyword;
+	const char *name;
+	IenvOwner	saved;
+
+	if (strcmp(kind, "functions") == 0)
+	{
+		keyword = "ROUTINE";
+		name = format_procedure_qualified(oid);
+	}
+	else if (strcmp(kind, "types") == 0)
+	{
+		keyword = "TYPE";
+		name = format_type_extended(oid, -1, FORMAT_TYPE_FORCE_QUALIFY);
+	}
+	else if (strcmp(kind, "schema") == 0)
+	{
+		keyword = "SCHEMA";
+		name = IENV_SCHEMA;
+	}
+	else
+	{
+		keyword = strcmp(kind, "sequences") == 0 ? "SEQUENCE" : "TABLE";
+		name = ienv_sql_name(oid);
+	}
+	GetUserIdAndSecContext(&saved.userid, &saved.sec_context);
+	SetUserIdAndSecContext(grantor, saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	ienv_execute("REVOKE ALL ON %s %s FROM %s CASCADE", keyword, name,
+				 quote_identifier(GetUserNameFromId(grantee, false)));
+	SetUserIdAndSecContext(saved.userid, saved.sec_context);
+}

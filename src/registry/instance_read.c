@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * instance_read.c
+ *	  Reading an instance from the registry's tables.
+ *
+ * Always with a snapshot taken now; instance_lookup.c says why.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "registry/registry.h"
+
+/* Columns, in the order of the install script; upgrades only append. */
+#define Anum_instance_id			1
+#define Anum_instance_type			3
+#define Anum_instance_status		4
+#define Anum_instance_user_cap		5
+#define Anum_instance_external_key	6
+#define Anum_instance_created_at	8
+#define Anum_policy_default_type	1
+#define Anum_policy_default_name	2
+#define Anum_policy_default_value	3
+
+static int	read_default_user_cap(Snapshot snapshot);
+
+/*
+ * Read an instance from the table with a fresh snapshot.  False: no such one.
+ */
+bool
+ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance)
+{
+	const IenvOids *o = ienv_oids();
+	Relation	rel = table_open(o->instance, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	if (is_uuid)
+		ScanKeyInit(&key, Anum_instance_id, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(data));
+	else
+		ScanKeyInit(&key, Anum_instance_external_key, BTEqualStrategyNumber, F_TEXTEQ,
+					PointerGetDatum(cstring_to_text_with_len(data, len)));
+
+	scan = systable_beginscan(rel, is_uuid ? o->instance_pkey : o->instance_external_key,
+							  true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		TupleDesc	desc = RelationGetDescr(rel);
+		bool		isnull;
+		Oid			label;
+		Datum		cap;
+
+		memset(instance, 0, sizeof(*instance));
+		instance->id = *DatumGetUUIDP(heap_getattr(tuple, Anum_instance_id, desc, &isnull));
+		instance->created_at =
+			DatumGetTimestampTz(heap_getattr(tuple, Anum_instance_created_at, desc, &isnull));
+		label = DatumGetObjectId(heap_getattr(tuple, Anum_instance_type, desc, &isnull));
+		instance->type = label == o->types[IENV_PRODUCTION] ? IENV_PRODUCTION : IENV_DEVELOPMENT;
+		label = DatumGetObjectId(heap_getattr(tuple, Anum_instance_status, desc, &isnull));
+		instance->status = label == o->statuses[IENV_ACTIVE] ? IENV_ACTIVE :
+			label == o->statuses[IENV_SUSPENDED] ? IENV_SUSPENDED : IENV_INACTIVE;
+		cap = heap_getattr(tuple, Anum_instance_user_cap, desc, &isnull);
+		if (instance->type == IENV_PRODUCTION)
+			instance->user_cap = -1;
+		else
+			instance->user_cap = isnull ? read_default_user_cap(snapshot) : DatumGetInt32(cap);
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * The cap of a development instance that has none of its own, in users.
+ */
+static int
+read_default_user_cap(Snapshot snapshot)
+{
+	const IenvOids *o = ienv_oids();
+	Relation	rel = table_open(o->policy_default, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	JsonbValue	value;
+	bool		isnull;
+	int			cap;
+
+	ScanKeyInit(&keys[0], Anum_policy_default_type, BTEqualStrategyNumber, F_ENUM_EQ,
+				ObjectIdGetDatum(o->types[IENV_DEVELOPMENT]));
+	ScanKeyInit(&keys[1], Anum_policy_default_name, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum("user_cap"));
+	scan = systable_beginscan(rel, o->policy_default_pkey, true, snapshot, 2, keys);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple) ||
+		!JsonbExtractScalar(&DatumGetJsonbP(heap_getattr(tuple, Anum_policy_default_value,
+														 RelationGetDescr(rel), &isnull))->root, &value) ||
+		value.type != jbvNumeric)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.policy_default\" has no number for \"user_cap\" of a development instance", IENV_SCHEMA),
+				 errhint("Restore the row that CREATE EXTENSION made.")));
+	cap = DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return cap;
+}
+
+/*
+ * The same as ienv_read_instance(), in SQL and as the extension's owner.
+ */
+bool
+ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance)
+{
+	static const char *const query =
+		"SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production', i.status::pg_catalog.text,"
+		" COALESCE(i.user_cap, (SELECT d.value::pg_catalog.int4 FROM instance_env.policy_default d"
+		" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development' AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
+		" i.created_at"
+		" FROM instance_env.instance i WHERE ";
+	Oid			type = is_uuid ? UUIDOID : TEXTOID;
+	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
+	char	   *sql = psprintf("%s %s OPERATOR(pg_catalog.=) $1", query, is_uuid ? "i.id" : "i.external_key");
+	IenvOwner	saved;
+	bool		found;
+
+	/* a read-only query uses the active snapshot, which must not be of the past */
+	SPI_connect();
+	ienv_become_owner(&saved);
+	PushActiveSnapshot(GetLatestSnapshot());
+	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not query the registry");
+	PopActiveSnapshot();
+	found = SPI_processed == 1;
+	if (found)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[0];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+		char	   *status = SPI_getvalue(tuple, desc, 3);
+
+		memset(instance, 0, sizeof(*instance));
+		instance->id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &isnull));
+		instance->type = DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull)) ? IENV_PRODUCTION : IENV_DEVELOPMENT;
+		instance->status = strcmp(status, "active") == 0 ? IENV_ACTIVE :
+			strcmp(status, "suspended") == 0 ? IENV_SUSPENDED : IENV_INACTIVE;
+		instance->user_cap = instance->type == IENV_PRODUCTION ? -1 :
+			DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
+		instance->created_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
+	}
+	ienv_leave_owner(&saved);
+	SPI_finish();
+	return found;
+}

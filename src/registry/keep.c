@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * keep.c
+ *	  What must stay true of applications and instances, whichever way a row is
+ *	  written.
+ *
+ * Triggers of the registry's own tables, enabled always: for replication and restores,
+ * too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "base/base.h"
+
+PG_FUNCTION_INFO_V1(instance_env_keep_instance);
+PG_FUNCTION_INFO_V1(instance_env_keep_application);
+
+/*
+ * keep_instance() RETURNS trigger
+ *
+ * BEFORE UPDATE OR DELETE row trigger of instance, whose condition is that its id,
+ * application or type changes, or that an active production instance goes.
+ */
+Datum
+instance_env_keep_instance(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_instance", TRIGGER_EVENT_BEFORE);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot delete active production instance \"%s\"",
+						ienv_row_column(desc, trigdata->tg_trigtuple, "id")),
+				 errhint("Suspend the instance with instance_env.suspend_instance(), then drop its application with instance_env.drop_application().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("id, application and type of instance \"%s\" cannot be changed",
+					ienv_row_column(desc, trigdata->tg_trigtuple, "id")),
+			 errdetail("An application has exactly one instance of each type, from its creation to its end.")));
+}
+
+/*
+ * keep_application() RETURNS trigger
+ *
+ * BEFORE DELETE row trigger of application: not while it has instances.
+ */
+Datum
+instance_env_keep_application(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_application", TRIGGER_EVENT_BEFORE);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	char	   *id = ienv_row_column(desc, trigdata->tg_trigtuple, "id");
+	Oid			type = UUIDOID;
+	Datum		value = DirectFunctionCall1(uuid_in, CStringGetDatum(id));
+
+	SPI_connect();
+	if (ienv_query_latest("SELECT FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1",
+						  1, &type, &value, NULL) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot delete application \"%s\" because it has instances", id),
+				 errhint("Drop it with instance_env.drop_application().")));
+	SPI_finish();
+	return PointerGetDatum(trigdata->tg_trigtuple);
+}

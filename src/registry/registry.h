@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ *
+ * registry.h
+ *	  Applications and their instances: kept, found, and who may do what.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_REGISTRY_H
+#define IENV_REGISTRY_H
+
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "base/base.h"
+
+/*
+ * instance_lookup.c: what is known of one instance
+ */
+typedef struct IenvInstance
+{
+	pg_uuid_t	id;
+	IenvType	type;
+	IenvStatus	status;
+	TimestampTz created_at;
+	int			user_cap;		/* in users; -1: unlimited, a production instance */
+} IenvInstance;
+
+extern bool ienv_is_known_production(const pg_uuid_t *id);
+extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
+extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid, bool fresh);
+
+/*
+ * known_production.c: the ids of active production instances
+ */
+extern bool ienv_production_known(const pg_uuid_t *id);
+extern void ienv_production_remember(const pg_uuid_t *id);
+extern void ienv_production_forget(void);
+
+/*
+ * instance_read.c: reading the registry's tables, for instance_lookup.c
+ */
+extern bool ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
+extern bool ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
+
+/*
+ * application.c: applications
+ */
+typedef struct IenvApplication
+{
+	char	   *name;
+	Datum		instances[2];	/* ids, by IenvType */
+	char	   *status[2];
+} IenvApplication;
+
+extern IenvApplication ienv_lock_application(Datum id);
+extern Datum ienv_application_jsonb(Datum application);
+extern void ienv_require_application(uint64 processed, Datum application);
+
+/*
+ * instance.c: instances and their statuses
+ */
+extern IenvInstance ienv_require_instance(Datum id);
+extern IenvInstance ienv_lock_instance(Datum id, char **status);
+extern Datum ienv_external_key(Datum instance);
+extern void ienv_config_changed(Datum instance);
+
+/*
+ * slug.c: names of development instances
+ */
+extern char *ienv_random_slug(int attempt);
+
+/*
+ * trust.c: whose tables administration looks at
+ */
+extern bool ienv_is_let_in(Oid role);
+extern bool ienv_let_in(Oid owner);
+extern void ienv_lock_rights(void);
+
+#endif							/* IENV_REGISTRY_H */

@@ -1,0 +1,320 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity.c
+ *	  Who a user is, without saying who.
+ *
+ * A deleted user's key may be personal data, so it is not kept: instance_env.
+ * departed_user holds a keyed hash of it.  The hash is SipHash-2-4 with 128 bits
+ * of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): without
+ * the key nobody can tell whose it is, and it is made for inputs as short as these,
+ * one a row.
+ *
+ * Each label has a hash key of its own, derived from the secret, so that the same
+ * user key in two tables is two identities.
+ *
+ * One key has one identity, in every session and after every dump.  So what is hashed is
+ * never what the type's output function writes, for that may depend on settings
+ * (DateStyle, TimeZone, bytea_output, lc_monetary, search_path).  It is the key's binary
+ * form where equal keys have the same: an integer, or whatever else is passed by value, as
+ * 8 bytes little-endian, other types' own bytes.  That survives a change of type from
+ * integer to bigint, or between text, varchar and char(n).  Of numeric it is the digits
+ * without trailing zeroes, of float4 and float8 the number as float8, with one zero and one
+ * NaN.  Where equal keys may differ in their bytes otherwise (citext, case-insensitive
+ * collations, interval, inet), the type's own hash function stands for the key, under two
+ * seeds.
+ *
+ * What stands in an enum, or in a column of regclass and its kind, is an OID: a dump gives
+ * it another one, and the name that the dump goes by may be changed.  Such types can
+ * identify nobody; nor can arrays, composites, ranges and jsonb, whose hash functions take
+ * some that differ for the same, whatever the seed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/nbtree.h"
+#include "catalog/pg_type.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+#include <math.h>
+
+#include "table/table.h"
+
+/* The state of SipHash */
+typedef struct SipState
+{
+	uint64		v0;
+	uint64		v1;
+	uint64		v2;
+	uint64		v3;
+} SipState;
+
+static bool has_catalog_oids(Oid type);
+static bool is_compound(Oid type);
+static int64 value_of(Datum key, int16 len);
+static void hash_by_type(const IenvGuard *guard, Datum key, char *result);
+
+static inline uint64
+rotate_left(uint64 word, int n)
+{
+	return (word << n) | (word >> (64 - n));
+}
+
+static inline uint64
+little_endian(uint64 word)
+{
+#ifdef WORDS_BIGENDIAN
+	return pg_bswap64(word);
+#else
+	return word;
+#endif
+}
+
+static inline void
+sip_rounds(SipState *s, int rounds)
+{
+	while (rounds-- > 0)
+	{
+		s->v0 += s->v1;
+		s->v1 = rotate_left(s->v1, 13) ^ s->v0;
+		s->v0 = rotate_left(s->v0, 32);
+		s->v2 += s->v3;
+		s->v3 = rotate_left(s->v3, 16) ^ s->v2;
+		s->v0 += s->v3;
+		s->v3 = rotate_left(s->v3, 21) ^ s->v0;
+		s->v2 += s->v1;
+		s->v1 = rotate_left(s->v1, 17) ^ s->v2;
+		s->v2 = rotate_left(s->v2, 32);
+	}
+}
+
+static inline void
+sip_word(SipState *s, uint64 word)
+{
+	s->v3 ^= word;
+	sip_rounds(s, 2);
+	s->v0 ^= word;
+}
+
+/*
+ * SipHash-2-4-128 of len bytes under a key of two words, into 16 bytes.
+ */
+static void
+siphash(const char *data, Size len, const uint64 *key, char *result)
+{
+	uint64		k0 = little_endian(key[0]);
+	uint64		k1 = little_endian(key[1]);
+	uint64		word = 0;
+	const char *end = data + len - len % 8;
+	SipState	s = {
+		k0 ^ UINT64CONST(0x736f6d6570736575),
+		k1 ^ UINT64CONST(0x646f72616e646f6d) ^ 0xee,
+		k0 ^ UINT64CONST(0x6c7967656e657261),
+		k1 ^ UINT64CONST(0x7465646279746573)
+	};
+
+	for (; data < end; data += 8)
+	{
+		memcpy(&word, data, 8);
+		sip_word(&s, little_endian(word));
+	}
+	word = 0;
+	memcpy(&word, data, len % 8);
+	sip_word(&s, little_endian(word) | ((uint64) len << 56));
+
+	s.v2 ^= 0xee;
+	sip_rounds(&s, 4);
+	word = little_endian(s.v0 ^ s.v1 ^ s.v2 ^ s.v3);
+	memcpy(result, &word, 8);
+	s.v1 ^= 0xdd;
+	sip_rounds(&s, 4);
+	word = little_endian(s.v0 ^ s.v1 ^ s.v2 ^ s.v3);
+	memcpy(result + 8, &word, 8);
+}
+
+/*
+ * Fill in how keys of guard->key_type and guard->key_collation are hashed.
+ */
+void
+ienv_identity_prepare(IenvGuard *guard)
+{
+	Oid			type = getBaseType(guard->key_type);
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_EXTENDED_PROC);
+	Oid			equalimage = InvalidOid;
+
+	guard->key_len = entry->typlen;
+	guard->key_byval = entry->typbyval;
+	guard->key_base = type;
+	guard->key_hash = entry->hash_extended_proc;
+
+	/*
+	 * btree support function 4 knows whether equal means the same bytes.  For char(n) it
+	 * does not count blanks at the end, as ienv_identity_of() does not.
+	 */
+	if (OidIsValid(entry->btree_opf))
+		equalimage = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype,
+									   BTEQUALIMAGE_PROC);
+	guard->key_is_image = OidIsValid(equalimage) &&
+		DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation, ObjectIdGetDatum(entry->btree_opintype)));
+}
+
+/*
+ * Can keys of this type identify users?  Otherwise *why is set to a sentence.
+ */
+bool
+ienv_identity_possible(const IenvGuard *guard, const char **why)
+{
+	if (has_catalog_oids(guard->key_type))
+		*why = "Its values stand for entries of a system catalog, which a dump does not keep.";
+	else if (is_compound(guard->key_type))
+		*why = "Its values are made of others; a user is identified by one.";
+	else if (!guard->key_is_image && !OidIsValid(guard->key_hash))
+		*why = "The type has no hash function, and equal values may differ in their bytes.";
+	else
+		return true;
+	return false;
+}
+
+/*
+ * Is the type an enum, regclass or the like?
+ */
+static bool
+has_catalog_oids(Oid type)
+{
+	type = getBaseType(type);
+	switch (type)
+	{
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCLASSOID:
+		case REGCOLLATIONOID:
+		case REGTYPEOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGNAMESPACEOID:
+		case REGROLEOID:
+			return true;
+		default:
+			return type_is_enum(type);
+	}
+}
+
+/*
+ * Is the type one whose values consist of others?
+ */
+static bool
+is_compound(Oid type)
+{
+	type = getBaseType(type);
+	return OidIsValid(get_element_type(type)) || type_is_range(type) || type_is_multirange(type) ||
+		OidIsValid(get_typ_typrelid(type)) || type == JSONBOID || type == OIDVECTOROID || type == INT2VECTOROID ||
+		type == RECORDOID;
+}
+
+/*
+ * Compute the identity of the user with this key, a value of the key column's
+ * type and not null.  False: nobody can have departed yet, so nothing to compute.
+ */
+bool
+ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
+{
+	const uint64 *secret = ienv_identity_secret();
+	char	   *result = (char *) identity->data;
+
+	if (secret == NULL)
+		return false;
+	if (guard->secret[0] != secret[0] || guard->secret[1] != secret[1])
+	{
+		memcpy(guard->secret, secret, sizeof(guard->secret));
+		siphash(guard->label, strlen(guard->label), secret, (char *) guard->label_key);
+	}
+
+	if (guard->key_base == NUMERICOID)
+	{
+		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, key)));
+
+		siphash(digits, strlen(digits), guard->label_key, result);
+		pfree(digits);
+	}
+	else if (guard->key_base == FLOAT4OID || guard->key_base == FLOAT8OID)
+	{
+		double		number = guard->key_base == FLOAT4OID ? DatumGetFloat4(key) : DatumGetFloat8(key);
+		uint64		word;
+
+		/* -0 equals 0, and each NaN any other */
+		number = isnan(number) ? get_float8_nan() : number == 0 ? 0 : number;
+		memcpy(&word, &number, sizeof(word));
+		word = little_endian(word);
+		siphash((const char *) &word, sizeof(word), guard->label_key, result);
+	}
+	else if (!guard->key_is_image && OidIsValid(guard->key_hash))
+		hash_by_type(guard, key, result);
+	else if (guard->key_byval)
+	{
+		uint64		word = little_endian((uint64) value_of(key, guard->key_len));
+
+		siphash((const char *) &word, sizeof(word), guard->label_key, result);
+	}
+	else if (guard->key_len == -1)
+	{
+		struct varlena *bytes = PG_DETOAST_DATUM_PACKED(key);
+		int			len = VARSIZE_ANY_EXHDR(bytes);
+
+		if (guard->key_base == BPCHAROID)
+			len = bpchartruelen(VARDATA_ANY(bytes), len);
+		siphash(VARDATA_ANY(bytes), len, guard->label_key, result);
+		if ((Pointer) bytes != DatumGetPointer(key))
+			pfree(bytes);
+	}
+	else
+	{
+		/* a name and a cstring end at their zero byte, and are the same identity as a text */
+		const char *bytes = DatumGetPointer(key);
+		Size		len = guard->key_len == -2 || guard->key_base == NAMEOID ? strlen(bytes) : guard->key_len;
+
+		siphash(bytes, len, guard->label_key, result);
+	}
+	return true;
+}
+
+/*
+ * A value of a type that is passed by value and has so many bytes, its sign kept.
+ */
+static int64
+value_of(Datum key, int16 len)
+{
+	switch (len)
+	{
+		case 1:
+			return DatumGetChar(key);
+		case 2:
+			return DatumGetInt16(key);
+		case 4:
+			return DatumGetInt32(key);
+		default:
+			return DatumGetInt64(key);
+	}
+}
+
+/*
+ * An identity from two hashes by the type's own function.  The seeds are as secret as the
+ * hash's key.
+ */
+static void
+hash_by_type(const IenvGuard *guard, Datum key, char *result)
+{
+	uint64		hash[2];
+	char		text[64];
+
+	for (int i = 0; i < 2; i++)
+		hash[i] = DatumGetUInt64(OidFunctionCall2Coll(guard->key_hash, guard->key_collation, key,
+													  UInt64GetDatum(little_endian(guard->label_key[i]))));
+	siphash(text, snprintf(text, sizeof(text), UINT64_FORMAT " " UINT64_FORMAT, hash[0], hash[1]),
+			guard->label_key, result);
+}

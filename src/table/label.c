@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * label.c
+ *	  Whose identities a table's triggers record: its label.
+ *
+ * A user who has departed is remembered under the label of the table, which is an
+ * argument of its triggers.  It is made of the role that owns the table when it is
+ * guarded, and of the name that it has then: owner/schema.table.  So a table that takes
+ * the name of another one, which has been dropped or renamed, inherits what is
+ * remembered of that one's users only if it has the same owner; whoever else takes the
+ * name can neither probe nor add to it.
+ *
+ * No setting has a say in how a label is written (quote_identifier() asks
+ * quote_all_identifiers, and the keywords of its version of PostgreSQL).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_trigger.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "base/base.h"
+#include "table/table.h"
+
+static void append_name(StringInfo text, const char *name);
+static bool is_taken(const char *label, Oid relid);
+
+/*
+ * A relation's qualified name, written the same whatever the settings; for labels and
+ * for the audit log, not for SQL.
+ */
+char *
+ienv_stable_name(Oid relid)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	append_name(&text, get_namespace_name(get_rel_namespace(relid)));
+	appendStringInfoChar(&text, '.');
+	append_name(&text, get_rel_name(relid));
+	return text.data;
+}
+
+/*
+ * A name, in double quotes unless it consists of lower-case letters, digits and
+ * underscores.
+ */
+static void
+append_name(StringInfo text, const char *name)
+{
+	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0')
+	{
+		appendStringInfoString(text, name);
+		return;
+	}
+	appendStringInfoChar(text, '"');
+	for (; *name != '\0'; name++)
+	{
+		if (*name == '"')
+			appendStringInfoChar(text, '"');
+		appendStringInfoChar(text, *name);
+	}
+	appendStringInfoChar(text, '"');
+}
+
+/*
+ * The label of a table that is guarded for the first time; with a number where another
+ * table, which had the name before, is guarded under the plain one still.
+ */
+char *
+ienv_free_label(Oid relid)
+{
+	StringInfoData label;
+	int			length;
+
+	initStringInfo(&label);
+	append_name(&label, GetUserNameFromId(ienv_relation_owner(relid), false));
+	appendStringInfo(&label, "/%s", ienv_stable_name(relid));
+	length = label.len;
+	for (int n = 2; is_taken(label.data, relid); n++)
+	{
+		label.len = length;
+		appendStringInfo(&label, "#%d", n);
+	}
+	return label.data;
+}
+
+/*
+ * May the triggers of a table that is restored have this label?  It must begin with the
+ * table's owner, as all that he may forge the records of anyway, and be no other table's.
+ */
+bool
+ienv_may_have_label(Oid relid, const char *label)
+{
+	StringInfoData owner;
+
+	initStringInfo(&owner);
+	append_name(&owner, GetUserNameFromId(ienv_relation_owner(relid), false));
+	appendStringInfoChar(&owner, '/');
+	return strncmp(label, owner.data, owner.len) == 0 && !is_taken(label, relid);
+}
+
+/*
+ * Is another table than relid guarded under this label?
+ *
+ * Asks pg_trigger and opens none of the tables: whoever has one locked keeps nobody from
+ * guarding another.
+ */
+static bool
+is_taken(const char *label, Oid relid)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	bool		taken = false;
+
+	while (!taken && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+		const IenvTriggerKind *kind;
+		bool		isnull;
+		Datum		args;
+
+		/* what a partition has, it has from its table, but for the trigger for TRUNCATE */
+		if (form->tgrelid == relid || OidIsValid(form->tgparentid) || form->tgnargs == 0)
+			continue;
+		kind = ienv_trigger_kind(form->tgfoid);
+		if (kind == NULL || kind->bit == IENV_TRIGGER_TRUNCATE)
+			continue;
+
+		/* arguments are strings, each with its terminating zero byte */
+		args = heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(rel), &isnull);
+		taken = strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) == 0;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return taken;
+}

@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_instance.c
+ *	  The instance that a guarded table's row names, and errors about a row.
+ *
+ * A message names the table, and the instance that the caller's own row named.
+ * It never tells of another row, which may be another tenant's.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "mb/pg_wchar.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "base/errcodes.h"
+#include "registry/registry.h"
+#include "table/table.h"
+
+pg_noreturn static void report_unknown(const IenvGuard *guard, Datum value);
+
+/*
+ * The guard of the table whose trigger is firing.
+ */
+IenvGuard *
+ienv_trigger_guard(TriggerData *trigdata, const char *funcname)
+{
+	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
+
+	if (guard == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was called by a trigger whose condition names no columns of table %s",
+						funcname, ienv_quoted_name(RelationGetRelid(trigdata->tg_relation))),
+				 errhint("Let instance_env.guard() create the trigger.")));
+	return guard;
+}
+
+/*
+ * The active instance that a row's instance column names; refuses any other.
+ *
+ * What the cache says against the row is confirmed by the table first; with fresh,
+ * what it says for it as well.
+ */
+IenvInstance *
+ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh)
+{
+	IenvInstance *instance;
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("null in column \"%s\" of table %s names no instance",
+						get_attname(guard->relid, guard->instance_attno, false), ienv_quoted_name(guard->root)),
+				 errdetail("Each row of a guarded table belongs to an instance."),
+				 ienv_errguard(guard, NULL)));
+
+	instance = ienv_instance_by_value(value, guard->is_uuid, fresh);
+	if (!fresh && (instance == NULL || instance->status != IENV_ACTIVE))
+		instance = ienv_instance_by_value(value, guard->is_uuid, true);
+
+	if (instance == NULL)
+		report_unknown(guard, value);
+
+	if (instance->status != IENV_ACTIVE)
+		ereport(ERROR,
+				(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
+				 errmsg("instance %s is not active", ienv_instance_text(value, guard->is_uuid)),
+				 instance->status == IENV_SUSPENDED ?
+				 errdetail("The instance is suspended.") :
+				 errdetail("The production instance has not been promoted."),
+				 instance->status == IENV_SUSPENDED ?
+				 errhint("Resume it with instance_env.resume_instance().") :
+				 errhint("Promote its application with instance_env.promote()."),
+				 ienv_errguard(guard, NULL)));
+	return instance;
+}
+
+/*
+ * Refuse a row of an instance that does not exist.
+ */
+void
+ienv_require_known(const IenvGuard *guard, Datum value)
+{
+	if (ienv_instance_by_value(value, guard->is_uuid, false) == NULL &&
+		ienv_instance_by_value(value, guard->is_uuid, true) == NULL)
+		report_unknown(guard, value);
+}
+
+static void
+report_unknown(const IenvGuard *guard, Datum value)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
+			 errmsg("instance %s does not exist", ienv_instance_text(value, guard->is_uuid)),
+			 errdetail("Column \"%s\" of table %s must name an instance by its %s.",
+					   get_attname(guard->relid, guard->instance_attno, false),
+					   ienv_quoted_name(guard->root), guard->is_uuid ? "id" : "external key"),
+			 errhint("Create it with instance_env.create_application(). When restoring data only, restore schema \"%s\" first.", IENV_SCHEMA),
+			 ienv_errguard(guard, NULL)));
+}
+
+/*
+ * Refuse to judge by half of a table.
+ */
+void
+ienv_report_unguarded_partition(Oid relid, Oid root)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("partition %s of guarded table %s lacks the table's triggers",
+					ienv_quoted_name(relid), ienv_quoted_name(root)),
+			 errhint("Call instance_env.unguard() and instance_env.guard() for the table.")));
+}
+
+/*
+ * Auxiliary to ereport(): the schema, table, column and, unless NULL, constraint
+ * that an error concerns.
+ */
+int
+ienv_errguard(const IenvGuard *guard, const char *constraint)
+{
+	err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(get_rel_namespace(guard->root)));
+	err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(guard->root));
+	err_generic_string(PG_DIAG_COLUMN_NAME, get_attname(guard->relid, guard->instance_attno, false));
+	if (constraint != NULL)
+		err_generic_string(PG_DIAG_CONSTRAINT_NAME, constraint);
+	return 0;					/* return value does not matter */
+}

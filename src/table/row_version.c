@@ -1,0 +1,361 @@
+/*-------------------------------------------------------------------------
+ *
+ * row_version.c
+ *	  Every version of the rows that hold one value, and what a snapshot says
+ *	  about each.
+ *
+ * A constraint over many rows that is to hold at every isolation level can
+ * neither count what an MVCC snapshot sees (it does not see open inserts) nor
+ * what SnapshotDirty sees: a scan under SnapshotDirty may meet both versions of
+ * a row that is being updated, or neither.  So the scan here returns every
+ * version that is not dead to all, and each version is judged against one
+ * registered MVCC snapshot S that was taken before the scan began:
+ *
+ * - A version that S sees was in the table, and in the index, when the scan
+ *	 began, and it stays there: while S is registered it is not removable.  An
+ *	 index scan returns every entry that was there when it began.  So the scan
+ *	 misses no version that S sees.
+ * - Of the versions of one row S sees one at most, so counting relative to S
+ *	 counts no row twice.
+ *
+ * The scan uses SnapshotNonVacuumable, which lets the index mark entries that
+ * are dead to all on the way.  It takes no predicate locks: those are for reads
+ * whose result the application sees.
+ *
+ * A version that somebody has deleted, updated or locked is judged with its buffer
+ * share-locked, because xmax, infomask and ctid must be read together.
+ *
+ * Who only counts need not visit pages that the visibility map calls all-visible, as
+ * in an index-only scan: there, an index entry leads to one row that is committed
+ * before S and was not deleted when its bit was read.  (S is registered, so nothing
+ * that it sees can be vacuumed away and the bit set anew; and since S is not what the
+ * index scan goes by, that one keeps its leaf page pinned, and no line pointer it has
+ * read is reused.)  A delete that is going on meanwhile may go unnoticed, as it may when
+ * it comes just after the visit.
+ *
+ * COPY FREEZE calls rows frozen, and their pages all-visible, that are not even committed.
+ * It does so only in a table whose file is of the same transaction.  So in such a table
+ * a frozen row with one of my transaction ids is mine, and the visibility map is not asked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/skey.h"
+#include "access/subtrans.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "access/visibilitymap.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "base/base.h"
+#include "table/table.h"
+
+static bool on_visible_page(IenvScan *scan, BlockNumber block);
+static bool judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version);
+static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version);
+static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
+
+/*
+ * Begin a scan of the versions of heap, an ordinary table, whose attribute
+ * attno equals value, in the sense of the index or, without one, of the type.
+ *
+ * index is one that ienv_index_on() chose, or InvalidOid for a sequential scan.
+ * The caller has locked heap and has registered the snapshot that it judges
+ * by before this call.
+ */
+void
+ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(heap), attno - 1);
+
+	memset(scan, 0, sizeof(*scan));
+	scan->heap = heap;
+	scan->attno = attno;
+	scan->value = value;
+	scan->own_file = ienv_file_is_mine(heap);
+	scan->slot = table_slot_create(heap, NULL);
+	InitNonVacuumableSnapshot(scan->non_vacuumable, GlobalVisTestFor(heap));
+
+	if (OidIsValid(index))
+	{
+		Oid			opfamily;
+		Oid			opcintype;
+		Oid			equal;
+		ScanKeyData key;
+
+		scan->index = index_open(index, AccessShareLock);
+		opfamily = scan->index->rd_opfamily[0];
+		opcintype = scan->index->rd_opcintype[0];
+		equal = get_opfamily_member(opfamily, opcintype, opcintype, BTEqualStrategyNumber);
+		if (!OidIsValid(equal))
+			elog(ERROR, "index \"%s\" has no equality operator", RelationGetRelationName(scan->index));
+
+		ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, opcintype,
+							   scan->index->rd_indcollation[0], get_opcode(equal), value);
+		scan->index_scan = ienv_index_beginscan(heap, scan->index, &scan->non_vacuumable, 1);
+		index_rescan(scan->index_scan, &key, 1, NULL, 0);
+	}
+	else
+	{
+		TypeCacheEntry *type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR_FINFO);
+
+		if (!OidIsValid(type->eq_opr))
+			elog(ERROR, "type %u has no equality operator", att->atttypid);
+		fmgr_info_copy(&scan->equal, &type->eq_opr_finfo, CurrentMemoryContext);
+		scan->collation = att->attcollation;
+
+		/* no synchronized scan: it need not be kind to the cache, but complete */
+		scan->table_scan = table_beginscan_strat(heap, &scan->non_vacuumable, 0, NULL, true, false);
+	}
+}
+
+/*
+ * Put the next version into scan->slot, its buffer pinned; false at the end.
+ */
+bool
+ienv_scan_next(IenvScan *scan)
+{
+	if (scan->index_scan)
+		return index_getnext_slot(scan->index_scan, ForwardScanDirection, scan->slot);
+
+	while (table_scan_getnextslot(scan->table_scan, ForwardScanDirection, scan->slot))
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(scan->slot, scan->attno, &isnull);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull && DatumGetBool(FunctionCall2Coll(&scan->equal, scan->collation, value, scan->value)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The same for counting: the next version, judged relative to snapshot; slot is not filled.
+ */
+bool
+ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
+{
+	while (scan->index_scan)
+	{
+		/* a HOT chain may have several versions for one entry */
+		if (!scan->index_scan->xs_heap_continue)
+		{
+			ItemPointer tid = index_getnext_tid(scan->index_scan, ForwardScanDirection);
+
+			if (tid == NULL)
+				return false;
+			if (on_visible_page(scan, ItemPointerGetBlockNumber(tid)))
+			{
+				memset(version, 0, sizeof(*version));
+				version->inserted = IENV_BEFORE;
+				return true;
+			}
+			if (judge_in_place(scan, ItemPointerGetOffsetNumber(tid), snapshot, version))
+				return true;
+		}
+		if (index_fetch_heap(scan->index_scan, scan->slot))
+			break;
+	}
+	if (scan->index_scan == NULL && !ienv_scan_next(scan))
+		return false;
+	ienv_classify(scan, snapshot, version);
+	return true;
+}
+
+/*
+ * Is the page all-visible?  If not, it is pinned as scan->buffer.
+ *
+ * The visibility map is asked once for entries in a row that lead to one page, unless it
+ * said yes: then it must be asked again for an entry that has been put in since.
+ *
+ * While a page is pinned no tuple on it is moved and no line pointer in use changes, for
+ * pruning waits until nobody else has the page pinned.  It may have begun before the pin;
+ * so the page is locked once, which is to wait for its end.
+ */
+static bool
+on_visible_page(IenvScan *scan, BlockNumber block)
+{
+	if (BufferIsValid(scan->buffer) && BufferGetBlockNumber(scan->buffer) == block)
+		return false;
+	if (!scan->own_file && VM_ALL_VISIBLE(scan->heap, block, &scan->visibility))
+		return true;
+	scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, block);
+	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
+	LockBuffer(scan->buffer, BUFFER_LOCK_UNLOCK);
+	return false;
+}
+
+/*
+ * Judge the version at this place of scan->buffer, if that can be done without a lock.
+ */
+static bool
+judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version)
+{
+	Page		page = BufferGetPage(scan->buffer);
+	HeapTupleHeader tuple;
+	ItemId		item;
+
+	if (offset > PageGetMaxOffsetNumber(page))
+		return false;
+	item = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(item))
+		return false;
+
+	/* with others in its HOT chain it is not alone */
+	tuple = (HeapTupleHeader) PageGetItem(page, item);
+	return !HeapTupleHeaderIsHotUpdated(tuple) && judge_at_a_glance(tuple, snapshot, version);
+}
+
+void
+ienv_scan_end(IenvScan *scan)
+{
+	if (BufferIsValid(scan->visibility))
+		ReleaseBuffer(scan->visibility);
+	if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
+	if (scan->index_scan)
+	{
+		index_endscan(scan->index_scan);
+		index_close(scan->index, AccessShareLock);
+	}
+	else
+		table_endscan(scan->table_scan);
+	ExecDropSingleTupleTableSlot(scan->slot);
+}
+
+/*
+ * Say what became of the version in scan->slot, as ienv_scan_next() left it, relative to
+ * snapshot, a registered MVCC snapshot.
+ */
+void
+ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version)
+{
+	BufferHeapTupleTableSlot *bslot = (BufferHeapTupleTableSlot *) scan->slot;
+	HeapTupleHeader tuple;
+	TransactionId xmax = InvalidTransactionId;
+
+	Assert(TTS_IS_BUFFERTUPLE(scan->slot));
+	tuple = bslot->base.tuple->t_data;
+	if (judge_at_a_glance(tuple, snapshot, version))
+		return;
+
+	LockBuffer(bslot->buffer, BUFFER_LOCK_SHARE);
+	version->replacement = (tuple->t_infomask & HEAP_UPDATED) != 0;
+	version->xmin = HeapTupleHeaderGetRawXmin(tuple);
+	if (HeapTupleHeaderXminFrozen(tuple))
+		version->inserted = scan->own_file && TransactionIdIsCurrentTransactionId(version->xmin) ?
+			IENV_MINE : IENV_BEFORE;
+	else if (HeapTupleHeaderXminInvalid(tuple))
+		version->inserted = IENV_NEVER;
+	else if (HeapTupleHeaderXminCommitted(tuple))
+		version->inserted = XidInMVCCSnapshot(version->xmin, snapshot) ? IENV_SINCE : IENV_BEFORE;
+	else
+		version->inserted = fate_of(version->xmin, snapshot);
+
+	if (!(tuple->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
+	{
+		/* reads the multixact, if it is one; lockers in it do not matter */
+		xmax = HeapTupleHeaderGetUpdateXid(tuple);
+
+		/*
+		 * An UPDATE leaves the address of the next version in ctid; a DELETE
+		 * leaves the version's own, and a move to another partition a mark.
+		 */
+		version->moved = HeapTupleHeaderIndicatesMovedPartitions(tuple);
+		version->replaced = !version->moved &&
+			!ItemPointerEquals(&bslot->base.tuple->t_self, &tuple->t_ctid);
+	}
+	LockBuffer(bslot->buffer, BUFFER_LOCK_UNLOCK);
+
+	if (TransactionIdIsValid(xmax))
+	{
+		version->xmax = xmax;
+		version->ended = fate_of(xmax, snapshot);
+	}
+}
+
+/*
+ * Judge a version by one look at its header, which is pinned but not locked: as most can
+ * be that nobody has deleted or locked.  Otherwise *version is zeroed, and the result false.
+ *
+ * Whoever deleted an old row before the snapshot had cleared XMAX_INVALID by then; and a
+ * row of my own transaction nobody else can touch.
+ */
+static bool
+judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version)
+{
+	uint16		infomask = tuple->t_infomask;
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple);
+
+	memset(version, 0, sizeof(*version));
+	if (!(infomask & HEAP_XMAX_INVALID))
+		return false;
+	if ((infomask & HEAP_XMIN_COMMITTED) && TransactionIdPrecedes(xmin, snapshot->xmin))
+		version->inserted = IENV_BEFORE;
+	else if (!(infomask & HEAP_XMIN_COMMITTED) && TransactionIdEquals(xmin, GetTopTransactionIdIfAny()))
+	{
+		version->inserted = IENV_MINE;
+		version->xmin = xmin;
+		version->replacement = (infomask & HEAP_UPDATED) != 0;
+	}
+	else
+		return false;
+	return true;
+}
+
+/*
+ * What became of transaction xid, relative to snapshot.
+ *
+ * The order of the questions matters, as in heapam_visibility.c: a transaction
+ * is in progress until it has left the procarray, and its commit is in the
+ * commit log before that.
+ */
+static IenvFate
+fate_of(TransactionId xid, Snapshot snapshot)
+{
+	if (!TransactionIdIsNormal(xid))
+		return TransactionIdIsValid(xid) ? IENV_BEFORE : IENV_NEVER;
+	if (TransactionIdIsCurrentTransactionId(xid))
+		return IENV_MINE;
+	if (!XidInMVCCSnapshot(xid, snapshot))
+		return TransactionIdDidCommit(xid) ? IENV_BEFORE : IENV_NEVER;
+	if (TransactionIdIsInProgress(xid))
+		return IENV_OPEN;
+	return TransactionIdDidCommit(xid) ? IENV_SINCE : IENV_NEVER;
+}
+
+/*
+ * Did the transaction that xid is a part of begin to write before mine?
+ *
+ * xid was in progress while a snapshot that is still registered was taken, so
+ * its parents can be found.  My transaction has an xid.
+ */
+bool
+ienv_is_older(TransactionId xid)
+{
+	return TransactionIdPrecedes(SubTransGetTopmostTransaction(xid), GetTopTransactionId());
+}
+
+/*
+ * Wait until xid, of a younger transaction, has committed or aborted.
+ *
+ * No snapshot, buffer or scan is held.  Only older transactions wait for
+ * younger ones here, so these waits alone form no cycle.
+ */
+void
+ienv_wait_for(TransactionId xid)
+{
+	XactLockTableWait(xid, NULL, NULL, XLTW_None);
+}

@@ -1,0 +1,198 @@
+/*-------------------------------------------------------------------------
+ *
+ * table.h
+ *	  Reading guarded tables: what guards them, and the rows they hold.
+ *
+ * Nothing here makes or changes a guard, or knows the rules that it keeps.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_TABLE_H
+#define IENV_TABLE_H
+
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "storage/buf.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "registry/registry.h"
+
+/*
+ * guard_read.c: what the triggers of a relation say about it
+ */
+typedef struct IenvGuard
+{
+	Oid			relid;			/* an ordinary or a partitioned table */
+	Oid			root;			/* the table that guard() was called for */
+	AttrNumber	instance_attno; /* of relid; root may number otherwise */
+	bool		is_uuid;		/* instance column is a uuid, else a text */
+	bool		counted;		/* the cap applies */
+	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not followed */
+	bool		key_is_unique;	/* one live row at most for a key, over all instances */
+	Oid			key_type;
+	Oid			key_collation;
+	int16		key_len;		/* its type's typlen and typbyval */
+	bool		key_byval;
+	Oid			key_base;		/* the type, or what it is a domain over */
+	bool		key_is_image;	/* equal keys have the same bytes */
+	Oid			key_hash;		/* its type's extended hash function, or InvalidOid */
+	Oid			departure_trigger;	/* the one whose condition queues departures */
+	Oid			move_trigger;	/* the one whose condition queues moves */
+	TransactionId made_by;		/* who wrote the row of the trigger for new rows */
+	uint64		version;		/* of the triggers that take tickets, see below */
+	uint64		tree_version;	/* of root: of those of all its partitions */
+	bool		tree_valid;		/* tree_version has been computed */
+	uint64		secret[2];		/* what label_key was derived from; 0: not yet */
+	uint64		label_key[2];
+	Oid			instance_index; /* InvalidOid: none that serves */
+	Oid			key_index;
+	char	   *label;			/* which identities: the table's first name */
+} IenvGuard;
+
+extern IenvGuard *ienv_guard_of(Oid relid);
+extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
+extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
+extern bool ienv_guards_itself(Relation rel);
+extern List *ienv_odd_triggers(Relation rel);
+
+/*
+ * trigger_condition.c: the conditions of a guard's triggers
+ */
+
+/* The columns that a condition names; 0: none */
+typedef struct IenvColumns
+{
+	AttrNumber	instance;
+	AttrNumber	key;
+} IenvColumns;
+
+extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *columns);
+
+/*
+ * label.c: whose identities a table's triggers record
+ */
+extern char *ienv_stable_name(Oid relid);
+extern char *ienv_free_label(Oid relid);
+extern bool ienv_may_have_label(Oid relid, const char *label);
+
+/*
+ * trigger_row.c: the rows of pg_trigger
+ */
+extern HeapTuple ienv_read_trigger(Oid trigger);
+extern uint64 ienv_trigger_version(Oid trigger);
+extern TransactionId ienv_trigger_writer(Oid trigger);
+
+/*
+ * guard_version.c: a version of the triggers that count a table's rows
+ */
+extern uint64 ienv_guard_version(const IenvGuard *guard);
+
+/*
+ * partition.c: the partitions of a guarded table
+ */
+extern List *ienv_partition_tree(Oid relid, LOCKMODE lockmode);
+extern void ienv_lock_beside_new_partition(const IenvGuard *guard);
+extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
+
+/*
+ * row_version.c: row versions relative to a snapshot
+ */
+typedef enum IenvFate
+{
+	IENV_NEVER,					/* it did not happen, or its transaction aborted */
+	IENV_MINE,					/* by my transaction */
+	IENV_BEFORE,				/* by a transaction that committed before the snapshot */
+	IENV_SINCE,					/* by one that committed since */
+	IENV_OPEN					/* by one that has not finished */
+} IenvFate;
+
+typedef struct IenvVersion
+{
+	IenvFate	inserted;
+	TransactionId xmin;			/* meaningless if inserted is NEVER or BEFORE */
+	bool		replacement;	/* made by an UPDATE: another version precedes it */
+	IenvFate	ended;
+	TransactionId xmax;			/* meaningless if ended is NEVER */
+	bool		replaced;		/* ended by an UPDATE: another version follows it */
+	bool		moved;			/* ended by a move to another partition */
+} IenvVersion;
+
+typedef struct IenvScan
+{
+	Relation	heap;
+	Relation	index;			/* or NULL: sequential */
+	IndexScanDesc index_scan;
+	TableScanDesc table_scan;
+	AttrNumber	attno;
+	Datum		value;
+	FmgrInfo	equal;			/* sequential only */
+	Oid			collation;
+	SnapshotData non_vacuumable;
+	bool		own_file;		/* my transaction made the table's file */
+	Buffer		visibility;		/* a page of the visibility map, or invalid */
+	Buffer		buffer;			/* one of the table that ienv_scan_count() has pinned, or invalid */
+	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
+} IenvScan;
+
+extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
+extern bool ienv_scan_next(IenvScan *scan);
+extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version);
+extern void ienv_scan_end(IenvScan *scan);
+extern void ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version);
+extern bool ienv_is_older(TransactionId xid);
+extern void ienv_wait_for(TransactionId xid);
+
+/*
+ * identity.c: who a user is
+ */
+extern void ienv_identity_prepare(IenvGuard *guard);
+extern bool ienv_identity_possible(const IenvGuard *guard, const char **why);
+extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
+
+/*
+ * identity_key.c: the key of its hash
+ */
+extern const uint64 *ienv_identity_secret(void);
+
+/*
+ * row_instance.c: the instance that a row names, and errors about a row
+ */
+extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata, const char *funcname);
+extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
+										 bool fresh);
+extern void ienv_require_known(const IenvGuard *guard, Datum value);
+pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
+extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
+
+/*
+ * guarded_tables.c: the guarded tables as administration sees them
+ */
+typedef struct IenvRoot
+{
+	Oid			relid;
+	Oid			owner;
+	bool		trusted;		/* administration looks at it */
+	char	   *name;			/* qualified */
+} IenvRoot;
+
+/* Most partitions, of all levels, that administration locks of one table */
+#define IENV_MAX_PARTITIONS	1000
+
+/* What is done with a table that is locked for the moment */
+typedef void (*IenvLook) (Oid relid, void *arg);
+
+extern List *ienv_all_roots(void);
+extern List *ienv_roots_by_name(void);
+extern List *ienv_trusted_roots(void);
+extern bool ienv_is_counted(Oid relid);
+extern bool ienv_has_too_many_partitions(Oid relid);
+extern int	ienv_count_partitions(Oid relid);
+extern char *ienv_why_not_at_once(Oid relid);
+extern bool ienv_look_at_guard(Oid relid, IenvLook look, void *arg);
+extern char *ienv_why_not_trusted(const IenvRoot *root);
+extern bool ienv_look_at_rows(Oid relid, IenvLook look, void *arg);
+
+#endif							/* IENV_TABLE_H */

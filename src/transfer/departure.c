@@ -1,0 +1,133 @@
+/*-------------------------------------------------------------------------
+ *
+ * departure.c
+ *	  Recording that a user leaves an instance.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "registry/registry.h"
+#include "table/table.h"
+#include "transfer/transfer.h"
+
+/*
+ * How many departures a transaction has queued whose trigger has not fired, so that
+ * departed_user does not tell of them.  Some may be counted that never will, because
+ * their subtransaction was rolled back, or that were changes of a key.  To count too many
+ * makes arrivals be looked at more closely, to count too few lets a user move.
+ */
+static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
+static int64 queued = 0;
+
+static pg_uuid_t nowhere(Datum value);
+
+/*
+ * May a departure in this transaction be on its way to departed_user?
+ */
+bool
+ienv_departure_queued(void)
+{
+	return queued > 0 && queued_lxid == ienv_lxid();
+}
+
+/*
+ * One more is, since the condition of its trigger has been met; once its trigger has
+ * fired, one less.
+ */
+void
+ienv_queue_departure(void)
+{
+	if (queued_lxid != ienv_lxid())
+		queued = 0;
+	queued_lxid = ienv_lxid();
+	queued++;
+}
+
+void
+ienv_unqueue_departure(void)
+{
+	if (ienv_departure_queued())
+		queued--;
+}
+
+/*
+ * Record that the user with this key leaves the instance value.
+ */
+void
+ienv_depart(IenvGuard *guard, Datum value, Datum key)
+{
+	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	pg_uuid_t	identity;
+	pg_uuid_t	home;
+
+	/* an instance that is gone is no other one, whatever comes to have its names */
+	if (instance != NULL)
+		home = instance->id;
+	else if (guard->is_uuid)
+		home = *DatumGetUUIDP(value);
+	else
+		home = nowhere(value);
+	if (ienv_identity_of(guard, key, &identity))
+		ienv_record_departure(&identity, &home);
+}
+
+/*
+ * An id that no instance has, for an external key that names none.
+ */
+static pg_uuid_t
+nowhere(Datum value)
+{
+	text	   *key = DatumGetTextPP(value);
+	uint64		hash[2];
+	pg_uuid_t	id;
+
+	for (int i = 0; i < 2; i++)
+		hash[i] = hash_bytes_extended((const unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), i);
+	memcpy(id.data, hash, UUID_LEN);
+	return id;
+}
+
+/*
+ * Record that every user in the table leaves.
+ *
+ * TRUNCATE removes what is committed and what is ours, whatever the transaction's
+ * snapshot sees, and holds a lock that lets nobody write.
+ */
+void
+ienv_depart_all(IenvGuard *guard)
+{
+	Relation	rel = table_open(guard->relid, NoLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "instance_env truncate",
+													  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(row_context);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		isnull[2];
+		Datum		value = slot_getattr(slot, guard->instance_attno, &isnull[0]);
+		Datum		key = slot_getattr(slot, guard->key_attno, &isnull[1]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull[0] && !isnull[1])
+			ienv_depart(guard, value, key);
+		MemoryContextReset(row_context);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(row_context);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, NoLock);
+}

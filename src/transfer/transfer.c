@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * transfer.c
+ *	  A user never changes instance.
+ *
+ * An UPDATE of the instance column is refused outright (on_move.c has the one that takes a row
+ * to another partition).  Every other way leads
+ * through an INSERT (or an UPDATE of the key) that lets a key arrive in one
+ * instance while it lives, or has lived, in another: so each arrival is checked,
+ * and each departure recorded.
+ *
+ * The check takes one snapshot S after the new row is in the heap and its
+ * indexes, and looks with S at both the live rows with that key and the record
+ * of departures.  A delete that S does not see leaves a version that S sees; one
+ * that S sees left a record that S sees, for it was written by the same
+ * transaction.  Two snapshots could miss both.
+ *
+ * What the versions with the same key in another instance mean:
+ *
+ *	 inserted by				ended by						the key is
+ *	 ---------------------------------------------------------------------------
+ *	 me, or committed before S	nobody, or aborted				there: refuse
+ *	 the same					me								moved by me: refuse
+ *	 committed before S			a transaction S does not see	there, or departed when
+ *																that commits: refuse
+ *	 the same					committed before S				on record, if it departed
+ *	 committed since S			whatever						there, or was: refuse
+ *	 not finished				whatever						claimed
+ *
+ * A claim is decided by age, as in user_cap.c: an older transaction's stands, a
+ * younger one's is waited for.  Of two that insert the same key at once into two
+ * instances each has its row in the index before it looks, so the later of the
+ * two snapshots finds the other's row, and at most one is admitted.
+ *
+ * Unlike in user_cap.c a version made by an UPDATE is a claim like any other: the
+ * version it replaced may have had another key, and so not be in this scan.
+ *
+ * The live rows need no look where a unique index on the key alone admits but one
+ * of them, unless this transaction has itself removed one.  The conditions in the triggers' WHEN clauses queue no event where
+ * neither look can find anything.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/transam.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "base/errcodes.h"
+#include "registry/registry.h"
+#include "table/table.h"
+#include "transfer/transfer.h"
+
+static bool may_read_instance(const IenvGuard *guard);
+static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot,
+							TransactionId *younger);
+pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
+
+/*
+ * Can a live row or a record tie the user of a new row to another instance?
+ *
+ * Called for a trigger's condition, by its arguments: instance, user key and table; guard
+ * is what ienv_condition_guard() has returned.  May err in saying yes.
+ */
+bool
+ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
+{
+	IenvInstance *instance;
+	pg_uuid_t	identity;
+	pg_uuid_t	home;
+	Snapshot	snapshot;
+	bool		departed;
+
+	if (PG_ARGISNULL(1))
+		return false;
+	if (!guard->key_is_unique || ienv_departure_queued())
+		return true;
+	if (ienv_nobody_departed())
+		return false;
+	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) || !ienv_maybe_departed(&identity))
+		return false;
+	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid, false);
+	if (instance == NULL)
+		return true;
+	home = instance->id;
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	departed = ienv_departed_elsewhere(&identity, &home, snapshot);
+	UnregisterSnapshot(snapshot);
+	return departed;
+}
+
+/*
+ * Say that an UPDATE may not change an instance.  Which instance it was, is said to those
+ * only who may read it.
+ */
+void
+ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to, bool to_null)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+			 errmsg("cannot move a row of table %s to another instance", ienv_quoted_name(guard->root)),
+			 may_read_instance(guard) ?
+			 errdetail("The update changes its instance from %s to %s.",
+					   from_null ? "null" : ienv_instance_text(from, guard->is_uuid),
+					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)) :
+			 errdetail("The update changes its instance to %s.",
+					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)),
+			 errhint("Create a new row, with a key of its own, in the other instance."),
+			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * May the current user read the instance column of every row?
+ */
+static bool
+may_read_instance(const IenvGuard *guard)
+{
+	Oid			relids[2] = {guard->relid, guard->root};
+	bool		granted = false;
+
+	for (int i = 0; i < 2; i++)
+	{
+		AttrNumber	attno = get_attnum(relids[i], get_attname(guard->relid, guard->instance_attno, false));
+
+		granted = granted || pg_class_aclcheck(relids[i], GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+			pg_attribute_aclcheck(relids[i], attno, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+		if (check_enable_rls(relids[i], InvalidOid, true) == RLS_ENABLED)
+			return false;
+	}
+	return granted;
+}
+
+/*
+ * Refuse a key that belongs to another instance than value.  The row that has it is
+ * in the heap and its indexes.  False: there was no need to look anywhere, so what the
+ * caller knows of the instance is still good.
+ */
+bool
+ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
+{
+	IenvInstance *instance;
+	pg_uuid_t	identity;
+	pg_uuid_t	home;
+	bool		maybe_departed;
+	bool		look_live;
+
+	maybe_departed = !ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
+		ienv_maybe_departed(&identity);
+
+	/* a departure that is queued is not on record yet, but its row is still there */
+	look_live = !guard->key_is_unique || ienv_departure_queued();
+	if (!look_live && !maybe_departed)
+		return false;
+
+	/* an unknown instance is for the trigger that looks at the instance to refuse */
+	instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	if (instance == NULL)
+		return true;
+	home = instance->id;
+
+	for (;;)
+	{
+		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+		TransactionId younger = InvalidTransactionId;
+		bool		elsewhere;
+
+		elsewhere = (look_live && lives_elsewhere(guard, value, key, snapshot, &younger)) ||
+			(!ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
+			 ienv_departed_elsewhere(&identity, &home, snapshot));
+		UnregisterSnapshot(snapshot);
+
+		if (elsewhere)
+			refuse_arrival(guard, value);
+		if (!TransactionIdIsValid(younger))
+			return true;
+		ienv_wait_for(younger);
+	}
+}
+
+/*
+ * Does a row with this key live in another instance than value, by the table at
+ * the head of this file?  Sets *younger to a transaction to wait for where the
+ * answer hangs on it.
+ */
+static bool
+lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot, TransactionId *younger)
+{
+	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
+	bool		elsewhere = false;
+	ListCell   *lc;
+
+	foreach(lc, leaves)
+	{
+		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
+		AttrNumber	attno;
+		Form_pg_attribute att;
+		IenvScan	scan;
+
+		if (leaf == NULL || leaf->key_attno == InvalidAttrNumber)
+			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
+		attno = leaf->instance_attno;
+		att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+
+		ienv_scan_begin(&scan, rel, leaf->key_index, leaf->key_attno, key);
+		while (!elsewhere && ienv_scan_next(&scan))
+		{
+			bool		isnull;
+			Datum		other = slot_getattr(scan.slot, attno, &isnull);
+			IenvVersion version;
+
+			if (isnull || datum_image_eq(other, value, att->attbyval, att->attlen))
+				continue;
+			ienv_classify(&scan, snapshot, &version);
+			if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
+				*younger = version.xmin;
+			else if (version.inserted != IENV_NEVER)
+				elsewhere = version.ended != IENV_BEFORE;
+		}
+		ienv_scan_end(&scan);
+		table_close(rel, NoLock);
+		if (elsewhere)
+			break;
+	}
+	list_free(leaves);
+	return elsewhere;
+}
+
+/*
+ * Say no.  The key and the other instance are not named: they may be another
+ * tenant's.
+ */
+static void
+refuse_arrival(const IenvGuard *guard, Datum value)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+			 errmsg("a user of table %s belongs to another instance", ienv_quoted_name(guard->root)),
+			 errdetail("The row of instance %s has the key of a user who lives, or once lived, in another instance, or is being created there.",
+					   ienv_instance_text(value, guard->is_uuid)),
+			 errhint("Create a new user, with a key of its own."),
+			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
