@@ -156,6 +156,8 @@ extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, co
 extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values);
 extern void ienv_return_rows(FunctionCallInfo fcinfo);
 extern Datum ienv_jsonb(const char *json);
+extern Datum ienv_result_datum(uint64 row, int column, bool *isnull);
+extern char *ienv_result_text(uint64 row, int column);
 extern Datum ienv_returned_uuid(int column);
 extern TupleDesc ienv_result_desc(FunctionCallInfo fcinfo);
 extern void ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values);

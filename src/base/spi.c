@@ -187,6 +187,24 @@ ienv_result_desc(FunctionCallInfo fcinfo)
 }
 
 /*
+ * A column of a row that the last query returned, in memory that goes with SPI_finish().
+ */
+Datum
+ienv_result_datum(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+/*
+ * The same as text, or NULL.
+ */
+char *
+ienv_result_text(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+/*
  * A jsonb from its text.
  */
 Datum
@@ -203,6 +221,6 @@ ienv_returned_uuid(int column)
 {
 	bool		isnull;
 
-	return SPI_datumTransfer(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull),
+	return SPI_datumTransfer(ienv_result_datum(0, column, &isnull),
 							 false, UUID_LEN);
 }

@@ -68,8 +68,8 @@ ienv_set_user_cap(const char *action, Datum instance, int user_cap)
 				   2, types, values, user_cap < 0 ? " n" : NULL) > 0)
 	{
 		bool		isnull;
-		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-		Datum		after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull);
+		Datum		before = ienv_result_datum(0, 1, &isnull);
+		Datum		after = ienv_result_datum(0, 2, &isnull);
 
 		ienv_record_event(action, NULL, DatumGetUUIDP(instance), "user_cap", before, after);
 	}

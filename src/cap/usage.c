@@ -72,7 +72,7 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 	if (ienv_query_latest("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) != 1)
 		elog(ERROR, "instance %s is gone", ienv_instance_text(instance, true));
-	external_key = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	external_key = ienv_result_datum(0, 1, &isnull);
 
 	foreach(lc, ienv_usage_of(instance, external_key))
 	{

@@ -86,7 +86,7 @@ ienv_configuration(Datum instance)
 				   "   WHERE f.instance OPERATOR(pg_catalog.=) i.id), '{}'))"
 				   " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance);
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*

@@ -112,7 +112,7 @@ ienv_exported(Datum instance, bool stable)
 
 	if ((stable ? ienv_query_active : ienv_query) (sql, 1, &type, &instance, NULL) != 1)
 		return (Datum) 0;
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*
@@ -169,8 +169,8 @@ ienv_check_document(Datum document)
 
 	if (ienv_query(problems, 1, &type, &document, NULL) > 0)
 		refuse_document(psprintf("Look at \"%s\". %s",
-								 ienv_clipped(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
-								 SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2)));
+								 ienv_clipped(ienv_result_text(0, 1)),
+								 ienv_result_text(0, 2)));
 }
 
 static void

@@ -247,9 +247,9 @@ read_places(const char *sql, Oid type, Datum value, bool *flag)
 	ienv_become_owner(&saved);
 	if (ienv_query_latest(sql, 1, &type, &value, NULL) > 0)
 	{
-		place = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		place = DatumGetInt32(ienv_result_datum(0, 1, &isnull));
 		if (flag != NULL)
-			*flag = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+			*flag = DatumGetBool(ienv_result_datum(0, 2, &isnull));
 	}
 	ienv_leave_owner(&saved);
 	SPI_finish();

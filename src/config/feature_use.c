@@ -62,14 +62,14 @@ instance_env_enable_feature(PG_FUNCTION_ARGS)
 	if (ienv_query("SELECT pg_catalog.jsonb_build_object('quantity', quantity) FROM instance_env.instance_feature"
 				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
-		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		before = ienv_result_datum(0, 1, &isnull);
 	if (ienv_query("INSERT INTO instance_env.instance_feature AS f (instance, feature, quantity) VALUES ($1, $2, $3)"
 				   " ON CONFLICT (instance, feature) DO UPDATE SET quantity = EXCLUDED.quantity"
 				   " WHERE f.quantity OPERATOR(pg_catalog.<>) EXCLUDED.quantity"
 				   " RETURNING pg_catalog.jsonb_build_object('quantity', f.quantity)",
 				   3, types, values, NULL) > 0)
 	{
-		Datum		after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		after = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
 		ienv_record_event("enable_feature", NULL, &instance.id, feature, before, after);
@@ -106,7 +106,7 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2"
 				   " RETURNING pg_catalog.jsonb_build_object('quantity', quantity)", 2, types, values, NULL) > 0)
 	{
-		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		before = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
 		ienv_record_event("disable_feature", NULL, &instance.id, feature, before, 0);
@@ -139,7 +139,7 @@ check_limit(Datum instance, Datum feature, int quantity)
 				 errmsg("development instance %s cannot use %d of feature \"%s\"",
 						ienv_instance_text(instance, true), quantity, TextDatumGetCString(feature)),
 				 errdetail("The limit in development is %s.",
-						   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+						   ienv_result_text(0, 1)),
 				 errhint("Use the application's production instance for more.")));
 }
 

@@ -48,10 +48,10 @@ instance_env_set_plan(PG_FUNCTION_ARGS)
 										"  " PLAN_AS_JSONB("$2")
 										" FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
 										" FOR NO KEY UPDATE", 2, types, values, NULL), values[0]);
-	name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	downward = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull);
-	after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &isnull);
+	name = ienv_result_text(0, 1);
+	downward = DatumGetBool(ienv_result_datum(0, 2, &isnull));
+	before = ienv_result_datum(0, 3, &isnull);
+	after = ienv_result_datum(0, 4, &isnull);
 
 	if (downward)
 		check_downgrade(values[0], name, types[1], values[1]);
@@ -79,7 +79,7 @@ check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan)
 	if (ienv_query_latest("SELECT id FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
 						  " AND type OPERATOR(pg_catalog.=) 'production'", 1, types, values, NULL) == 0)
 		elog(ERROR, "application \"%s\" has no production instance", name);
-	values[0] = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	values[0] = ienv_result_datum(0, 1, &isnull);
 	(void) ienv_lock_instance(values[0], &status);
 
 	if (ienv_query_latest("SELECT feature, needed_plan FROM instance_env.instance_features"
@@ -89,8 +89,8 @@ check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan)
 	initStringInfo(&detail);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		appendStringInfo(&detail, "%sFeature \"%s\" needs plan \"%s\".", i == 0 ? "" : "\n",
-						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1),
-						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+						 ienv_result_text(i, 1),
+						 ienv_result_text(i, 2));
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_PLAN_UPGRADE),
 			 errmsg("cannot lower the plan of application \"%s\" because its production instance uses paid features",

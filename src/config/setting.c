@@ -173,7 +173,7 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (ienv_query_active("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) == 1)
-		version = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		version = DatumGetInt64(ienv_result_datum(0, 1, &isnull));
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
@@ -201,7 +201,7 @@ ienv_change_setting(const char *action, Datum instance, const char *name, Datum 
 	if (ienv_query("SELECT value FROM instance_env.setting"
 				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
-		old = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		old = ienv_result_datum(0, 1, &isnull);
 	if (before != NULL)
 		*before = old;
 
@@ -243,7 +243,7 @@ check_room(Datum instance, const char *name, Datum value)
 		bool		isnull;
 
 		/* asks for the length only, of what may be stored elsewhere */
-		size += toast_raw_datum_size(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		size += toast_raw_datum_size(ienv_result_datum(i, 1, &isnull));
 	}
 	if (size > MAX_SETTINGS_SIZE)
 		ereport(ERROR,
@@ -315,7 +315,7 @@ config_version(Datum instance)
 
 	ienv_query_one("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance);
-	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	return DatumGetInt64(ienv_result_datum(0, 1, &isnull));
 }
 
 /*
@@ -360,7 +360,7 @@ static Jsonb *
 cached_copy(int column)
 {
 	bool		isnull;
-	Jsonb	   *value = DatumGetJsonbP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull));
+	Jsonb	   *value = DatumGetJsonbP(ienv_result_datum(0, column, &isnull));
 
 	return memcpy(MemoryContextAlloc(cache.context, VARSIZE(value)), value, VARSIZE(value));
 }

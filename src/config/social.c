@@ -94,7 +94,7 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 	if (ienv_query("SELECT " AS_JSONB " FROM instance_env.social_connection c"
 				   " WHERE c.instance OPERATOR(pg_catalog.=) $1 AND c.provider OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
-		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		before = ienv_result_datum(0, 1, &isnull);
 	if (ienv_query("INSERT INTO instance_env.social_connection AS c"
 				   "  (instance, provider, instance_type, source, client_id, secret_reference, scopes)"
 				   " SELECT i.id, $2, i.type,"
@@ -107,7 +107,7 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 				   "  ROW(EXCLUDED.source, EXCLUDED.client_id, EXCLUDED.secret_reference, EXCLUDED.scopes)"
 				   " RETURNING " AS_JSONB, 6, types, values, nulls) > 0)
 	{
-		Datum		after = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		after = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
 		ienv_record_event("set_social_connection", NULL, &instance.id, provider, before, after);
@@ -165,7 +165,7 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
 				   " WHERE c.instance OPERATOR(pg_catalog.=) $1 AND c.provider OPERATOR(pg_catalog.=) $2"
 				   " RETURNING " AS_JSONB, 2, types, values, NULL) > 0)
 	{
-		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		before = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
 		ienv_record_event("remove_social_connection", NULL, &instance.id, provider, before, 0);
@@ -213,7 +213,7 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 						  "  AND source OPERATOR(pg_catalog.=) 'own'", 2, types, values, NULL) > 0)
 	{
 		for (int i = 0; i < 4; i++)
-			result[i] = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);
+			result[i] = ienv_result_text(0, i + 1);
 	}
 	else
 	{
@@ -248,7 +248,7 @@ offers_shared(const char *provider)
 
 	if (ienv_query_latest("SELECT offers_shared FROM instance_env.social_provider"
 						  " WHERE name OPERATOR(pg_catalog.=) $1", 1, &type, &name, NULL) > 0)
-		return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+		return DatumGetBool(ienv_result_datum(0, 1, &isnull));
 	if (!is_custom(provider))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

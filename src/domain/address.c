@@ -115,8 +115,8 @@ ienv_address_of(FunctionCallInfo fcinfo)
 									 "  ON d.instance OPERATOR(pg_catalog.=) i.id AND d.is_primary"
 									 " WHERE i.id OPERATOR(pg_catalog.=) $1", 1, &type, &instance, NULL) == 0)
 				(void) ienv_require_instance(instance);
-			is_production = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-			name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+			is_production = DatumGetBool(ienv_result_datum(0, 1, &isnull));
+			name = ienv_result_text(0, 2);
 			entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
 		} while (entry == NULL);
 		entry->is_production = is_production;

@@ -246,11 +246,11 @@ claim(Datum instance, const char *name)
 							 3, types, values, NULL);
 
 	/* null: no other application has a name there */
-	if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull)) && !isnull)
+	if (DatumGetBool(ienv_result_datum(0, 1, &isnull)) && !isnull)
 		why = "It is the domain of another application.";
-	else if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull)) && !isnull)
+	else if (DatumGetBool(ienv_result_datum(0, 2, &isnull)) && !isnull)
 		why = psprintf("Another application uses its root domain \"%s\".", root);
-	else if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull)) && !isnull)
+	else if (DatumGetBool(ienv_result_datum(0, 3, &isnull)) && !isnull)
 		why = "A staging application cannot have the root domain, only a name below it.";
 	if (why != NULL)
 		ereport(ERROR,
@@ -274,7 +274,7 @@ primary_of(Datum instance)
 	if (ienv_query("SELECT name FROM instance_env.domain WHERE instance OPERATOR(pg_catalog.=) $1 AND is_primary",
 				   1, &type, &instance, NULL) == 0)
 		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	return ienv_result_text(0, 1);
 }
 
 /*
@@ -293,8 +293,8 @@ own_domain(Datum instance, const char *name, bool *is_primary)
 				   " WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) == 0)
 		return (Datum) 0;
-	*is_primary = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	*is_primary = DatumGetBool(ienv_result_datum(0, 2, &isnull));
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*
@@ -315,7 +315,7 @@ forget_domain(Datum instance, const char *name)
 				   " AND d.name OPERATOR(pg_catalog.=) $2 RETURNING pg_catalog.to_jsonb(d)",
 				   2, types, values, NULL) == 0)
 		return (Datum) 0;
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*
@@ -342,5 +342,5 @@ put_domain(const char *action, Datum instance, const char *name, bool is_primary
 				   3, types, values, NULL) != 1)
 		elog(ERROR, "domain \"%s\" belongs to no application", name);
 	ienv_record_event(action, NULL, DatumGetUUIDP(instance), name, before,
-					  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+					  ienv_result_datum(0, 1, &isnull));
 }

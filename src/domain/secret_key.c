@@ -96,7 +96,7 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	(void) ienv_query("INSERT INTO instance_env.api_key AS k (hash, instance, hint) VALUES ($1, $2, $3)"
 					  " RETURNING pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.-) 'hash'", 3, types, values, NULL);
 	ienv_record_event("create_secret_key", NULL, DatumGetUUIDP(values[1]), hint, 0,
-					  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+					  ienv_result_datum(0, 1, &isnull));
 	ienv_config_changed(values[1]);
 	SPI_finish();
 	PG_RETURN_TEXT_P(result);
@@ -139,7 +139,7 @@ instance_env_verify_secret_key(PG_FUNCTION_ARGS)
 				SPI_finish();
 				PG_RETURN_NULL();
 			}
-			*result = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+			*result = *DatumGetUUIDP(ienv_result_datum(0, 1, &isnull));
 			entry = ienv_cache_enter(&cache, hash, since);
 		} while (entry == NULL);
 		entry->instance = *result;
@@ -172,7 +172,7 @@ instance_env_revoke_secret_key(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("there is no such secret key"),
 				 errhint("View instance_env.secret_keys lists the keys of all instances by their last characters.")));
-	revoke_key(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull), value);
+	revoke_key(ienv_result_datum(0, 1, &isnull), value);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -210,14 +210,14 @@ instance_env_revoke_secret_key_by_hint(PG_FUNCTION_ARGS)
 				 errmsg("instance %s has no secret key that ends in \"%s\"", ienv_instance_text(values[0], true), hint),
 				 errhint("Its keys are in view instance_env.secret_keys.")));
 	if (n > 1)
-		second_revoked = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[1], SPI_tuptable->tupdesc, 2, &isnull));
+		second_revoked = DatumGetBool(ienv_result_datum(1, 2, &isnull));
 	if (!second_revoked)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("instance %s has several secret keys that end in \"%s\"",
 						ienv_instance_text(values[0], true), hint),
 				 errhint("Give the key itself.")));
-	revoke_key(values[0], SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	revoke_key(values[0], ienv_result_datum(0, 1, &isnull));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -255,9 +255,9 @@ revoke_key(Datum instance, Datum hash)
 					  "  'created_at', k.created_at, 'revoked_at', NULL),"
 					  " pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.-) 'hash', k.hint", 2, types, values, NULL);
 	ienv_record_event("revoke_secret_key", NULL, DatumGetUUIDP(instance),
-					  SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3),
-					  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull),
-					  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+					  ienv_result_text(0, 3),
+					  ienv_result_datum(0, 1, &isnull),
+					  ienv_result_datum(0, 2, &isnull));
 	ienv_config_changed(instance);
 }
 

@@ -60,7 +60,7 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 	ienv_require_production(values[0], &status);
 	if (ienv_query(DOMAIN_STATE, 2, types, values, NULL) == 0)
 		ienv_refuse_unassociated(values[0], name);
-	before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	before = ienv_result_datum(0, 1, &isnull);
 
 	changed = verify_records(values[1], PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
 	if (ienv_query("UPDATE instance_env.domain SET verified_at = pg_catalog.now()"
@@ -74,7 +74,7 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 		ienv_config_changed(values[0]);
 		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
 		ienv_record_event("verify_domain", NULL, DatumGetUUIDP(values[0]), name, before,
-						  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+						  ienv_result_datum(0, 1, &isnull));
 	}
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -256,7 +256,7 @@ check_identities(const IenvGuard *guard)
 	initStringInfo(&offenders);
 	for (uint64 i = 0; i < Min(SPI_processed, MAX_OFFENDERS); i++)
 		appendStringInfo(&offenders, "%s\"%s\"", i ? ", " : "",
-						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+						 ienv_result_text(i, 1));
 	if (SPI_processed > MAX_OFFENDERS)
 		appendStringInfoString(&offenders, " and more");
 	ereport(ERROR,

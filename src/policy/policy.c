@@ -95,7 +95,7 @@ instance_env_policy(PG_FUNCTION_ARGS)
 		bool		nulls[4];
 
 		for (int j = 0; j < 4; j++)
-			values[j] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, j + 1, &nulls[j]);
+			values[j] = ienv_result_datum(i, j + 1, &nulls[j]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	SPI_finish();

@@ -287,5 +287,5 @@ overriding_value(const Datum *key)
 	if (ienv_query("SELECT value FROM instance_env.policy_override WHERE instance OPERATOR(pg_catalog.=) $1"
 				   " AND name OPERATOR(pg_catalog.=) $2", 2, types, key, NULL) == 0)
 		return (Datum) 0;
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }

@@ -70,7 +70,7 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
 								   1, &type, &application, NULL), application);
-	name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	name = ienv_result_text(0, 1);
 
 	/* locked first, judged then: resume_instance() does not wait for the application */
 	ninstances = ienv_query("SELECT id, external_key,"

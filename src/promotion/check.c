@@ -54,19 +54,13 @@ ienv_read(const IenvValidation *run, const char *sql)
 }
 
 /*
- * A column of the last query's result as text, or NULL.
+ * Is a column of the last query's result true?
  */
-char *
-ienv_column(uint64 row, int column)
-{
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
-}
-
 bool
 ienv_column_is_true(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	Datum		value = ienv_result_datum(row, column, &isnull);
 
 	return !isnull && DatumGetBool(value);
 }

@@ -29,7 +29,6 @@ typedef struct IenvValidation
 extern void ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int sqlstate,
 						   bool passed, const char *message, const char *hint);
 extern uint64 ienv_read(const IenvValidation *run, const char *sql);
-extern char *ienv_column(uint64 row, int column);
 extern bool ienv_column_is_true(uint64 row, int column);
 
 /*

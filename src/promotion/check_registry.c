@@ -67,7 +67,7 @@ ienv_check_domains(IenvValidation *run)
 	/* the primary one comes first */
 	if (n > 0 && ienv_column_is_true(0, 2))
 		ienv_add_check(run, "domain", IENV_ERROR, 0, true,
-					   psprintf("The domain of production instance %s is \"%s\".", id, ienv_column(0, 1)), NULL);
+					   psprintf("The domain of production instance %s is \"%s\".", id, ienv_result_text(0, 1)), NULL);
 	else
 		ienv_add_check(run, "domain", IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 					   psprintf("Production instance %s has no domain.", id),
@@ -77,8 +77,8 @@ ienv_check_domains(IenvValidation *run)
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		const char *domain = ienv_column(i, 1);
-		const char *record = ienv_column(i, 3);
+		const char *domain = ienv_result_text(i, 1);
+		const char *record = ienv_result_text(i, 3);
 		bool		verified = ienv_column_is_true(i, 6);
 		IenvSeverity severity = ienv_column_is_true(i, 2) ? IENV_ERROR : IENV_WARNING;
 		int			sqlstate = severity == IENV_ERROR ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : 0;
@@ -95,7 +95,7 @@ ienv_check_domains(IenvValidation *run)
 		ienv_add_check(run, psprintf("dns:%s", host), severity, sqlstate, verified,
 					   psprintf(verified ? "DNS record \"%s\" is verified." : "DNS record \"%s\" is not verified.", host),
 					   psprintf("Create a %s record \"%s\" that points to \"%s\", then call instance_env.verify_domain().",
-								ienv_column(i, 4), host, ienv_column(i, 5)));
+								ienv_result_text(i, 4), host, ienv_result_text(i, 5)));
 	}
 }
 
@@ -118,7 +118,7 @@ ienv_check_credentials(IenvValidation *run)
 		ienv_add_check(run, "credentials", IENV_ERROR, 0, true, "No social connection is in use.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
-		const char *provider = ienv_column(i, 1);
+		const char *provider = ienv_result_text(i, 1);
 		bool		passed = ienv_column_is_true(i, 2);
 
 		ienv_add_check(run, psprintf("credentials:%s", provider), IENV_ERROR, ERRCODE_IENV_OWN_CREDENTIALS, passed,
@@ -149,8 +149,8 @@ ienv_check_plan(IenvValidation *run)
 		ienv_add_check(run, "plan", IENV_ERROR, 0, true, "No feature that depends on the plan is in use.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
-		const char *feature = ienv_column(i, 1);
-		const char *plan = ienv_column(i, 2);
+		const char *feature = ienv_result_text(i, 1);
+		const char *plan = ienv_result_text(i, 2);
 		char	   *name = psprintf("plan:%s", feature);
 
 		if (plan == NULL)
@@ -205,7 +205,7 @@ check_test_resources(IenvValidation *run)
 		ienv_add_check(run, "test", IENV_ERROR, 0, true, "No setting is for tests.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
-		const char *setting = ienv_column(i, 1);
+		const char *setting = ienv_result_text(i, 1);
 		bool		failed = ienv_column_is_true(i, 2);
 
 		ienv_add_check(run, psprintf("test:%s", setting), IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, !failed,
@@ -239,8 +239,8 @@ check_redirects(IenvValidation *run)
 		ienv_add_check(run, "redirect", IENV_ERROR, 0, true, "No redirect URL is set.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
-		const char *setting = ienv_column(i, 1);
-		const char *url = ienv_column(i, 3);
+		const char *setting = ienv_result_text(i, 1);
+		const char *url = ienv_result_text(i, 3);
 
 		ienv_add_check(run, psprintf("redirect:%s", setting), IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, url == NULL,
 					   url == NULL ? psprintf("Setting \"%s\" has no URL but https ones.", setting) :

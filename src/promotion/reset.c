@@ -250,7 +250,7 @@ empty_at_once(IenvReset *reset, List *tables)
 	{
 		bool		isnull;
 
-		n[i] = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1, &isnull));
+		n[i] = DatumGetInt64(ienv_result_datum(0, i + 1, &isnull));
 	}
 	foreach(lc, filled)
 	{
@@ -318,7 +318,7 @@ remove_settings(IenvReset *reset)
 				   "  ('social_connections', (SELECT pg_catalog.jsonb_agg(connection) FROM connection))) AS v (kind, removed)"
 				   " WHERE removed IS NOT NULL HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0", 1, &type, &reset->instance, NULL) > 0)
 	{
-		Datum		before = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+		Datum		before = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(reset->instance);
 		ienv_record_event("reset_development", NULL, &reset->id, "settings", before, 0);

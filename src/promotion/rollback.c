@@ -63,8 +63,8 @@ instance_env_rollback_promotion(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("application \"%s\" has no promotion to roll back", application.name),
 				 errhint("All promotions are in view instance_env.promotions.")));
-	promotion = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	rolled_back = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+	promotion = ienv_result_datum(0, 1, &isnull);
+	rolled_back = DatumGetBool(ienv_result_datum(0, 2, &isnull));
 	if (rolled_back)
 	{
 		SPI_finish();
@@ -98,7 +98,7 @@ snapshot_of(Datum promotion)
 	if (ienv_query("SELECT snapshot FROM instance_env.promotion WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &promotion, NULL) != 1)
 		elog(ERROR, "the promotion is gone");
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*

@@ -72,7 +72,7 @@ instance_env_create_staging_application(PG_FUNCTION_ARGS)
 	(void) ienv_query("SELECT pg_catalog.jsonb_build_object('staging_of', staging_of)"
 					  " FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1", 1, types, values, NULL);
 	ienv_record_event("create_staging_application", DatumGetUUIDP(result[0]), NULL, NULL, (Datum) 0,
-					  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &missing));
+					  ienv_result_datum(0, 1, &missing));
 
 	for (int i = 0; i < 2; i++)
 		ienv_record_changes("create_staging_application", result[0], result[i + 1],

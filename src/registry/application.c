@@ -145,7 +145,7 @@ ienv_application_jsonb(Datum application)
 					  "   FROM instance_env.instance i WHERE application OPERATOR(pg_catalog.=) $1))"
 					  " FROM instance_env.application a WHERE id OPERATOR(pg_catalog.=) $1",
 					  1, &type, &application, NULL);
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*
@@ -165,7 +165,7 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
 										" FOR NO KEY UPDATE", 1, types, values, NULL), values[0]);
-	if (strcmp(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1), TextDatumGetCString(values[1])) != 0)
+	if (strcmp(ienv_result_text(0, 1), TextDatumGetCString(values[1])) != 0)
 		require_free_name(values[1]);
 	(void) ienv_query("UPDATE instance_env.application a SET name = $2 FROM instance_env.application o"
 					  " WHERE a.id OPERATOR(pg_catalog.=) $1 AND o.id OPERATOR(pg_catalog.=) $1"
@@ -194,7 +194,7 @@ ienv_lock_application(Datum id)
 	ienv_require_application(ienv_query("SELECT name FROM instance_env.application"
 										" WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
 										1, &type, &id, NULL), id);
-	application.name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	application.name = ienv_result_text(0, 1);
 	if (ienv_query("SELECT id, status FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
 				   " ORDER BY type FOR NO KEY UPDATE", 1, &type, &id, NULL) != 2)
 		elog(ERROR, "application \"%s\" does not have two instances", application.name);
@@ -202,8 +202,8 @@ ienv_lock_application(Datum id)
 	{
 		bool		isnull;
 
-		application.instances[i] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		application.status[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+		application.instances[i] = ienv_result_datum(i, 1, &isnull);
+		application.status[i] = ienv_result_text(i, 2);
 	}
 	return application;
 }

@@ -334,7 +334,7 @@ rights_of(Oid roleid)
 					  " FROM (SELECT o.kind, pg_catalog.count(DISTINCT o.oid) AS n FROM " PRIVILEGES
 					  "  WHERE a.grantee OPERATOR(pg_catalog.=) $1 GROUP BY o.kind) counts",
 					  1, &type, &value, NULL);
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*

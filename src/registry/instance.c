@@ -116,7 +116,7 @@ ienv_lock_instance(Datum id, char **status)
 				 errmsg("instance %s has been created concurrently", ienv_instance_text(id, true)),
 				 errhint("Repeat the transaction.")));
 	}
-	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	*status = ienv_result_text(0, 1);
 	return instance;
 }
 
@@ -132,7 +132,7 @@ ienv_external_key(Datum instance)
 
 	ienv_query_one("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance);
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	return ienv_result_datum(0, 1, &isnull);
 }
 
 /*
