@@ -79,6 +79,16 @@ ienv_on_registry_change(void (*forget) (void))
 }
 
 /*
+ * The OID of a label of an enum.
+ */
+static Oid
+label_of(Oid type, const char *label)
+{
+	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
+						   CStringGetDatum(label));
+}
+
+/*
  * The OIDs of the extension's objects and of its enum labels, by name.
  *
  * The struct is static and stays in place; it is filled anew when the extension
@@ -118,16 +128,13 @@ ienv_oids(void)
 		oids.departed_user = get_relname_relid("departed_user", schema);
 		oids.departed_user_identity = get_relname_relid("departed_user_identity", schema);
 
-#define LABEL(label) \
-		GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type), CStringGetDatum(label))
 		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_type"), ObjectIdGetDatum(schema));
-		oids.types[IENV_DEVELOPMENT] = LABEL("development");
-		oids.types[IENV_PRODUCTION] = LABEL("production");
+		oids.types[IENV_DEVELOPMENT] = label_of(type, "development");
+		oids.types[IENV_PRODUCTION] = label_of(type, "production");
 		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_status"), ObjectIdGetDatum(schema));
-		oids.statuses[IENV_INACTIVE] = LABEL("inactive");
-		oids.statuses[IENV_ACTIVE] = LABEL("active");
-		oids.statuses[IENV_SUSPENDED] = LABEL("suspended");
-#undef LABEL
+		oids.statuses[IENV_INACTIVE] = label_of(type, "inactive");
+		oids.statuses[IENV_ACTIVE] = label_of(type, "active");
+		oids.statuses[IENV_SUSPENDED] = label_of(type, "suspended");
 
 		noargs = buildoidvector(NULL, 0);
 		oids.departure_queued = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
