@@ -377,6 +377,10 @@ foreach my $document (@documents)
 		push @dead, $link unless -e $file and (!defined $anchor or grep { $_ eq $anchor } anchors($file));
 	}
 	is("@dead", '', "$document: its links lead somewhere");
+
+	my %sources = map { basename($_) => 1 } glob 'src/*.[ch] src/*/*.[ch]';
+	my @unknown = grep { !$sources{$_} } $text{$document} =~ /`(?:\w+\/)*(\w+\.[ch])`/g;
+	is("@unknown", '', "$document: the source files that it names exist");
 }
 
 # Contents come first and name every section.
