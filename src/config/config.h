@@ -9,7 +9,7 @@
 #ifndef IENV_CONFIG_H
 #define IENV_CONFIG_H
 
-#include "registry/registry.h"
+#include "base/base.h"
 
 /*
  * setting.c: settings

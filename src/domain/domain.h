@@ -9,7 +9,7 @@
 #ifndef IENV_DOMAIN_H
 #define IENV_DOMAIN_H
 
-#include "config/config.h"
+#include "base/base.h"
 
 /* RFC 1035, section 2.3.4, less the length bytes */
 #define IENV_MAX_LABEL		63

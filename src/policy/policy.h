@@ -10,7 +10,7 @@
 
 #include "utils/numeric.h"
 
-#include "domain/domain.h"
+#include "base/base.h"
 
 /*
  * policy.c: what applies to an instance

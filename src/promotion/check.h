@@ -9,6 +9,7 @@
 #define IENV_CHECK_H
 
 #include "promotion/promotion.h"
+#include "registry/registry.h"
 
 /* One run of validate(), with a snapshot that all of its queries use. */
 typedef struct IenvValidation

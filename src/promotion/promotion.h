@@ -8,7 +8,7 @@
 #ifndef IENV_PROMOTION_H
 #define IENV_PROMOTION_H
 
-#include "registry/registry.h"
+#include "base/base.h"
 
 /*
  * validate.c: what stands between an instance and production

@@ -8,7 +8,7 @@
 #ifndef IENV_RESET_H
 #define IENV_RESET_H
 
-#include "registry/registry.h"
+#include "base/base.h"
 
 /* A guarded table that is to be emptied of an instance's rows */
 typedef struct IenvResetTable
