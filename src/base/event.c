@@ -46,8 +46,8 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot call %s.%s() within security-restricted operation", IENV_SCHEMA, action),
-				 errdetail("The audit log would name whoever runs the operation, which is not whose code this is."),
-				 errhint("Call it from outside of a reset, guard(), and commands such as REFRESH MATERIALIZED VIEW.")));
+				 errdetail("The audit log would name the role that runs the operation, not the role whose code this is."),
+				 errhint("Call it outside of a reset, guard(), or a command such as REFRESH MATERIALIZED VIEW.")));
 
 	values[0] = CStringGetTextDatum(action);
 	if (application != NULL)
@@ -114,6 +114,6 @@ instance_env_refuse_change(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change the audit log"),
 				 insert ? errdetail("Only the functions of the extension record events.") :
-				 errdetail("What is recorded stays as it is, except for a superuser.")));
+				 errdetail("Only a superuser can change or delete recorded events.")));
 	return PointerGetDatum(NULL);
 }

@@ -113,9 +113,9 @@ ienv_lock_owner(Oid relid)
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("partition %s of table %s belongs to another role",
 							ienv_quoted_name(lfirst_oid(lc)), ienv_quoted_name(relid)),
-					 errdetail("What role \"%s\" has attached to the partition would run with the rights of role \"%s\".",
+					 errdetail("Code that role \"%s\" has attached to the partition would run with the privileges of role \"%s\".",
 							   GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
-					 errhint("Detach the partition, or give it to the owner of the table once you have seen to what is attached to it.")));
+					 errhint("Detach the partition, or review the code attached to it and transfer it to the table's owner.")));
 	}
 	return owner;
 }

@@ -107,10 +107,10 @@ warn_if_over_cap(Datum instance)
 					(errcode(ERRCODE_WARNING),
 					 errmsg("users of development instance %s in table %s could not be counted",
 							ienv_instance_text(instance, true), ienv_quoted_name(relid)),
-					 errdetail("The cap applies, whether the instance has more users already or not."),
+					 errdetail("The cap applies whether or not the instance already has more users."),
 					 ienv_has_too_many_partitions(relid) ?
 					 errhint("A table with more than %d partitions is not counted here.", IENV_MAX_PARTITIONS) :
-					 errhint("View instance_env.usage counts them once the table is not locked and its guard is whole.")));
+					 errhint("View instance_env.usage counts them once the table is no longer locked and its guard is whole.")));
 		else if (users > info.user_cap)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),

@@ -257,7 +257,7 @@ refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally, con
 			 tally->committed >= cap ?
 			 errdetail("All of its seats are held by committed users.") :
 			 tally->mine > cap ?
-			 errdetail("This transaction alone adds more.") :
+			 errdetail("This transaction alone adds more users than the cap allows.") :
 			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.",
 					   (long long) tally->committed, (long long) bounds->older, (long long) tally->mine),
 			 errhint("Delete users, raise the cap with instance_env.set_user_cap(), or use the production instance."),

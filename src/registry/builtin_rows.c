@@ -41,7 +41,7 @@ instance_env_mark_changed(PG_FUNCTION_ARGS)
 	bool		isnull = false;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) || attnum <= 0)
-		elog(ERROR, "trigger \"%s\" is not as it was made", trigdata->tg_trigger->tgname);
+		elog(ERROR, "trigger \"%s\" does not have its original definition", trigdata->tg_trigger->tgname);
 	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_newtuple, desc, 1, &attnum, &value, &isnull));
 }
 
@@ -92,6 +92,6 @@ instance_env_keep_promise(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("policy \"%s\" cannot be changed", ienv_row_column(RelationGetDescr(trigdata->tg_relation), trigdata->tg_trigtuple, "name")),
-			 errdetail("It tells what the extension enforces, whatever the table says.")));
+			 errdetail("It describes what the extension enforces, regardless of what the table says.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }

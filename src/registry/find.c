@@ -37,7 +37,7 @@ environment_type(const char *name)
 					pnstrdup(name, pg_mbcliplen(name, strlen(name), MAX_NAME_SHOWN))),
 			 errdetail("An application has a development and a production instance, and no other."),
 			 strcmp(name, "preview") == 0 ?
-			 errhint("A preview deployment uses one of the two, see instance_env.instance_for_host().") :
+			 errhint("A preview deployment uses one of the two; see instance_env.instance_for_host().") :
 			 errhint("For another environment, such as staging, create a separate application with instance_env.create_staging_application().")));
 }
 

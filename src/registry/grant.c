@@ -227,8 +227,8 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"", name, IENV_SCHEMA),
-				 errdetail("Some were granted by a role that has since become a superuser; what it revokes is what the owner has granted."),
-				 errhint("Call instance_env.revoke_access() for that role, which takes along what it has granted.")));
+				 errdetail("Some were granted by a role that has since become a superuser; REVOKE by a superuser affects only what the object's owner granted."),
+				 errhint("Call instance_env.revoke_access() for that role, which also revokes what it has granted.")));
 	record_rights("revoke_access", name, roleid, before);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -266,7 +266,7 @@ role_argument(FunctionCallInfo fcinfo, const char **role)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change who may use extension \"%s\"", IENV_SCHEMA),
-				 errdetail("Only a superuser or the extension's owner may.")));
+				 errdetail("Only a superuser or the extension's owner may do so.")));
 	*role = GetUserNameFromId(roleid, true);
 	if (*role == NULL)
 		ereport(ERROR,

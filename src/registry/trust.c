@@ -108,6 +108,6 @@ static void
 lock_context(void *arg)
 {
 	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
-		errhint("Another transaction changes who may use the extension, by guard() or a grant; try again when it has ended.");
-	errcontext("while locking the rights on the functions of extension \"%s\"", IENV_SCHEMA);
+		errhint("Another transaction is changing who may use the extension, through guard() or a grant; try again when it has ended.");
+	errcontext("while locking the privileges on the functions of extension \"%s\"", IENV_SCHEMA);
 }

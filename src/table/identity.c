@@ -169,9 +169,9 @@ bool
 ienv_identity_possible(const IenvGuard *guard, const char **why)
 {
 	if (has_catalog_oids(guard->key_type))
-		*why = "Its values stand for entries of a system catalog, which a dump does not keep.";
+		*why = "Its values refer to system catalog entries by OID, which a dump does not preserve.";
 	else if (is_compound(guard->key_type))
-		*why = "Its values are made of others; a user is identified by one.";
+		*why = "Its values are composed of other values; a single value must identify a user.";
 	else if (!guard->key_is_image && !OidIsValid(guard->key_hash))
 		*why = "The type has no hash function, and equal values may differ in their bytes.";
 	else

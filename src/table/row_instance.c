@@ -52,7 +52,7 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("null in column \"%s\" of table %s names no instance",
+				 errmsg("null value in column \"%s\" of table %s does not name an instance",
 						get_attname(guard->relid, guard->instance_attno, false), ienv_quoted_name(guard->root)),
 				 errdetail("Each row of a guarded table belongs to an instance."),
 				 ienv_errguard(guard, NULL)));
