@@ -3,9 +3,9 @@
  * instance_env.c
  *	  Module entry: development and production instances inside PostgreSQL.
  *
- * Where to read on: doc/hacking.md has a map of the rooms.  cap/user_cap.c holds the
- * admission algorithm, transfer/transfer.c the rule that a user never changes instance,
- * guard/guard.c what is attached to a table.
+ * Further reading: doc/hacking.md has a map of the rooms.  cap/user_cap.c
+ * describes the admission algorithm, transfer/transfer.c the rule that a user
+ * never changes instance, guard/guard.c what is attached to a table.
  *
  *-------------------------------------------------------------------------
  */

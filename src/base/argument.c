@@ -12,7 +12,7 @@
 #include "base/base.h"
 
 /*
- * Refuse a null for an argument that must be given.
+ * Raise an error if a required argument is null.
  */
 void
 ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
@@ -21,7 +21,7 @@ ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name),
-		/* a name that was mistyped comes here as null */
+		/* a mistyped name arrives here as null */
 				 strcmp(name, "application") == 0 ?
 				 errhint("instance_env.application_id() returns null if no application has the name.") :
 				 strcmp(name, "instance") == 0 ?
@@ -29,8 +29,8 @@ ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /*
- * An argument that is a name or an external key: any text, for the application may
- * have it from elsewhere, that an index holds.
+ * An argument that is a name or an external key.  Any text that fits into an
+ * index will do, because the application may have got it from elsewhere.
  */
 char *
 ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
@@ -49,8 +49,8 @@ ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
 }
 
 /*
- * A text argument as a C string: not null, not empty, without control characters,
- * and of no more than max_length bytes.
+ * A text argument as a C string: not null, not empty, free of control
+ * characters, and at most max_length bytes long.
  */
 char *
 ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * base.h
- *	  The ground floor: what every room may use, and what knows none of them.
+ *	  The lowest layer: every room may use it, and it depends on none.
  *
  * Prototypes are grouped by the file that defines them.  Unless a comment says
  * otherwise, a function of any room must be called inside a transaction,
@@ -24,7 +24,7 @@
 
 #define IENV_SCHEMA "instance_env"
 
-/* Constraint names, as reported in errors and as names of the triggers */
+/* Constraint names, as reported in errors; the triggers have the same names */
 #define IENV_USER_CAP		"instance_env_user_cap"
 #define IENV_NO_TRANSFER	"instance_env_no_transfer"
 #define IENV_DEPARTURE		"instance_env_departure"
@@ -64,10 +64,10 @@ typedef struct IenvOids
 	Oid			types[2];		/* enum labels, by IenvType */
 	Oid			statuses[3];	/* enum labels, by IenvStatus */
 	Oid			departure_queued;	/* the function */
-	Oid			functions[IENV_TRIGGERS];	/* by place in ienv_trigger_kinds */
+	Oid			functions[IENV_TRIGGERS];	/* indexed like ienv_trigger_kinds */
 } IenvOids;
 
-/* which of our triggers a relation has, as bits */
+/* bits for the triggers of ours that a relation has */
 #define IENV_TRIGGER_USER_CAP		0x01
 #define IENV_TRIGGER_ACTIVE			0x02
 #define IENV_TRIGGER_NO_TRANSFER	0x04
@@ -79,7 +79,7 @@ typedef struct IenvTriggerKind
 {
 	int			bit;
 	const char *name;			/* of the trigger */
-	const char *event;			/* as CREATE TRIGGER says it */
+	const char *event;			/* in the syntax of CREATE TRIGGER */
 	const char *function;		/* in schema instance_env */
 } IenvTriggerKind;
 
@@ -99,7 +99,7 @@ extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
 
 /*
- * cache.c: what a backend has read from the extension's tables
+ * cache.c: a backend's caches of the extension's tables
  */
 #define IENV_CACHE_TABLES 4
 
@@ -107,15 +107,15 @@ typedef struct IenvCache
 {
 	const char *name;
 	Size		keysize;
-	Size		entrysize;		/* an entry begins with its key, which has no padding */
+	Size		entrysize;		/* an entry starts with its key, which has no padding */
 	int			max_entries;	/* a full cache is emptied */
 	const char *tables[IENV_CACHE_TABLES];	/* the cache is emptied when one of them changes */
 
-	/* private to cache.c, zero at first */
+	/* private to cache.c, initially zero */
 	Oid			relids[IENV_CACHE_TABLES];
 	bool		valid;
-	uint64		changed;		/* when, by ienv_news_time() */
-	MemoryContext context;		/* what entries point to; reset with the cache */
+	uint64		changed;		/* when, as measured by ienv_news_time() */
+	MemoryContext context;		/* holds what entries point to; reset with the cache */
 	HTAB	   *entries;
 	struct IenvCache *next;
 } IenvCache;
@@ -197,9 +197,10 @@ extern char *ienv_row_column(TupleDesc desc, HeapTuple row, const char *name);
  */
 
 /*
- * How long they may be, in bytes: a name or an external key that the application has made,
- * what an index holds, compressed or not; a word that a catalogue table has, as long as an
- * identifier; what a provider has given the application.
+ * Maximum lengths, in bytes: of a name or external key chosen by the
+ * application, as much as fits into an index, compressed or not; of a word in
+ * one of the built-in tables, the length of an identifier; of a credential
+ * that a provider has issued.
  */
 #define IENV_MAX_NAME		2048
 #define IENV_MAX_WORD		63

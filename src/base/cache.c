@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * cache.c
- *	  What a backend has read from the registry's other tables.
+ *	  Backend-local caches of the registry's other tables.
  *
  * For functions that an application calls on every request.  A cache names the
- * tables that its entries were read from; each has triggers, table_changed(), that
- * send a relcache invalidation, and every backend that receives it discards all entries
- * at its next look-up.  Entries must be read with ienv_query_latest(), like this:
+ * tables that its entries were read from.  Each of these has table_changed()
+ * triggers, which send a relcache invalidation; every backend that receives it
+ * discards all entries at its next look-up.  Entries must be read with
+ * ienv_query_latest(), like this:
  *
  *		entry = ienv_cache_find(&cache, &key);
  *		if (entry == NULL)
@@ -17,11 +18,11 @@
  *				... read ...
  *				entry = ienv_cache_enter(&cache, &key, since);
  *			} while (entry == NULL);
- *			... fill, what it points to in cache.context ...
+ *			... fill it in, allocating what it points to in cache.context ...
  *		}
  *
- * so that news which arrives while the tables are read makes them be read again.
- * An entry is good until the next look-up in its cache.
+ * so that the tables are read again if an invalidation arrives while they are
+ * being read.  An entry remains valid until the next look-up in its cache.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,9 +46,10 @@ PG_FUNCTION_INFO_V1(instance_env_table_changed);
 /*
  * table_changed() RETURNS trigger
  *
- * AFTER row trigger, and statement trigger for TRUNCATE: every backend forgets what it
- * has read from this table when the transaction commits, this one at its next command.
- * Of many rows of one command the first sends the message.
+ * AFTER row trigger, and statement trigger for TRUNCATE: other backends forget
+ * what they have read from this table when the transaction commits, and this
+ * one at its next command.  If a command changes many rows, only the first
+ * sends a message.
  */
 Datum
 instance_env_table_changed(PG_FUNCTION_ARGS)
@@ -59,7 +61,8 @@ instance_env_table_changed(PG_FUNCTION_ARGS)
 }
 
 /*
- * Relcache callback: empties no cache yet, for a caller up the stack may be reading.
+ * Relcache callback.  Does not empty any cache yet, because a caller up the
+ * stack may be reading it.
  */
 static void
 table_invalidated(Datum arg, Oid relid)
@@ -95,7 +98,7 @@ ienv_cache_find(IenvCache *cache, const void *key)
 }
 
 /*
- * The time, to be asked before the cache's tables are read.
+ * The time, to be taken before the cache's tables are read.
  */
 uint64
 ienv_cache_time(IenvCache *cache)
@@ -106,7 +109,7 @@ ienv_cache_time(IenvCache *cache)
 }
 
 /*
- * A new entry, of which only the key is set; NULL if the tables have changed since.
+ * A new entry with only its key set; NULL if the tables have changed since.
  */
 void *
 ienv_cache_enter(IenvCache *cache, const void *key, uint64 since)
@@ -141,7 +144,7 @@ prepare(IenvCache *cache)
 		caches = cache;
 	}
 
-	/* an error on the way leaves it so */
+	/* it stays invalid if an error occurs below */
 	cache->valid = false;
 	cache->entries = NULL;
 	MemoryContextReset(cache->context);
@@ -150,7 +153,7 @@ prepare(IenvCache *cache)
 	ctl.hcxt = cache->context;
 	cache->entries = hash_create(cache->name, 32, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
-	/* the extension may have been dropped and created */
+	/* the extension may have been dropped and re-created */
 	do
 	{
 		since = ienv_news_time();

@@ -3,7 +3,7 @@
  * compat.h
  *	  Differences between the supported versions of PostgreSQL, 15 to 18.
  *
- * Every test of PG_VERSION_NUM is here; other files call what is defined below.
+ * All tests of PG_VERSION_NUM are here; other files use what is defined below.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,12 +23,12 @@
 #include "utils/numeric.h"
 #include "utils/rel.h"
 
-/* PostgreSQL 18 says it before the declaration; the compilers take it there too. */
+/* Goes before the declaration, as in PostgreSQL 18; compilers accept that. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-/* Can a backend make shared memory without preloading the library? */
+/* Can a backend create shared memory without the library being preloaded? */
 #if PG_VERSION_NUM >= 170000
 #include "storage/dsm_registry.h"
 #define IENV_NAMED_DSM 1
@@ -78,8 +78,8 @@ ienv_may_use_schema(Oid schema, Oid roleid)
 }
 
 /*
- * Did this transaction make the relation's file?  Then others see another one until
- * it commits, and for good if it does not.
+ * Did this transaction create the relation's file?  If so, others see a
+ * different one until it commits, and keep seeing that one if it aborts.
  */
 static inline bool
 ienv_file_is_mine(Relation rel)
@@ -94,8 +94,8 @@ ienv_file_is_mine(Relation rel)
 }
 
 /*
- * The number of the relation's file.  An ordinary one gets another whenever it is written
- * anew.
+ * The number of the relation's file.  An ordinary relation gets a new one
+ * whenever it is rewritten.
  */
 static inline uint32
 ienv_file_number(Relation rel)
@@ -118,8 +118,8 @@ ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys
 }
 
 /*
- * The integer that is nearest to a number, 0 where it is out of range.  Here because its
- * name is of the backend's own, not of what extensions were promised.
+ * The integer nearest to a number, or 0 if it is out of range.  This is here
+ * because the function is internal to the backend, so its name may change.
  */
 static inline int32
 ienv_numeric_int4(Numeric numeric, bool *out_of_range)

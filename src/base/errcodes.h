@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * errcodes.h
- *	  SQLSTATEs: the interface that programs branch on.
+ *	  SQLSTATEs, which programs branch on.
  *
  * doc/reference.md says when each is raised, and a test compares the two.
  *

@@ -3,8 +3,9 @@
  * event.c
  *	  The audit log.
  *
- * Each function that changes something records it itself, in its own transaction.
- * Triggers on the registry's tables would record anew what a dump brings back.
+ * Each function that changes something records the change itself, in the same
+ * transaction.  Triggers on the registry's tables would record the rows of a
+ * dump again when it is restored.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,17 +22,19 @@
 PG_FUNCTION_INFO_V1(instance_env_refuse_change);
 
 /*
- * Record that a function, action, has changed something.
+ * Record that function "action" has changed something.
  *
- * Where application is NULL, it is the instance's.  before and after are jsonb, or 0
- * for null.
+ * If application is NULL, the instance's application is recorded.  before and
+ * after are jsonb, or 0 for null.
  *
- * Recorded are the session's user and the role that SET ROLE has set.  With whose rights
- * we were called cannot be told where SECURITY DEFINER functions call us, for most of ours
- * are such functions themselves, and PostgreSQL does not show the role that called one.
+ * We record the session user and the role set by SET ROLE.  If a SECURITY
+ * DEFINER function called us, we cannot tell with whose privileges: most of
+ * our functions are themselves SECURITY DEFINER, and PostgreSQL does not
+ * reveal the role that called such a function.
  *
- * In a security-restricted operation, code of a table's owner runs in a statement of
- * somebody else's, whose names these would be.  So it changes nothing there.
+ * In a security-restricted operation, code of a table's owner runs within
+ * another user's statement, and the names recorded would be that user's.  So
+ * such code is not allowed to change anything.
  */
 void
 ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -77,8 +80,8 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
 }
 
 /*
- * Record a change whose statement returned before and after as jsonb, and perhaps
- * nothing, for nothing has changed.
+ * Record a change whose statement returned "before" and "after" as jsonb, or
+ * no row at all because nothing has changed.
  */
 void
 ienv_record_returned(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
@@ -99,9 +102,10 @@ ienv_record_returned(const char *action, const pg_uuid_t *application, const pg_
 /*
  * refuse_change() RETURNS trigger
  *
- * BEFORE statement trigger of the log: the extension's owner may add to it, as each
- * of its functions does, and nobody but a superuser do anything else.  It is not
- * enough that nobody is granted rights on the table: a GRANT is soon given.
+ * BEFORE statement trigger of the log: the extension's owner may add to it, as
+ * its functions do, and only a superuser may do anything else.  Withholding
+ * privileges on the table would not be enough, because a GRANT is easily
+ * issued.
  */
 Datum
 instance_env_refuse_change(PG_FUNCTION_ARGS)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * news.h
- *	  The time, as measured in messages from other backends.
+ *	  The time, measured by the number of invalidation messages received.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,13 +11,14 @@
 #include "storage/sinval.h"
 
 /*
- * A relcache callback notes when it was called; a reader that began before that reads
- * again.
+ * A relcache callback notes when it was called; a reader that began before
+ * that time reads again.
  *
- * What comes without a message from outside does not count.  Our own transaction's
- * changes come at the end of a command or of a subtransaction, never while somebody reads
- * for a cache; and with debug_discard_caches everything is invalidated each time that we
- * look for messages, so that a reader who went by that would never come to an end.
+ * Invalidations that do not come with a message from outside do not count.
+ * Our own transaction's are processed at the end of a command or
+ * subtransaction, never while a cache is being filled; and with
+ * debug_discard_caches everything is invalidated each time we check for
+ * messages, so that a reader that took those into account would never finish.
  */
 static inline uint64
 ienv_news_time(void)

@@ -3,10 +3,11 @@
  * oids.c
  *	  The OIDs of the extension's own objects, and acting as their owner.
  *
- * They are looked up by name and kept until the registry changes: a trigger on its
- * tables sends a relcache invalidation of table instance, whichever of them has
- * changed, and what else a backend has read from them is forgotten with the OIDs.
- * Other modules have themselves told by ienv_on_registry_change().
+ * They are looked up by name and kept until the registry changes: whichever of
+ * its tables is changed, a trigger sends a relcache invalidation for table
+ * instance.  Whatever else a backend has read from those tables is forgotten
+ * along with the OIDs; other modules register for that with
+ * ienv_on_registry_change().
  *
  *-------------------------------------------------------------------------
  */
@@ -41,18 +42,21 @@ const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 static IenvOids oids;
 static bool oids_valid = false;
 
-/* when the registry was invalidated last, by ienv_news_time() */
+/* when the registry was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 
-/* who else has to forget: instance_lookup.c, identity.c, departure_record.c */
+/*
+ * which other modules must forget: instance_lookup.c, identity_key.c,
+ * departure_record.c
+ */
 #define MAX_LISTENERS 3
 
 static void (*listeners[MAX_LISTENERS]) (void);
 static int	nlisteners = 0;
 
 /*
- * Relcache callback: forget.  May be called at any time; frees nothing, for a
- * caller up the stack may be reading.
+ * Relcache callback: forget.  Can be called at any time; frees nothing,
+ * because a caller up the stack may be reading.
  */
 static void
 registry_invalidated(Datum arg, Oid relid)
@@ -66,10 +70,11 @@ registry_invalidated(Datum arg, Oid relid)
 }
 
 /*
- * Have forget called whenever the registry has changed, or may have.  To be called once
- * in a backend's life by each module that keeps what it has read from the registry,
- * before it reads.  forget may be called at any time, must not free what a caller up the
- * stack may be reading, and is only called once ienv_oids() has been.
+ * Arrange for forget to be called whenever the registry has changed, or may
+ * have.  Each module that keeps what it has read from the registry must call
+ * this once in a backend's life, before it reads anything.  forget can be
+ * called at any time, must not free what a caller up the stack may be reading,
+ * and is not called before the first call of ienv_oids().
  */
 void
 ienv_on_registry_change(void (*forget) (void))
@@ -89,10 +94,11 @@ label_of(Oid type, const char *label)
 }
 
 /*
- * The OIDs of the extension's objects and of its enum labels, by name.
+ * The OIDs of the extension's objects and of its enum labels, looked up by
+ * name.
  *
- * The struct is static and stays in place; it is filled anew when the extension
- * was dropped and created, also when that was rolled back.
+ * The struct is static and stays in place; it is filled in again after the
+ * extension has been dropped and re-created, even if that was rolled back.
  */
 const IenvOids *
 ienv_oids(void)
@@ -113,7 +119,7 @@ ienv_oids(void)
 		registered = true;
 	}
 
-	/* news that arrives while we look may be of what we have looked up */
+	/* an invalidation arriving meanwhile may concern what we look up */
 	do
 	{
 		since = ienv_news_time();
@@ -158,7 +164,8 @@ ienv_oids(void)
 }
 
 /*
- * The kind of trigger that executes function, or NULL if it is none of ours.
+ * The kind of trigger that executes this function, or NULL if it is not one of
+ * ours.
  */
 const IenvTriggerKind *
 ienv_trigger_kind(Oid function)
@@ -173,7 +180,7 @@ ienv_trigger_kind(Oid function)
 
 /*
  * Act as the extension's owner until ienv_leave_owner(), with the restrictions
- * that PostgreSQL puts on security-definer work.  An error ends it as well.
+ * that PostgreSQL imposes on security-definer work.  An error also ends it.
  */
 void
 ienv_become_owner(IenvOwner *saved)

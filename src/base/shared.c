@@ -3,9 +3,10 @@
  * shared.c
  *	  The extension's shared memory.
  *
- * From PostgreSQL 17 on, a named DSM segment that the first backend to ask makes.
- * On 15 and 16, memory that the postmaster sets aside, and only if the library is
- * in shared_preload_libraries; otherwise there is none, and callers do without.
+ * From PostgreSQL 17 on, this is a named DSM segment, created by the first
+ * backend that asks for it.  On 15 and 16, it is memory that the postmaster
+ * sets aside if the library is in shared_preload_libraries; otherwise there is
+ * none, and callers do without.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,17 +21,17 @@
 
 #include "base/base.h"
 
-/* 88 bytes each.  Only pairs of table and instance that are in use need one. */
+/* 88 bytes each.  Only pairs of table and instance in use need one. */
 #define DEFAULT_BUCKETS 4096
 #define MAX_BUCKETS		1048576
 
-/* How many databases have their departures counted; in others they are looked up. */
+/* How many databases have their departures counted; others look them up. */
 #define MAX_DATABASES	64
 
 typedef struct Departures
 {
 	pg_atomic_uint32 database;	/* InvalidOid: free */
-	pg_atomic_uint64 recorded;	/* how many since the server started */
+	pg_atomic_uint64 recorded;	/* how many since server start */
 } Departures;
 
 typedef struct SharedState
@@ -42,11 +43,11 @@ typedef struct SharedState
 
 static int	buckets_setting = DEFAULT_BUCKETS;
 
-/* what a bucket is, bound.c knows */
+/* a bucket's contents are known to bound.c only */
 static Size (*buckets_size) (int n);
 static IenvBucketsInit buckets_init;
 
-/* NULL: not attached, or there is none */
+/* NULL: not attached, or there is no shared memory */
 static SharedState *state = NULL;
 static void *buckets = NULL;
 
@@ -73,12 +74,14 @@ init_buckets(void *ptr)
 }
 
 /*
- * Attach to the segments.  Who makes the first decides on the size of the second.
+ * Attach to the segments.  The backend that creates the first decides on the
+ * size of the second.
  *
- * All backends must use the buckets or none may, or some would admit rows by a bound
- * that does not know of the rows of the others.  So what counts is that decision, not
- * the setting, which a reload may have changed for some backends only; and whoever
- * cannot attach tries again, and fails, until he can.
+ * Either all backends must use the buckets or none may, lest some admit rows
+ * by a bound that does not include the rows of the others.  So what counts is
+ * that decision, not the setting, which a reload may have changed for some
+ * backends only; and a backend that cannot attach tries again each time,
+ * raising an error, until it succeeds.
  */
 static void
 attach(void)
@@ -135,8 +138,9 @@ attach(void)
 #endif
 
 /*
- * Define the setting and, where the postmaster has to set memory aside, ask for it: size
- * tells how many bytes n buckets take, and init makes as many of them.
+ * Define the setting and, if the postmaster has to set memory aside, request
+ * it: size returns how many bytes n buckets take, and init initializes that
+ * many.
  */
 void
 ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
@@ -144,7 +148,7 @@ ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
 	buckets_size = size;
 	buckets_init = init;
 
-	/* PostgreSQL would only warn, and take the default */
+	/* PostgreSQL would only warn and use the default */
 	if (process_shared_preload_libraries_in_progress)
 	{
 		const char *given = GetConfigOption(IENV_SCHEMA ".buckets", true, false);
@@ -177,7 +181,7 @@ ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
 }
 
 /*
- * The buckets, and in *n how many; NULL where there is no shared memory.
+ * The buckets, with *n set to their number; NULL if there is no shared memory.
  */
 void *
 ienv_shared_buckets(int *n)
@@ -189,7 +193,8 @@ ienv_shared_buckets(int *n)
 }
 
 /*
- * The number of the present era of bounds, or NULL where there is no shared memory.
+ * The number of the current era of bounds, or NULL if there is no shared
+ * memory.
  */
 pg_atomic_uint64 *
 ienv_shared_era(void)
@@ -199,7 +204,7 @@ ienv_shared_era(void)
 }
 
 /*
- * The count of departures from this database, or NULL where there is no shared
+ * The count of departures from this database, or NULL if there is no shared
  * memory, or no room in it for another database.
  */
 pg_atomic_uint64 *
@@ -216,7 +221,7 @@ ienv_shared_departures(void)
 		Departures *slot = &state->departures[i];
 		uint32		owner = InvalidOid;
 
-		/* on failure, owner is what another backend has put there */
+		/* on failure, owner is what another backend has stored there */
 		if (pg_atomic_compare_exchange_u32(&slot->database, &owner, MyDatabaseId) ||
 			owner == MyDatabaseId)
 			mine = slot;

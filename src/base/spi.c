@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * spi.c
- *	  Small helpers for the SQL that the extension runs through SPI.
+ *	  Helpers for the SQL that the extension runs through SPI.
  *
- * Every name and operator in that SQL is qualified, and none of its string literals has a
- * backslash in it: what that means depends on standard_conforming_strings.
+ * Every name and operator in that SQL is qualified, and none of its string
+ * literals contains a backslash, whose meaning would depend on
+ * standard_conforming_strings.
  *
  *-------------------------------------------------------------------------
  */
@@ -60,9 +61,9 @@ ienv_execute(const char *fmt,...)
 
 /*
  * Run one statement with arguments, and return how many rows it processed; the
- * rows are in SPI_tuptable.  SPI is connected.  A null argument has an 'n'
- * in nulls, another a ' ', as in SPI; nulls may be NULL.  An argument that is a pointer,
- * but to nothing, is null, whatever nulls says.
+ * rows are in SPI_tuptable.  SPI is connected.  As in SPI, nulls has 'n' for a
+ * null argument and ' ' for any other, and can be NULL.  A pass-by-reference
+ * argument that is a null pointer counts as null, whatever nulls says.
  */
 uint64
 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
@@ -76,7 +77,7 @@ ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, co
 }
 
 /*
- * The same for a statement about one row, which the caller has locked.
+ * The same for a statement that concerns one row, which the caller has locked.
  */
 void
 ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values)
@@ -86,8 +87,8 @@ ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values
 }
 
 /*
- * The same for a query that only reads, with a snapshot taken now: what goes into a
- * cache must not be the past that a REPEATABLE READ transaction sees.
+ * The same for a read-only query, with a snapshot taken now: a cache must not
+ * be filled with the past that a REPEATABLE READ transaction sees.
  */
 uint64
 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
@@ -101,7 +102,8 @@ ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *val
 }
 
 /*
- * The same with the active snapshot, so that several queries see one state.
+ * The same with the active snapshot, so that several queries see the same
+ * state.
  */
 uint64
 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
@@ -115,8 +117,8 @@ ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *val
 }
 
 /*
- * As ienv_query(), with a snapshot taken now: so a DELETE finds also what a REPEATABLE
- * READ transaction does not see.
+ * Like ienv_query(), but with a snapshot taken now, so that a DELETE also
+ * finds rows that a REPEATABLE READ transaction does not see.
  */
 uint64
 ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values)
@@ -134,10 +136,11 @@ ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *val
 }
 
 /*
- * The nulls that SPI gets.
+ * The nulls to pass to SPI.
  *
- * Whoever copies a parameter list (a parallel plan, auto_explain, pgaudit) follows each
- * pointer that is not said to be null, also one that the query itself never looks at.
+ * Code that copies a parameter list (parallel query, auto_explain, pgaudit)
+ * dereferences each pointer that is not marked as null, even if the query
+ * itself never uses that parameter.
  */
 static const char *
 null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls)
@@ -174,7 +177,7 @@ ienv_return_rows(FunctionCallInfo fcinfo)
 }
 
 /*
- * The row type that the function is to return, blessed.
+ * The function's result row type, blessed.
  */
 TupleDesc
 ienv_result_desc(FunctionCallInfo fcinfo)

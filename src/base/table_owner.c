@@ -3,26 +3,29 @@
  * table_owner.c
  *	  Acting as a table's owner.
  *
- * A statement that reads or writes a table may run code of the table's owner: triggers,
- * rules, policies, and functions that an index, a partition key or a check uses, which
- * PostgreSQL computes as early as a statement is planned.  Whoever administers the
- * extension must not run that with rights of his own.  So it is done as PostgreSQL's
- * maintenance commands do it (vacuum_rel(), cluster_rel(), DefineIndex()): as the
- * table's owner, in a security-restricted operation, with a search_path that nobody else
- * can write to, and with all settings put back afterwards.  In such an operation
- * PostgreSQL refuses to become another role, to make temporary tables, and to leave
- * anything behind for later: deferred triggers, cursors WITH HOLD, prepared statements.
+ * A statement that reads or writes a table can run code of the table's owner:
+ * triggers, rules, policies, and functions used by an index, a partition key
+ * or a check constraint, which PostgreSQL may evaluate as early as planning.
+ * That code must not run with the privileges of those who administer the
+ * extension.  So we do as PostgreSQL's maintenance commands do (vacuum_rel(),
+ * cluster_rel(), DefineIndex()): act as the table's owner, in a
+ * security-restricted operation, with a search_path whose schemas no other
+ * user can write to, and restore all settings afterwards.  In such an
+ * operation PostgreSQL refuses to change roles, to create temporary tables,
+ * and to leave anything behind for later: deferred triggers, cursors WITH
+ * HOLD, prepared statements.
  *
- * CREATE INDEX takes these precautions by itself.  CREATE TRIGGER and ALTER TABLE ...
- * ENABLE TRIGGER compute the partition key of a partitioned table.  The counting in seats.c
- * opens tables and indexes, and calls comparison functions of uuid and text only: it runs
- * no code of anybody's.
+ * CREATE INDEX takes these precautions by itself.  CREATE TRIGGER and ALTER
+ * TABLE ... ENABLE TRIGGER evaluate the partition key of a partitioned table.
+ * The counting in seats.c opens tables and indexes, and calls only comparison
+ * functions of uuid and text, so it runs no user-defined code.
  *
- * Statements name tables, and the lock on a table does not keep its schema from being
- * renamed, so that another table comes to stand where the one was whose owner we act as.
- * A query is checked once it has been parsed.  A utility statement is not parsed like that;
- * for one, the schema's row is locked, so that nobody gives the schema another name until
- * the transaction ends (ALTER SCHEMA itself takes no other lock).
+ * Statements refer to tables by name, and a lock on a table does not prevent
+ * its schema from being renamed, after which the name may refer to a different
+ * table than the one whose owner we act as.  A query is checked after parse
+ * analysis.  A utility statement does not undergo parse analysis; for those,
+ * the schema's pg_namespace row is locked, so that nobody can rename the
+ * schema until the transaction ends (ALTER SCHEMA itself takes no other lock).
  *
  *-------------------------------------------------------------------------
  */
@@ -50,7 +53,7 @@
 
 #include "base/base.h"
 
-/* The tables that the next statement may name, and no others; NIL: any */
+/* The only tables that the next statement may name; NIL: any */
 static List *expected = NIL;
 
 static post_parse_analyze_hook_type previous_hook = NULL;
@@ -60,8 +63,9 @@ static void check_statement(ParseState *pstate, Query *query, JumbleState *jstat
 static bool names_another(Node *node, List *relids);
 
 /*
- * Act as the owner of a table until ienv_act_as_self().  An error ends it as well, but
- * saved must not outlive a commit.  Locks the table and its partitions for reading.
+ * Act as the owner of a table until ienv_act_as_self().  An error also ends
+ * it, but saved must not be used across a commit.  Locks the table and its
+ * partitions for reading.
  */
 void
 ienv_act_as_owner_of(Oid relid, IenvActing *saved)
@@ -91,10 +95,11 @@ ienv_act_as_self(const IenvActing *saved)
 }
 
 /*
- * The owner of a table, which is locked, so that it stays the owner.
+ * The owner of a table, which is locked so that its owner cannot change.
  *
- * Refuses a table with a partition whose owner is no such role: what he has attached to
- * it would run with the rights of the owner of the whole.
+ * Refuses a table with a partition whose owner lacks the privileges of that
+ * role: code that the partition's owner has attached to it would run with the
+ * privileges of the table's owner.
  */
 Oid
 ienv_lock_owner(Oid relid)
@@ -121,12 +126,13 @@ ienv_lock_owner(Oid relid)
 }
 
 /*
- * A table's qualified name, quoted for SQL, which nobody else can give to another table
- * before the transaction ends.  The table is locked, so that it keeps its own name and its
- * schema.
+ * A table's qualified name, quoted for SQL, which nobody else can give to
+ * another table before the transaction ends.  The table is locked, so that it
+ * keeps its own name and its schema.
  *
- * Our own transaction may rename what it likes, and the code of the owner that it runs, too:
- * use the name at once, and ask again for the next statement.
+ * Our own transaction can still rename anything, and so can the owner's code
+ * that it runs: use the name immediately, and ask again for the next
+ * statement.
  */
 char *
 ienv_kept_name(Oid relid)
@@ -136,7 +142,8 @@ ienv_kept_name(Oid relid)
 }
 
 /*
- * Lock a schema's row, as SELECT FOR SHARE does, in its latest version.
+ * Lock the latest version of a schema's pg_namespace row, as SELECT FOR SHARE
+ * does.
  */
 static void
 lock_schema_name(Oid schema)
@@ -162,7 +169,7 @@ lock_schema_name(Oid schema)
 								 &buffer, &failure);
 		ReleaseBuffer(buffer);
 
-		/* whoever had it locked may have renamed it: hear of that, too */
+		/* the previous holder of the lock may have renamed the schema */
 		AcceptInvalidationMessages();
 	} while (result == TM_Updated || result == TM_Deleted);
 	table_close(rel, NoLock);
@@ -171,8 +178,9 @@ lock_schema_name(Oid schema)
 }
 
 /*
- * The next statement is about these tables; refuse it if it turns out that their names
- * mean others by now.  With NIL, forget that, which the caller must do also after an error.
+ * Declare that the next statement concerns only these tables; it is refused if
+ * their names turn out to refer to others by now.  NIL cancels that, which the
+ * caller must also do after an error.
  */
 void
 ienv_expect_tables(List *relids)
@@ -189,14 +197,15 @@ ienv_expect_tables(List *relids)
 }
 
 /*
- * Called for each statement once its names have been resolved, before it is planned.
+ * Called for each statement after its names have been resolved, before it is
+ * planned.
  */
 static void
 check_statement(ParseState *pstate, Query *query, JumbleState *jstate)
 {
 	List	   *relids = expected;
 
-	/* what the statement runs may parse others */
+	/* code that the statement runs may parse other statements */
 	expected = NIL;
 	if (relids != NIL && names_another((Node *) query, relids))
 		ereport(ERROR,
@@ -224,8 +233,9 @@ names_another(Node *node, List *relids)
 }
 
 /*
- * Let no statement wait longer for a lock than so many milliseconds, until
- * AtEOXact_GUC() with the result; a lock_timeout that the session has set stays.
+ * Limit how long any statement waits for a lock, in milliseconds, until
+ * AtEOXact_GUC() is called with the result; a lock_timeout set by the session
+ * takes precedence.
  */
 int
 ienv_bound_lock_waits(int milliseconds)

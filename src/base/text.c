@@ -15,11 +15,12 @@
 
 #include "base/base.h"
 
-/* How many bytes of an external key a message shows */
+/* How many bytes of an external key to show in a message */
 #define MAX_KEY_SHOWN	128
 
 /*
- * A value of an instance column, quoted for a message and clipped to a decent length.
+ * A value of an instance column, quoted for a message and clipped to a
+ * reasonable length.
  */
 char *
 ienv_instance_text(Datum value, bool is_uuid)
@@ -51,7 +52,7 @@ ienv_quoted_name(Oid relid)
 }
 
 /*
- * A text for a message, clipped to a decent length.
+ * A text for a message, clipped to a reasonable length.
  */
 const char *
 ienv_clipped(const char *text)

@@ -3,8 +3,9 @@
  * trigger_call.c
  *	  What trigger functions check before they begin.
  *
- * Anybody who may create triggers can call a trigger function for something else than it
- * is made for; then it must refuse and not read what is not there.
+ * Anyone who may create triggers can have a trigger function called for
+ * something other than it is made for; it must then raise an error rather than
+ * read what is not there.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +17,7 @@
 #include "base/base.h"
 
 /*
- * Check that a function was called by a trigger at all.
+ * Check that a function was called as a trigger at all.
  */
 TriggerData *
 ienv_check_called(FunctionCallInfo fcinfo, const char *funcname)
@@ -47,7 +48,7 @@ ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent w
 }
 
 /*
- * The same for a row trigger of one of the extension's own tables: when is
+ * The same for a row trigger on one of the extension's own tables: when is
  * TRIGGER_EVENT_BEFORE or TRIGGER_EVENT_AFTER.
  */
 TriggerData *
@@ -65,7 +66,7 @@ ienv_check_own_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEve
 }
 
 /*
- * A column of a row as text, NULL if it is null or there is no such column.
+ * A column of a row as text; NULL if it is null or there is no such column.
  */
 char *
 ienv_row_column(TupleDesc desc, HeapTuple row, const char *name)

@@ -31,7 +31,8 @@ PG_FUNCTION_INFO_V1(instance_env_rename_application);
  *					  development_key text, production_key text)
  * RETURNS record (application_id, development_id, production_id)
  *
- * Ids that are not given are made; external keys default to the ids' text.
+ * Ids that are not given are generated; external keys default to the ids as
+ * text.
  */
 Datum
 instance_env_create_application(PG_FUNCTION_ARGS)
@@ -70,7 +71,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 					  2, types, values, NULL);
 	result[0] = ienv_returned_uuid(1);
 
-	/* now $1 is the application; $3 to $6 are what they were */
+	/* from here on, $1 is the application's id; $3 to $6 are unchanged */
 	types[0] = UUIDOID;
 	values[0] = result[0];
 	for (int i = 0; i < 2; i++)
@@ -85,7 +86,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id RETURNING id"
 		};
 
-		/* another slug until nobody has it */
+		/* draw slugs until one is free */
 		for (int attempt = 0;; attempt++)
 		{
 			values[6] = CStringGetTextDatum(ienv_random_slug(attempt));
@@ -100,7 +101,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 }
 
 /*
- * Make the key of the hash of identities, if this is the first application.
+ * Generate the key of the identity hash, if this is the first application.
  */
 static void
 make_identity_secret(void)
@@ -119,7 +120,7 @@ make_identity_secret(void)
 }
 
 /*
- * Refuse an id or external key that another instance has.
+ * Raise an error if another instance has this id or external key.
  */
 static void
 require_free(Datum value, bool is_id)
@@ -132,7 +133,8 @@ require_free(Datum value, bool is_id)
 }
 
 /*
- * An application and its instances, as an event tells of them.  SPI is connected.
+ * An application and its instances, as recorded in an event.  SPI is
+ * connected.
  */
 Datum
 ienv_application_jsonb(Datum application)
@@ -182,8 +184,8 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
  * An application and its instances, locked against change until the transaction ends.
  * SPI is connected.
  *
- * The order, application, development, production, is that of everybody who locks
- * more than one of them.
+ * All code that locks more than one of them does so in this order:
+ * application, development, production.
  */
 IenvApplication
 ienv_lock_application(Datum id)
@@ -209,8 +211,8 @@ ienv_lock_application(Datum id)
 }
 
 /*
- * Refuse a name that another application has; with a snapshot taken now, as its unique
- * index would.
+ * Raise an error if another application has this name.  Like the unique index,
+ * looks with a snapshot taken now.
  */
 static void
 require_free_name(Datum name)
@@ -226,9 +228,10 @@ require_free_name(Datum name)
 }
 
 /*
- * Complain if a statement for this application found none.  SPI is connected.
+ * Raise an error if a statement for this application found no row.  SPI is
+ * connected.
  *
- * The statement may have looked with a snapshot from before the application.
+ * The statement's snapshot may be older than the application.
  */
 void
 ienv_require_application(uint64 processed, Datum application)

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * builtin_rows.c
- *	  Rows that the extension brings, and what becomes of them.
+ *	  Rows that come with the extension, and what happens when they change.
  *
- * policy_default, social_provider, feature and setting_section come with rows, to
- * which a superuser may add others, and which he may change.  A dump takes along what
- * is his: rows that are not builtin, and builtin ones that are marked as changed.
- * CREATE EXTENSION has made the latter anew when they are restored, so they replace
- * what is there.
+ * policy_default, social_provider, feature and setting_section come with rows,
+ * which a superuser may change or add to.  A dump includes what the superuser
+ * has contributed: rows that are not builtin, and builtin ones that are marked
+ * as changed.  By the time the latter are restored, CREATE EXTENSION has
+ * created those rows again, so the restored ones replace them.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,8 +48,8 @@ instance_env_mark_changed(PG_FUNCTION_ARGS)
 /*
  * replace_builtin() RETURNS trigger
  *
- * BEFORE INSERT row trigger whose condition is that the row is builtin and changed,
- * as only a restored one is.
+ * BEFORE INSERT row trigger whose condition is that the row is builtin and
+ * changed, which only a restored row is.
  */
 Datum
 instance_env_replace_builtin(PG_FUNCTION_ARGS)
@@ -61,7 +61,7 @@ instance_env_replace_builtin(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	IenvOwner	saved;
 
-	/* what must not be null, its constraint refuses */
+	/* leave it to the constraint to reject a null */
 	if (name == NULL)
 		return PointerGetDatum(trigdata->tg_trigtuple);
 
@@ -81,8 +81,9 @@ instance_env_replace_builtin(PG_FUNCTION_ARGS)
 /*
  * keep_promise() RETURNS trigger
  *
- * BEFORE UPDATE OR DELETE row trigger of policy_default whose condition is that the
- * row tells what the code does, which would go on doing it.
+ * BEFORE UPDATE OR DELETE row trigger of policy_default whose condition is
+ * that the row describes what the code does, and would still do after a change
+ * of the row.
  */
 Datum
 instance_env_keep_promise(PG_FUNCTION_ARGS)

@@ -16,13 +16,13 @@
 #include "base/base.h"
 #include "base/errcodes.h"
 
-/* How many bytes of a name that is none a message shows */
+/* How many bytes of an invalid name to show in a message */
 #define MAX_NAME_SHOWN	64
 
 PG_FUNCTION_INFO_V1(instance_env_instance_id);
 
 /*
- * The type of instance that a name means, or error 22I02.
+ * The type of instance that a name stands for, or error 22I02.
  */
 static IenvType
 environment_type(const char *name)
@@ -44,8 +44,8 @@ environment_type(const char *name)
 /*
  * instance_id(application text, type text) RETURNS uuid
  *
- * Strict.  Where a type is given as a literal this is what is called, not the function
- * that takes an instance_type.
+ * Strict.  If the type is given as a literal, this function is called, not the
+ * one that takes an instance_type.
  */
 Datum
 instance_env_instance_id(PG_FUNCTION_ARGS)

@@ -3,12 +3,13 @@
  * grant.c
  *	  Who may call what: grant_backend(), grant_monitor(), grant_guard(), grant_admin().
  *
- * The list below is the only place that says so.  A function that PUBLIC may execute is
- * not in it (the end of the install script has those), nor is a trigger function of the
- * extension's own tables; a test sees to it that all others are.
+ * The list below is the only place that says so.  It omits functions that
+ * PUBLIC may execute (see the end of the install script) and trigger functions
+ * of the extension's own tables; a test ensures that it has all others.
  *
- * What is taken from a role is all that it has in the schema, wherever it comes from: a
- * GRANT by hand, or default privileges, which may give what nobody is meant to have.
+ * Revoking takes away all privileges that a role has in the schema, wherever
+ * they come from: a manual GRANT, or default privileges, which may include
+ * what nobody is meant to have.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,9 +26,9 @@
 #include "base/base.h"
 #include "registry/registry.h"
 
-/* Audiences, as bits; ADMIN may do what the others may */
-#define BACKEND		0x01		/* an application's backend: what it asks on a request */
-#define MONITOR		0x02		/* the views, and so the functions that they call */
+/* Audiences, as bits; ADMIN may do all that the others may */
+#define BACKEND		0x01		/* an application's backend: what it calls on a request */
+#define MONITOR		0x02		/* the views, hence the functions that they call */
 #define ADMIN		0x04
 #define GUARD		0x08		/* owners of tables, who guard them */
 #define NOBODY		0x00		/* superusers and the extension's owner */
@@ -109,7 +110,10 @@ static const Audience audiences[] = {
 	{"rollback_promotion", ADMIN},
 	{"validate", BACKEND | MONITOR | ADMIN},
 
-	/* guards; PostgreSQL asks for the trigger functions whoever creates a trigger or a partition */
+	/*
+	 * guards; creating a trigger or a partition requires EXECUTE on the
+	 * trigger functions
+	 */
 	{"guard", GUARD | ADMIN},
 	{"unguard", GUARD | ADMIN},
 	{"check_instance", GUARD | ADMIN},
@@ -135,8 +139,9 @@ static const Audience audiences[] = {
 };
 
 /*
- * Every privilege in the schema, and on it: what it is on, one of the names below, whose
- * that is, and what its ACL says (an object with none has PostgreSQL's defaults).
+ * Every privilege on the schema and on objects in it: the kind of object, one
+ * of the names below, its owner, and an entry of its ACL (an object without an
+ * ACL has PostgreSQL's defaults).
  */
 #define IN_SCHEMA " OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
 #define PRIVILEGES \
@@ -210,8 +215,8 @@ instance_env_grant_admin(PG_FUNCTION_ARGS)
 /*
  * revoke_access(role regrole) RETURNS void
  *
- * Takes back everything that a role has been granted in the schema, and with it what the
- * role has granted to others.
+ * Revokes everything that a role has been granted in the schema, and what the
+ * role has granted to others in turn.
  */
 Datum
 instance_env_revoke_access(PG_FUNCTION_ARGS)
@@ -237,8 +242,9 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 /*
  * revoke_defaults() RETURNS void
  *
- * For the install script, and those that upgrade: takes from every role but PUBLIC and
- * the owner what default privileges have given it.  It is dropped at the script's end.
+ * For the install and upgrade scripts: revokes from every role but PUBLIC and
+ * the owner what default privileges have granted it.  It is dropped at the
+ * script's end.
  */
 Datum
 instance_env_revoke_defaults(PG_FUNCTION_ARGS)
@@ -250,10 +256,10 @@ instance_env_revoke_defaults(PG_FUNCTION_ARGS)
 }
 
 /*
- * The role that is the argument, and its name.
+ * The role given as the argument, and its name.
  *
- * The caller must be one who may hand out rights anyway: EXECUTE alone, which somebody
- * may have granted, is not that right.
+ * The caller must be entitled to grant privileges anyway: EXECUTE alone, which
+ * somebody may have granted, is not enough.
  */
 static Oid
 role_argument(FunctionCallInfo fcinfo, const char **role)
@@ -276,8 +282,8 @@ role_argument(FunctionCallInfo fcinfo, const char **role)
 }
 
 /*
- * Grant a role, as the caller, what one of these audiences may, and record that as done
- * by action if it changes anything.
+ * Grant a role, as the caller, what any of these audiences may do, and if that
+ * changes anything, record it as done by function "action".
  */
 static void
 grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
@@ -320,7 +326,7 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 }
 
 /*
- * How much a role itself has been granted, as the audit log tells it.
+ * How much a role itself has been granted, as shown in the audit log.
  */
 static Datum
 rights_of(Oid roleid)
@@ -338,7 +344,8 @@ rights_of(Oid roleid)
 }
 
 /*
- * Record what a role was granted before, and what it is now, if that is not the same.
+ * Record what a role had been granted before and what it has been granted now,
+ * if the two differ.
  */
 static void
 record_rights(const char *action, const char *role, Oid roleid, Datum before)
@@ -350,7 +357,7 @@ record_rights(const char *action, const char *role, Oid roleid, Datum before)
 }
 
 /*
- * Let a role read each of the extension's views.
+ * Allow a role to read each of the extension's views.
  */
 static void
 grant_views(const char *role)
@@ -369,8 +376,9 @@ grant_views(const char *role)
 }
 
 /*
- * Take back every privilege that a role has, or where roleid is invalid, every role but
- * PUBLIC and the owner; return on how many objects there were any.
+ * Revoke every privilege of a role or, if roleid is invalid, of every role but
+ * PUBLIC and the owner; return how many grants there were, counted by object,
+ * grantor and grantee.
  */
 static uint64
 revoke_all(Oid roleid)
@@ -399,8 +407,8 @@ revoke_all(Oid roleid)
 }
 
 /*
- * Take back what one role has granted another on one object.  REVOKE takes back only what
- * its own role has granted, so it runs as that.
+ * Revoke what one role has granted another on one object.  REVOKE affects only
+ * what the role that runs it has granted, so it runs as the grantor.
  */
 static void
 revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee)

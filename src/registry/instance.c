@@ -44,7 +44,7 @@ instance_env_resume_instance(PG_FUNCTION_ARGS)
 }
 
 /*
- * Change the status of an instance; nothing to do where it is so already.
+ * Change the status of an instance, unless it already is as desired.
  */
 static void
 set_status(FunctionCallInfo fcinfo, const char *action, const char *from, const char *to)
@@ -95,8 +95,8 @@ ienv_require_instance(Datum id)
 }
 
 /*
- * The same, locked against change until the transaction ends; *status is what the
- * locked row says.  SPI is connected.
+ * The same, locked against change until the transaction ends; *status is taken
+ * from the locked row.  SPI is connected.
  *
  * The instance is looked up with a fresh snapshot but locked with the transaction's,
  * which may be older.
@@ -121,8 +121,8 @@ ienv_lock_instance(Datum id, char **status)
 }
 
 /*
- * The external key of an instance that the caller has locked, or of one that is there for
- * the transaction's snapshot.  SPI is connected.
+ * The external key of an instance that the caller has locked, or that the
+ * transaction's snapshot sees.  SPI is connected.
  */
 Datum
 ienv_external_key(Datum instance)
@@ -136,7 +136,8 @@ ienv_external_key(Datum instance)
 }
 
 /*
- * Raise an instance's config_version: its configuration has changed.  SPI is connected.
+ * Increment an instance's config_version, because its configuration has
+ * changed.  SPI is connected.
  */
 void
 ienv_config_changed(Datum instance)

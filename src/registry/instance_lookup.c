@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * instance_lookup.c
- *	  What a backend knows of the instances.
+ *	  A backend's cache of instances.
  *
- * The triggers' conditions ask for an instance once a row, so the answer comes
- * from a hash table, and what is not in there from an index scan of
+ * The triggers' conditions look up an instance for each row, so the answer
+ * comes from a hash table or, if it is not there, from an index scan of
  * instance_env.instance: no SQL is parsed, planned or run.  The rules:
  *
  * - The table is read with GetLatestSnapshot(), never with the transaction's
@@ -12,13 +12,13 @@
  *	 outlives the transaction.
  * - Absence is never cached.
  * - A trigger on the registry's tables sends a relcache invalidation, and each
- *	 backend forgets everything when it arrives.  It may arrive while a row is
- *	 being read; then the row is read again.
+ *	 backend that receives it forgets everything.  If it arrives while a row is
+ *	 being read, the row is read again.
  * - Memory is bounded: a full cache is emptied.
- * - A pointer to an IenvInstance is good until the next look-up.
+ * - A pointer to an IenvInstance is valid until the next look-up.
  *
- * A backend looks for invalidations once a command, so a change of an instance
- * takes effect no later than with the next command of any session.
+ * A backend processes invalidations once per command, so a change of an
+ * instance takes effect no later than with the next command of any session.
  *
  *-------------------------------------------------------------------------
  */
@@ -40,10 +40,13 @@
 #include "base/news.h"
 #include "registry/registry.h"
 
-/* Some 190 bytes an entry with dynahash's own: 1.5 MB at most, besides the 4 MB of known_production.c. */
+/*
+ * Some 190 bytes per entry including dynahash's overhead: 1.5 MB at most,
+ * besides the 4 MB of known_production.c.
+ */
 #define CACHE_ENTRIES	8192
 
-/* Keys longer than fit here are looked up in the table each time. */
+/* Keys that do not fit here are looked up in the table each time. */
 #define KEY_BYTES		62
 
 /* A uuid or an external key.  Only the first len bytes of data are set. */
@@ -64,9 +67,9 @@ static HTAB *cache = NULL;
 static MemoryContext cache_context = NULL;
 static bool cache_valid = false;
 static InstanceEntry *last_entry = NULL;	/* the last one found, or NULL */
-static IenvInstance uncached;	/* for a key too long */
+static IenvInstance uncached;	/* for a key that is too long */
 
-/* when something was invalidated last, by ienv_news_time() */
+/* when something was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 static bool listening = false;
 
@@ -78,22 +81,22 @@ PG_FUNCTION_INFO_V1(instance_env_registry_changed);
 /*
  * registry_changed() RETURNS trigger
  *
- * AFTER row trigger of the registry's tables, and statement trigger for TRUNCATE: every
- * backend forgets what it knows when this transaction commits, this one at its next
- * command, or when it is rolled back.
+ * AFTER row trigger of the registry's tables, and statement trigger for
+ * TRUNCATE: other backends forget what they know when this transaction
+ * commits; this one does at its next command, and on rollback.
  */
 Datum
 instance_env_registry_changed(PG_FUNCTION_ARGS)
 {
 	(void) ienv_check_called(fcinfo, "registry_changed");
 
-	/* all caches hang on this one relation, whichever table has changed */
+	/* all caches depend on this one relation, whichever table has changed */
 	CacheInvalidateRelcacheByRelid(ienv_oids()->instance);
 	return PointerGetDatum(NULL);
 }
 
 /*
- * Told by oids.c that the registry has changed.
+ * Called by oids.c when the registry has changed.
  */
 static void
 forget(void)
@@ -104,8 +107,8 @@ forget(void)
 }
 
 /*
- * Is this known to be the id of an active production instance?  The caller that finds out
- * later may remember it with ienv_production_remember().
+ * Is this known to be the id of an active production instance?  A caller that
+ * finds out later can record it with ienv_production_remember().
  */
 bool
 ienv_is_known_production(const pg_uuid_t *id)
@@ -115,7 +118,7 @@ ienv_is_known_production(const pg_uuid_t *id)
 }
 
 /*
- * The instance with this id, or NULL where there is none.
+ * The instance with this id, or NULL if there is none.
  */
 IenvInstance *
 ienv_instance_by_id(const pg_uuid_t *id)
@@ -124,11 +127,11 @@ ienv_instance_by_id(const pg_uuid_t *id)
 }
 
 /*
- * The instance that a value of a guarded table's instance column means: a uuid,
- * or a text that is compared with external_key; NULL where there is none.
+ * The instance that a value of a guarded table's instance column identifies: a
+ * uuid, or a text that is compared with external_key; NULL if there is none.
  *
- * With fresh, it is read from the table now, and if it is not found there asked
- * for in SQL: what a caller does before it refuses a row.
+ * With fresh, it is read from the table now and, if it is not found there,
+ * looked up by an SQL query; a caller does this before it refuses a row.
  */
 IenvInstance *
 ienv_instance_by_value(Datum value, bool is_uuid, bool fresh)
@@ -159,7 +162,9 @@ key_compare(const void *a, const void *b, Size keysize)
 {
 	const InstanceKey *x = (const InstanceKey *) a;
 
-	/* len is compared before data, and is the same when data is reached */
+	/*
+	 * len is compared before data, so it is equal when data is compared
+	 */
 	return memcmp(a, b, offsetof(InstanceKey, data) + x->len);
 }
 
@@ -199,8 +204,8 @@ reset_cache(void)
 }
 
 /*
- * See whether other backends have changed something, once a command or at once: a
- * statement may take no lock that would look for us.
+ * Process pending invalidations, at most once per command unless "now" is set:
+ * the statement itself might acquire no lock, which is what normally does it.
  */
 static inline void
 hear_news(bool now)
@@ -218,10 +223,11 @@ hear_news(bool now)
 }
 
 /*
- * Find an instance by id or external key: cache, else table.
+ * Find an instance by id or external key, in the cache or else in the table.
  *
- * With fresh, skip the cache, and ask in SQL for what the table lacks: on a
- * distributed engine the registry may be local only to a query.
+ * With fresh, skip the cache, and look up by an SQL query what the table
+ * lacks: on a distributed engine the registry may be accessible only to
+ * queries.
  */
 static IenvInstance *
 look_up(const char *data, int len, bool is_uuid, bool fresh)
@@ -254,13 +260,13 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 		}
 	}
 
-	/* an invalidation that arrives while we read may be of what we read */
+	/* an invalidation that arrives while we read may concern what we read */
 	if (!listening)
 		ienv_on_registry_change(forget);
 	listening = true;
 	do
 	{
-		(void) ienv_oids();		/* makes sure that we are told of it */
+		(void) ienv_oids();		/* makes sure that we are notified */
 		since = ienv_news_time();
 		exists = ienv_read_instance(data, len, is_uuid, &found);
 		if (!exists && fresh)

@@ -3,7 +3,7 @@
  * instance_read.c
  *	  Reading an instance from the registry's tables.
  *
- * Always with a snapshot taken now; instance_lookup.c says why.
+ * This is always done with a snapshot taken now; instance_lookup.c says why.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,7 +36,8 @@
 static int	read_default_user_cap(Snapshot snapshot);
 
 /*
- * Read an instance from the table with a fresh snapshot.  False: no such one.
+ * Read an instance from the table with a fresh snapshot.  False if it does not
+ * exist.
  */
 bool
 ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance)
@@ -123,7 +124,8 @@ read_default_user_cap(Snapshot snapshot)
 }
 
 /*
- * The same as ienv_read_instance(), in SQL and as the extension's owner.
+ * The same as ienv_read_instance(), but by an SQL query run as the extension's
+ * owner.
  */
 bool
 ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance)
@@ -140,7 +142,9 @@ ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *insta
 	IenvOwner	saved;
 	bool		found;
 
-	/* a read-only query uses the active snapshot, which must not be of the past */
+	/*
+	 * a read-only query uses the active snapshot, which must not be old
+	 */
 	SPI_connect();
 	ienv_become_owner(&saved);
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -1,11 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * keep.c
- *	  What must stay true of applications and instances, whichever way a row is
- *	  written.
+ *	  Invariants of applications and instances, however a row is written.
  *
- * Triggers of the registry's own tables, enabled always: for replication and restores,
- * too.
+ * These are triggers of the registry's own tables, enabled always, hence also
+ * for replication and restores.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,8 +23,9 @@ PG_FUNCTION_INFO_V1(instance_env_keep_application);
 /*
  * keep_instance() RETURNS trigger
  *
- * BEFORE UPDATE OR DELETE row trigger of instance, whose condition is that its id,
- * application or type changes, or that an active production instance goes.
+ * BEFORE UPDATE OR DELETE row trigger of instance, whose condition is that its
+ * id, application or type changes, or that an active production instance is
+ * deleted.
  */
 Datum
 instance_env_keep_instance(PG_FUNCTION_ARGS)
@@ -49,7 +49,8 @@ instance_env_keep_instance(PG_FUNCTION_ARGS)
 /*
  * keep_application() RETURNS trigger
  *
- * BEFORE DELETE row trigger of application: not while it has instances.
+ * BEFORE DELETE row trigger of application: an application cannot be deleted
+ * while it has instances.
  */
 Datum
 instance_env_keep_application(PG_FUNCTION_ARGS)

@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * known_production.c
- *	  The ids of active production instances that this backend has met.
+ *	  The ids of active production instances that this backend has encountered.
  *
- * All that the condition of the cap's trigger asks of most rows is whether they belong
- * to one of these.  So they are kept apart from the rest of what instance_lookup.c knows: by
- * the hundred thousand, in 16 bytes each.
+ * For most rows, all that the condition of the cap's trigger needs to know is
+ * whether they belong to one of these.  So they are kept apart from the cache
+ * of instance_lookup.c: hundreds of thousands of them, at 16 bytes each.
  *
- * An open-addressing hash table without deletions.  It doubles when it is half full;
- * once it has its greatest size, newcomers take the place of others.  instance_lookup.c sees to
- * it that everything is forgotten when an instance changes.
+ * This is an open-addressing hash table without deletions.  It doubles in size
+ * when it is half full; at its maximum size, new entries replace others.
+ * instance_lookup.c ensures that everything is forgotten when an instance
+ * changes.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,11 +20,11 @@
 
 #include "registry/registry.h"
 
-/* In slots, powers of 2: 16 KB at first, 4 MB at most. */
+/* In slots, powers of 2: 16 KB initially, 4 MB at most. */
 #define MIN_SLOTS	1024
 #define MAX_SLOTS	262144
 
-/* How far from its home an id may be */
+/* How far from its home slot an id can be */
 #define MAX_PROBES	8
 
 static pg_uuid_t *slots = NULL; /* all zeroes: empty */
@@ -47,7 +48,7 @@ home_of(const pg_uuid_t *id)
 {
 	uint64		half[2];
 
-	/* any of the bytes may be a time or a counter */
+	/* any of the bytes may be part of a timestamp or a counter */
 	memcpy(half, id->data, sizeof(half));
 	return (uint32) mix(half[0] ^ mix(half[1])) & (nslots - 1);
 }
@@ -84,7 +85,7 @@ ienv_production_known(const pg_uuid_t *id)
 }
 
 /*
- * Remember that it is.
+ * Record that this is the id of an active production instance.
  */
 void
 ienv_production_remember(const pg_uuid_t *id)
@@ -120,7 +121,7 @@ ienv_production_remember(const pg_uuid_t *id)
 }
 
 /*
- * Put an id where it will be found; false if it took another's place.
+ * Store an id where it will be found; false if it replaced another.
  */
 static bool
 place(const pg_uuid_t *id)
@@ -143,7 +144,7 @@ place(const pg_uuid_t *id)
 }
 
 /*
- * Forget them all.  May be called at any time.
+ * Forget them all.  Can be called at any time.
  */
 void
 ienv_production_forget(void)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * registry.h
- *	  Applications and their instances: kept, found, and who may do what.
+ *	  Applications and their instances: storing them, finding them, and
+ *	  privileges.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,7 +15,7 @@
 #include "base/base.h"
 
 /*
- * instance_lookup.c: what is known of one instance
+ * instance_lookup.c: a backend's cache of instances
  */
 typedef struct IenvInstance
 {
@@ -70,7 +71,7 @@ extern void ienv_config_changed(Datum instance);
 extern char *ienv_random_slug(int attempt);
 
 /*
- * trust.c: whose tables administration looks at
+ * trust.c: whose tables the administrative functions look at
  */
 extern bool ienv_is_let_in(Oid role);
 extern bool ienv_let_in(Oid owner);

@@ -3,8 +3,8 @@
  * slug.c
  *	  Names for development instances: two words and a number, as in "foo-bar-13".
  *
- * The words are harmless in any order.  Few applications meet a name that is taken;
- * who does tries again, and after some attempts with a larger number.
+ * The words are harmless in any combination.  Collisions are rare; on one,
+ * another name is drawn, after several attempts with a larger number.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,7 +12,7 @@
 
 #include "registry/registry.h"
 
-/* with two digits some eight million names */
+/* two digits make for some eight million names */
 #define SHORT_NUMBERS	99
 #define LONG_NUMBERS	9999999
 #define SHORT_ATTEMPTS	8
@@ -86,7 +86,7 @@ static const char *const second_words[] = {
 static uint32 random_below(uint32 limit);
 
 /*
- * A name that may be taken; attempt counts from 0.
+ * A name that may already be taken; attempt counts from 0.
  */
 char *
 ienv_random_slug(int attempt)

@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * trust.c
- *	  Whose guarded tables administration looks at.
+ *	  Whose guarded tables the administrative functions look at.
  *
- * Those of superusers, and of roles that may execute the trigger functions.  Nobody may by
- * default; guard() gives the right to the owner of the table, if the caller is one who may
- * guard, and grant_guard() and grant_admin() give it along with guard() itself.  It is also
- * what PostgreSQL asks for when the triggers are created, or cloned to a partition.
+ * Trusted are superusers, and roles that may execute the trigger functions.
+ * By default nobody may; guard() grants that privilege to the owner of the
+ * table, if the caller is allowed to guard, and grant_guard() and
+ * grant_admin() grant it along with guard() itself.  PostgreSQL requires the
+ * same privilege when the triggers are created, or cloned to a partition.
  *
- * So the list of those who have been let in is PostgreSQL's own: it is dumped and restored,
- * and revoke_access() or REVOKE shortens it.
+ * So the list of trusted roles is kept by PostgreSQL, as privileges: it is
+ * dumped and restored, and revoke_access() or REVOKE removes roles from it.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,14 +27,18 @@
 #include "base/base.h"
 #include "registry/registry.h"
 
-/* Nobody waits longer to change the rights on our functions, in milliseconds, unless by lock_timeout */
+/*
+ * Maximum time to wait before changing the privileges on our functions, in ms,
+ * unless lock_timeout is set
+ */
 #define LOCK_WAIT 5000
 
 static void lock_context(void *arg);
 
 /*
- * Has administration let this role in?  So it has if the role may execute the trigger
- * functions; guard() and grant_guard() give all of them at once.
+ * Do the administrative functions trust this role?  They do if it may execute
+ * the trigger functions, of which one is tested; guard() and grant_guard()
+ * grant all of them at once.
  */
 bool
 ienv_is_let_in(Oid role)
@@ -42,9 +47,10 @@ ienv_is_let_in(Oid role)
 }
 
 /*
- * Let the table's owner execute the trigger functions, if he may not yet: PostgreSQL asks
- * for that when he makes a partition, and administration takes it for the sign that the
- * table counts.  Returns whether there was something to do.  SPI is connected.
+ * Allow the table's owner to execute the trigger functions, if that is not
+ * allowed yet: PostgreSQL requires it when the owner creates a partition, and
+ * the administrative functions take it as a sign that the table counts.
+ * Returns whether there was anything to do.  SPI is connected.
  */
 bool
 ienv_let_in(Oid owner)
@@ -80,12 +86,13 @@ ienv_let_in(Oid owner)
 }
 
 /*
- * Keep others from changing the rights on our functions through the extension until the
- * transaction ends: two that do so at once get in each other's way, and the second would
- * fail with "tuple concurrently updated" after it has waited.
+ * Keep others from changing the privileges on our functions through the
+ * extension until the transaction ends: of two transactions that do so
+ * concurrently, the second would wait and then fail with "tuple concurrently
+ * updated".
  *
- * Anybody who may guard can hold this in a transaction that he leaves open.  So nobody
- * waits for it for long.
+ * Any role that may guard can hold this lock in a transaction that it leaves
+ * open.  So nobody waits long for it.
  */
 void
 ienv_lock_rights(void)
@@ -102,7 +109,8 @@ ienv_lock_rights(void)
 }
 
 /*
- * Error context callback: the statement that waits says nothing of what it waits for.
+ * Error context callback: the waiting statement does not reveal what it waits
+ * for.
  */
 static void
 lock_context(void *arg)
