@@ -1,16 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * guard_read.c
- *	  What a table's triggers say about how it is guarded.
+ *	  How a table is guarded, according to its triggers.
  *
- * The triggers are the only record of a guard.  They name the columns they need
- * in their WHEN conditions, where PostgreSQL itself keeps them right through a
- * rename, a dump, or a partition whose columns are numbered otherwise; a trigger
- * argument would not follow.  The label of the identities is an argument, and so
- * stays what it was when the table is renamed.
+ * The triggers are the only record of a guard.  They name the columns they
+ * need in their WHEN conditions, where PostgreSQL itself keeps them correct
+ * across a rename, a dump, or a partition whose columns are numbered
+ * differently; a trigger argument would not be adjusted.  The label of the
+ * identities is an argument, so that it does not change when the table is
+ * renamed.
  *
  * What is read is cached by relation and marked invalid by relcache
- * invalidations, which every change of triggers, indexes and partitions sends.
+ * invalidations, which are sent by every change of triggers, indexes and
+ * partitions.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,7 +47,7 @@ typedef struct GuardEntry
 
 static HTAB *guards = NULL;
 
-/* when anything was invalidated last, by ienv_news_time() */
+/* when anything was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 
 static bool is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *columns);
@@ -53,7 +55,8 @@ static bool read_columns(Relation rel, IenvGuard *guard);
 static Oid	find_root(Oid trigger);
 
 /*
- * Relcache callback: what was read of relid, or of all, must be read again.
+ * Relcache callback: what was read about relid, or about all relations, must
+ * be read again.
  */
 static void
 relation_invalidated(Datum arg, Oid relid)
@@ -69,7 +72,10 @@ relation_invalidated(Datum arg, Oid relid)
 			return;
 		entry->valid = false;
 
-		/* what the root knows of all its partitions is out of date as well */
+		/*
+		 * what the root's entry says about all its partitions is outdated as
+		 * well
+		 */
 		if (entry->guarded && entry->guard.root != relid)
 		{
 			entry = hash_search(guards, &entry->guard.root, HASH_FIND, NULL);
@@ -84,10 +90,10 @@ relation_invalidated(Datum arg, Oid relid)
 }
 
 /*
- * How the relation is guarded, or NULL where it is not.
+ * How the relation is guarded, or NULL if it is not.
  *
  * Nothing need be locked: a relation that is gone is not guarded.  The result
- * lives as long as the backend, but another call may change it.
+ * lives as long as the backend, but may be changed by another call.
  */
 IenvGuard *
 ienv_guard_of(Oid relid)
@@ -137,7 +143,7 @@ ienv_guard_of(Oid relid)
 		}
 		if (guarded)
 		{
-			/* a label rarely changes, and somebody may hold the old one */
+			/* a label rarely changes, and a caller may hold a pointer to it */
 			if (entry->guard.label != NULL && strcmp(entry->guard.label, guard.label) == 0)
 				guard.label = entry->guard.label;
 			else
@@ -156,7 +162,7 @@ ienv_guard_of(Oid relid)
  * Read a guard from the triggers of rel, which is open and locked.
  *
  * Sets *present and *disabled to the IENV_TRIGGER_ bits of the triggers found
- * and of those that do not fire; false where there is none.
+ * and of those that do not fire.  False if there is no guard.
  */
 bool
 ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
@@ -173,7 +179,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	guard->label = "";
 	*present = *disabled = 0;
 
-	/* what we look up below may have the relcache entry rebuilt under us */
+	/* the look-ups below may cause the relcache entry to be rebuilt */
 	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 		is_partition = is_partition || (triggers->triggers[i].tgisclone &&
@@ -183,7 +189,9 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	{
 		Trigger    *trigger = &triggers->triggers[i];
 
-		/* a partition is guarded by what it has from its table, whatever else there is */
+		/*
+		 * if it has inherited triggers, only those count, besides TRUNCATE's
+		 */
 		if (!is_of_guard(trigger, &kind, &columns) ||
 			(is_partition && !trigger->tgisclone && kind->bit != IENV_TRIGGER_TRUNCATE))
 			continue;
@@ -203,7 +211,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 				guard->version = ienv_trigger_version(trigger->tgoid);
 		}
 
-		/* should they differ, those of the trigger for new rows count */
+		/* if they differ, the columns of the trigger for new rows count */
 		if (kind->bit > IENV_TRIGGER_NO_TRANSFER || (told_by != 0 && kind->bit > told_by))
 			continue;
 		told_by = kind->bit;
@@ -223,8 +231,8 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 }
 
 /*
- * Read what the table itself says of the columns; false if they cannot be what a guard
- * names.
+ * Read what the table itself says about the columns; false if they cannot be
+ * those of a guard.
  */
 static bool
 read_columns(Relation rel, IenvGuard *guard)
@@ -254,8 +262,8 @@ read_columns(Relation rel, IenvGuard *guard)
 }
 
 /*
- * Is the trigger one of a guard's?  Sets *kind, unless it executes none of our functions,
- * and *columns.
+ * Does the trigger belong to a guard?  Sets *columns, and *kind, which is NULL
+ * if it executes none of our functions.
  */
 static bool
 is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *columns)
@@ -266,7 +274,8 @@ is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *c
 }
 
 /*
- * Does rel have triggers of a guard's that are its own, not its table's?
+ * Does rel have triggers of a guard that are its own, not inherited from its
+ * table?
  */
 bool
 ienv_guards_itself(Relation rel)
@@ -285,8 +294,9 @@ ienv_guards_itself(Relation rel)
 }
 
 /*
- * The names of the triggers of rel that execute a function of ours without being any of a
- * guard's: nobody but the table's owner, or a superuser, can have made them.
+ * The names of the triggers of rel that execute one of our functions but do
+ * not belong to a guard: only the table's owner or a superuser can have
+ * created them.
  */
 List *
 ienv_odd_triggers(Relation rel)
@@ -306,8 +316,9 @@ ienv_odd_triggers(Relation rel)
 }
 
 /*
- * The table that guard() was called for, from a trigger that was cloned from that
- * table's: also where the partition is being detached concurrently.
+ * The table that guard() was called for, given a trigger that was cloned from
+ * that table's.  This also works while the partition is being detached
+ * concurrently.
  */
 static Oid
 find_root(Oid trigger)
@@ -331,11 +342,12 @@ find_root(Oid trigger)
  * A valid btree index of rel that finds all rows by attribute attno, or
  * InvalidOid.
  *
- * With unique_alone, one that allows no two rows with the same value of it, and
- * says so at once, not at commit.
+ * With unique_alone, one that is unique on that attribute alone and checked
+ * immediately, not at commit.
  *
- * Asks the catalogs and opens none: nobody should wait for an index that will not serve.
- * The lock on rel keeps the one that does.
+ * Reads the catalogs and opens no index: nobody should wait for an index that
+ * is of no use here.  The lock on rel keeps the index found from being
+ * dropped.
  */
 Oid
 ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
@@ -359,7 +371,10 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 		form = (Form_pg_index) GETSTRUCT(index);
 		collations = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation, &isnull);
 		classes = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass, &isnull);
-		/* another operator class, or access method, may have another equality */
+		/*
+		 * another operator class or access method may define equality
+		 * differently
+		 */
 		if (form->indisvalid && form->indkey.values[0] == attno &&
 			get_opclass_family(((oidvector *) DatumGetPointer(classes))->values[0]) == opfamily &&
 			((oidvector *) DatumGetPointer(collations))->values[0] == att->attcollation &&

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * guard_version.c
- *	  What a bound is of, besides a table and an instance: a version of the triggers
- *	  that count the table's rows.
+ *	  The version of the triggers that count a table's rows, which is part of a
+ *	  bound's key.
  *
- * bound.c says what for.
+ * bound.c says what it is for.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,9 +15,9 @@
 #include "table/table.h"
 
 /*
- * The version of all triggers that count the rows of the table that guard is of,
- * over all partitions; 0 where not every row can be relied on to be counted, also
- * one that a replication worker applies.
+ * The version of all triggers that count the rows of the table that guard
+ * describes, over all partitions; 0 if they cannot be relied on to count every
+ * row, including those applied by a replication worker.
  */
 uint64
 ienv_guard_version(const IenvGuard *guard)
@@ -31,7 +31,9 @@ ienv_guard_version(const IenvGuard *guard)
 	if (root->tree_valid)
 		return root->tree_version;
 
-	/* the entry of every partition is made here, so that its invalidation is heard */
+	/*
+	 * make an entry for every partition, so that its invalidation gets noticed
+	 */
 	foreach(lc, ienv_partition_tree(root->relid, AccessShareLock))
 		(void) ienv_guard_of(lfirst_oid(lc));
 	foreach(lc, ienv_leaf_relations(root->relid, AccessShareLock))

@@ -1,20 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * guarded_tables.c
- *	  The guarded tables as administration sees them.
+ *	  The guarded tables as seen by the administrative functions.
  *
- * Whoever can put our triggers on a table must not thereby stand in the way of those who
- * administer instances.  So administration (set_user_cap(), usage, validate(), promote(),
- * rollback_promotion(), drop_application(), reset_development()) looks only at the tables
- * of roles that have been let in (trust.c).  A table of anybody else's is one that has
- * changed hands, or whose owner has been locked out since; its triggers do their work, but
- * nobody waits for it, opens it, or runs anything on it.  View guards lists it.
+ * A role that can put our triggers on a table must not thereby be able to
+ * obstruct those who administer instances.  So the administrative functions
+ * (set_user_cap(), view usage, validate(), promote(), rollback_promotion(),
+ * drop_application(), reset_development()) look only at tables of trusted
+ * roles (trust.c).  Any other guarded table has changed owners, or its owner
+ * has lost that trust since; its triggers do their work, but the
+ * administrative functions do not wait for it, open it, or run anything on it.
+ * View guards lists it.
  *
- * And those that only look, wait for nobody: what they cannot lock at once, they say they
- * have not looked at.  The locks of a look are given back when it is over, for the server
- * has room for so many only (max_locks_per_transaction), and the owners of tables decide
- * how many partitions and indexes there are.  So what is locked is what has to be opened:
- * of each partition one index, and of a table with too many partitions none.
+ * The functions that only look never wait for a lock: if they cannot lock a
+ * table at once, they report that they have not looked at it.  They release
+ * their locks afterwards, because the lock table's size is limited
+ * (max_locks_per_transaction), while the owners of tables decide how many
+ * partitions and indexes there are.  For the same reason only what has to be
+ * opened is locked: one index of each partition, and nothing of a table with
+ * too many partitions.
  *
  *-------------------------------------------------------------------------
  */
@@ -46,8 +50,8 @@ static bool lock_guard(Oid relid);
 static int	compare_roots(const ListCell *a, const ListCell *b);
 
 /*
- * The tables that guard() was called for, in the order of their OIDs, so that
- * whoever locks several locks them in one order.
+ * The tables that guard() was called for, ordered by OID, so that all callers
+ * that lock several of them lock them in the same order.
  */
 static List *
 guarded_roots(void)
@@ -76,11 +80,12 @@ guarded_roots(void)
 }
 
 /*
- * All guarded tables as IenvRoots, in the order of their OIDs.
+ * All guarded tables as IenvRoots, ordered by OID.
  *
- * Asks the catalogs and opens none.  A temporary table cannot be guarded, nor a view or a
- * foreign table, but the owner may have made triggers by hand; and what is in another
- * session's temporary table can never be read.
+ * Reads the catalogs and opens no table.  Temporary tables, views and foreign
+ * tables cannot be guarded, but their owner may have created such triggers by
+ * hand; and the contents of another session's temporary table can never be
+ * read.
  */
 List *
 ienv_all_roots(void)
@@ -115,7 +120,8 @@ ienv_all_roots(void)
 }
 
 /*
- * All guarded tables in the order of their names, which unlike OIDs survive a restore.
+ * All guarded tables ordered by name, because names, unlike OIDs, survive a
+ * restore.
  */
 List *
 ienv_roots_by_name(void)
@@ -133,7 +139,8 @@ compare_roots(const ListCell *a, const ListCell *b)
 }
 
 /*
- * The guarded tables that administration looks at: the OIDs, in order.
+ * The OIDs of the guarded tables that the administrative functions look at, in
+ * order.
  */
 List *
 ienv_trusted_roots(void)
@@ -152,7 +159,8 @@ ienv_trusted_roots(void)
 }
 
 /*
- * Does the cap apply to the table?  Asks the catalog, so that it need not be locked.
+ * Does the cap apply to the table?  Reads the catalog, so the table need not
+ * be locked.
  */
 bool
 ienv_is_counted(Oid relid)
@@ -177,7 +185,7 @@ ienv_is_counted(Oid relid)
 }
 
 /*
- * How many partitions a table has, with theirs.
+ * How many partitions a table has, at all levels.
  */
 int
 ienv_count_partitions(Oid relid)
@@ -203,8 +211,9 @@ ienv_why_not_at_once(Oid relid)
 }
 
 /*
- * Lock a table with all that it takes to see whether its guard is whole, if that needs no
- * waiting, call look, and give the locks back.  Returns whether it was called.
+ * Lock a table, and all that is needed to see whether its guard is whole, call
+ * look, and release the locks.  If that would require waiting, do nothing.
+ * Returns whether look was called.
  */
 bool
 ienv_look_at_guard(Oid relid, IenvLook look, void *arg)
@@ -213,7 +222,7 @@ ienv_look_at_guard(Oid relid, IenvLook look, void *arg)
 }
 
 /*
- * The same with all that it takes to count its rows of an instance.
+ * The same with all that is needed to count the table's rows of an instance.
  */
 bool
 ienv_look_at_rows(Oid relid, IenvLook look, void *arg)
@@ -222,8 +231,9 @@ ienv_look_at_rows(Oid relid, IenvLook look, void *arg)
 }
 
 /*
- * The look is a subtransaction that is rolled back, because that gives back all its locks,
- * also those that the functions it calls keep.  It writes nothing.
+ * This is done in a subtransaction that is rolled back, because that releases
+ * all its locks, including those that the functions it calls retain.  Nothing
+ * is written.
  */
 static bool
 look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
@@ -256,7 +266,7 @@ look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 
-		/* the server has no room for more locks */
+		/* the lock table is full */
 		if (error->sqlerrcode != ERRCODE_OUT_OF_MEMORY)
 			ReThrowError(error);
 		FreeErrorData(error);
@@ -269,8 +279,8 @@ look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
 }
 
 /*
- * Lock a table for reading, with its partitions and the index of each by which its rows of
- * an instance are counted, if that needs no waiting.
+ * Lock a table for reading, with its partitions and the index of each that is
+ * used to count its rows of an instance.  False if that would require waiting.
  */
 static bool
 lock_rows(Oid relid)
@@ -296,8 +306,8 @@ lock_rows(Oid relid)
 }
 
 /*
- * The same with the tables that its foreign keys refer to, but not their partitions: only
- * their own triggers matter.
+ * The same, including the tables that its foreign keys reference, but not
+ * their partitions: only their own triggers matter.
  */
 static bool
 lock_guard(Oid relid)
@@ -326,7 +336,7 @@ lock_guard(Oid relid)
 }
 
 /*
- * Why administration does not look at a table, as a phrase.
+ * Why the administrative functions do not look at a table, as a phrase.
  */
 char *
 ienv_why_not_trusted(const IenvRoot *root)

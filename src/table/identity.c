@@ -1,32 +1,34 @@
 /*-------------------------------------------------------------------------
  *
  * identity.c
- *	  Who a user is, without saying who.
+ *	  Identities: recognizing users without recording who they are.
  *
- * A deleted user's key may be personal data, so it is not kept: instance_env.
- * departed_user holds a keyed hash of it.  The hash is SipHash-2-4 with 128 bits
- * of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): without
- * the key nobody can tell whose it is, and it is made for inputs as short as these,
- * one a row.
+ * A deleted user's key may be personal data, so it is not kept: table
+ * instance_env.departed_user holds a keyed hash of it.  The hash is
+ * SipHash-2-4 with 128 bits of output (Aumasson and Bernstein, "SipHash: a
+ * fast short-input PRF"): without the hash's key nobody can tell whose it is,
+ * and it is designed for inputs as short as these, one per row.
  *
- * Each label has a hash key of its own, derived from the secret, so that the same
- * user key in two tables is two identities.
+ * Each label has a hash key of its own, derived from the secret, so that the
+ * same user key in two tables yields two identities.
  *
- * One key has one identity, in every session and after every dump.  So what is hashed is
- * never what the type's output function writes, for that may depend on settings
- * (DateStyle, TimeZone, bytea_output, lc_monetary, search_path).  It is the key's binary
- * form where equal keys have the same: an integer, or whatever else is passed by value, as
- * 8 bytes little-endian, other types' own bytes.  That survives a change of type from
- * integer to bigint, or between text, varchar and char(n).  Of numeric it is the digits
- * without trailing zeroes, of float4 and float8 the number as float8, with one zero and one
- * NaN.  Where equal keys may differ in their bytes otherwise (citext, case-insensitive
- * collations, interval, inet), the type's own hash function stands for the key, under two
- * seeds.
+ * A key has the same identity in every session and after every dump.  So we
+ * never hash the text from the type's output function, because that can depend
+ * on settings (DateStyle, TimeZone, bytea_output, lc_monetary, search_path).
+ * We hash the key's binary form if equal keys always have the same: integers
+ * and other types passed by value as 8 bytes in little-endian order, other
+ * types as their own bytes.  That survives a change of type from integer to
+ * bigint, or between text, varchar and char(n).  For numeric we hash the
+ * digits without trailing zeroes, for float4 and float8 the number as float8,
+ * with a single zero and a single NaN.  For other types whose equal values can
+ * differ in their bytes (citext, case-insensitive collations, interval, inet),
+ * we use the type's own hash function, with two seeds.
  *
- * What stands in an enum, or in a column of regclass and its kind, is an OID: a dump gives
- * it another one, and the name that the dump goes by may be changed.  Such types can
- * identify nobody; nor can arrays, composites, ranges and jsonb, whose hash functions take
- * some that differ for the same, whatever the seed.
+ * A value of an enum, or of regclass and similar types, is stored as an OID: a
+ * restore assigns a different one, and the name that the dump contains can be
+ * changed.  Such types cannot identify users; nor can arrays, composites,
+ * ranges and jsonb, whose hash functions produce the same result for some
+ * values that differ, whatever the seed.
  *
  *-------------------------------------------------------------------------
  */
@@ -101,7 +103,7 @@ sip_word(SipState *s, uint64 word)
 }
 
 /*
- * SipHash-2-4-128 of len bytes under a key of two words, into 16 bytes.
+ * Compute SipHash-2-4-128 of len bytes with a key of two words, into 16 bytes.
  */
 static void
 siphash(const char *data, Size len, const uint64 *key, char *result)
@@ -152,8 +154,8 @@ ienv_identity_prepare(IenvGuard *guard)
 	guard->key_hash = entry->hash_extended_proc;
 
 	/*
-	 * btree support function 4 knows whether equal means the same bytes.  For char(n) it
-	 * does not count blanks at the end, as ienv_identity_of() does not.
+	 * btree support function 4 tells whether equal values have the same bytes.
+	 * For char(n) it ignores trailing blanks, as ienv_identity_of() does.
 	 */
 	if (OidIsValid(entry->btree_opf))
 		equalimage = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype,
@@ -206,7 +208,7 @@ has_catalog_oids(Oid type)
 }
 
 /*
- * Is the type one whose values consist of others?
+ * Are the type's values composed of other values?
  */
 static bool
 is_compound(Oid type)
@@ -219,7 +221,8 @@ is_compound(Oid type)
 
 /*
  * Compute the identity of the user with this key, a value of the key column's
- * type and not null.  False: nobody can have departed yet, so nothing to compute.
+ * type and not null.  False if nobody can have departed yet, so that there is
+ * nothing to compute.
  */
 bool
 ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
@@ -247,7 +250,7 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		double		number = guard->key_base == FLOAT4OID ? DatumGetFloat4(key) : DatumGetFloat8(key);
 		uint64		word;
 
-		/* -0 equals 0, and each NaN any other */
+		/* -0 equals 0, and all NaNs are equal */
 		number = isnan(number) ? get_float8_nan() : number == 0 ? 0 : number;
 		memcpy(&word, &number, sizeof(word));
 		word = little_endian(word);
@@ -274,7 +277,10 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 	}
 	else
 	{
-		/* a name and a cstring end at their zero byte, and are the same identity as a text */
+		/*
+		 * names and cstrings end at their zero byte, and have the same
+		 * identity as a text
+		 */
 		const char *bytes = DatumGetPointer(key);
 		Size		len = guard->key_len == -2 || guard->key_base == NAMEOID ? strlen(bytes) : guard->key_len;
 
@@ -284,7 +290,7 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 }
 
 /*
- * A value of a type that is passed by value and has so many bytes, its sign kept.
+ * A value of a pass-by-value type of this length, sign-extended.
  */
 static int64
 value_of(Datum key, int16 len)
@@ -303,8 +309,8 @@ value_of(Datum key, int16 len)
 }
 
 /*
- * An identity from two hashes by the type's own function.  The seeds are as secret as the
- * hash's key.
+ * Compute an identity from two hashes by the type's own hash function.  The
+ * seeds are as secret as the key of the identity hash.
  */
 static void
 hash_by_type(const IenvGuard *guard, Datum key, char *result)

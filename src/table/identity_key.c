@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * identity_key.c
- *	  The key of the hash by which identities are recorded.
+ *	  The key of the hash used for identities.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,12 +23,12 @@
 static uint64 secret[2];
 static bool valid = false;
 
-/* when the registry was invalidated last, by ienv_news_time() */
+/* when the registry was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 static bool listening = false;
 
 /*
- * Told by oids.c that the registry has changed.
+ * Called by oids.c when the registry has changed.
  */
 static void
 forget(void)
@@ -38,8 +38,8 @@ forget(void)
 }
 
 /*
- * The two words that key the hash of identities, or NULL while there has been
- * no application, and so nobody to remember.
+ * The two words of the identity hash's key, or NULL as long as there has been
+ * no application, so that there is nobody to remember.
  */
 const uint64 *
 ienv_identity_secret(void)

@@ -1,17 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * label.c
- *	  Whose identities a table's triggers record: its label.
+ *	  The label under which a table's triggers record identities.
  *
- * A user who has departed is remembered under the label of the table, which is an
- * argument of its triggers.  It is made of the role that owns the table when it is
- * guarded, and of the name that it has then: owner/schema.table.  So a table that takes
- * the name of another one, which has been dropped or renamed, inherits what is
- * remembered of that one's users only if it has the same owner; whoever else takes the
- * name can neither probe nor add to it.
+ * A departed user is remembered under the label of the table, which is an
+ * argument of its triggers.  It consists of the role that owns the table when
+ * it is guarded, and of the table's name at that time: owner/schema.table.  So
+ * a table that takes the name of another one, which has been dropped or
+ * renamed, inherits the records of that one's users only if it has the same
+ * owner; any other role that reuses the name can neither probe those records
+ * nor add to them.
  *
- * No setting has a say in how a label is written (quote_identifier() asks
- * quote_all_identifiers, and the keywords of its version of PostgreSQL).
+ * How a label is written does not depend on settings (unlike the result of
+ * quote_identifier(), which depends on quote_all_identifiers and on the
+ * keywords of the PostgreSQL version).
  *
  *-------------------------------------------------------------------------
  */
@@ -33,8 +35,8 @@ static void append_name(StringInfo text, const char *name);
 static bool is_taken(const char *label, Oid relid);
 
 /*
- * A relation's qualified name, written the same whatever the settings; for labels and
- * for the audit log, not for SQL.
+ * A relation's qualified name, written the same regardless of settings; for
+ * labels and for the audit log, not for SQL.
  */
 char *
 ienv_stable_name(Oid relid)
@@ -71,8 +73,9 @@ append_name(StringInfo text, const char *name)
 }
 
 /*
- * The label of a table that is guarded for the first time; with a number where another
- * table, which had the name before, is guarded under the plain one still.
+ * The label for a table that is guarded for the first time; a number is
+ * appended if another table, which had the name before, is still guarded under
+ * the plain label.
  */
 char *
 ienv_free_label(Oid relid)
@@ -93,8 +96,9 @@ ienv_free_label(Oid relid)
 }
 
 /*
- * May the triggers of a table that is restored have this label?  It must begin with the
- * table's owner, as all that he may forge the records of anyway, and be no other table's.
+ * May the triggers of a restored table have this label?  It must begin with
+ * the table's owner, who is able to forge the records of such labels anyway,
+ * and must not be the label of another table.
  */
 bool
 ienv_may_have_label(Oid relid, const char *label)
@@ -108,10 +112,10 @@ ienv_may_have_label(Oid relid, const char *label)
 }
 
 /*
- * Is another table than relid guarded under this label?
+ * Is a table other than relid guarded under this label?
  *
- * Asks pg_trigger and opens none of the tables: whoever has one locked keeps nobody from
- * guarding another.
+ * Reads pg_trigger and opens none of the tables: a lock on one of them must
+ * not keep anyone from guarding another.
  */
 static bool
 is_taken(const char *label, Oid relid)
@@ -128,7 +132,7 @@ is_taken(const char *label, Oid relid)
 		bool		isnull;
 		Datum		args;
 
-		/* what a partition has, it has from its table, but for the trigger for TRUNCATE */
+		/* a partition's triggers are inherited, except the one for TRUNCATE */
 		if (form->tgrelid == relid || OidIsValid(form->tgparentid) || form->tgnargs == 0)
 			continue;
 		kind = ienv_trigger_kind(form->tgfoid);

@@ -23,11 +23,11 @@ static List *partitions_of(Oid relid, LOCKMODE lockmode);
 static bool is_leaving(Oid relid);
 
 /*
- * A table with all its partitions, these locked in lockmode.
+ * A table with all its partitions, the latter locked in lockmode.
  *
- * One that is being detached concurrently is a partition until that is done, whatever
- * the snapshot says: there may be transactions that see it as such, and all must count
- * the same rows.
+ * A partition that is being detached concurrently is included until that is
+ * done, whatever the snapshot says: there may be transactions that still see
+ * it as a partition, and all must count the same rows.
  */
 List *
 ienv_partition_tree(Oid relid, LOCKMODE lockmode)
@@ -37,7 +37,10 @@ ienv_partition_tree(Oid relid, LOCKMODE lockmode)
 	ListCell   *lc;
 	uint64		since;
 
-	/* while we wait for a lock, the partition may be detached; what we have locked stays */
+	/*
+	 * a partition may be detached while we wait for its lock, but not
+	 * afterwards
+	 */
 	do
 	{
 		since = ienv_news_time();
@@ -50,8 +53,8 @@ ienv_partition_tree(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * The partitions of one table, without those that guard() has left out, since they were
- * on their way out by then, and theirs.
+ * The direct partitions of one table, without those that guard() has left out
+ * because they were already being detached.
  */
 static List *
 partitions_of(Oid relid, LOCKMODE lockmode)
@@ -68,8 +71,8 @@ partitions_of(Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Is this partition being detached concurrently?  PartitionHasPendingDetach() fails where
- * that has come to its end.
+ * Is this partition being detached concurrently?  PartitionHasPendingDetach()
+ * would raise an error if that has completed.
  */
 static bool
 is_leaving(Oid relid)
@@ -127,7 +130,10 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 	return leaves;
 }
 
-/* The guarded table that this transaction has locked below, and no subtransaction undone */
+/*
+ * The guarded table that this transaction has locked below, unless a
+ * subtransaction has been rolled back since
+ */
 static LocalTransactionId locked_lxid = InvalidLocalTransactionId;
 static Oid	locked_root = InvalidOid;
 
@@ -139,9 +145,10 @@ subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransaction
 }
 
 /*
- * A row has come into a partition that my transaction has made or attached.  Nobody else
- * sees that partition before I commit, so nobody else would count the row, or find its key:
- * so let nobody else write to the table until then, and see what others have written.
+ * Called when a row has been inserted into a partition that my transaction has
+ * created or attached.  Other transactions do not see that partition before I
+ * commit, so they would not count the row or find its key.  So keep them from
+ * writing to the table until then, and see what they have written.
  */
 void
 ienv_lock_beside_new_partition(const IenvGuard *guard)

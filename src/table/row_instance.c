@@ -3,8 +3,8 @@
  * row_instance.c
  *	  The instance that a guarded table's row names, and errors about a row.
  *
- * A message names the table, and the instance that the caller's own row named.
- * It never tells of another row, which may be another tenant's.
+ * A message names the table, and the instance that the caller's own row names.
+ * It never reveals anything about other rows, which may be another tenant's.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,10 +39,11 @@ ienv_trigger_guard(TriggerData *trigdata, const char *funcname)
 }
 
 /*
- * The active instance that a row's instance column names; refuses any other.
+ * The active instance that a row's instance column names; raises an error if
+ * there is none.
  *
- * What the cache says against the row is confirmed by the table first; with fresh,
- * what it says for it as well.
+ * Before the row is refused, the cache's answer is confirmed by the table;
+ * with fresh, also before it is accepted.
  */
 IenvInstance *
 ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh)
@@ -103,7 +104,8 @@ report_unknown(const IenvGuard *guard, Datum value)
 }
 
 /*
- * Refuse to judge by half of a table.
+ * Raise an error, rather than base a decision on only some of a table's
+ * partitions.
  */
 void
 ienv_report_unguarded_partition(Oid relid, Oid root)

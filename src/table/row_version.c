@@ -1,41 +1,45 @@
 /*-------------------------------------------------------------------------
  *
  * row_version.c
- *	  Every version of the rows that hold one value, and what a snapshot says
- *	  about each.
+ *	  Finding all versions of the rows with a given value, and classifying each
+ *	  relative to a snapshot.
  *
- * A constraint over many rows that is to hold at every isolation level can
- * neither count what an MVCC snapshot sees (it does not see open inserts) nor
- * what SnapshotDirty sees: a scan under SnapshotDirty may meet both versions of
- * a row that is being updated, or neither.  So the scan here returns every
- * version that is not dead to all, and each version is judged against one
- * registered MVCC snapshot S that was taken before the scan began:
+ * To enforce a constraint over many rows at every isolation level, one can
+ * count neither what an MVCC snapshot sees (it does not see the inserts of
+ * open transactions) nor what SnapshotDirty sees: a scan with SnapshotDirty
+ * may encounter both versions of a row that is being updated, or neither.  So
+ * the scan here returns every version that is not dead to all, and each
+ * version is classified relative to one registered MVCC snapshot S that was
+ * taken before the scan began:
  *
  * - A version that S sees was in the table, and in the index, when the scan
- *	 began, and it stays there: while S is registered it is not removable.  An
+ *	 began, and it stays there: it cannot be removed while S is registered.  An
  *	 index scan returns every entry that was there when it began.  So the scan
  *	 misses no version that S sees.
- * - Of the versions of one row S sees one at most, so counting relative to S
- *	 counts no row twice.
+ * - S sees at most one version of a row, so counting relative to S counts no
+ *	 row twice.
  *
- * The scan uses SnapshotNonVacuumable, which lets the index mark entries that
- * are dead to all on the way.  It takes no predicate locks: those are for reads
- * whose result the application sees.
+ * The scan uses SnapshotNonVacuumable, which allows it to kill index entries
+ * that are dead to all on the way.  It takes no predicate locks: those are for
+ * reads whose result the application sees.
  *
- * A version that somebody has deleted, updated or locked is judged with its buffer
- * share-locked, because xmax, infomask and ctid must be read together.
+ * A version that has been deleted, updated or locked is classified with its
+ * buffer share-locked, because xmax, infomask and ctid must be read
+ * consistently.
  *
- * Who only counts need not visit pages that the visibility map calls all-visible, as
- * in an index-only scan: there, an index entry leads to one row that is committed
- * before S and was not deleted when its bit was read.  (S is registered, so nothing
- * that it sees can be vacuumed away and the bit set anew; and since S is not what the
- * index scan goes by, that one keeps its leaf page pinned, and no line pointer it has
- * read is reused.)  A delete that is going on meanwhile may go unnoticed, as it may when
- * it comes just after the visit.
+ * A scan that only counts need not visit pages that are all-visible according
+ * to the visibility map, as in an index-only scan: on such a page, an index
+ * entry leads to one row that was committed before S and was not deleted when
+ * the bit was read.  (S is registered, so nothing that it sees can be vacuumed
+ * away and the bit set again; and because the index scan does not use an MVCC
+ * snapshot such as S, it keeps its leaf page pinned, so that no line pointer
+ * it has read is reused.)  A concurrent delete may go unnoticed, just as if it
+ * came right after the visit.
  *
- * COPY FREEZE calls rows frozen, and their pages all-visible, that are not even committed.
- * It does so only in a table whose file is of the same transaction.  So in such a table
- * a frozen row with one of my transaction ids is mine, and the visibility map is not asked.
+ * COPY FREEZE marks rows as frozen, and their pages as all-visible, before
+ * they are even committed.  It does so only in a table whose file was created
+ * by the same transaction.  So in such a table a frozen row with one of my
+ * transaction ids is mine, and the visibility map is not consulted.
  *
  *-------------------------------------------------------------------------
  */
@@ -67,12 +71,13 @@ static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVers
 static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
 
 /*
- * Begin a scan of the versions of heap, an ordinary table, whose attribute
- * attno equals value, in the sense of the index or, without one, of the type.
+ * Begin a scan of the row versions in heap, an ordinary table, whose attribute
+ * attno equals value, according to the index or, without one, the type's
+ * default equality operator.
  *
- * index is one that ienv_index_on() chose, or InvalidOid for a sequential scan.
- * The caller has locked heap and has registered the snapshot that it judges
- * by before this call.
+ * index was chosen by ienv_index_on(), or is InvalidOid for a sequential scan.
+ * Before this call, the caller must have locked heap and registered the
+ * snapshot that it classifies versions by.
  */
 void
 ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value)
@@ -115,13 +120,14 @@ ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datu
 		fmgr_info_copy(&scan->equal, &type->eq_opr_finfo, CurrentMemoryContext);
 		scan->collation = att->attcollation;
 
-		/* no synchronized scan: it need not be kind to the cache, but complete */
+		/* no synchronized scan, because the scan must be complete */
 		scan->table_scan = table_beginscan_strat(heap, &scan->non_vacuumable, 0, NULL, true, false);
 	}
 }
 
 /*
- * Put the next version into scan->slot, its buffer pinned; false at the end.
+ * Put the next version into scan->slot, with its buffer pinned; false at the
+ * end.
  */
 bool
 ienv_scan_next(IenvScan *scan)
@@ -142,14 +148,15 @@ ienv_scan_next(IenvScan *scan)
 }
 
 /*
- * The same for counting: the next version, judged relative to snapshot; slot is not filled.
+ * The same for counting: classify the next version relative to snapshot; slot
+ * need not be filled.
  */
 bool
 ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 {
 	while (scan->index_scan)
 	{
-		/* a HOT chain may have several versions for one entry */
+		/* a HOT chain can have several versions for one entry */
 		if (!scan->index_scan->xs_heap_continue)
 		{
 			ItemPointer tid = index_getnext_tid(scan->index_scan, ForwardScanDirection);
@@ -177,12 +184,14 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 /*
  * Is the page all-visible?  If not, it is pinned as scan->buffer.
  *
- * The visibility map is asked once for entries in a row that lead to one page, unless it
- * said yes: then it must be asked again for an entry that has been put in since.
+ * The visibility map is consulted only once for consecutive entries that lead
+ * to the same page, unless the page was all-visible: then it must be consulted
+ * again, for the sake of an entry that has been inserted since.
  *
- * While a page is pinned no tuple on it is moved and no line pointer in use changes, for
- * pruning waits until nobody else has the page pinned.  It may have begun before the pin;
- * so the page is locked once, which is to wait for its end.
+ * While a page is pinned, no tuple on it is moved and no line pointer in use
+ * changes, because pruning requires that nobody else has the page pinned.
+ * Pruning may have begun before we pinned the page, so we lock the page once
+ * to wait for its end.
  */
 static bool
 on_visible_page(IenvScan *scan, BlockNumber block)
@@ -198,7 +207,8 @@ on_visible_page(IenvScan *scan, BlockNumber block)
 }
 
 /*
- * Judge the version at this place of scan->buffer, if that can be done without a lock.
+ * Classify the version at this offset of scan->buffer, if that is possible
+ * without a lock.
  */
 static bool
 judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version)
@@ -213,7 +223,7 @@ judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersi
 	if (!ItemIdIsNormal(item))
 		return false;
 
-	/* with others in its HOT chain it is not alone */
+	/* there may be other versions in its HOT chain */
 	tuple = (HeapTupleHeader) PageGetItem(page, item);
 	return !HeapTupleHeaderIsHotUpdated(tuple) && judge_at_a_glance(tuple, snapshot, version);
 }
@@ -236,7 +246,7 @@ ienv_scan_end(IenvScan *scan)
 }
 
 /*
- * Say what became of the version in scan->slot, as ienv_scan_next() left it, relative to
+ * Classify the version in scan->slot, as ienv_scan_next() left it, relative to
  * snapshot, a registered MVCC snapshot.
  */
 void
@@ -271,7 +281,8 @@ ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 
 		/*
 		 * An UPDATE leaves the address of the next version in ctid; a DELETE
-		 * leaves the version's own, and a move to another partition a mark.
+		 * leaves the version's own, and a move to another partition a special
+		 * value.
 		 */
 		version->moved = HeapTupleHeaderIndicatesMovedPartitions(tuple);
 		version->replaced = !version->moved &&
@@ -287,11 +298,12 @@ ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 }
 
 /*
- * Judge a version by one look at its header, which is pinned but not locked: as most can
- * be that nobody has deleted or locked.  Otherwise *version is zeroed, and the result false.
+ * Classify a version by a single look at its header, whose buffer is pinned
+ * but not locked.  That suffices for most versions that have not been deleted
+ * or locked.  If it does not suffice, zero *version and return false.
  *
- * Whoever deleted an old row before the snapshot had cleared XMAX_INVALID by then; and a
- * row of my own transaction nobody else can touch.
+ * If an old row was deleted before the snapshot, XMAX_INVALID had been cleared
+ * by then; and nobody else can touch a row of my own transaction.
  */
 static bool
 judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version)
@@ -316,11 +328,11 @@ judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version
 }
 
 /*
- * What became of transaction xid, relative to snapshot.
+ * The fate of transaction xid, relative to snapshot.
  *
- * The order of the questions matters, as in heapam_visibility.c: a transaction
- * is in progress until it has left the procarray, and its commit is in the
- * commit log before that.
+ * The order of the tests matters, as in heapam_visibility.c: a transaction is
+ * in progress until it has left the procarray, and its commit is in the commit
+ * log before that.
  */
 static IenvFate
 fate_of(TransactionId xid, Snapshot snapshot)
@@ -337,9 +349,9 @@ fate_of(TransactionId xid, Snapshot snapshot)
 }
 
 /*
- * Did the transaction that xid is a part of begin to write before mine?
+ * Did the transaction that xid belongs to begin to write before mine?
  *
- * xid was in progress while a snapshot that is still registered was taken, so
+ * xid was in progress when a snapshot that is still registered was taken, so
  * its parents can be found.  My transaction has an xid.
  */
 bool
@@ -349,10 +361,11 @@ ienv_is_older(TransactionId xid)
 }
 
 /*
- * Wait until xid, of a younger transaction, has committed or aborted.
+ * Wait until xid, which belongs to a younger transaction, has committed or
+ * aborted.
  *
- * No snapshot, buffer or scan is held.  Only older transactions wait for
- * younger ones here, so these waits alone form no cycle.
+ * The caller holds no snapshot, buffer or scan.  Only older transactions wait
+ * for younger ones here, so these waits alone cannot form a cycle.
  */
 void
 ienv_wait_for(TransactionId xid)

@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * table.h
- *	  Reading guarded tables: what guards them, and the rows they hold.
+ *	  Reading guarded tables: how they are guarded, and the rows they hold.
  *
- * Nothing here makes or changes a guard, or knows the rules that it keeps.
+ * Nothing here creates or changes a guard, or depends on the rules that it
+ * enforces.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,29 +28,29 @@ typedef struct IenvGuard
 {
 	Oid			relid;			/* an ordinary or a partitioned table */
 	Oid			root;			/* the table that guard() was called for */
-	AttrNumber	instance_attno; /* of relid; root may number otherwise */
+	AttrNumber	instance_attno; /* of relid; root's may be different */
 	bool		is_uuid;		/* instance column is a uuid, else a text */
 	bool		counted;		/* the cap applies */
-	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not followed */
-	bool		key_is_unique;	/* one live row at most for a key, over all instances */
+	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not tracked */
+	bool		key_is_unique;	/* at most one live row per key, over all instances */
 	Oid			key_type;
 	Oid			key_collation;
 	int16		key_len;		/* its type's typlen and typbyval */
 	bool		key_byval;
-	Oid			key_base;		/* the type, or what it is a domain over */
+	Oid			key_base;		/* the type, or its base type if it is a domain */
 	bool		key_is_image;	/* equal keys have the same bytes */
 	Oid			key_hash;		/* its type's extended hash function, or InvalidOid */
 	Oid			departure_trigger;	/* the one whose condition queues departures */
 	Oid			move_trigger;	/* the one whose condition queues moves */
-	TransactionId made_by;		/* who wrote the row of the trigger for new rows */
+	TransactionId made_by;		/* xid that wrote the trigger for new rows */
 	uint64		version;		/* of the triggers that take tickets, see below */
-	uint64		tree_version;	/* of root: of those of all its partitions */
+	uint64		tree_version;	/* root only: over all its partitions */
 	bool		tree_valid;		/* tree_version has been computed */
 	uint64		secret[2];		/* what label_key was derived from; 0: not yet */
 	uint64		label_key[2];
-	Oid			instance_index; /* InvalidOid: none that serves */
+	Oid			instance_index; /* InvalidOid: no usable one */
 	Oid			key_index;
-	char	   *label;			/* which identities: the table's first name */
+	char	   *label;			/* which identities; the table's owner and original name */
 } IenvGuard;
 
 extern IenvGuard *ienv_guard_of(Oid relid);
@@ -72,7 +73,7 @@ typedef struct IenvColumns
 extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *columns);
 
 /*
- * label.c: whose identities a table's triggers record
+ * label.c: the label under which a table's triggers record identities
  */
 extern char *ienv_stable_name(Oid relid);
 extern char *ienv_free_label(Oid relid);
@@ -105,7 +106,7 @@ typedef enum IenvFate
 	IENV_NEVER,					/* it did not happen, or its transaction aborted */
 	IENV_MINE,					/* by my transaction */
 	IENV_BEFORE,				/* by a transaction that committed before the snapshot */
-	IENV_SINCE,					/* by one that committed since */
+	IENV_SINCE,					/* by one that has committed since */
 	IENV_OPEN					/* by one that has not finished */
 } IenvFate;
 
@@ -131,9 +132,9 @@ typedef struct IenvScan
 	FmgrInfo	equal;			/* sequential only */
 	Oid			collation;
 	SnapshotData non_vacuumable;
-	bool		own_file;		/* my transaction made the table's file */
+	bool		own_file;		/* my transaction created the table's file */
 	Buffer		visibility;		/* a page of the visibility map, or invalid */
-	Buffer		buffer;			/* one of the table that ienv_scan_count() has pinned, or invalid */
+	Buffer		buffer;			/* a page of the table, pinned by ienv_scan_count(), or invalid */
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
@@ -146,14 +147,14 @@ extern bool ienv_is_older(TransactionId xid);
 extern void ienv_wait_for(TransactionId xid);
 
 /*
- * identity.c: who a user is
+ * identity.c: identities of users
  */
 extern void ienv_identity_prepare(IenvGuard *guard);
 extern bool ienv_identity_possible(const IenvGuard *guard, const char **why);
 extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
 
 /*
- * identity_key.c: the key of its hash
+ * identity_key.c: the key of the identity hash
  */
 extern const uint64 *ienv_identity_secret(void);
 
@@ -168,20 +169,20 @@ pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
 extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
 
 /*
- * guarded_tables.c: the guarded tables as administration sees them
+ * guarded_tables.c: the guarded tables as seen by the administrative functions
  */
 typedef struct IenvRoot
 {
 	Oid			relid;
 	Oid			owner;
-	bool		trusted;		/* administration looks at it */
+	bool		trusted;		/* the administrative functions look at it */
 	char	   *name;			/* qualified */
 } IenvRoot;
 
-/* Most partitions, of all levels, that administration locks of one table */
+/* A table with more partitions than this, at all levels, is not looked at */
 #define IENV_MAX_PARTITIONS	1000
 
-/* What is done with a table that is locked for the moment */
+/* What to do with a table while it is locked */
 typedef void (*IenvLook) (Oid relid, void *arg);
 
 extern List *ienv_all_roots(void);

@@ -3,9 +3,10 @@
  * trigger_condition.c
  *	  The conditions of a guard's triggers, as PostgreSQL has stored them.
  *
- * A trigger that executes one of our functions is one of a guard's only if its condition is
- * what guard() writes.  Another one, which a table's owner may have made besides, says
- * nothing about the table's columns, however it is called.
+ * A trigger that executes one of our functions belongs to a guard only if its
+ * condition is what guard() writes.  Any other such trigger, which the table's
+ * owner may have created, says nothing about the table's columns, whatever its
+ * name.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,8 +27,8 @@ static bool read_new_row(List *args, IenvColumns *columns);
 static bool read_change(Node *node, IenvColumns *columns);
 
 /*
- * Is this what guard() writes for a trigger of this kind?  Sets *columns to those that it
- * names; condition is NULL where there is none.
+ * Is this what guard() writes for a trigger of this kind?  Sets *columns to
+ * those that it names; condition is NULL if there is none.
  */
 bool
 ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *columns)
@@ -60,7 +61,8 @@ ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *c
 }
 
 /*
- * The arguments of a call of one of our functions; NIL if it is something else.
+ * The arguments of a call of one of our functions; NIL if node is anything
+ * else.
  */
 static List *
 arguments_of(Node *node, const char *function)
@@ -76,7 +78,7 @@ arguments_of(Node *node, const char *function)
 }
 
 /*
- * The number of the column of OLD or NEW that an expression is, or 0.
+ * The number of the column of OLD or NEW that an expression consists of, or 0.
  */
 static AttrNumber
 column(Node *node, int varno)
@@ -105,8 +107,8 @@ read_new_row(List *args, IenvColumns *columns)
 }
 
 /*
- * OLD.instance IS DISTINCT FROM NEW.instance [OR identity_changes(OLD.key, NEW.key)], with an
- * equality that is PostgreSQL's own.
+ * OLD.instance IS DISTINCT FROM NEW.instance [OR identity_changes(OLD.key,
+ * NEW.key)], with a built-in equality operator.
  */
 static bool
 read_change(Node *node, IenvColumns *columns)

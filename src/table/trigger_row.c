@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * trigger_row.c
- *	  The rows of pg_trigger that a guard's triggers have.
+ *	  The pg_trigger rows of a guard's triggers.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +21,10 @@
 #include "base/base.h"
 #include "table/table.h"
 
-/* Where a row of a catalog lies.  Has no padding: it is hashed as bytes. */
+/*
+ * Where a catalog row is stored.  Has no padding, because it is hashed as
+ * bytes.
+ */
 typedef struct RowPlace
 {
 	uint32		file;
@@ -33,7 +36,7 @@ typedef struct RowPlace
 static void set_place(RowPlace *place, Oid catalog, HeapTuple tuple);
 
 /*
- * The row of pg_trigger for a trigger, a copy; NULL if it has gone.
+ * A copy of a trigger's pg_trigger row; NULL if it is gone.
  */
 HeapTuple
 ienv_read_trigger(Oid trigger)
@@ -52,13 +55,14 @@ ienv_read_trigger(Oid trigger)
 }
 
 /*
- * A number that changes whenever the trigger may have been disabled meanwhile, and never
- * comes again while the server runs: a hash of which trigger it is, who wrote its row in
- * pg_trigger and where.  Where includes the file, which VACUUM FULL makes anew, and the
- * database, which may have been made anew under the same OID, from the same files.
+ * A number that changes whenever the trigger may have been disabled meanwhile,
+ * and never recurs while the server runs: a hash of the trigger's OID, the xid
+ * that wrote its pg_trigger row, and the row's location.  The location
+ * includes the file, which VACUUM FULL replaces, and the database, which may
+ * have been re-created with the same OID, from the same files.
  *
- * (Within one file a place is free for another row only when the transaction that left it
- * has ended.)
+ * (Within one file a location becomes free for another row only after the
+ * transaction that vacated it has ended.)
  */
 uint64
 ienv_trigger_version(Oid trigger)
@@ -87,7 +91,7 @@ ienv_trigger_version(Oid trigger)
 }
 
 /*
- * Where a row of a catalog lies, and who wrote it.
+ * Where a catalog row is stored, and which xid wrote it.
  */
 static void
 set_place(RowPlace *place, Oid catalog, HeapTuple tuple)
