@@ -1,102 +1,121 @@
 /*-------------------------------------------------------------------------
  *
  * bound.c
- *	  An upper bound of the users of an instance, in shared memory: admission
- *	  without a scan.
+ *	  An upper bound on the number of users of an instance, kept in shared
+ *	  memory, which permits admission without a scan.
  *
- * An array of buckets, to which a hash maps each pair of guarded table and
- * instance.  A bucket holds two numbers:
+ * There is an array of buckets, and each pair of guarded table and instance is
+ * mapped to one of them by a hash.  A bucket holds two numbers:
  *
- * - tickets: how many rows have been inserted, ever, for any pair that maps here.
- *	 It only goes up.
- * - base: tickets less users, as of one exact count of one pair, plus the rows of that
- *	 pair whose deletes have been released since.  The bucket says which pair that is.
+ * - tickets: how many rows have ever been inserted for any pair that maps to
+ *	 the bucket.  It never decreases.
+ * - base: tickets minus users, as of an exact count of one pair, plus the rows
+ *	 of that pair whose deletes have been released since.  The bucket records
+ *	 which pair that is.
  *
- * The instance has at most tickets - base users, and where that is no more than
+ * The instance has at most tickets - base users, and if that does not exceed
  * its cap, a row is admitted without looking at the table.
  *
- * Why that never lets one row too many in.  An inserter does, in this order:
+ * Why that never admits one row too many.  A transaction that inserts takes
+ * these steps, in this order:
  *
  *	 1. its row is put into the heap and its indexes;
  *	 2. it takes a ticket (pg_atomic_fetch_add_u64, a full barrier);
- *	 3. it checks: it reads the base under the bucket's spinlock, then the tickets,
- *		and admits the row if tickets - base - gone <= cap, where gone are the rows of
- *		the pair that its own transaction has deleted; otherwise it counts exactly.
+ *	 3. it checks: it reads the base under the bucket's spinlock, then the
+ *		tickets, and admits the row if tickets - base - gone <= cap, where gone
+ *		is the number of rows of the pair that its own transaction has deleted;
+ *		otherwise it counts exactly.
  *
- * The rows of a command are all in before the first of them is checked, so this one may
- * take the tickets of many: then it checks for them all, and they need not.
+ * All rows of a command are in the table before the first of them is checked,
+ * so that check can take the tickets for many rows: then it is made for them
+ * all, and the others need none.
  *
- * An exact count may admit all rows of a command at once.  Then they all take their
- * tickets before the snapshot of the count that admits them: a row without one would
- * be unknown to a base that another backend counted before the row came in, and
- * stores after.
+ * An exact count can admit all rows of a command at once.  Then they all take
+ * their tickets before the snapshot of the count that admits them: a row
+ * without a ticket would be missing from a base that another backend computed
+ * from a count before the row came in, and stores afterwards.
  *
- * A transaction that has deleted rows (vacancy.c) does, in this order:
+ * A transaction that has deleted rows (vacancy.c) takes these steps, in this
+ * order:
  *
- *	 a. when it is about to commit, it raises "leaving";
- *	 b. it commits, and leaves the procarray;
- *	 c. if the base is still of its pair, it adds its rows to the base;
- *	 d. it raises "left".
+ *	 a. when it is about to commit, it increments "leaving";
+ *	 b. it commits, and is removed from the procarray;
+ *	 c. if the base is still that of its pair, it adds its rows to the base;
+ *	 d. it increments "left".
  *
- * An exact count does, in this order:
+ * An exact count takes these steps, in this order:
  *
- *	 A. it reads left, then leaving; unless they are equal, it will store nothing;
+ *	 A. it reads left, then leaving; unless they are equal, it will store
+ *		nothing;
  *	 B. it reads the tickets ("then") and takes its snapshot S;
  *	 C. it reads leaving again; if that has changed, it will store nothing;
- *	 D. it scans, and stores then - rows as the base.  rows are all that are there at S
- *		for somebody: also one that an open transaction inserts, and one that an open
- *		transaction deletes, the counting one included, or a transaction that has
- *		committed since S.  Not those that one transaction id has inserted and deleted:
- *		nobody will ever have them, and vacancy.c releases no row of its transaction's own.
+ *	 D. it scans, and stores then - rows as the base.  rows are all that exist
+ *		at S for any transaction: including those that an open transaction is
+ *		inserting, and those that are being deleted by an open transaction
+ *		(including the counting one) or by one that has committed since S.
+ *		Rows that one transaction id has both inserted and deleted are
+ *		excluded: they cannot survive in any case, and vacancy.c does not
+ *		release rows of its own transaction.
  *
- * So each row is worth one at least in tickets - base, until it is released: a row that
- * is there at S is among the rows; one that came into the index after S took its ticket
- * after "then".  And whatever is released into a base was worth one in it: by A a
- * transaction that is past a. at that time is past d. and has committed before S, and what
- * it adds has gone to the base before; by C any other commits after S, so its rows are
- * among the rows or took their tickets after "then".
+ * So each row contributes at least one to tickets - base until it is released:
+ * a row that exists at S is among the rows; one that came into the index after
+ * S took its ticket after "then".  And each row that is released into a base
+ * had contributed one to it: by A, a transaction that is past a. at that time
+ * is also past d., has committed before S, and has already added its rows to
+ * the previous base; by C, any other transaction commits after S, so its rows
+ * are among the rows or took their tickets after "then".
  *
- * Now suppose that more than cap rows were committed at some moment, and take the one of
- * them that got the last ticket.  All these rows had their tickets, and so were in the
- * index, before the check that admitted it.  If the check was a scan, user_cap.c has the
- * argument.  If it used a base: none of these rows was released by then, for a row is
- * released after its delete has committed; and none is among the gone, for those vanish
- * with the commit that makes the last row appear.  (To undo a delete by ROLLBACK TO
- * SAVEPOINT is to undo the inserts that came after it.)  So tickets - base was more than
- * cap, plus gone, and the row was not admitted.
+ * Now suppose that more than cap rows were committed at some moment, and
+ * consider the one of them that got the last ticket.  All these rows had their
+ * tickets, and so were in the index, before the check that admitted it.  If
+ * the check was a scan, see user_cap.c for the argument.  If it used a base:
+ * none of these rows had been released by then, because a row is released only
+ * after its delete has committed; and none is counted in gone, because those
+ * rows disappear with the same commit that makes the last row visible.
+ * (Undoing a delete by ROLLBACK TO SAVEPOINT also undoes the inserts that came
+ * after it.)  So tickets - base was more than cap + gone, and the row was not
+ * admitted: a contradiction.
  *
- * The bound errs upward only: a row that the scan saw before it took its ticket
- * counts twice; an aborted insert leaves its ticket behind; pairs that share a bucket
- * count for each other.  The next exact count tightens it.  What happens to the bound
- * when
+ * The bound can only be too high: a row that the scan saw before it took its
+ * ticket counts twice; an aborted insert leaves its ticket behind; pairs that
+ * share a bucket add to each other's count.  The next exact count tightens the
+ * bound.  What happens to it when
  *
- * - two pairs collide: tickets add up; each takes the base from the other, and
- *	 scans more often;
- * - a transaction aborts, or its backend is killed: nothing to undo, its tickets stay;
- * - the server crashes: the buckets come back empty, and an empty one never admits;
- * - a transaction is prepared: its rows have their tickets, and are open to every
- *	 count; its deletes are not released;
- * - a table is truncated or dropped: counts stay too high until the next scan;
- * - a row is deleted where no trigger says so (identities are not followed, the trigger is
- *	 disabled, the delete was replicated): it stays too high as well;
- * - rows come in without a ticket, because the trigger was disabled: that changes the
- *	 version of the set of triggers (guard_version.c), which a base must match.  A version
- *	 never comes again, not even when the triggers are what they were before: it is made
- *	 of the places where the triggers' rows lie in pg_trigger, who wrote them, which file
- *	 pg_trigger has, and which row of pg_database is ours.  Whoever checks has heard of
- *	 every change that was committed before (ienv_admit() asks at once);
- * - a table that is attached as a partition brings rows along: they take their tickets
- *	 then (ddl.c), and the version changes;
- * - rows come in by replication: the trigger is ENABLE ALWAYS, takes a ticket, and
- *	 refuses nothing.  Where it is not (ALTER TABLE ... ENABLE TRIGGER makes it
- *	 ordinary again) the version is 0 and no bound is used; but the other partitions'
- *	 rows take their tickets still, for the one may go and the version be as before;
- * - a row comes in by replication whose instance is not known yet, so that it can take no
- *	 ticket: it ends the era, which a base must match, too.  Eras are numbered in shared
- *	 memory; the row is in before its era begins, and a count reads the era before it
- *	 takes its snapshot.
+ * - two pairs collide: their tickets add up; each replaces the other's base,
+ *	 and scans more often;
+ * - a transaction aborts, or its backend is killed: there is nothing to undo,
+ *	 its tickets stay;
+ * - the server crashes: the buckets are empty again, and an empty bucket
+ *	 admits nothing;
+ * - a transaction is prepared: its rows have their tickets, and every count
+ *	 finds them in progress; its deletes are not released;
+ * - a table is truncated or dropped: the bound stays too high until the next
+ *	 scan;
+ * - a row is deleted without firing a trigger (identities are not tracked, the
+ *	 trigger is disabled, the delete was replicated): the bound stays too high
+ *	 as well;
+ * - rows come in without a ticket, because the trigger was disabled: that
+ *	 changes the version of the set of triggers (guard_version.c), which a base
+ *	 must match.  A version never recurs, not even when the triggers are as
+ *	 they were before: it is derived from the locations of the triggers' rows
+ *	 in pg_trigger, the xids that wrote them, the file of pg_trigger, and our
+ *	 database's row in pg_database.  A backend that checks has processed the
+ *	 invalidations of all changes committed before (ienv_admit() does so right
+ *	 before the check);
+ * - a table that already has rows is attached as a partition: the rows take
+ *	 their tickets at that time (ddl.c), and the version changes;
+ * - rows come in by replication: the trigger is ENABLE ALWAYS, takes a ticket,
+ *	 and refuses nothing.  If it is not (ALTER TABLE ... ENABLE TRIGGER makes
+ *	 it an ordinary one again), the version is 0 and no bound is used; but the
+ *	 other partitions' rows still take their tickets, because that partition
+ *	 may be detached or dropped, which restores the previous version;
+ * - a row comes in by replication whose instance is not known yet, so that it
+ *	 cannot take a ticket: it ends the era, which a base must also match.  Eras
+ *	 are numbered in shared memory; the row is in the table before the new era
+ *	 begins, and a count reads the era before it takes its snapshot.
  *
- * Without shared memory every admission scans: slower, never wrong.
+ * Without shared memory every admission scans, which is slower but equally
+ * correct.
  *
  *-------------------------------------------------------------------------
  */
@@ -114,15 +133,15 @@
 struct IenvBucket
 {
 	pg_atomic_uint64 tickets;
-	pg_atomic_uint64 leaving;	/* transactions that are about to release rows, ever */
+	pg_atomic_uint64 leaving;	/* transactions that have ever been about to release rows */
 	pg_atomic_uint64 left;		/* those of them that have done so, or aborted */
-	uint64		base;			/* tickets less users */
+	uint64		base;			/* tickets minus users */
 	IenvBoundKey key;			/* database is InvalidOid: no base yet */
 	slock_t		mutex;			/* protects base and key */
 };
 
 /*
- * What a bound of the users of instance in the guarded table root is known by.
+ * The key of the bound on the users of instance in the guarded table root.
  */
 void
 ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance)
@@ -138,8 +157,8 @@ ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *
 }
 
 /*
- * A row is in the heap and its indexes that can take no ticket: no base that there is may
- * be used again.
+ * Called when a row is in the heap and its indexes that cannot take a ticket:
+ * no existing base may be used again.
  */
 void
 ienv_void_bounds(void)
@@ -150,14 +169,14 @@ ienv_void_bounds(void)
 		pg_atomic_fetch_add_u64(era, 1);
 }
 
-/* Bytes that n buckets need. */
+/* The number of bytes that n buckets need. */
 Size
 ienv_buckets_size(int n)
 {
 	return mul_size(n, sizeof(IenvBucket));
 }
 
-/* Make n buckets, none with a base. */
+/* Initialize n buckets, none with a base. */
 void
 ienv_buckets_init(void *memory, int n)
 {
@@ -174,7 +193,8 @@ ienv_buckets_init(void *memory, int n)
 }
 
 /*
- * The bucket of a guarded table and an instance, or NULL where there is no shared memory.
+ * The bucket of a guarded table and an instance, or NULL if there is no shared
+ * memory.
  */
 IenvBucket *
 ienv_bucket_of(Oid root, const IenvInstance *instance)
@@ -186,7 +206,7 @@ ienv_bucket_of(Oid root, const IenvInstance *instance)
 	if (buckets == NULL)
 		return NULL;
 
-	/* tickets go to the same bucket whatever becomes of the triggers */
+	/* tickets go to the same bucket even if the triggers change */
 	ienv_bound_key(&key, root, 0, instance);
 	key.era = 0;
 	return &buckets[hash_bytes((const unsigned char *) &key, sizeof(key)) % n];
@@ -202,9 +222,9 @@ ienv_take_tickets(IenvBucket *bucket, int64 n)
 }
 
 /*
- * Does the bound prove that the instance has no more than limit users?  The caller's
- * row has taken its ticket.  Never where the triggers do not see every row: then the key's
- * version is 0.
+ * Does the bound prove that the instance has no more than limit users?  The
+ * caller's row has taken its ticket.  Never true if the triggers do not see
+ * every row, in which case the key's version is 0.
  */
 bool
 ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
@@ -219,13 +239,17 @@ ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
 	base = bucket->base;
 	SpinLockRelease(&bucket->mutex);
 
-	/* tickets after base: those that the base's count knew of must be among them */
+	/*
+	 * read tickets after base: they must include those that the base was
+	 * computed from
+	 */
 	pg_read_barrier();
 	return same && (int64) (pg_atomic_read_u64(&bucket->tickets) - base) <= limit;
 }
 
 /*
- * What an exact count must know of the bucket before it takes its snapshot.
+ * Note what an exact count must know about the bucket before it takes its
+ * snapshot.
  */
 void
 ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark)
@@ -237,12 +261,12 @@ ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark)
 	mark->quiet = mark->leaving == left;
 	mark->tickets = pg_atomic_read_u64(&bucket->tickets);
 
-	/* the snapshot must not be moved before it */
+	/* the snapshot must not be taken before that */
 	pg_memory_barrier();
 }
 
 /*
- * What it must know when it has its snapshot.
+ * Note what it must know after it has taken its snapshot.
  */
 void
 ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark)
@@ -252,7 +276,8 @@ ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark)
 }
 
 /*
- * Store an exact count: rows, for whomever they are there.
+ * Store the result of an exact count; rows is the number of rows that exist
+ * for any transaction.
  */
 void
 ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark, int64 rows)
@@ -268,12 +293,13 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark
 		bucket->base = base;
 	}
 	else if ((int64) (base - bucket->base) > 0)
-		bucket->base = base;	/* the tighter of two true bounds */
+		bucket->base = base;	/* the tighter of two valid bounds */
 	SpinLockRelease(&bucket->mutex);
 }
 
 /*
- * The transaction is about to commit, and then to release rows.
+ * Called when the transaction is about to commit, after which it will release
+ * rows.
  */
 void
 ienv_leave(IenvBucket *bucket)
@@ -282,7 +308,8 @@ ienv_leave(IenvBucket *bucket)
 }
 
 /*
- * It has committed and releases n rows, or it has aborted: n is 0.
+ * Called when it has committed and releases n rows, or has aborted, with n =
+ * 0.
  */
 void
 ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * cap.h
- *	  The user cap: how many users an instance has, and whether it takes more.
+ *	  The user cap: how many users an instance has, and whether it accepts
+ *	  more.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,19 +12,22 @@
 #include "table/table.h"
 
 /*
- * bound.c: a bound of the users of an instance, in shared memory
+ * bound.c: a bound on the number of users of an instance, in shared memory
  */
 typedef struct IenvBucket IenvBucket;
 
-/* What a bound is of.  Has no padding: it is hashed and compared as bytes. */
+/*
+ * Identifies a bound.  Has no padding, because it is hashed and compared as
+ * bytes.
+ */
 typedef struct IenvBoundKey
 {
 	Oid			database;
 	Oid			root;			/* the guarded table */
 	uint64		version;		/* of its triggers; 0: they do not see every row */
-	uint64		era;			/* should a row come in without a ticket */
+	uint64		era;			/* in case a row comes in without a ticket */
 	pg_uuid_t	instance;
-	TimestampTz created_at;		/* should an instance come again with the same id */
+	TimestampTz created_at;		/* in case an instance is re-created with the same id */
 } IenvBoundKey;
 
 /* The state of a bucket when an exact count began */
@@ -31,7 +35,7 @@ typedef struct IenvCountMark
 {
 	uint64		tickets;
 	uint64		leaving;
-	bool		quiet;			/* nobody was about to release rows */
+	bool		quiet;			/* no transaction was about to release rows */
 } IenvCountMark;
 
 extern Size ienv_buckets_size(int n);
@@ -52,7 +56,7 @@ extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
  * queue.c: rows that wait for the cap's trigger
  */
 
-/* Has no padding: it is hashed and compared as bytes. */
+/* Has no padding, because it is hashed and compared as bytes. */
 typedef struct IenvQueueKey
 {
 	Oid			root;			/* the guarded table */
@@ -64,7 +68,7 @@ typedef struct IenvQueue
 	IenvQueueKey key;
 	uint32		status;			/* simplehash.h's own */
 	int64		waiting;		/* rows that have joined and for which no ticket was taken */
-	int64		look_at;		/* how many to let wait before looking early */
+	int64		look_at;		/* how many may wait before an early look */
 	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
 } IenvQueue;
 
@@ -75,7 +79,7 @@ extern bool ienv_queue_is_admitted(const IenvQueue *queue);
 extern void ienv_admit_queue(IenvQueue *queue);
 
 /*
- * vacancy.c: seats that the transaction's own deletes free
+ * vacancy.c: seats freed by the transaction's own deletes
  */
 extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
 extern int64 ienv_vacated(const IenvBoundKey *key);
@@ -92,7 +96,7 @@ extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum val
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 
 /*
- * users_at_once.c: counting where that needs no waiting
+ * users_at_once.c: counting if that is possible without waiting
  */
 extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit);
 extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key);
@@ -101,10 +105,12 @@ extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key)
  * usage.c: how full development instances are
  */
 
-/* From how many hundredths of its cap on an instance is said to be nearly full */
+/*
+ * Percentage of its cap from which on an instance is reported as nearly full
+ */
 #define IENV_NEARLY_FULL 80
 
-/* How many users a counted table has of an instance */
+/* The number of users of an instance in one counted table */
 typedef struct IenvUsage
 {
 	const IenvRoot *root;
@@ -114,7 +120,7 @@ typedef struct IenvUsage
 extern List *ienv_usage_of(Datum instance, Datum external_key);
 
 /*
- * set_user_cap.c: changing it
+ * set_user_cap.c: changing the cap
  */
 extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
 

@@ -3,21 +3,23 @@
  * queue.c
  *	  Rows of my transaction that wait for the cap's trigger.
  *
- * A row joins its queue, of a guarded table and a development instance, when it meets the
- * trigger's condition; it is in the heap and its indexes by then.  Later the trigger fires
- * for it.  A queue knows
+ * There is a queue for each pair of guarded table and development instance.  A
+ * row joins its queue when the trigger's condition is evaluated for it; it is
+ * in the heap and its indexes by then.  Later the trigger fires for it.  A
+ * queue records
  *
  * - how many rows have joined for which no ticket (bound.c) has been taken;
- * - whether all rows that have joined so far are admitted.  That is so from a check that
- *	 admitted them (user_cap.c) until another row joins, or a subtransaction is rolled
- *	 back: that may bring rows back whose seats the check took for free.
+ * - whether all rows that have joined so far are admitted.  That is the case
+ *	 from the check that admitted them (user_cap.c) until another row joins, or
+ *	 a subtransaction is rolled back, which may bring back rows whose seats the
+ *	 check considered free.
  *
- * Which command a row belongs to does not matter, and could not be relied on: two cursors
- * or portals may share a command id.
+ * Which command a row belongs to does not matter, and could not be relied on,
+ * because two cursors or portals can share a command id.
  *
- * A row of an instance that was unknown when the row went in has joined no queue.  From
- * there on to the transaction's end no admission stands for more than its own row, and
- * the same holds for instances beyond MAX_QUEUES.
+ * A row whose instance was unknown when it was inserted has not joined a
+ * queue.  From then until the end of the transaction, each admission is valid
+ * for its own row only; the same holds for instances beyond MAX_QUEUES.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,10 +31,16 @@
 
 #include "cap/cap.h"
 
-/* In a transaction; some 56 bytes each, so 3.5 MB or, when the table has just grown, 7. */
+/*
+ * Per transaction; some 56 bytes each, so 3.5 MB, or 7 MB when the table has
+ * just grown.
+ */
 #define MAX_QUEUES	65536
 
-/* Queues that one transaction has as a rule, and a table that is not worth keeping */
+/*
+ * Number of queues in a typical transaction, and size of a table not worth
+ * keeping
+ */
 #define FEW_QUEUES	16
 #define MANY_QUEUES	1024
 
@@ -48,16 +56,17 @@
 #include "lib/simplehash.h"
 
 static queues_hash *queues = NULL;
-static IenvQueue *last = NULL;	/* the one asked for last, or NULL */
+static IenvQueue *last = NULL;	/* the one last asked for, or NULL */
 
-/* A row has joined no queue that should have. */
+/* A row that should have joined a queue has not done so. */
 static bool uncounted = false;
 
-/* An admission of an earlier round is void. */
+/* Admissions from earlier rounds are void. */
 static uint64 current_round = 1;
 
 /*
- * The end of a transaction: all rows have met their triggers, or are gone.
+ * At the end of a transaction, the triggers have fired for all rows, or the
+ * rows are gone.
  */
 static void
 transaction_ends(XactEvent event, void *arg)
@@ -103,8 +112,8 @@ is_last(Oid root, const pg_uuid_t *instance)
 }
 
 /*
- * The queue of root, a guarded table, and a development instance, which a row has just
- * joined; NULL where it is not kept.
+ * The queue of root, a guarded table, and a development instance, which a row
+ * has just joined; NULL if there is no room for that queue.
  */
 IenvQueue *
 ienv_join_queue(Oid root, const pg_uuid_t *instance)
@@ -119,7 +128,7 @@ ienv_join_queue(Oid root, const pg_uuid_t *instance)
 		if (queues == NULL)
 			queues = queues_create(TopMemoryContext, FEW_QUEUES, NULL);
 
-		/* who has none from its first row on must never get one */
+		/* an instance whose first row got no queue must never get one */
 		if (queues->members >= MAX_QUEUES && queues_lookup(queues, key) == NULL)
 		{
 			last = NULL;
@@ -138,7 +147,7 @@ ienv_join_queue(Oid root, const pg_uuid_t *instance)
 }
 
 /*
- * A row could join no queue, because its instance is unknown.
+ * Called when a row cannot join a queue, because its instance is unknown.
  */
 void
 ienv_join_no_queue(void)
@@ -169,7 +178,7 @@ ienv_queue_of(Oid root, const pg_uuid_t *instance)
 }
 
 /*
- * Are all rows admitted that have joined?
+ * Have all rows that have joined been admitted?
  */
 bool
 ienv_queue_is_admitted(const IenvQueue *queue)

@@ -3,7 +3,7 @@
  * seats.c
  *	  Counting the seats of an instance, relative to a snapshot.
  *
- * user_cap.c says how each version counts, and what follows from it.
+ * user_cap.c describes how each version counts, and what follows from it.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,10 +19,10 @@
 #include "cap/seats.h"
 #include "table/table.h"
 
-/* Claims that are searched one by one; with more, there is an index of them */
+/* Up to this many claims are searched linearly; with more, by a hash table */
 #define FEW_CLAIMS	16
 
-/* Where in the array a transaction id's claim is */
+/* The position of a transaction id's claim in the array */
 typedef struct ClaimPlace
 {
 	TransactionId xid;
@@ -47,8 +47,9 @@ static IenvClaim *add_claim(IenvTally *tally, TransactionId xid);
 static int64 users_at_most(const IenvTally *tally);
 
 /*
- * How many rows the table that guard is of holds for the instance that value
- * means, committed, mine or claimed; counting stops soon after limit.
+ * How many rows the table that guard describes holds for the instance that
+ * value identifies, committed, mine or claimed; counting stops soon after
+ * limit.
  */
 int64
 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
@@ -67,10 +68,11 @@ ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
 /*
  * Count the seats of an instance in all partitions, relative to snapshot: into
  * tally as my transaction sees them and, unless NULL, into others as any other
- * must, for whom mine is open like the rest.
+ * transaction must, to which my changes are in progress like the rest.
  *
- * Stops where what is left cannot matter, for rows alone exceed the cap.  The result
- * says whether others is all that others may find.
+ * Stops early if the rest cannot matter because rows alone exceed the cap.
+ * The result says whether others includes everything that other transactions
+ * may find.
  */
 bool
 ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Datum value,
@@ -106,13 +108,13 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Da
 				count_version(others, &version);
 			}
 
-			/* whichever is the reason, a refusal can tell it exactly */
+			/* stop when the reason for a refusal, too, can be given exactly */
 			done = tally->committed + tally->mine > cap &&
 				(tally->committed >= cap || tally->mine > cap) && !partitioned;
 		}
 		ienv_scan_end(&scan);
 
-		/* others see another file, which has other rows */
+		/* other transactions see a different file, with different rows */
 		if (ienv_file_is_mine(rel))
 			same_file = false;
 		table_close(rel, NoLock);
@@ -125,12 +127,12 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Da
 }
 
 /*
- * Count one version, by the table at the head of user_cap.c.
+ * Count one version, according to the table at the head of user_cap.c.
  */
 static void
 count_version(IenvTally *tally, const IenvVersion *version)
 {
-	/* by one transaction id: gone if that commits, and never there if it aborts */
+	/* by the same xid: gone if it commits, and never there if it aborts */
 	bool		came_to_nothing = version->xmin == version->xmax && !version->replaced;
 
 	switch (version->inserted)
@@ -186,10 +188,10 @@ count_version(IenvTally *tally, const IenvVersion *version)
 }
 
 /*
- * The claim of this transaction id, a new one if it has none yet.
+ * The claim of this transaction id, creating it if there is none yet.
  *
- * A transaction can have a subtransaction's id for each row, so where there are many
- * claims, they are found by their hash.
+ * A transaction can have a subtransaction id for each row, so if there are
+ * many claims, they are found by hashing.
  */
 static IenvClaim *
 claim_of(IenvTally *tally, TransactionId xid)
@@ -235,7 +237,7 @@ add_claim(IenvTally *tally, TransactionId xid)
 }
 
 /*
- * Give back what a tally has taken of the memory: with many claims, megabytes.
+ * Free the memory of a tally, which can be megabytes if there are many claims.
  */
 void
 ienv_end_tally(IenvTally *tally)
@@ -250,7 +252,7 @@ ienv_end_tally(IenvTally *tally)
 }
 
 /*
- * Whatever becomes of the claims.
+ * The maximum number of users, however the claims are settled.
  */
 static int64
 users_at_most(const IenvTally *tally)
@@ -263,8 +265,8 @@ users_at_most(const IenvTally *tally)
 }
 
 /*
- * All rows that are there for somebody at the snapshot.  What bound.c needs: it hears
- * of each delete by itself.
+ * All rows that exist for any transaction at the snapshot.  This is what
+ * bound.c needs, which is notified of each delete separately.
  */
 int64
 ienv_rows_for_anybody(const IenvTally *tally)

@@ -10,7 +10,7 @@
 
 #include "table/table.h"
 
-/* What one transaction id has open */
+/* The unfinished work of one transaction id */
 typedef struct IenvClaim
 {
 	TransactionId xid;
@@ -23,8 +23,8 @@ typedef struct IenvTally
 {
 	int64		committed;
 	int64		mine;
-	int64		mine_gone;		/* rows that I have put in and deleted again */
-	int64		moved;			/* rows that I took from another partition */
+	int64		mine_gone;		/* rows that I have inserted and deleted again */
+	int64		moved;			/* rows that I have moved to another partition */
 	bool		complete;		/* no version was left out */
 	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
 	int64		deleted_since;	/* by a DELETE that ended since S */

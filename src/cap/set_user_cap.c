@@ -26,7 +26,8 @@ PG_FUNCTION_INFO_V1(instance_env_set_user_cap);
 /*
  * set_user_cap(instance uuid, user_cap integer) RETURNS void
  *
- * Null means the default.  A cap below the number of users removes nobody.
+ * Null means the default.  A cap below the number of users does not remove
+ * any.
  */
 Datum
 instance_env_set_user_cap(PG_FUNCTION_ARGS)
@@ -44,8 +45,8 @@ instance_env_set_user_cap(PG_FUNCTION_ARGS)
 }
 
 /*
- * Set a development instance's user cap, -1 for the default, on behalf of the
- * function that the audit log is to name.  SPI is connected.
+ * Set a development instance's user cap, -1 for the default, on behalf of
+ * "action", the function to be named in the audit log.  SPI is connected.
  */
 void
 ienv_set_user_cap(const char *action, Datum instance, int user_cap)
@@ -77,11 +78,11 @@ ienv_set_user_cap(const char *action, Datum instance, int user_cap)
 }
 
 /*
- * Tell the caller if an instance has more users now than it may have.
+ * Warn the caller if an instance now has more users than it may have.
  *
- * We act as the extension's owner here, and so must run no code of a table's owner, nor
- * wait for him: the users are counted without SQL (see seats.c), where that can be done
- * at once.
+ * We act as the extension's owner here, so we must neither run code of a
+ * table's owner nor wait for that role: the users are counted without SQL (see
+ * seats.c), and only if that can be done at once.
  */
 static void
 warn_if_over_cap(Datum instance)

@@ -3,8 +3,8 @@
  * usage.c
  *	  How full development instances are: view usage.
  *
- * The view leaves production out: it has no cap, and to count all its users could take
- * long.
+ * The view excludes production instances: they have no cap, and counting all
+ * their users could take long.
  *
  *-------------------------------------------------------------------------
  */
@@ -50,7 +50,7 @@ ienv_usage_of(Datum instance, Datum external_key)
 /*
  * instance_usage(instance uuid) RETURNS TABLE (relation, users, user_cap)
  *
- * A row for each counted table; users is null if they cannot be counted now.
+ * One row per counted table; users is null if they cannot be counted now.
  */
 Datum
 instance_env_instance_usage(PG_FUNCTION_ARGS)

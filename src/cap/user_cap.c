@@ -3,16 +3,17 @@
  * user_cap.c
  *	  A development instance never holds more users than its cap.
  *
- * A cap is a constraint on how many rows share a value.  There is no counter that
- * could drift, and no lock that would make inserters queue: the table is the
- * count.  As with an exclusion constraint, a row is inserted first and checked
- * when it is in the heap and its indexes, by an AFTER ROW trigger; of two that
- * insert at once, one at least then finds the other.
+ * A cap is a constraint on how many rows share a value.  There is no counter
+ * that could drift, and no lock that inserters would have to queue for: the
+ * table itself is counted.  As with an exclusion constraint, a row is inserted
+ * first and checked when it is in the heap and its indexes, by an AFTER ROW
+ * trigger; of two transactions that insert concurrently, at least one then
+ * finds the other's row.
  *
- * The check takes a snapshot S (a fresh one, at every isolation level), and scans
- * the index on the instance column for every version that is not dead to all,
- * judging each relative to S; row_version.c says why such a scan misses no row and
- * counts none twice.  A version counts as follows.
+ * The check takes a snapshot S (a fresh one, at every isolation level), and
+ * scans the index on the instance column for every version that is not dead to
+ * all, classifying each relative to S; row_version.c explains why such a scan
+ * misses no row and counts none twice.  A version counts as follows.
  *
  *	 inserted by				ended by						counts
  *	 ------------------------------------------------------------------------
@@ -35,29 +36,33 @@
  *	 aborted					any								0
  *
  * (a) If it was replaced, the replacement counts by itself.
- * (b) An UPDATE that S does not see leaves the seat with the version it replaced,
- * whether it commits or not: an UPDATE never changes the count.  (It cannot move
- * a row here from another instance; transfer.c refuses that.)  One that moves the row
- * to another partition is a DELETE and an INSERT, here as in the heap; but the row that
- * arrives asks for no admission (on_move.c recognises it), for it has the seat of the row that
- * left, and the two have one fate.
- * (c) The same transaction id, that is, and a subtransaction has its own: if it commits,
- * the row is gone, and if it aborts or is rolled back, it never was.  That holds for the
- * transaction itself as for others, so that not even the bound (bound.c) needs the row.
- * Where the two ids differ, though they be one transaction's, the delete may be rolled
- * back alone: then the row is a claim.  So it is, if not for good, where an UPDATE came
- * between the two: the version that was inserted was replaced, not deleted.
+ * (b) If S does not see an UPDATE, the replaced version keeps the seat,
+ * whether or not the UPDATE commits: an UPDATE never changes the count.  (It
+ * cannot move a row here from another instance; transfer.c refuses that.)  One
+ * that moves the row to another partition is a DELETE and an INSERT, here as
+ * in the heap; but the row that arrives requires no admission (on_move.c
+ * recognizes it), because it takes over the seat of the row that left, and the
+ * two share one fate.
+ * (c) This means the same transaction id, and a subtransaction has its own: if
+ * it commits, the row is gone, and if it aborts or is rolled back, the row
+ * never existed.  That holds for the transaction itself as well as for others,
+ * so that not even the bound (bound.c) needs the row.  If the two ids differ,
+ * even if they belong to one transaction, the delete may be rolled back alone:
+ * then the row is a claim.  The row also is a claim, if only for a while, if
+ * an UPDATE came between the two: the version that was inserted was replaced,
+ * not deleted.
  *
- * A claimed seat hangs on a transaction that may yet commit or abort.  All that one
- * transaction id has inserted and deleted has one fate, so with i rows that it inserted
- * (and, by (c), has not deleted itself) and d of others that it deleted it will hold i
- * seats or d, never both: at most max(i, d), at least min(i, d).  Subtransactions count
- * by themselves, even when released: who deletes under one savepoint and inserts under
- * another holds both seats until the end, and so does who inserts under one a row that he
- * deletes under another.
+ * A claimed seat depends on a transaction that may yet commit or abort.
+ * Everything that one transaction id has inserted and deleted has one fate, so
+ * if it has inserted i rows (not counting, by (c), those it has deleted
+ * itself) and deleted d others, it will hold i seats or d, never both: at most
+ * max(i, d), at least min(i, d).  Subtransactions count separately, even when
+ * released: a transaction that deletes under one savepoint and inserts under
+ * another holds both seats until its end, and so does one that inserts a row
+ * under one savepoint and deletes it under another.
  *
- * Whose claims stand is decided by age, that is by the top-level transaction id,
- * which a transaction gets when it first writes:
+ * Whose claims stand is decided by age, that is, by the top-level transaction
+ * id, which a transaction gets when it first writes:
  *
  *	 upper = rows + max(i, d) of every other transaction
  *	 lower = rows + max(i, d) of every older one + min(i, d) of every younger one
@@ -68,39 +73,42 @@
  *	 otherwise: wait for one of the younger transactions, then look again.
  *
  * Never one too many.  Suppose that more than cap rows of an instance were
- * committed at some moment.  Take of all statements that inserted one of them the
- * one whose last scan had the latest snapshot S.  Every other of these statements had
- * its rows in the index before its own last snapshot, hence before S.  So that scan
- * found them all: as rows, or as claims, and a claim counts in upper for no less
- * than it can become.  What the scan counted as 0 is deleted by a committed
- * transaction; or by the id that inserted it, and is none of these rows; or by the
- * scanning transaction, in which case undoing the delete (ROLLBACK TO SAVEPOINT) undoes
- * the later insert as well.  So upper > cap, and the statement was
- * not admitted.
+ * committed at some moment.  Of all statements that inserted one of them,
+ * consider the one whose last scan had the latest snapshot S.  Each of the
+ * other statements had its rows in the index before its own last snapshot,
+ * hence before S.  So that scan found them all: as rows, or as claims, and a
+ * claim counts in upper for no less than it can become.  What the scan counted
+ * as 0 was deleted by a committed transaction; or by the id that inserted it,
+ * and is none of these rows; or by the scanning transaction, in which case
+ * undoing the delete (ROLLBACK TO SAVEPOINT) undoes the later insert as well.
+ * So upper > cap, and the statement was not admitted: a contradiction.
  *
- * No deadlock of our making.  Only an older transaction waits for a younger one,
- * so the waits form no cycle; and the younger, which finds the older's claim, does
- * not wait for it but is admitted or refused.
+ * No deadlocks caused by us.  Only an older transaction waits for a younger
+ * one, so the waits form no cycle; the younger one, which finds the older
+ * one's claim, does not wait for it but is admitted or refused.
  *
- * Refusals.  Before refusing we look again if what filled the instance may have
- * changed while we looked: an UPDATE that committed since S may have been followed
- * by a DELETE of the same transaction, and an older claim may have been settled.
- * The cap itself is read again from the table.
+ * Refusals.  Before refusing a row, we look again if what filled the instance
+ * may have changed while we looked: an UPDATE that committed since S may have
+ * been followed by a DELETE in the same transaction, and an older claim may
+ * have been settled.  The cap itself is read again from the table.
  *
- * Once for many rows.  A check that admits one row of my transaction admits all that are
- * in: the scan has counted them, or the bound (bound.c) has a ticket for each.  The others
- * are waved through, as long as no further row has come in since, and no subtransaction
- * was rolled back, which may undo the deletes that made room (queue.c).  That keeps to
- * what the argument above needs.  A row r joins its queue when it is in the heap and its
- * indexes; it is waved through only by an admission that was granted after it joined, for
- * any that was granted before was void as soon as r joined.  So the last scan, or check of
- * the bound, of the transaction that inserted r came after r was in.  Nothing depends on
- * which statement a row is of: several may share a command id (two cursors or portals do),
- * and one may run inside another.
+ * One check for many rows.  A check that admits one row of my transaction
+ * admits all that are in the table: the scan has counted them, or the bound
+ * (bound.c) has a ticket for each.  The others then need no check of their
+ * own, provided that no further row has come in since, and no subtransaction
+ * was rolled back, which may undo the deletes that made room (queue.c).  That
+ * satisfies the premises of the argument above.  A row r joins its queue when
+ * it is in the heap and its indexes; it is exempt only by virtue of an
+ * admission granted after it joined, because any earlier one became void when
+ * r joined.  So the last scan, or check of the bound, of the transaction that
+ * inserted r came after r was in the table.  Nothing depends on which
+ * statement a row belongs to: several can share a command id (two cursors or
+ * portals do), and one can run inside another.
  *
- * Early failure.  Nobody should wait for a million rows to be loaded to hear that
- * 500 are allowed; so on_insert.c looks early, when more rows than the cap wait for
- * their triggers.  An early look refuses as above but never waits and admits nothing.
+ * Early failure.  Nobody should have to load a million rows only to be told
+ * that 500 are allowed; so on_insert.c looks early, when more rows than the
+ * cap are waiting for their triggers.  An early look refuses as above but
+ * never waits and admits nothing.
  *
  *-------------------------------------------------------------------------
  */
@@ -120,8 +128,9 @@
 #include "table/table.h"
 
 /*
- * How often to look again before refusing.  Where updates commit all the time, one has
- * always just done so; that it went on to delete, each time anew, is not to be expected.
+ * How often to look again before refusing.  If updates commit all the time,
+ * one will always have done so during the look; that it was followed by a
+ * delete, each time, is not to be expected.
  */
 #define MAX_LOOKS	20
 
@@ -140,12 +149,13 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
 				   const Bounds *bounds);
 
 /*
- * Admit all rows that my transaction has put into the instance, or raise 23I01.
+ * Admit all rows that my transaction has inserted into the instance, or raise
+ * error 23I01.
  *
- * guard is of the table or partition that has a new row; all partitions count.
- * value is the instance column's.  bucket is where every row that waits has taken its
- * ticket, or NULL.  With early, refuse what is certain to be refused later, and decide
- * nothing else.  My transaction has an xid.
+ * guard describes the table or partition that has a new row; all partitions
+ * count.  value is the instance column's.  bucket is where every row that
+ * waits has taken its ticket, or NULL.  With early, refuse what is certain to
+ * be refused later, and decide nothing else.  My transaction has an xid.
  */
 void
 ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket, bool early)
@@ -166,7 +176,10 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		CHECK_FOR_INTERRUPTS();
 		if (bucket != NULL)
 		{
-			/* a base of a table that has changed, by a partition for example, is of no use */
+			/*
+			 * the base is useless if the table has changed, say by a new
+			 * partition
+			 */
 			AcceptInvalidationMessages();
 			ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
 			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
@@ -207,8 +220,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 }
 
 /*
- * Weigh the claims.  The snapshot of the scan is still registered, so that the
- * parents of a subtransaction can be found.
+ * Evaluate the claims.  The snapshot of the scan is still registered, so that
+ * the parents of a subtransaction can be found.
  */
 static void
 compute_bounds(const IenvTally *tally, Bounds *bounds)
@@ -242,7 +255,7 @@ compute_bounds(const IenvTally *tally, Bounds *bounds)
 }
 
 /*
- * Say no, and why.
+ * Raise the error, with the reason.
  */
 static void
 refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally, const Bounds *bounds)

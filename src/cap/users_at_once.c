@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * users_at_once.c
- *	  Counting an instance's rows in a table, where that needs no waiting.
+ *	  Counting an instance's rows in a table, if that is possible without
+ *	  waiting.
  *
- * For those that only look: view usage, validate(), set_user_cap() and the first looks of
- * drop_application() and rollback_promotion().  The table, its partitions and the indexes
- * by which they are counted are locked for the moment (guarded_tables.c).
+ * This is for functions that only look: view usage, validate(), set_user_cap()
+ * and the first looks of drop_application() and rollback_promotion().  The
+ * table, its partitions and the indexes used for counting are locked only
+ * meanwhile (guarded_tables.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -21,7 +23,7 @@
 #include "cap/seats.h"
 #include "table/table.h"
 
-/* A table's rows of an instance: what a look at them needs, and finds */
+/* A table's rows of an instance: input and result of a look at them */
 typedef struct Rows
 {
 	Datum		instance;
@@ -36,9 +38,9 @@ static void look_for_rows(Oid relid, void *arg);
 static const IenvGuard *countable(Oid relid);
 
 /*
- * How many rows of an instance a table may come to hold, those of open transactions
- * included; counting stops soon after limit.  -1 if they cannot be counted now, or only
- * by reading the whole table.
+ * How many rows of an instance a table may come to hold, including those of
+ * open transactions; counting stops soon after limit.  -1 if they cannot be
+ * counted now, or only by reading the whole table.
  */
 int64
 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit)
@@ -59,8 +61,9 @@ count_users(Oid relid, void *arg)
 }
 
 /*
- * Does the table hold rows of the instance that are committed and that nobody is about to
- * delete, or my own?  Also false if that cannot be told at once.
+ * Does the table hold rows of the instance that are either committed, with
+ * nobody about to delete them, or my own?  Also false if that cannot be
+ * determined at once.
  */
 bool
 ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key)
@@ -88,8 +91,9 @@ look_for_rows(Oid relid, void *arg)
 }
 
 /*
- * The guard of a table whose rows can be counted by an index in each partition, or NULL.
- * The table, its partitions and those indexes are locked.
+ * The guard of a table if its rows can be counted by an index in each
+ * partition, otherwise NULL.  The table, its partitions and those indexes are
+ * locked.
  */
 static const IenvGuard *
 countable(Oid relid)

@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * vacancy.c
- *	  Seats that the transaction's own deletes free.
+ *	  Seats freed by the transaction's own deletes.
  *
- * What the bound of an instance (bound.c) would not hear of otherwise: how many of its
- * rows this transaction has deleted.  They count for this transaction at once, and for
- * all when it has committed.
+ * The bound of an instance (bound.c) would not otherwise take into account how
+ * many of its rows this transaction has deleted.  Deletes count for this
+ * transaction at once, and for all others when it has committed.
  *
- * A delete counts once the AFTER trigger has seen it, and no longer when its
- * subtransaction is rolled back.  It must not count unless the row has taken its ticket.
- * That is certain of rows that were committed, but not of the transaction's own, whose
- * triggers may not have fired yet.
+ * A delete counts as soon as the AFTER trigger has seen it, and no longer when
+ * its subtransaction is rolled back.  It must not count unless the row has
+ * taken its ticket.  That is certain for rows that were committed, but not for
+ * the transaction's own, whose triggers may not have fired yet.
  *
- * Not to count one is harmless: so a transaction remembers a few instances only, and a
- * prepared one none.
+ * Failing to count one is harmless, so a transaction remembers only a few
+ * instances, and a prepared one none.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,14 +26,17 @@
 #include "registry/registry.h"
 #include "table/table.h"
 
-/* Deletes all over many instances are rare, and a search for each row would be slow. */
+/*
+ * Deletes spread over many instances are rare, and a search for each row would
+ * be slow.
+ */
 #define MAX_VACANCIES	16
 
 typedef struct Vacancy
 {
 	IenvBoundKey key;
 	IenvBucket *bucket;
-	SubTransactionId subxact;	/* the delete stands if this one does */
+	SubTransactionId subxact;	/* the deletes stand if this one does */
 	int64		rows;
 	bool		leaving;		/* ienv_leave() has been called */
 } Vacancy;
@@ -71,7 +74,7 @@ transaction_ends(XactEvent event, void *arg)
 }
 
 /*
- * The end of a subtransaction: what it deleted is the parent's, or is back.
+ * The end of a subtransaction: its deletes become its parent's, or are undone.
  */
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
@@ -94,8 +97,9 @@ subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransaction
 }
 
 /*
- * A row of the instance that value means has been deleted from the table that guard is
- * of.  To be called once for each row, by its AFTER trigger.
+ * Called when a row of the instance that value identifies has been deleted
+ * from the table that guard describes; once for each row, by its AFTER
+ * trigger.
  */
 void
 ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
@@ -136,7 +140,7 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 }
 
 /*
- * How many rows of this bound the transaction has deleted.
+ * How many of the rows that this bound covers the transaction has deleted.
  */
 int64
 ienv_vacated(const IenvBoundKey *key)

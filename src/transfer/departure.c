@@ -20,10 +20,11 @@
 #include "transfer/transfer.h"
 
 /*
- * How many departures a transaction has queued whose trigger has not fired, so that
- * departed_user does not tell of them.  Some may be counted that never will, because
- * their subtransaction was rolled back, or that were changes of a key.  To count too many
- * makes arrivals be looked at more closely, to count too few lets a user move.
+ * How many departures a transaction has queued whose triggers have not fired,
+ * so that they are not yet in departed_user.  The count may include some that
+ * never will be, because their subtransaction was rolled back, and some that
+ * were changes of a key.  If it is too high, arrivals are examined more
+ * closely than necessary; if it were too low, a user could move.
  */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
@@ -31,7 +32,7 @@ static int64 queued = 0;
 static pg_uuid_t nowhere(Datum value);
 
 /*
- * May a departure in this transaction be on its way to departed_user?
+ * Might a departure in this transaction be on its way to departed_user?
  */
 bool
 ienv_departure_queued(void)
@@ -40,8 +41,8 @@ ienv_departure_queued(void)
 }
 
 /*
- * One more is, since the condition of its trigger has been met; once its trigger has
- * fired, one less.
+ * Count one more, when the condition of its trigger has been met; once the
+ * trigger has fired, one less.
  */
 void
 ienv_queue_departure(void)
@@ -60,7 +61,8 @@ ienv_unqueue_departure(void)
 }
 
 /*
- * Record that the user with this key leaves the instance value.
+ * Record that the user with this key leaves the instance that value
+ * identifies.
  */
 void
 ienv_depart(IenvGuard *guard, Datum value, Datum key)
@@ -69,7 +71,10 @@ ienv_depart(IenvGuard *guard, Datum value, Datum key)
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
 
-	/* an instance that is gone is no other one, whatever comes to have its names */
+	/*
+	 * a dropped instance is never equal to another, even one that reuses its
+	 * names
+	 */
 	if (instance != NULL)
 		home = instance->id;
 	else if (guard->is_uuid)
@@ -81,7 +86,8 @@ ienv_depart(IenvGuard *guard, Datum value, Datum key)
 }
 
 /*
- * An id that no instance has, for an external key that names none.
+ * An id that no instance has, for an external key that does not name an
+ * instance.
  */
 static pg_uuid_t
 nowhere(Datum value)
@@ -99,8 +105,9 @@ nowhere(Datum value)
 /*
  * Record that every user in the table leaves.
  *
- * TRUNCATE removes what is committed and what is ours, whatever the transaction's
- * snapshot sees, and holds a lock that lets nobody write.
+ * TRUNCATE removes all rows that are committed or our own, whatever the
+ * transaction's snapshot sees, and holds a lock that prevents concurrent
+ * writes.
  */
 void
 ienv_depart_all(IenvGuard *guard)

@@ -3,21 +3,25 @@
  * departure_record.c
  *	  Which instance a departed user belonged to.
  *
- * Each arrival asks for the user's identity in instance_env.departed_user, and
- * mostly in vain.  Two short cuts answer without an index scan, with the help of a
- * count in shared memory of the records made in this database.  It is raised after
- * each record is in the table, so before it is committed, also (by a trigger) where a
- * restore or replication puts them there.  A backend that has read the count, then the
- * table, knows all that was recorded up to that count; and while the count is the same,
- * nothing has been added.  What it remembers is either that the table is empty, or a
- * Bloom filter of the identities.
+ * Each arrival requires a look-up of the user's identity in
+ * instance_env.departed_user, which rarely finds anything.  Two shortcuts
+ * avoid the index scan, by means of a count, in shared memory, of the records
+ * made in this database.  The count is incremented after each record is in the
+ * table, hence before the record is committed, including (by a trigger)
+ * records that come from a restore or by replication.  A backend that has read
+ * first the count, then the table, knows everything that was recorded up to
+ * that count; and as long as the count is the same, nothing has been added.
+ * What the backend remembers is either that the table is empty, or a Bloom
+ * filter of the identities.
  *
- * The arriving row is in the heap before the count is read.  A user whose departure
- * is recorded after that departs after the arrival, and then the unique index on
- * the key has refused the arrival, or the look at the live rows does (transfer.c).
+ * The arriving row is in the heap before the count is read.  If a departure is
+ * recorded after that, the user departs after the arrival, in which case the
+ * unique index on the key has refused the arrival, or the look at the live
+ * rows will (transfer.c).
  *
- * Without shared memory, or where more databases share it than it has room for, a
- * backend looks whether the table's file is empty, and if not, into its index.
+ * Without shared memory, or if there are more databases than it has room for,
+ * a backend checks whether the table's file is empty and, if it is not,
+ * searches the index.
  *
  *-------------------------------------------------------------------------
  */
@@ -50,9 +54,10 @@
 #define Anum_departed_user_instance	2
 
 /*
- * The filter's size: at 16 bits and 4 probes an identity one stranger in some 370 passes.
- * A megabyte serves half a million departed users so; with more, more pass.  All probes
- * of an identity go to one block, the size of a cache line.
+ * The filter's size: with 16 bits and 4 probes per identity, the false
+ * positive rate is about 1 in 370.  At that rate, one megabyte is enough for
+ * half a million departed users; with more, the rate rises.  All probes of an
+ * identity go to one block, the size of a cache line.
  */
 #define BITS_PER_IDENTITY	16
 #define PROBES				4
@@ -60,7 +65,9 @@
 #define MIN_FILTER_BITS		(UINT64CONST(1) << 16)
 #define MAX_FILTER_BITS		(UINT64CONST(1) << 23)
 
-/* Building the filter costs about as much a record as a sixteenth of an index scan. */
+/*
+ * Building the filter costs about 1/16 of an index scan per record.
+ */
 #define RECORDS_PER_SCAN	16
 #define MIN_SCANS			64
 
@@ -74,7 +81,7 @@ static bool filter_valid = false;
 static uint64 filter_bits;
 static uint64 filter_as_of;
 static uint64 filter_records = 0;	/* when it was last built */
-static uint64 scans_since = 0;	/* without the filter's help */
+static uint64 scans_since = 0;	/* index scans without the filter */
 
 static void build_filter(uint64 as_of);
 static void count_record(const pg_uuid_t *identity);
@@ -87,7 +94,7 @@ PG_FUNCTION_INFO_V1(instance_env_forget_departed);
 /*
  * departure_recorded() RETURNS trigger
  *
- * AFTER INSERT row trigger of departed_user, whoever inserts.
+ * AFTER INSERT row trigger of departed_user, for records that come by SQL.
  */
 Datum
 instance_env_departure_recorded(PG_FUNCTION_ARGS)
@@ -103,7 +110,7 @@ instance_env_departure_recorded(PG_FUNCTION_ARGS)
 }
 
 /*
- * Tell every backend of a record that has been put into the table.
+ * Let every backend know that a record has been inserted into the table.
  */
 static void
 count_record(const pg_uuid_t *identity)
@@ -115,7 +122,9 @@ count_record(const pg_uuid_t *identity)
 		return;
 	before = pg_atomic_fetch_add_u64(recorded, 1);
 
-	/* if nobody else has come between, this backend's filter need not be built anew */
+	/*
+	 * if no other backend came in between, our filter need not be rebuilt
+	 */
 	if (filter_valid && filter_as_of == before)
 	{
 		filter_add(identity);
@@ -124,8 +133,9 @@ count_record(const pg_uuid_t *identity)
 }
 
 /*
- * Forget what is known: the table itself has changed, perhaps its trigger, or it is
- * another one.  Told by oids.c that the registry has changed.
+ * Forget what is known, because the table itself or its trigger has changed,
+ * or the table is a different one.  Also called by oids.c when the registry
+ * has changed.
  */
 static void
 forget(void)
@@ -146,7 +156,8 @@ relation_invalidated(Datum arg, Oid relid)
 }
 
 /*
- * Table departed_user, opened; what is known from now on is known of this one.
+ * Open table departed_user; what becomes known from now on concerns this
+ * relation.
  */
 static Relation
 open_departed(void)
@@ -165,7 +176,7 @@ open_departed(void)
 }
 
 /*
- * Has nobody departed at all?  To be asked after a user's new row has come into the
+ * Has nobody departed at all?  To be called after a user's new row is in the
  * heap and its indexes.
  */
 bool
@@ -196,8 +207,8 @@ ienv_nobody_departed(void)
 }
 
 /*
- * Can it be that this user has departed?  As ienv_nobody_departed(), but may err
- * in saying yes.
+ * Might this user have departed?  To be called like ienv_nobody_departed(),
+ * but can return false positives.
  */
 bool
 ienv_maybe_departed(const pg_uuid_t *identity)
@@ -210,7 +221,10 @@ ienv_maybe_departed(const pg_uuid_t *identity)
 	as_of = pg_atomic_read_u64(recorded);
 	if (!filter_valid || filter_as_of != as_of)
 	{
-		/* a new filter is worth its cost only when that many have done without */
+		/*
+		 * a new filter is worth its cost only after that many scans without
+		 * one
+		 */
 		if (++scans_since < MIN_SCANS + filter_records / RECORDS_PER_SCAN)
 			return true;
 		pg_memory_barrier();
@@ -220,7 +234,8 @@ ienv_maybe_departed(const pg_uuid_t *identity)
 }
 
 /*
- * Read all identities into a new filter, also of departures that are not committed.
+ * Read all identities into a new filter, including those of uncommitted
+ * departures.
  */
 static void
 build_filter(uint64 as_of)
@@ -230,7 +245,7 @@ build_filter(uint64 as_of)
 	TableScanDesc scan;
 	uint64		wanted;
 
-	/* 92 bytes a record, of those that may be there */
+	/* 92 bytes per record, estimating how many there may be */
 	wanted = (uint64) RelationGetNumberOfBlocks(rel) * (BLCKSZ / 92) * BITS_PER_IDENTITY;
 	wanted = pg_nextpower2_64(Min(Max(wanted, MIN_FILTER_BITS), MAX_FILTER_BITS));
 	filter_valid = false;
@@ -263,7 +278,8 @@ build_filter(uint64 as_of)
 }
 
 /*
- * The block of the filter that identity belongs to; *probes gets 9 bits for each place in it.
+ * The block of the filter that identity belongs to; *probes is set to 9 bits
+ * for each position in it.
  */
 static inline uint64 *
 filter_block(const pg_uuid_t *identity, uint64 *probes)
@@ -301,8 +317,9 @@ filter_has(const pg_uuid_t *identity)
  * Is it on record, as of snapshot, that this user belonged to another instance?
  *
  * snapshot is registered, and was taken after the user's new row came into the
- * heap.  The record is judged in the same manner as a row version, see row_version.c,
- * so that a SERIALIZABLE transaction does not conflict with every other's deletes.
+ * heap.  The record is classified in the same manner as any other row version
+ * (see row_version.c), so that a SERIALIZABLE transaction does not conflict
+ * with all deletes by others.
  */
 bool
 ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot)
@@ -332,11 +349,11 @@ ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Sn
 }
 
 /*
- * Remember that this user belonged to instance.
+ * Record that this user belonged to instance.
  *
- * Inserted as into a catalog: the table is the extension's own, has plain indexes
- * and no constraint but NOT NULL, and a statement through SPI would cost ten times as
- * much for each of the rows that a DELETE may have.
+ * The row is inserted as into a catalog: the table is the extension's own, and
+ * has plain indexes and no constraints except NOT NULL; and an SPI statement
+ * would cost ten times as much for each row of what may be a large DELETE.
  */
 void
 ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance)
@@ -359,7 +376,8 @@ ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance)
 /*
  * forget_departed(before timestamptz) RETURNS bigint
  *
- * Deletes the records of users who departed before a time, and says how many.
+ * Deletes the records of users who departed before a given time, and returns
+ * how many there were.
  */
 Datum
 instance_env_forget_departed(PG_FUNCTION_ARGS)

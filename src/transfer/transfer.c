@@ -3,17 +3,17 @@
  * transfer.c
  *	  A user never changes instance.
  *
- * An UPDATE of the instance column is refused outright (on_move.c has the one that takes a row
- * to another partition).  Every other way leads
- * through an INSERT (or an UPDATE of the key) that lets a key arrive in one
- * instance while it lives, or has lived, in another: so each arrival is checked,
- * and each departure recorded.
+ * An UPDATE of the instance column is refused outright (on_move.c handles one
+ * that moves a row to another partition).  Any other way involves an INSERT
+ * (or an UPDATE of the key) by which a key arrives in one instance while it
+ * lives, or has lived, in another: so each arrival is checked, and each
+ * departure recorded.
  *
  * The check takes one snapshot S after the new row is in the heap and its
- * indexes, and looks with S at both the live rows with that key and the record
- * of departures.  A delete that S does not see leaves a version that S sees; one
- * that S sees left a record that S sees, for it was written by the same
- * transaction.  Two snapshots could miss both.
+ * indexes, and uses S to look both at the live rows with that key and at the
+ * record of departures.  A delete that S does not see leaves a version that S
+ * sees; one that S sees left a record that S sees too, because the same
+ * transaction wrote it.  With two snapshots, both could be missed.
  *
  * What the versions with the same key in another instance mean:
  *
@@ -27,17 +27,20 @@
  *	 committed since S			whatever						there, or was: refuse
  *	 not finished				whatever						claimed
  *
- * A claim is decided by age, as in user_cap.c: an older transaction's stands, a
- * younger one's is waited for.  Of two that insert the same key at once into two
- * instances each has its row in the index before it looks, so the later of the
- * two snapshots finds the other's row, and at most one is admitted.
+ * Claims are decided by age, as in user_cap.c: an older transaction's claim
+ * stands, a younger one's is waited for.  If two transactions concurrently
+ * insert the same key into two instances, each has its row in the index before
+ * it looks, so the later of the two snapshots finds the other's row, and at
+ * most one is admitted.
  *
- * Unlike in user_cap.c a version made by an UPDATE is a claim like any other: the
- * version it replaced may have had another key, and so not be in this scan.
+ * Unlike in user_cap.c, a version created by an UPDATE is a claim like any
+ * other: the version that it replaced may have had another key, in which case
+ * this scan does not find it.
  *
- * The live rows need no look where a unique index on the key alone admits but one
- * of them, unless this transaction has itself removed one.  The conditions in the triggers' WHEN clauses queue no event where
- * neither look can find anything.
+ * The live rows need not be looked at if a unique index on the key alone
+ * allows only one of them, unless this transaction itself has removed one.
+ * The conditions in the triggers' WHEN clauses queue no event if neither look
+ * can find anything.
  *
  *-------------------------------------------------------------------------
  */
@@ -65,10 +68,12 @@ static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snap
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
 
 /*
- * Can a live row or a record tie the user of a new row to another instance?
+ * Might a live row or a record show that the user of a new row belongs to
+ * another instance?
  *
- * Called for a trigger's condition, by its arguments: instance, user key and table; guard
- * is what ienv_condition_guard() has returned.  May err in saying yes.
+ * Called for a trigger's condition, with its arguments: instance, user key and
+ * table; guard was returned by ienv_condition_guard().  Can return false
+ * positives.
  */
 bool
 ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
@@ -98,8 +103,8 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
 }
 
 /*
- * Say that an UPDATE may not change an instance.  Which instance it was, is said to those
- * only who may read it.
+ * Report that an UPDATE must not change a row's instance.  The old instance is
+ * disclosed only to users who may read it.
  */
 void
 ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to, bool to_null)
@@ -139,9 +144,10 @@ may_read_instance(const IenvGuard *guard)
 }
 
 /*
- * Refuse a key that belongs to another instance than value.  The row that has it is
- * in the heap and its indexes.  False: there was no need to look anywhere, so what the
- * caller knows of the instance is still good.
+ * Refuse a key that belongs to an instance other than value.  The row that has
+ * it is in the heap and its indexes.  False if there was no need to look
+ * anywhere, in which case what the caller knows about the instance is still
+ * valid.
  */
 bool
 ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
@@ -155,12 +161,16 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 	maybe_departed = !ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
 		ienv_maybe_departed(&identity);
 
-	/* a departure that is queued is not on record yet, but its row is still there */
+	/*
+	 * a queued departure is not on record yet, but its row is still there
+	 */
 	look_live = !guard->key_is_unique || ienv_departure_queued();
 	if (!look_live && !maybe_departed)
 		return false;
 
-	/* an unknown instance is for the trigger that looks at the instance to refuse */
+	/*
+	 * an unknown instance is refused by the trigger that checks instances
+	 */
 	instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (instance == NULL)
 		return true;
@@ -186,9 +196,9 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 }
 
 /*
- * Does a row with this key live in another instance than value, by the table at
- * the head of this file?  Sets *younger to a transaction to wait for where the
- * answer hangs on it.
+ * Does a row with this key live in an instance other than value, according to
+ * the table at the head of this file?  Sets *younger to a transaction to wait
+ * for if the answer depends on it.
  */
 static bool
 lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot, TransactionId *younger)
@@ -235,8 +245,8 @@ lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapsho
 }
 
 /*
- * Say no.  The key and the other instance are not named: they may be another
- * tenant's.
+ * Raise the error.  The key and the other instance are not named, because they
+ * may be another tenant's.
  */
 static void
 refuse_arrival(const IenvGuard *guard, Datum value)
