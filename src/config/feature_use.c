@@ -21,7 +21,7 @@
 #include "registry/registry.h"
 
 static void check_limit(Datum instance, Datum feature, int quantity);
-static void refuse_satellites(Datum instance);
+static void refuse_if_used(Datum instance, Datum feature);
 
 PG_FUNCTION_INFO_V1(instance_env_enable_feature);
 PG_FUNCTION_INFO_V1(instance_env_disable_feature);
@@ -91,6 +91,8 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 	char	   *feature;
 	char	   *status;
 	IenvInstance instance;
+	bool		deleted;
+	Datum		before;
 	bool		isnull;
 
 	ienv_require_argument(fcinfo, 0, "instance");
@@ -100,14 +102,13 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
-	if (strcmp(feature, "satellite_domains") == 0)
-		refuse_satellites(values[0]);
-	if (ienv_query("DELETE FROM instance_env.instance_feature"
-				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2"
-				   " RETURNING pg_catalog.jsonb_build_object('quantity', quantity)", 2, types, values, NULL) > 0)
+	deleted = ienv_query("DELETE FROM instance_env.instance_feature"
+						 " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2"
+						 " RETURNING pg_catalog.jsonb_build_object('quantity', quantity)", 2, types, values, NULL) > 0;
+	before = deleted ? ienv_result_datum(0, 1, &isnull) : 0;
+	refuse_if_used(values[0], values[1]);
+	if (deleted)
 	{
-		Datum		before = ienv_result_datum(0, 1, &isnull);
-
 		ienv_config_changed(values[0]);
 		ienv_record_event("disable_feature", NULL, &instance.id, feature, before, 0);
 	}
@@ -144,18 +145,21 @@ check_limit(Datum instance, Datum feature, int quantity)
 }
 
 /*
- * An instance that has satellite domains uses that feature, enabled or not.
+ * Refuse to disable a feature that the instance goes on using: view instance_features
+ * says which, and only satellite domains are such a use.
  */
 static void
-refuse_satellites(Datum instance)
+refuse_if_used(Datum instance, Datum feature)
 {
-	Oid			type = UUIDOID;
+	Oid			types[2] = {UUIDOID, TEXTOID};
+	Datum		values[2] = {instance, feature};
 
-	if (ienv_query_latest("SELECT FROM instance_env.domain WHERE instance OPERATOR(pg_catalog.=) $1"
-						  " AND NOT is_primary", 1, &type, &instance, NULL) > 0)
+	if (ienv_query_latest("SELECT FROM instance_env.instance_features"
+						  " WHERE instance_id OPERATOR(pg_catalog.=) $1"
+						  " AND feature OPERATOR(pg_catalog.=) $2", 2, types, values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot disable feature \"%s\" because instance %s has satellite domains",
-						"satellite_domains", ienv_instance_text(instance, true)),
+						TextDatumGetCString(feature), ienv_instance_text(instance, true)),
 				 errhint("Remove them with instance_env.remove_domain() first.")));
 }

@@ -129,21 +129,18 @@ ienv_check_credentials(IenvValidation *run)
 }
 
 /*
- * The plan covers each feature in use; having satellites is using one.
+ * The plan covers each feature in use: view instance_features says what that is.
  */
 void
 ienv_check_plan(IenvValidation *run)
 {
-	uint64		n = ienv_read(run, "SELECT u.name, f.plan, f.plan OPERATOR(pg_catalog.<=) a.plan"
-							  " FROM (SELECT feature AS name FROM instance_env.instance_feature"
-							  "   WHERE instance OPERATOR(pg_catalog.=) $1 OR instance OPERATOR(pg_catalog.=) $2"
-							  "  UNION SELECT name FROM instance_env.feature"
-							  "   WHERE name OPERATOR(pg_catalog.=) 'satellite_domains' AND EXISTS"
-							  "    (SELECT FROM instance_env.domain"
-							  "     WHERE instance OPERATOR(pg_catalog.=) $1 AND NOT is_primary)) u"
-							  "  CROSS JOIN instance_env.application a"
-							  "  LEFT JOIN instance_env.feature f ON f.name OPERATOR(pg_catalog.=) u.name"
-							  " WHERE a.id OPERATOR(pg_catalog.=) $3 ORDER BY u.name");
+	uint64		n = ienv_read(run, "SELECT DISTINCT f.feature, f.needed_plan,"
+							  "  f.needed_plan OPERATOR(pg_catalog.<=) a.plan"
+							  " FROM instance_env.instance_features f"
+							  "  JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) f.application_id"
+							  " WHERE f.instance_id OPERATOR(pg_catalog.=) $1"
+							  "  OR f.instance_id OPERATOR(pg_catalog.=) $2"
+							  " ORDER BY f.feature");
 
 	if (n == 0)
 		ienv_add_check(run, "plan", IENV_ERROR, 0, true, "No feature that depends on the plan is in use.", NULL);
