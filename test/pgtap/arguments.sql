@@ -44,7 +44,7 @@ CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
 CREATE TEMP TABLE takes_controls AS SELECT unnest(ARRAY['create_application.name', 'create_application.development_key',
-	'create_application.production_key', 'rename_application.name']) AS argument;
+	'create_application.production_key', 'create_staging_application.name', 'rename_application.name']) AS argument;
 
 CREATE TEMP TABLE bad (what text, value text, refused boolean);
 INSERT INTO bad VALUES

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(66);
+SELECT plan(75);
 
 INSERT INTO instance_env.setting_section (name, cloned, description) VALUES
 	('session', true, 'test'), ('sso', false, 'test'), ('integration', false, 'test'), ('path', false, 'test')
@@ -90,10 +90,24 @@ SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, %L, 
 SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, %L, %L)', :'app', domain, 'other'), '22I01', NULL,
 	'no domain: ' || left(to_json(domain)::text, 40))
 FROM unnest(ARRAY['', repeat('a.', 5000) || 'com', 'bücher.example', E'a.com\n', 'shop.vercel.app']) domain;
-SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, %L, %L)', :'app', 'd.example.org', name), '22023', NULL,
-	'not a name: ' || left(to_json(name)::text, 40))
-FROM unnest(ARRAY['', E'a\tb', repeat('a', 300)]) name;
+SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, %L, %L)', :'app', 'd.example.org', name), '22023',
+	'invalid value for argument "name"', 'not a name: ' || left(to_json(name)::text, 40))
+FROM unnest(ARRAY['', repeat('a', 2049), repeat('ü', 1025)]) name;
 SELECT is(instance_env.application_id('other'), NULL, 'no refusal has left an application');
+SELECT is((SELECT count(*) FROM instance_env.domain WHERE name = 'd.example.org'), 0::bigint, 'nor a domain');
+SELECT lives_ok(format('SELECT instance_env.create_staging_application(%L, %L, %L)', :'app', 'd' || n || '.example.org', name),
+	'a name, as for create_application(): ' || left(to_json(name)::text, 40))
+FROM unnest(ARRAY[E'a\tb', repeat('a', 2048), repeat('ü', 1024)]) WITH ORDINALITY t (name, n);
+SELECT is((SELECT array_agg(name COLLATE "C" ORDER BY name COLLATE "C") FROM instance_env.application
+		   WHERE staging_of = :'app' AND name ~ '^(a|ü)'), ARRAY[E'a\tb', repeat('a', 2048), repeat('ü', 1024)], 'kept as they are');
+SELECT instance_env.create_application(repeat('b', n)) FROM unnest('{2040, 2041}'::integer[]) n \g /dev/null
+SELECT throws_ok(format('SELECT instance_env.create_staging_application(instance_env.application_id(%L), %L)', repeat('b', 2041), 'b.example.edu'),
+	'22023', 'the staging application needs a name of its own', 'the original''s name is too long for the default');
+SELECT lives_ok(format('SELECT instance_env.create_staging_application(instance_env.application_id(%L), %L, %L)', repeat('b', 2041), 'b.example.edu', 'b'),
+	'then one can be given');
+SELECT lives_ok(format('SELECT instance_env.create_staging_application(instance_env.application_id(%L), %L)', repeat('b', 2040), 'b.example.info'),
+	'the longest for which there is a default');
+SELECT isnt(instance_env.application_id(repeat('b', 2040) || ' staging'), NULL, 'is not shortened');
 SELECT throws_ok('SELECT instance_env.create_staging_application(NULL, $$e.example.org$$)', '22004', NULL, 'NULL as an application');
 SELECT throws_ok(format('SELECT instance_env.create_staging_application(%L, NULL)', :'app'), '22004', NULL, 'NULL as a domain');
 SELECT throws_ok('SELECT instance_env.create_staging_application(gen_random_uuid(), $$e.example.org$$)', '22023', NULL,
