@@ -2,7 +2,7 @@
  *
  * config.h
  *	  The configuration of instances: settings, social connections, features
- *	  and plans; carried over, exported, imported and compared.
+ *	  and plans, and how they are cloned, exported, imported and compared.
  *
  *-------------------------------------------------------------------------
  */
@@ -62,7 +62,7 @@ extern Datum ienv_exported(Datum instance, bool stable);
 extern void ienv_check_document(Datum document);
 
 /*
- * dry_run.c: doing a thing, and taking it back
+ * dry_run.c: doing something and rolling it back
  */
 extern void ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo);
 

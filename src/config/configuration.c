@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * configuration.c
- *	  An instance's configuration as a whole: carried over to another instance,
- *	  taken down, and put back.
+ *	  An instance's configuration as a whole: cloned to another instance,
+ *	  saved, and restored.
  *
- * The configuration is what is set by name: settings, policy overrides and features.
- * Domains, social connections and keys are an instance's own and are never carried over.
+ * The configuration is what is set by name: settings, policy overrides and
+ * features.  Domains, social connections and keys are an instance's own and
+ * are never cloned.
  *
- * The instances are locked and SPI is connected.
+ * The caller has locked the instances and connected to SPI.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,10 +21,10 @@
 #include "config/config.h"
 
 /*
- * Clone what may be cloned from source to target, and return the changes.
+ * Clone whatever may be cloned from source to target, and return the changes.
  *
- * What target has set itself stays: it was set with a purpose.  Whether the plan counts
- * is asked for target's type.
+ * Whatever target has set itself is kept: it was set on purpose.  Whether the
+ * plan must cover a feature depends on target's type.
  */
 List *
 ienv_clone_configuration(Datum source, Datum target)
@@ -41,8 +42,9 @@ ienv_clone_configuration(Datum source, Datum target)
 	changes = ienv_add_changes(changes, "clone_setting");
 
 	/*
-	 * What was overridden for one type of instance was not meant for the other: test
-	 * identities, say, must not come to production by themselves.
+	 * An override that was set for one type of instance was not meant for the
+	 * other: test identities, for example, must not reach production unless
+	 * they are allowed there explicitly.
 	 */
 	(void) ienv_query("INSERT INTO instance_env.policy_override (instance, name, value)"
 					  " SELECT i.id, s.name, s.value FROM instance_env.policy_override s"
@@ -69,7 +71,7 @@ ienv_clone_configuration(Datum source, Datum target)
 }
 
 /*
- * The configuration of an instance, and its status, as a jsonb object.
+ * An instance's configuration and status, as a jsonb object.
  */
 Datum
 ienv_configuration(Datum instance)
@@ -90,8 +92,8 @@ ienv_configuration(Datum instance)
 }
 
 /*
- * Put an instance's configuration, but not its status, back to what it was, and
- * return the changes.
+ * Restore an instance's configuration, but not its status, from a snapshot,
+ * and return the changes.
  */
 List *
 ienv_restore_configuration(Datum instance, Datum snapshot)

@@ -3,10 +3,11 @@
  * diff.c
  *	  How far the two instances of an application have drifted apart.
  *
- * An item is ahead where it was last set, or removed, by itself.  That is read from
- * the audit log: the tables could not tell of what has been removed.  What brings a
- * configuration over as a whole (a promotion, its rollback) counts for neither side:
- * it leaves both the same, or as they were.
+ * An item is ahead on the side where it was last set or removed individually.
+ * That is read from the audit log, since the tables do not show what has been
+ * removed.  An operation that carries over a configuration as a whole (a
+ * promotion or its rollback) counts for neither side: it leaves both the same,
+ * or as they were.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,9 +23,10 @@
 /*
  * (kind, item, development, production, ahead) for application $1
  *
- * What only one type of instance can have is no drift: features that are for
- * production, policies that are fixed for the other type.  Credentials differ by
- * design, so connections are compared by who has them, and with what scopes.
+ * Items that only one type of instance can have are not drift: features that
+ * are for production only, and policies that are fixed for the other type.
+ * Credentials differ by design, so connections are compared by whether they
+ * exist, and by their scopes.
  */
 static const char *const drift =
 	"WITH instance AS (SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production' AS production"
@@ -52,7 +54,7 @@ static const char *const drift =
 	" FROM (SELECT * FROM item WHERE NOT production) d FULL JOIN (SELECT * FROM item WHERE production) p"
 	"  ON p.kind OPERATOR(pg_catalog.=) d.kind AND p.item OPERATOR(pg_catalog.=) d.item"
 	" WHERE d.compared IS DISTINCT FROM p.compared),"
-	/* the last event of each item, by side */
+	/* the last event of each item on each side */
 	" changed AS (SELECT a.kind, e.item, i.production, pg_catalog.max(e.id) AS id"
 	" FROM instance_env.event e JOIN instance i ON i.id OPERATOR(pg_catalog.=) e.instance"
 	"  JOIN (VALUES ('set_setting', 'setting'), ('import_settings', 'setting'),"
@@ -64,7 +66,7 @@ static const char *const drift =
 	" SELECT r.kind, r.item, r.development, r.production, CASE"
 	"  WHEN d.id OPERATOR(pg_catalog.>) p.id OR p.id IS NULL AND d.id IS NOT NULL THEN 'development'"
 	"  WHEN p.id IS NOT NULL THEN 'production'"
-	/* the log has nothing: who has it is ahead of who has not */
+	/* no event in the log: the side that has the item is ahead */
 	"  WHEN r.production IS NULL THEN 'development'"
 	"  WHEN r.development IS NULL THEN 'production' END"
 	" FROM drift r"

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * dry_run.c
- *	  Dry runs: the same code, and nothing done.
+ *	  Dry runs: the real code, rolled back.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,9 +13,9 @@
 #include "config/config.h"
 
 /*
- * Do something in a subtransaction, and roll that back.  Only the rows remain that it
- * has put into the tuplestore which InitMaterializedSRF() made, and its error, if it
- * raises one.
+ * Do something in a subtransaction, and roll that back.  All that remains is
+ * the rows that it has put into the tuplestore made by InitMaterializedSRF(),
+ * and its error, if it raises one.
  */
 void
 ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
@@ -33,7 +33,7 @@ ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
 	{
 		ErrorData  *error;
 
-		/* the caller, who knows of no subtransaction, must not be left in it */
+		/* the caller, unaware of the subtransaction, must not be left in it */
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();

@@ -3,7 +3,8 @@
  * export.c
  *	  An instance's configuration as a document.
  *
- * It names what the instance has set itself, but no secret, nor where one is kept.
+ * It contains what the instance has set itself, but no secrets, nor any
+ * reference to where they are kept.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,11 +21,13 @@
 #include "config/config.h"
 #include "registry/registry.h"
 
-/* The document's format; a later one may mean another thing by the same words. */
+/*
+ * Format of the document; a later one may give the same words another meaning.
+ */
 #define EXPORT_FORMAT	1
 
 /*
- * The first thing in the document $1 that cannot be meant: (path, problem).
+ * The first invalid item of document $1, as (path, problem).
  */
 static const char *const problems =
 	"WITH feature AS (SELECT key, value FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) 'features')),"
@@ -79,15 +82,15 @@ instance_env_export_settings(PG_FUNCTION_ARGS)
 		result = SPI_datumTransfer(result, false, -1);
 	SPI_finish();
 
-	/* a snapshot that is older than the instance */
+	/* the snapshot is older than the instance */
 	if (DatumGetPointer(result) == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
 }
 
 /*
- * The configuration of an instance, or 0 if the snapshot shows no such instance;
- * with stable, that is the snapshot of the query that calls us.
+ * The configuration of an instance, or 0 if the snapshot shows no such
+ * instance; with stable, the snapshot is that of the calling query.
  */
 Datum
 ienv_exported(Datum instance, bool stable)
@@ -116,7 +119,8 @@ ienv_exported(Datum instance, bool stable)
 }
 
 /*
- * Refuse what is no document of ours.  Names are for those to refuse who know them.
+ * Refuse anything that is not a document in our format.  Unknown names are
+ * refused later, by the functions that set the items.
  */
 void
 ienv_check_document(Datum document)

@@ -3,14 +3,16 @@
  * feature.c
  *	  Which features an instance may use.
  *
- * A development instance may use all of them but those that are for production
- * only; a production instance those that its application's plan covers.
+ * A development instance may use all features except those that are for
+ * production only; a production instance may use those that its application's
+ * plan covers.
  *
- * An application asks on every request, so what is needed for the answer is
- * cached.  A backend may hear of a change a moment after it was committed:
- * whoever changes something because of the answer locks the instance and then
- * reads the tables, with ienv_require_feature(), and set_plan() locks the
- * production instance too before it looks at what is in use.
+ * Applications ask on every request, so what is needed for the answer is
+ * cached.  A backend may process the invalidation message for a change a
+ * moment after the change was committed.  Therefore, code that changes
+ * something because of the answer locks the instance and then reads the
+ * tables, with ienv_require_feature(), and set_plan() locks the production
+ * instance too before it looks at what is in use.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,21 +27,21 @@
 #include "config/config.h"
 #include "registry/registry.h"
 
-/* Plans are compared by their places in the enum. */
+/* Plans are compared by their positions in the enum. */
 #define PLACE_OF_PLAN(plan) \
 	"pg_catalog.array_position(pg_catalog.enum_range(NULL::instance_env.plan), " plan ")"
 
 typedef struct FeatureEntry
 {
-	char		name[NAMEDATALEN];	/* hash key, must be first; zero to its end */
-	int			plan;			/* place of the lowest one that covers it */
+	char		name[NAMEDATALEN];	/* hash key, must be first; zero-padded */
+	int			plan;			/* position of the lowest one that covers it */
 	bool		production_only;
 } FeatureEntry;
 
 typedef struct PlanEntry
 {
 	pg_uuid_t	instance;		/* hash key, must be first */
-	int			plan;			/* place of its application's */
+	int			plan;			/* position of its application's plan */
 } PlanEntry;
 
 static IenvCache features = {
@@ -50,7 +52,7 @@ static IenvCache features = {
 	.tables = {"feature"}
 };
 
-/* of production instances only; an instance never changes its application */
+/* for production instances only; an instance never changes its application */
 static IenvCache plans = {
 	.name = "instance_env plans",
 	.keysize = sizeof(pg_uuid_t),
@@ -79,7 +81,7 @@ instance_env_feature_available(PG_FUNCTION_ARGS)
 /*
  * require_feature(instance uuid, feature text) RETURNS void
  *
- * What the cache refuses is confirmed by the tables first.
+ * Before the cached answer is used to refuse, it is confirmed from the tables.
  */
 Datum
 instance_env_require_feature(PG_FUNCTION_ARGS)
@@ -152,7 +154,7 @@ ienv_report_unknown_feature(const char *feature)
 }
 
 /*
- * May the instance, the first argument, use the feature, the second one?
+ * May the instance (the first argument) use the feature (the second one)?
  */
 static bool
 is_available(FunctionCallInfo fcinfo)
@@ -172,7 +174,7 @@ is_available(FunctionCallInfo fcinfo)
 }
 
 /*
- * What the catalogue says of the feature that the second argument names.
+ * The row of table feature that the second argument names.
  */
 static const FeatureEntry *
 find_feature(FunctionCallInfo fcinfo)
@@ -207,7 +209,7 @@ find_feature(FunctionCallInfo fcinfo)
 }
 
 /*
- * The place of the plan that an instance's application is on.
+ * The position of the plan that an instance's application is on.
  */
 static int
 find_plan(const pg_uuid_t *instance)
@@ -233,8 +235,9 @@ find_plan(const pg_uuid_t *instance)
 }
 
 /*
- * The integer, and the boolean after it, that a query for one row returns; 0 if
- * there is none.
+ * Run a query for at most one row.  Returns its first column, an integer, or 0
+ * if there is no row; *flag, unless flag is NULL, is set to its second one, a
+ * boolean.
  */
 static int
 read_places(const char *sql, Oid type, Datum value, bool *flag)

@@ -3,9 +3,9 @@
  * feature_use.c
  *	  The features that instances use, and the plan that must cover them.
  *
- * enable_feature() and set_plan() cannot pass each other: both lock the
- * production instance first, and then look with a fresh snapshot at what the
- * other one may have written.
+ * enable_feature() and set_plan() cannot miss each other's changes: both lock
+ * the production instance first, and then look with a fresh snapshot at what
+ * the other one may have written.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(instance_env_disable_feature);
 /*
  * enable_feature(instance uuid, feature text, quantity integer) RETURNS void
  *
- * Where the instance uses the feature already, its quantity becomes the new one.
+ * If the instance already uses the feature, its quantity is replaced.
  */
 Datum
 instance_env_enable_feature(PG_FUNCTION_ARGS)
@@ -81,7 +81,7 @@ instance_env_enable_feature(PG_FUNCTION_ARGS)
 /*
  * disable_feature(instance uuid, feature text) RETURNS void
  *
- * Nothing but a NOTICE where the instance does not use it.
+ * Raises only a NOTICE if the instance does not use the feature.
  */
 Datum
 instance_env_disable_feature(PG_FUNCTION_ARGS)
@@ -124,7 +124,7 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse more of a feature than a development instance may use.
+ * Refuse a quantity of a feature that exceeds the limit in development.
  */
 static void
 check_limit(Datum instance, Datum feature, int quantity)

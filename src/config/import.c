@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * import.c
- *	  Giving an instance what a document says, which export_settings() returned.
+ *	  Applying a document that export_settings() has returned to an instance.
  *
- * That adds and changes, and removes nothing.  It says what it has changed by
- * comparing the instance with what it was before, and which parts of the document
- * it has left out, for this instance cannot have them.
+ * An import adds and changes items, and removes none.  It reports what it has
+ * changed, by comparing the instance with what it was before, and which items
+ * of the document it has left out because this instance cannot have them.
  *
- * Policies, features and connections are set by the functions that are there for it,
- * so that an import gets round none of their rules.
+ * Policies, features and connections are set by the functions that exist for
+ * that purpose, so that an import cannot bypass any of their rules.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,9 +24,10 @@
 #include "registry/registry.h"
 
 /*
- * What the document $2 asks of the instance $1, whose own is $3, except for what is so
- * already: (part, item, value, current, omission), where omission says why the instance
- * cannot have it.  What is unknown is left to the functions to refuse.
+ * The items of document $2 that instance $1 does not have yet, as (part, item,
+ * value, current, omission); $3 is its current document.  omission says why
+ * the instance cannot have the item, and is null if it can.  Unknown names are
+ * left for the functions to refuse.
  */
 static const char *const wishes =
 	"WITH target AS (SELECT i.id, i.type, a.plan, i.type OPERATOR(pg_catalog.=) 'production' AS production, i.user_cap,"
@@ -62,7 +63,7 @@ static const char *const wishes =
 	"   ON u.instance OPERATOR(pg_catalog.=) $1 AND u.feature OPERATOR(pg_catalog.=) w.key"
 	" WHERE pg_catalog.to_jsonb(u.quantity) IS DISTINCT FROM w.value"
 	" UNION ALL"
-	/* the reference to a secret stays with the client id that it is for */
+	/* a secret's reference is kept as long as the client id is the same */
 	" SELECT 3, w.key,"
 	"  CASE WHEN l.own THEN w.value OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('secret_reference', l.secret)"
 	"   ELSE w.value END,"
@@ -88,7 +89,10 @@ static const char *const wishes =
 	"  OPERATOR(pg_catalog.->) item, omission"
 	" FROM wish ORDER BY part, item COLLATE pg_catalog.\"C\"";
 
-/* What has become of an instance, which was $1 and is $2: (step, item, before, after) */
+/*
+ * How an instance's document changed from $1 to $2: (step, item, before,
+ * after).
+ */
 static const char *const changes =
 	"SELECT p.step, c.item, c.before, c.after"
 	" FROM ROWS FROM (pg_catalog.unnest('{settings, policies, features, connections}'::pg_catalog.text[]),"
@@ -162,7 +166,7 @@ import(FunctionCallInfo fcinfo)
 	(void) ienv_query(changes, 2, types + 1, versions, NULL);
 	ienv_return_rows(fcinfo);
 
-	/* what was left out is as it was */
+	/* items that were left out are unchanged */
 	for (uint64 i = 0; i < n; i++)
 	{
 		Datum		row[4];

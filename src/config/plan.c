@@ -14,7 +14,7 @@
 #include "base/errcodes.h"
 #include "registry/registry.h"
 
-/* What the log says of a plan */
+/* A plan as recorded in the audit log */
 #define PLAN_AS_JSONB(plan) "pg_catalog.jsonb_build_object('plan', " plan ")"
 
 static void check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan);
@@ -24,7 +24,8 @@ PG_FUNCTION_INFO_V1(instance_env_set_plan);
 /*
  * set_plan(application uuid, plan plan) RETURNS void
  *
- * Upward always, downward only if the new plan covers what production uses.
+ * An upgrade is always allowed, a downgrade only if the new plan covers what
+ * production uses.
  */
 Datum
 instance_env_set_plan(PG_FUNCTION_ARGS)

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * report.c
- *	  What promote() and rollback_promotion() report: a row for each change, the
- *	  same in the audit log, and once more in the history of promotions.
+ *	  What promote() and rollback_promotion() report: a row for each change,
+ *	  which is also recorded in the audit log and in the history of promotions.
  *
- * Lists and what they point to live in the memory of whoever is connected to SPI.
+ * Lists and what they point to are allocated in the memory context of the
+ * caller's SPI connection.
  *
  *-------------------------------------------------------------------------
  */
@@ -103,7 +104,7 @@ ienv_return_changes(FunctionCallInfo fcinfo, const List *changes)
 }
 
 /*
- * The changes as a jsonb array of objects like the rows.
+ * The changes as a jsonb array, with an object for each row.
  */
 Datum
 ienv_changes_jsonb(const List *changes)

@@ -3,15 +3,16 @@
  * setting.c
  *	  The settings of instances.
  *
- * Who writes locks the instance first, and raises its config_version if anything
- * changes.  So a version that was read with the settings() of the same snapshot, or
- * before them, and is still found stands for these very settings, at every isolation
- * level.
+ * Writers lock the instance first, and raise its config_version if anything
+ * changes.  So if a config_version that was read in the same snapshot as
+ * settings(), or before, is still current, so are those settings, at every
+ * isolation level.
  *
- * setting() is for every request, not for changes: it keeps all settings of an
- * instance as one jsonb object, and hears of news a moment after they can be seen.
- * Together with them it keeps the sections, by which it tells what is not set from
- * what is misspelt.
+ * setting() is meant for use on every request, not for making changes: it
+ * caches all settings of an instance as one jsonb object, and may process an
+ * invalidation message a moment after the change becomes visible.  It also
+ * caches the sections, by which it tells a setting that is not set from one
+ * that is misspelled.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,17 +32,18 @@
 #define MAX_SETTING_NAME	255
 
 /*
- * All settings of an instance, in bytes.  A promotion, an export and setting() have them
- * in one jsonb, whose limit is 256 MB, a promotion those of two instances.
+ * Limit on all settings of an instance together, in bytes.  A promotion, an
+ * export and setting() hold them in one jsonb value, whose limit is 256 MB; a
+ * promotion holds those of two instances.
  */
 #define MAX_SETTINGS_SIZE	(16 * 1024 * 1024)
 
-/* What setting() keeps of an instance */
+/* What setting() caches for an instance */
 typedef struct InstanceSettings
 {
 	pg_uuid_t	instance;
 	Jsonb	   *settings;		/* by name; NULL: not read yet */
-	Jsonb	   *sections;		/* the known ones, as keys */
+	Jsonb	   *sections;		/* the known sections, as keys */
 } InstanceSettings;
 
 static IenvCache cache = {
@@ -68,7 +70,8 @@ PG_FUNCTION_INFO_V1(instance_env_config_version);
  * set_setting(instance uuid, name text, value jsonb, expected_version bigint)
  * RETURNS bigint
  *
- * Null, other than JSON's null, removes the setting.  Returns the config_version.
+ * An SQL null, unlike a JSON null, removes the setting.  Returns the
+ * config_version.
  */
 Datum
 instance_env_set_setting(PG_FUNCTION_ARGS)
@@ -169,7 +172,7 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 	instance = PG_GETARG_DATUM(0);
 	(void) ienv_require_instance(instance);
 
-	/* a snapshot that is older than the instance shows none */
+	/* a snapshot that is older than the instance does not show it */
 	SPI_connect();
 	if (ienv_query_active("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) == 1)
@@ -182,9 +185,9 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 
 /*
  * Give a setting of a locked instance a value, or remove it if value is 0, and
- * record that as done by action.  Returns false if it was so already; before, unless
- * NULL, is set to what it was, or to 0.  SPI is connected; raising the config_version
- * is the caller's.
+ * record that under the given action.  Returns false if nothing has changed;
+ * *before, unless before is NULL, is set to the previous value, or 0.  SPI is
+ * connected; the caller must raise the config_version.
  */
 bool
 ienv_change_setting(const char *action, Datum instance, const char *name, Datum value, Datum *before)
@@ -227,7 +230,7 @@ ienv_change_setting(const char *action, Datum instance, const char *name, Datum 
 }
 
 /*
- * Refuse a value that would make an instance's settings too long together.
+ * Refuse a value that would make an instance's settings too large in total.
  */
 static void
 check_room(Datum instance, const char *name, Datum value)
@@ -242,7 +245,7 @@ check_room(Datum instance, const char *name, Datum value)
 	{
 		bool		isnull;
 
-		/* asks for the length only, of what may be stored elsewhere */
+		/* needs only the length of a value that may be stored out of line */
 		size += toast_raw_datum_size(ienv_result_datum(i, 1, &isnull));
 	}
 	if (size > MAX_SETTINGS_SIZE)
@@ -255,8 +258,8 @@ check_room(Datum instance, const char *name, Datum value)
 }
 
 /*
- * Refuse what cannot be a setting's name, or is of a section that nobody knows.
- * SPI is connected.
+ * Refuse a name that cannot be a setting's, or whose section is unknown.  SPI
+ * is connected.
  */
 void
 ienv_require_section(const char *name)
@@ -270,8 +273,8 @@ ienv_require_section(const char *name)
 }
 
 /*
- * The part of a setting's name before the first dot; refuses what is no such name:
- * a section, then one name or more.
+ * The part of a setting's name before the first dot.  Refuses anything but a
+ * section followed by one or more names.
  */
 static char *
 section_of(const char *name)
@@ -319,7 +322,8 @@ config_version(Datum instance)
 }
 
 /*
- * What is known of an instance's settings, from the cache or by reading them.
+ * What setting() needs to know of an instance, from the cache or by reading
+ * it.
  */
 static InstanceSettings *
 settings_of(Datum instance)
@@ -354,7 +358,8 @@ settings_of(Datum instance)
 }
 
 /*
- * A copy in the cache of what the last query returned in a column.
+ * A copy, in the cache's memory context, of a column of the last query's
+ * result.
  */
 static Jsonb *
 cached_copy(int column)

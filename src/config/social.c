@@ -3,10 +3,10 @@
  * social.c
  *	  Social connections, and whose credentials they use.
  *
- * Shared credentials are the service's own, which many development instances use
- * together; production needs its own for every provider.  social_rule.c sees to
- * it whichever way a row is written.  Secrets are never stored: what is kept is a
- * reference to where the application keeps them.
+ * Shared credentials are the service's own, and many development instances use
+ * the same ones; production needs its own for every provider.  social_rule.c
+ * enforces that no matter how a row is written.  Secrets are never stored,
+ * only a reference to where the application keeps them.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,13 +25,16 @@
 
 #define MAX_SCOPES			100
 
-/* So many letters and digits in a row are no word, and no id that people use. */
+/*
+ * A run of so many letters and digits is neither a word nor an id that people
+ * use.
+ */
 #define MIN_SECRET_RUN		24
 
-/* Providers of an application's own, which are in no catalogue */
+/* An application's own providers, which are not in table social_provider */
 #define CUSTOM_PREFIX		"custom_"
 
-/* What the log and a comparison see of a connection */
+/* A connection as it is logged and compared */
 #define AS_JSONB \
 	"pg_catalog.jsonb_build_object('source', c.source, 'client_id', c.client_id," \
 	" 'secret_reference', c.secret_reference, 'scopes', c.scopes)"
@@ -51,8 +54,8 @@ PG_FUNCTION_INFO_V1(instance_env_social_credentials);
  * set_social_connection(instance uuid, provider text, client_id text,
  *						 secret_reference text, scopes text[]) RETURNS void
  *
- * Without client_id and secret_reference, the connection uses shared credentials.
- * Another one to the same provider is replaced.
+ * Without client_id and secret_reference, the connection uses shared
+ * credentials.  An existing connection to the same provider is replaced.
  */
 Datum
 instance_env_set_social_connection(PG_FUNCTION_ARGS)
@@ -117,7 +120,8 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse half of the credentials, and what looks like the secret itself.
+ * Refuse incomplete credentials, and anything that looks like the secret
+ * itself.
  */
 static void
 check_given(FunctionCallInfo fcinfo, bool own)
@@ -142,7 +146,7 @@ check_given(FunctionCallInfo fcinfo, bool own)
 /*
  * remove_social_connection(instance uuid, provider text) RETURNS void
  *
- * Nothing but a NOTICE where there is no connection to the provider.
+ * Raises only a NOTICE if there is no connection to the provider.
  */
 Datum
 instance_env_remove_social_connection(PG_FUNCTION_ARGS)
@@ -172,7 +176,7 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		/* a name that nothing can have is a mistake */
+		/* a name that no provider can have is a mistake */
 		(void) offers_shared(provider);
 		ereport(NOTICE,
 				(errmsg("instance %s has no connection to \"%s\", skipping",
@@ -186,8 +190,8 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
  * social_credentials(instance uuid, provider text)
  * RETURNS record (source, client_id, secret_reference, scopes)
  *
- * The instance's own, else in development the shared ones, by default: they need
- * no connection to be set.
+ * Returns the instance's own credentials or, in development, by default the
+ * shared ones, which need no connection to be set.
  */
 Datum
 instance_env_social_credentials(PG_FUNCTION_ARGS)
@@ -236,8 +240,8 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 }
 
 /*
- * Does this provider offer shared credentials?  Refuses a name that is neither in
- * the catalogue nor that of a custom provider.  SPI is connected.
+ * Does this provider offer shared credentials?  Refuses a name that is neither
+ * in table social_provider nor that of a custom provider.  SPI is connected.
  */
 static bool
 offers_shared(const char *provider)
@@ -268,8 +272,8 @@ is_custom(const char *provider)
 }
 
 /*
- * Secrets are opaque: letters and digits mixed, in a long row.  A reference may hold
- * such an id, too, but has a scheme or a path around it.
+ * Secrets are opaque: long runs of mixed letters and digits.  A reference may
+ * contain such an id, too, but with a scheme or a path around it.
  */
 static bool
 looks_like_secret(const char *reference)
@@ -292,7 +296,8 @@ looks_like_secret(const char *reference)
 }
 
 /*
- * Are there scopes?  Refuses what cannot be one (RFC 6749, section 3.3).
+ * Are there any scopes?  Refuses elements that cannot be scopes (RFC 6749,
+ * section 3.3).
  */
 static bool
 require_scopes(ArrayType *scopes)

@@ -1,19 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * social_rule.c
- *	  No production instance has shared credentials, whichever way a row is written.
+ *	  No production instance has shared credentials, no matter how a row is
+ *	  written.
  *
- * A social_connection repeats its instance's type, so that a CHECK constraint can
- * say the rule.  What is repeated must be true:
+ * A social_connection repeats its instance's type, so that a CHECK constraint
+ * can express the rule.  The repeated type must be correct:
  *
- * - a connection is compared with its instance when it is written, if the instance
- *	 is there: pg_restore --jobs may load it later;
- * - an instance is compared with the connections that were there before it;
- * - what an instance is, is never changed: keep.c in registry/ sees to that.
+ * - a connection is compared with its instance when it is written, if the
+ *	 instance exists: pg_restore --jobs may load it later;
+ * - an instance is compared with the connections that existed before it;
+ * - an instance's type never changes: keep.c in registry/ sees to that.
  *
- * The triggers are enabled always, for replication and restores, too.  A superuser
- * who inserts an instance and its connection by hand in two transactions at once
- * escapes the comparison.
+ * The triggers are ENABLE ALWAYS, so they also fire for replication and
+ * restores.  A superuser who inserts an instance and its connection by hand in
+ * two concurrent transactions escapes the comparison.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,8 +46,8 @@ PG_FUNCTION_INFO_V1(instance_env_check_connections);
 /*
  * check_credentials() RETURNS trigger
  *
- * BEFORE INSERT OR UPDATE row trigger of social_connection, so that the error is
- * ours and not the CHECK constraint's.
+ * BEFORE INSERT OR UPDATE row trigger of social_connection, so that our error
+ * is raised rather than the CHECK constraint's.
  */
 Datum
 instance_env_check_credentials(PG_FUNCTION_ARGS)
@@ -62,7 +63,7 @@ instance_env_check_credentials(PG_FUNCTION_ARGS)
 	IenvInstance *found;
 	bool		in_production;
 
-	/* what must not be null, its constraint refuses */
+	/* nulls are left for the NOT NULL constraints to refuse */
 	if (id == NULL || provider == NULL || type == NULL || source == NULL)
 		return PointerGetDatum(row);
 
@@ -84,8 +85,9 @@ instance_env_check_credentials(PG_FUNCTION_ARGS)
 /*
  * check_connections() RETURNS trigger
  *
- * AFTER INSERT row trigger of instance; an apply worker fires no statement trigger.  A
- * restore may insert a million instances: no SQL is run.
+ * AFTER INSERT row trigger of instance, because an apply worker fires no
+ * statement triggers.  It runs no SQL, because a restore may insert a million
+ * instances.
  */
 Datum
 instance_env_check_connections(PG_FUNCTION_ARGS)
@@ -147,7 +149,7 @@ errconnection(void)
 }
 
 /*
- * Errors 23I05: what must be done is the same for all of them.
+ * Errors 23I05: the remedy is the same for all of them.
  */
 void
 ienv_report_shared_in_production(Datum instance, const char *provider)

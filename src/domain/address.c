@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * address.c
- *	  The names under which an instance is reached.
+ *	  The names by which an instance is reached.
  *
  * A development instance lives on the service's own domain, under its slug; a
- * production instance on its primary domain, whether that is verified or not.  An
- * application may ask on every request, so what the names are made of is cached.
+ * production instance lives on its primary domain, whether that is verified or
+ * not.  Applications may ask on every request, so what the names are made of
+ * is cached.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +20,7 @@
 #include "domain/domain.h"
 #include "registry/registry.h"
 
-/* Some 300 bytes an entry: 1.2 MB at most. */
+/* About 300 bytes per entry: 1.2 MB at most. */
 #define CACHE_ENTRIES	4096
 
 static IenvCache cache = {
@@ -85,7 +86,8 @@ ienv_frontend_api_host(const IenvAddress *entry)
 }
 
 /*
- * What is known of the first argument, an instance; production must have a domain.
+ * The address of the instance that is the first argument; a production
+ * instance must have a domain.
  */
 const IenvAddress *
 ienv_address_of(FunctionCallInfo fcinfo)

@@ -3,9 +3,9 @@
  * dns.c
  *	  The DNS records that a production instance's domains need.
  *
- * They are kept as data, so that a row can be put right where a target is another
- * one.  A satellite has the first record only: mail is sent, and accounts are
- * managed, under the primary domain.
+ * They are stored in a table, so that a row can be corrected where the target
+ * is a different one.  A satellite has the first record only: mail is sent,
+ * and accounts are managed, under the primary domain.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,7 +37,8 @@ static const struct
 PG_FUNCTION_INFO_V1(instance_env_dns_records);
 
 /*
- * Make the records that a domain needs and lacks.  SPI is connected.
+ * Create the records that a domain needs and does not have yet.  SPI is
+ * connected.
  */
 void
 ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
@@ -71,7 +72,8 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
  * dns_records(instance uuid)
  * RETURNS TABLE (domain, record, name, type, target, verified, verified_at)
  *
- * None for a development instance, whose domain is the service's own.
+ * There are none for a development instance, whose domain is the service's
+ * own.
  */
 Datum
 instance_env_dns_records(PG_FUNCTION_ARGS)

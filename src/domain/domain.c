@@ -3,11 +3,12 @@
  * domain.c
  *	  The domains of production instances: associate, change, remove.
  *
- * A production instance has one primary domain and any number of satellites.  The
- * root of a domain, what its owner has registered, belongs to one application; only
- * applications that are staging environments of it, or of the same one, may have
- * other names below it.  Two sessions that claim names below one root wait for
- * each other: each locks the root, then looks with a snapshot taken since.
+ * A production instance has one primary domain and any number of satellites.
+ * The root of a domain, that is, the part that its owner has registered,
+ * belongs to one application; only its staging environments, or other staging
+ * environments of the same application, may have other names below it.  Two
+ * sessions that claim names below the same root wait for each other: each
+ * locks the root, then looks with a snapshot taken after that.
  *
  *-------------------------------------------------------------------------
  */
@@ -57,8 +58,8 @@ instance_env_associate_domain(PG_FUNCTION_ARGS)
 /*
  * Associate a domain with a production instance.  SPI is connected.
  *
- * Another primary domain takes the first one's place while the instance has not
- * been promoted.
+ * Until the instance has been promoted, a new primary domain replaces the old
+ * one.
  */
 static void
 associate_domain(Datum instance, const char *name, bool is_primary)
@@ -103,8 +104,9 @@ associate_domain(Datum instance, const char *name, bool is_primary)
 /*
  * change_domain(instance uuid, domain text) RETURNS void
  *
- * The instance stays active: its users are there.  What is made from the domain's
- * name changes with it, and the new domain has yet to be verified.
+ * The instance stays active, because it has users.  Everything derived from
+ * the domain's name changes with it, and the new domain has yet to be
+ * verified.
  */
 Datum
 instance_env_change_domain(PG_FUNCTION_ARGS)
@@ -180,8 +182,8 @@ instance_env_remove_domain(PG_FUNCTION_ARGS)
 }
 
 /*
- * Lock an instance that must be a production instance, and say its status.  SPI is
- * connected.
+ * Lock an instance, which must be a production instance, and return its
+ * status.  SPI is connected.
  */
 void
 ienv_require_production(Datum instance, char **status)
@@ -212,8 +214,8 @@ ienv_refuse_unassociated(Datum instance, const char *name)
 }
 
 /*
- * Make sure, until the transaction ends, that no other application has this name or,
- * unless one is a staging environment of the other, its root.
+ * Make sure that, until the transaction ends, no other application has this
+ * name or, unless one is a staging environment of the other, its root.
  */
 static void
 claim(Datum instance, const char *name)
@@ -224,7 +226,7 @@ claim(Datum instance, const char *name)
 	const char *why = NULL;
 	bool		isnull;
 
-	/* a lock that nobody else can mean: no object's address has this table as its catalogue */
+	/* a lock tag of our own: no object's address has this table as catalog */
 	LockDatabaseObject(get_relname_relid("domain", ienv_oids()->schema),
 					   hash_bytes((const unsigned char *) root, strlen(root)), 0, ExclusiveLock);
 
@@ -245,7 +247,7 @@ claim(Datum instance, const char *name)
 							 "  AND mi.id OPERATOR(pg_catalog.=) $1 AND a.id OPERATOR(pg_catalog.<>) mine.id",
 							 3, types, values, NULL);
 
-	/* null: no other application has a name there */
+	/* null if no other application has a name below the root */
 	if (DatumGetBool(ienv_result_datum(0, 1, &isnull)) && !isnull)
 		why = "It is the domain of another application.";
 	else if (DatumGetBool(ienv_result_datum(0, 2, &isnull)) && !isnull)
@@ -258,7 +260,7 @@ claim(Datum instance, const char *name)
 				 errmsg("\"%s\" cannot be the domain of this instance", name),
 				 errdetail("%s", why)));
 
-	/* what a row that was deleted by hand has left does not count as verified */
+	/* records left by a domain deleted by hand do not count as verified */
 	(void) ienv_query("DELETE FROM instance_env.dns_record WHERE domain OPERATOR(pg_catalog.=) $2",
 					  3, types, values, NULL);
 }
@@ -278,7 +280,7 @@ primary_of(Datum instance)
 }
 
 /*
- * What is known of a domain of an instance, as jsonb, or 0.
+ * An instance's domain of this name as jsonb, or 0.
  */
 static Datum
 own_domain(Datum instance, const char *name, bool *is_primary)
@@ -298,7 +300,7 @@ own_domain(Datum instance, const char *name, bool *is_primary)
 }
 
 /*
- * Delete a domain and its records; returns what it was.
+ * Delete a domain and its records; returns the domain as it was, or 0.
  */
 static Datum
 forget_domain(Datum instance, const char *name)
@@ -319,7 +321,7 @@ forget_domain(Datum instance, const char *name)
 }
 
 /*
- * Store a domain that has been claimed, not yet verified, with its records.
+ * Store a domain that has been claimed, as not yet verified, with its records.
  */
 static void
 put_domain(const char *action, Datum instance, const char *name, bool is_primary, Datum before)

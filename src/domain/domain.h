@@ -15,14 +15,14 @@
 #define IENV_MAX_LABEL		63
 #define IENV_MAX_DOMAIN		253
 
-/* What keys begin with, all in as many bytes */
+/* Prefixes of keys, all of the same length */
 #define IENV_PK_TEST		"pk_test_"
 #define IENV_PK_LIVE		"pk_live_"
 #define IENV_SK_TEST		"sk_test_"
 #define IENV_SK_LIVE		"sk_live_"
 #define IENV_KEY_PREFIX		8
 
-/* Below it development instances have their names. */
+/* Development instances have their names below this domain. */
 #define IENV_DEVELOPMENT_DOMAIN "accounts.dev"
 
 /*
@@ -49,7 +49,7 @@ pg_noreturn extern void ienv_refuse_unassociated(Datum instance, const char *nam
 extern void ienv_make_dns_records(Datum instance, const char *domain, bool is_primary);
 
 /*
- * address.c: the names under which an instance is reached
+ * address.c: the names by which an instance is reached
  */
 typedef struct IenvAddress
 {

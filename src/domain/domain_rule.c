@@ -3,7 +3,8 @@
  * domain_rule.c
  *	  Which names can be the domain of a production instance, and who owns a name.
  *
- * Names are compared byte by byte: they are lower-case ASCII, or refused.
+ * Names are compared byte by byte, since any that are not lower-case ASCII are
+ * refused.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,8 +19,9 @@
 #include "domain/domain.h"
 
 /*
- * Whoever has a name below these does not own the domain.  The first line is what
- * is documented; the others give names to their customers in the same way.
+ * Having a name below one of these does not mean owning the domain.  The first
+ * line is what is documented; the others give names to their customers in the
+ * same way.
  */
 static const char *const hosting_suffixes[] = {
 	"clerk.app", "vercel.app", "netlify.app", "pages.dev", "fly.dev", "render.com", "herokuapp.com",
@@ -35,8 +37,9 @@ static const char *const vendor_suffixes[] = {
 };
 
 /*
- * Nobody owns a domain below these: RFC 2606 and 6761, and what came later.  (The
- * second-level names example.com, .net and .org serve in documentation and tests.)
+ * Nobody owns a domain below these: RFC 2606 and 6761, and later additions.
+ * (The second-level names example.com, .net and .org are used in documentation
+ * and tests.)
  */
 static const char *const reserved_suffixes[] = {
 	"arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"
@@ -96,16 +99,16 @@ static bool is_punycode(const char *label, Size length);
 PG_FUNCTION_INFO_V1(instance_env_domain_root);
 
 /*
- * Why a text cannot be the domain of a production instance, as a sentence, or NULL
- * if it can: a lower-case host name of two labels or more, the last of letters,
- * that its user can own.
+ * Why a text cannot be the domain of a production instance, as a sentence, or
+ * NULL if it can.  It must be a lower-case host name of two or more labels,
+ * the last of which consists of letters, and its user must be able to own it.
  */
 const char *
 ienv_domain_problem(const char *name)
 {
 	Size		length = strlen(name);
 	Size		label = 0;		/* bytes in the current label */
-	bool		digits = false; /* the current label has other than letters */
+	bool		digits = false; /* the current label has non-letters */
 	int			dots = 0;
 
 	if (length == 0)
@@ -170,7 +173,7 @@ ienv_domain_problem(const char *name)
 }
 
 /*
- * Refuse what cannot be a domain, with error 22I01.
+ * Refuse a text that cannot be a domain, with error 22I01.
  */
 void
 ienv_check_domain(const char *name)
@@ -238,7 +241,7 @@ ienv_is_reserved_name(const char *name)
 }
 
 /*
- * An address of IPv4, or of IPv6 without brackets.
+ * Is a name an IPv4 address, or an IPv6 address without brackets?
  */
 bool
 ienv_is_ip_address(const char *name)
@@ -268,7 +271,7 @@ is_below(const char *name, const char *const *suffixes, int n)
 }
 
 /*
- * Is a name, all of it, a suffix of two labels?
+ * Is the whole name a suffix of two labels?
  */
 static bool
 is_public_suffix(const char *name)
@@ -286,9 +289,10 @@ is_public_suffix(const char *name)
 }
 
 /*
- * Does a label, which begins with "xn--", stand for a name that could not be written
- * without?  This is the decoder of RFC 3492, section 6.2, which keeps no result:
- * letters that are not ASCII are inserted, by rising code point.
+ * Does a label that begins with "xn--" stand for a name that could not be
+ * written without it?  This is the decoder of RFC 3492, section 6.2, except
+ * that it does not keep the result: non-ASCII letters are inserted in order of
+ * their code points.
  */
 static bool
 is_punycode(const char *label, Size length)
@@ -356,7 +360,7 @@ is_punycode(const char *label, Size length)
 			return false;
 		code += position / letters;
 		if (code < 0xA0 || (code >= 0xD800 && code <= 0xDFFF))
-			return false;		/* no letter */
+			return false;		/* not a letter */
 		position = position % letters + 1;
 	}
 	return true;

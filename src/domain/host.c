@@ -3,8 +3,9 @@
  * host.c
  *	  Reading a host as a browser sends it.
  *
- * That is a name or an address, and maybe a port.  It is not as strict as a domain:
- * upper case, a final dot and underscores are what clients do send.
+ * A host is a name or an address, optionally with a port.  The rules are not
+ * as strict as for a domain: clients do send upper case, a trailing dot and
+ * underscores.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +19,10 @@
 #include "base/errcodes.h"
 #include "domain/domain.h"
 
-/* A name, a final dot, a colon and five digits; an address in brackets is shorter. */
+/*
+ * A name, a trailing dot, a colon and five digits; an address in brackets is
+ * shorter.
+ */
 #define MAX_HOST	(IENV_MAX_DOMAIN + 7)
 
 static const char *host_problem(const char *text, Size length, char *host);
@@ -26,9 +30,9 @@ static const char *port_problem(const char *port);
 static const char *name_problem(const char *name);
 
 /*
- * Read a host into a buffer of IENV_MAX_DOMAIN + 1 bytes, in lower case and without
- * port and final dot; an address of IPv6 as "[", and no more of it.  What is none is
- * refused with error 22I01.
+ * Read a host into a buffer of IENV_MAX_DOMAIN + 1 bytes, in lower case and
+ * without port and trailing dot; of an IPv6 address, only "[" is kept.
+ * Anything else is refused with error 22I01.
  */
 void
 ienv_parse_host(const text *value, char *host)
@@ -46,7 +50,7 @@ ienv_parse_host(const text *value, char *host)
 }
 
 /*
- * Why a text is no host, as a sentence, or NULL.
+ * Why a text is not a host, as a sentence, or NULL if it is one.
  */
 static const char *
 host_problem(const char *text, Size length, char *host)
@@ -75,7 +79,7 @@ host_problem(const char *text, Size length, char *host)
 	}
 	copy[length] = '\0';
 
-	/* of an address nothing is kept, for its instance is the same for all */
+	/* keep nothing of the address: the instance is the same for all */
 	if (copy[0] == '[')
 	{
 		end = strchr(copy, ']');
@@ -122,8 +126,8 @@ port_problem(const char *port)
 }
 
 /*
- * The same for a name in lower case, or an address of IPv4: that is what ends in a
- * number.
+ * The same for a lower-case name or an IPv4 address; whatever ends in a number
+ * must be the latter.
  */
 static const char *
 name_problem(const char *name)

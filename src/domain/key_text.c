@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * key_text.c
- *	  What keys tell by themselves: the type of their instance, and its host.
+ *	  What a key reveals by itself: the type of its instance, and its host.
  *
  *-------------------------------------------------------------------------
  */
@@ -13,7 +13,7 @@
 #include "base/base.h"
 #include "domain/domain.h"
 
-/* What a key begins with tells the type of its instance. */
+/* A key's prefix tells the type of its instance. */
 static const struct
 {
 	const char *prefix;
@@ -31,7 +31,8 @@ PG_FUNCTION_INFO_V1(instance_env_key_frontend_api);
 /*
  * key_instance_type(key text) RETURNS instance_type
  *
- * The prefix alone decides, of publishable and secret keys and of those of old.
+ * The prefix alone decides, for publishable and secret keys as well as for
+ * those of the old format.
  */
 Datum
 instance_env_key_instance_type(PG_FUNCTION_ARGS)
@@ -52,7 +53,7 @@ instance_env_key_instance_type(PG_FUNCTION_ARGS)
 /*
  * key_frontend_api(key text) RETURNS text
  *
- * The host that a publishable key carries.
+ * The host that a publishable key contains.
  */
 Datum
 instance_env_key_frontend_api(PG_FUNCTION_ARGS)
@@ -70,8 +71,8 @@ instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 }
 
 /*
- * A key has three parts between underscores, the last of them base64, with padding
- * or without, of a host and a final "$".
+ * A key has three parts separated by underscores.  The last one is the base64
+ * encoding, with or without padding, of a host and a final "$".
  */
 static char *
 decode_host(const char *key, const char **problem)

@@ -3,14 +3,15 @@
  * preview.c
  *	  Which instance serves a host: previews.
  *
- * A host at or below a domain of production, or elsewhere below that domain's root,
- * shares production's data; any other gets development's, since production keys do
- * not work there.  The status of production plays no part: development keys have no
- * business on its domain.  A name below the root that is the domain of another
- * application, a staging environment, is that application's.
+ * A host at or below a domain of production, or elsewhere below that domain's
+ * root, shares production's data; any other gets development's, since
+ * production keys do not work there.  The status of production does not
+ * matter: development keys do not belong on its domain.  A name below the root
+ * that is the domain of another application, a staging environment, belongs to
+ * that application.
  *
- * An application asks on every request, so the names that matter for it are cached,
- * sorted, and a host is answered by a few binary searches.
+ * Applications ask on every request, so the names that matter to an
+ * application are cached, sorted, and a host takes only a few binary searches.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,7 +27,7 @@
 #include "domain/domain.h"
 #include "registry/registry.h"
 
-/* 80 bytes an entry, and some 50 for each domain. */
+/* 80 bytes per entry, and about 50 for each domain. */
 #define CACHE_ENTRIES	4096
 
 typedef struct HostName
@@ -42,7 +43,7 @@ typedef struct HostEntry
 	pg_uuid_t	instances[2];	/* by IenvType */
 	int			nnames;
 	int			nroots;
-	HostName   *names;			/* every domain below the roots, whosever, sorted */
+	HostName   *names;			/* every application's domains below the roots, sorted */
 	HostName   *roots;			/* of this application's domains, sorted */
 } HostEntry;
 
@@ -131,7 +132,7 @@ find_name(const HostName *names, int n, const char *name)
 }
 
 /*
- * The instance of which type serves a host, and why.
+ * Which type of instance serves a host, and why.
  */
 static IenvType
 decide(const HostEntry *entry, const char *host, const char **reason)
@@ -145,7 +146,10 @@ decide(const HostEntry *entry, const char *host, const char **reason)
 		return IENV_DEVELOPMENT;
 	}
 
-	/* the longest domain that the host is, or is below; then the root */
+	/*
+	 * The longest domain that the host equals or is below; failing that, the
+	 * root.
+	 */
 	root = ienv_domain_root(host);
 	for (const char *name = host;; name = strchr(name, '.') + 1)
 	{
@@ -209,7 +213,10 @@ read_entry(Datum application)
 			elog(ERROR, "application has %llu instances", (unsigned long long) n);
 		instances = SPI_tuptable;
 
-		/* below each of its roots: every domain, whether it is its own, and whether all are */
+		/*
+		 * Below each of its roots: every domain, whether it is its own, and
+		 * whether all are.
+		 */
 		n = ienv_query_latest("SELECT n.name, n.mine, n.root, pg_catalog.bool_and(n.mine) OVER (PARTITION BY n.root)"
 							  " FROM (SELECT d.name, i.application OPERATOR(pg_catalog.=) $1 AS mine,"
 							  "   instance_env.domain_root(d.name) AS root"
@@ -229,7 +236,8 @@ read_entry(Datum application)
 }
 
 /*
- * Only a filled entry is used; out of memory on the way, it is filled next time.
+ * Only a filled entry is used: if memory runs out on the way, it is filled
+ * next time.
  */
 static void
 fill_entry(HostEntry *entry, SPITupleTable *instances, SPITupleTable *names, uint64 n)
@@ -254,7 +262,7 @@ fill_entry(HostEntry *entry, SPITupleTable *instances, SPITupleTable *names, uin
 		entry->names[entry->nnames].name = name;
 		entry->names[entry->nnames++].mine = mine;
 
-		/* a root is the staging environment's only where nobody else is below it */
+		/* a root is a staging environment's only if no other is below it */
 		root->name = ienv_domain_root(name);
 		root->mine = !staging || alone;
 		if (entry->nroots == 0 || strcmp(root[-1].name, root->name) != 0)

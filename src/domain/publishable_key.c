@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(instance_env_publishable_key);
 /*
  * publishable_key(instance uuid) RETURNS text
  *
- * What key_text.c takes apart.
+ * key_text.c decodes it.
  */
 Datum
 instance_env_publishable_key(PG_FUNCTION_ARGS)
@@ -28,7 +28,10 @@ instance_env_publishable_key(PG_FUNCTION_ARGS)
 	char	   *key = palloc(IENV_KEY_PREFIX + size + 1);
 	int			length;
 
-	/* a void pointer, since versions of PostgreSQL differ in whether bytes are signed */
+	/*
+	 * Cast to void *, since versions of PostgreSQL differ in whether bytes are
+	 * signed.
+	 */
 	memcpy(key, entry->is_production ? IENV_PK_LIVE : IENV_PK_TEST, IENV_KEY_PREFIX);
 	length = pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX, size);
 	if (length < 0)

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * secret_key.c
- *	  Secret keys: made, checked and revoked.
+ *	  Secret keys: creating, verifying and revoking them.
  *
- * Of a secret key only its SHA-256 is stored.  The key is 256 random bits, so the
- * hash needs no salt, and looking it up by the hash tells nobody how near a guess
- * came.  No message repeats a key.
+ * Only the SHA-256 hash of a secret key is stored.  The key is 256 random
+ * bits, so the hash needs no salt, and looking a key up by its hash does not
+ * reveal how close a guess came.  No message contains a key.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,7 +25,7 @@
 #define SECRET_LENGTH	43
 #define HINT_LENGTH		4
 
-/* 80 bytes an entry with dynahash's own: 1.3 MB at most. */
+/* 80 bytes per entry, dynahash's own included: 1.3 MB at most. */
 #define CACHE_ENTRIES	16384
 
 typedef struct KeyEntry
@@ -34,7 +34,7 @@ typedef struct KeyEntry
 	pg_uuid_t	instance;
 } KeyEntry;
 
-/* keys that are valid; what is not is looked up each time */
+/* valid keys only; any other text is looked up each time */
 static IenvCache cache = {
 	.name = "instance_env keys",
 	.keysize = PG_SHA256_DIGEST_LENGTH,
@@ -82,7 +82,7 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_INTERNAL_ERROR),
 					 errmsg("could not generate random values")));
-		if (byte < 4 * 62)		/* no digit more likely than another */
+		if (byte < 4 * 62)		/* makes all digits equally likely */
 			key[i++] = digits[byte % 62];
 	}
 	key[IENV_KEY_PREFIX + SECRET_LENGTH] = '\0';
@@ -105,7 +105,7 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 /*
  * verify_secret_key(key text) RETURNS uuid
  *
- * Null for any text that is not a valid key, whatever is wrong with it.
+ * Returns null for any text that is not a valid key, no matter why.
  */
 Datum
 instance_env_verify_secret_key(PG_FUNCTION_ARGS)
@@ -180,8 +180,8 @@ instance_env_revoke_secret_key(PG_FUNCTION_ARGS)
 /*
  * revoke_secret_key(instance uuid, hint text) RETURNS void
  *
- * For who has lost the key.  One that has been revoked counts where no other has
- * the hint.
+ * For those who no longer have the key.  A revoked key is considered only if
+ * no valid key has the same hint.
  */
 Datum
 instance_env_revoke_secret_key_by_hint(PG_FUNCTION_ARGS)
@@ -223,8 +223,8 @@ instance_env_revoke_secret_key_by_hint(PG_FUNCTION_ARGS)
 }
 
 /*
- * Revoke the key with this hash, unless that has been done; an instance keeps its
- * last one.  SPI is connected.
+ * Revoke the key with this hash, unless that has been done; an instance's last
+ * valid key cannot be revoked.  SPI is connected.
  */
 static void
 revoke_key(Datum instance, Datum hash)
@@ -237,7 +237,7 @@ revoke_key(Datum instance, Datum hash)
 	values[0] = instance;
 	values[1] = hash;
 
-	/* who revokes another key of the instance waits here */
+	/* other sessions that revoke a key of the instance wait here */
 	(void) ienv_lock_instance(instance, &status);
 	if (ienv_query("SELECT FROM instance_env.api_key WHERE hash OPERATOR(pg_catalog.=) $2 AND revoked_at IS NULL",
 				   2, types, values, NULL) == 0)

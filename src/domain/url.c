@@ -1,15 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * url.c
- *	  URLs, read so that no other reader takes them for something else.
+ *	  Parsing URLs in such a way that no other parser takes them for anything
+ *	  else.
  *
- * Where RFC 3986, the WHATWG's URL standard and common libraries disagree on what a
- * text means, it means nothing here.  What remains is
+ * Where RFC 3986, the WHATWG's URL standard and common libraries disagree on
+ * what a text means, it is not a URL here.  What remains is
  *
  *		scheme "://" host [ ":" port ] [ ( "/" | "?" | "#" ) anything ]
  *
- * in ASCII, where anything else is percent-encoded and a host in punycode.  There is
- * no user:password@, which passes for the host with those who do not look closely.
+ * in ASCII, where anything else is percent-encoded and a host is in punycode.
+ * user:password@ is not allowed, since a careless reader takes it for the
+ * host.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +22,7 @@
 
 #include "domain/domain.h"
 
-/* not the locale's idea of them */
+/* unlike isdigit() and isalpha(), these ignore the locale */
 #define is_digit(c)		((c) >= '0' && (c) <= '9')
 #define is_letter(c)	(((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z'))
 
@@ -102,12 +104,15 @@ is_host(const char *host, Size length)
 			label = i + 1;
 	}
 
-	/* what ends in a number is an address, in whatever notation, to many readers */
+	/*
+	 * Many parsers take whatever ends in a number for an address, in any
+	 * notation.
+	 */
 	return !is_number(host + label, length - label) || is_ipv4(host, length);
 }
 
 /*
- * Decimal, octal or hexadecimal.
+ * Is a label a decimal, octal or hexadecimal number?
  */
 static bool
 is_number(const char *label, Size length)
@@ -118,7 +123,7 @@ is_number(const char *label, Size length)
 }
 
 /*
- * Four decimal numbers without leading zeros.
+ * Is a host four decimal numbers without leading zeros?
  */
 static bool
 is_ipv4(const char *host, Size length)
@@ -141,7 +146,7 @@ is_ipv4(const char *host, Size length)
 }
 
 /*
- * In brackets, without a zone.
+ * Is a host an IPv6 address in brackets, without a zone?
  */
 static bool
 is_ipv6(const char *host, Size length)

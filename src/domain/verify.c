@@ -3,7 +3,7 @@
  * verify.c
  *	  Recording that the DNS records of a domain have been verified.
  *
- * The database asks no name server: the caller has looked, and says what was found.
+ * The database queries no name server: the caller has, and says what it found.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,8 +25,8 @@ PG_FUNCTION_INFO_V1(instance_env_verify_domain);
 /*
  * verify_domain(instance uuid, domain text, record text) RETURNS void
  *
- * The caller has looked at the domain's DNS; the database cannot.  A null record
- * means all of them; the domain is verified when they all are.
+ * The caller has checked the domain's DNS, which the database cannot do.  A
+ * null record means all of them; the domain is verified once they all are.
  */
 Datum
 instance_env_verify_domain(PG_FUNCTION_ARGS)
@@ -48,7 +48,7 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		(void) ienv_require_text(fcinfo, 2, "record", IENV_MAX_DOMAIN);
 
-	/* a domain with the state of its records, for the log */
+	/* a domain with the state of its records, for the audit log */
 #define DOMAIN_STATE \
 	"SELECT pg_catalog.to_jsonb(d) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('records'," \
 	"  (SELECT pg_catalog.jsonb_object_agg(r.record, r.verified_at) FROM instance_env.dns_record r" \
@@ -81,7 +81,8 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 }
 
 /*
- * Record that one record, or all, have been verified.  Returns whether that is news.
+ * Record that one DNS record, or all, have been verified.  Returns whether
+ * that changes anything.
  */
 static bool
 verify_records(Datum name, Datum record)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * banner.c
- *	  What marks a development instance to those who see it: banner and prefix.
+ *	  What marks a development instance for those who see it: banner and
+ *	  prefix.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,7 +23,7 @@ PG_FUNCTION_INFO_V1(instance_env_prefix_message);
 /*
  * banner(instance uuid) RETURNS text
  *
- * Null where there is nothing to show.
+ * Null if there is nothing to show.
  */
 Datum
 instance_env_banner(PG_FUNCTION_ARGS)
@@ -40,7 +41,7 @@ instance_env_banner(PG_FUNCTION_ARGS)
 /*
  * message_prefix(instance uuid) RETURNS text
  *
- * Never null, so that an application may concatenate.
+ * Never null, so that an application can concatenate it.
  */
 Datum
 instance_env_message_prefix(PG_FUNCTION_ARGS)
@@ -56,7 +57,7 @@ instance_env_message_prefix(PG_FUNCTION_ARGS)
 /*
  * prefix_message(instance uuid, channel text, body text) RETURNS text
  *
- * A body that has the prefix comes back as it is.
+ * A body that already has the prefix is returned unchanged.
  */
 Datum
 instance_env_prefix_message(PG_FUNCTION_ARGS)
@@ -81,8 +82,8 @@ instance_env_prefix_message(PG_FUNCTION_ARGS)
 }
 
 /*
- * Does a message begin with the prefix?  One that is nothing else may have lost the
- * prefix's blanks at the end.
+ * Does a message begin with the prefix?  A message that is nothing but the
+ * prefix may have lost the blanks at its end.
  */
 static bool
 has_prefix(const text *body, const text *prefix)

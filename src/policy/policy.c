@@ -1,15 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * policy.c
- *	  What applies to an instance: policy_default, or its own override of it.
+ *	  What applies to an instance: policy_default, or the instance's own
+ *	  override of it.
  *
- * The tables are the only place that says it.  No value is repeated in C: a row
- * that is missing is an error.
+ * The tables are the only source of these values.  None is repeated in C: a
+ * missing row is an error.
  *
- * Applications ask on every request, so each backend keeps the values as Datums:
- * the defaults once for each type, and the overrides, mostly none, for each
- * instance.  Both hang on table instance, to which registry_changed() also ascribes
- * a change of policy_default.
+ * Applications ask on every request, so each backend caches the values as
+ * Datums: the defaults once per type, and the overrides, of which there are
+ * mostly none, per instance.  Both depend on table instance, to which
+ * registry_changed() also attributes a change of policy_default.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +33,7 @@ typedef struct PolicyValue
 {
 	char	   *name;
 	Oid			type;			/* TEXTOID, BOOLOID, INT4OID, TEXTARRAYOID; InvalidOid: none of these */
-	bool		isnull;			/* the JSON null, which is of every type */
+	bool		isnull;			/* JSON null, which fits every type */
 	Datum		value;
 } PolicyValue;
 
@@ -51,7 +52,10 @@ typedef struct PolicySet
 	PolicyValue *values;		/* by name */
 } PolicySet;
 
-/* Some 100 bytes an entry without overrides: 2 MB at most, and the overrides. */
+/*
+ * About 100 bytes per entry without overrides: 2 MB at most, plus the
+ * overrides.
+ */
 static IenvCache cache = {
 	.name = "instance_env policies",
 	.keysize = sizeof(PolicyKey),
@@ -103,9 +107,10 @@ instance_env_policy(PG_FUNCTION_ARGS)
 }
 
 /*
- * The value of a policy for an instance, as type: text, boolean, integer or text[].
+ * The value of an instance's policy, as type: text, boolean, integer or
+ * text[].
  *
- * Runs no SQL if the answer is known.
+ * Runs no SQL if the value is cached.
  */
 Datum
 ienv_policy(Datum instance, const char *name, Oid type, bool *isnull)
@@ -198,7 +203,7 @@ read_set(const PolicyKey *key)
 }
 
 /*
- * Put rows of name and value into a set, in the memory of the cache.
+ * Put rows of (name, value) into a set, in the cache's memory context.
  */
 static void
 fill(PolicySet *set, SPITupleTable *rows, int n)
@@ -227,7 +232,7 @@ fill(PolicySet *set, SPITupleTable *rows, int n)
 }
 
 /*
- * Convert a JSON value to the type that it is used as.
+ * Convert a JSON value to the type as which it is used.
  */
 static void
 convert(Jsonb *json, PolicyValue *value)
@@ -278,7 +283,7 @@ convert(Jsonb *json, PolicyValue *value)
 }
 
 /*
- * Is a number an integer, and which?
+ * Is a number an int32?  Sets *value to it.
  */
 bool
 ienv_numeric_is_int(Numeric numeric, int32 *value)

@@ -1,16 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * policy_set.c
- *	  Giving an instance another policy than the default.
+ *	  Giving an instance a policy other than the default.
  *
- * policy_default says which policies may be overridden.  It also shows what a value
- * looks like: an override has the JSON type of the default, and where the default of
- * this type of instance is null, of the other type's.  Beyond that:
+ * policy_default says which policies may be overridden.  It also shows what a
+ * value looks like: an override has the JSON type of the default or, if the
+ * default for this type of instance is null, of the other type's default.
+ * Beyond that:
  *
  * - A number is a count, 0 to 2147483647.
- * - A text shows something, so that the mark of a development instance can be
- *	 reworded but not removed; it has several lines only if the default has.
- * - An array names some of what the default names: it only narrows.
+ * - A text must contain something visible, so that the mark of a development
+ *	 instance can be reworded but not removed; it has several lines only if the
+ *	 default has.
+ * - An array contains some of the default's elements: it can only narrow it.
  *
  *-------------------------------------------------------------------------
  */
@@ -155,7 +157,8 @@ instance_env_reset_policy(PG_FUNCTION_ARGS)
 }
 
 /*
- * A value to compare with, and whether it may be overridden; $2 is the policy's name.
+ * A value to compare an override with, and whether the policy may be
+ * overridden; $2 is the policy's name.
  */
 static Jsonb *
 require_policy(Datum *key, const char *name, IenvType type, bool *overridable)
@@ -196,7 +199,8 @@ require_policy(Datum *key, const char *name, IenvType type, bool *overridable)
 }
 
 /*
- * Why a value cannot stand for the model, as a sentence, or NULL if it can.
+ * Why a value cannot be used in place of the model, as a sentence, or NULL if
+ * it can.
  */
 static const char *
 value_problem(Jsonb *value, Jsonb *model)
@@ -253,7 +257,7 @@ text_problem(const char *text, int length, bool lines)
 static const char *
 array_problem(Jsonb *value, Jsonb *model)
 {
-	/* a scalar is kept as an array of one element */
+	/* a scalar is stored as an array of one element */
 	if (!JB_ROOT_IS_ARRAY(value) || JB_ROOT_IS_SCALAR(value) || JB_ROOT_COUNT(value) == 0)
 		return "It must be an array that is not empty.";
 	for (uint32 i = 0; i < JB_ROOT_COUNT(value); i++)
@@ -277,7 +281,7 @@ array_problem(Jsonb *value, Jsonb *model)
 }
 
 /*
- * What overrides the policy $2 of instance $1, or 0.
+ * The override of policy $2 for instance $1, or 0.
  */
 static Datum
 overriding_value(const Datum *key)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * security.c
- *	  What an instance demands and allows: search engines, sessions, redirects.
+ *	  What an instance requires and allows: search engines, sessions,
+ *	  redirects.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,7 +56,7 @@ text_policy(FunctionCallInfo fcinfo, const char *name)
 /*
  * security_policy(instance uuid) RETURNS record
  *
- * Each column is the policy of its name.
+ * Each column is the policy of that name.
  */
 Datum
 instance_env_security_policy(PG_FUNCTION_ARGS)
@@ -77,7 +78,7 @@ instance_env_security_policy(PG_FUNCTION_ARGS)
 /*
  * redirect_url_allowed(instance uuid, url text) RETURNS boolean
  *
- * Any text may be asked for: what is no URL is not allowed.
+ * Any text may be given: one that is not a URL is not allowed.
  */
 Datum
 instance_env_redirect_url_allowed(PG_FUNCTION_ARGS)
