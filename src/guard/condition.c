@@ -1,18 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * condition.c
- *	  Whether a trigger's condition is asked by a trigger.
+ *	  Whether the function of a trigger's condition is called by that trigger.
  *
- * A condition is evaluated with the rights of whoever inserts, so everybody may execute
- * its function: also by hand, with arguments of his own choice.  What it then said would
- * tell which keys have departed from where, and what it counts would be wrong.  So it
- * answers, and counts, only where its arguments are columns of the row that its trigger is
- * about, as guard() writes them: the instance, perhaps the key, and tableoid, and of a row
- * that is deleted its ctid.  PostgreSQL makes Vars of OUTER_VAR (NEW) or INNER_VAR (OLD) of
- * those (TriggerEnabled() in trigger.c).  A system column of these stands nowhere else: in
- * a plan such Vars are numbered by the columns of the node below, which begin at 1
- * (set_join_references() in setrefs.c).  And since only the condition of an AFTER trigger
- * may name a system column of NEW, the new row is in the heap and its indexes.
+ * A condition is evaluated with the privileges of whoever inserts, so
+ * everybody may execute its function, and can also call it directly, with
+ * arbitrary arguments.  Its answer would then reveal which keys have departed
+ * from where, and what it counts would be wrong.  So it answers, and counts,
+ * only if its arguments are columns of the row that its trigger fires for, as
+ * guard() writes them: the instance, perhaps the key, and tableoid; and of a
+ * row that is deleted, also its ctid.  PostgreSQL turns those into Vars of
+ * OUTER_VAR (NEW) or INNER_VAR (OLD) (TriggerEnabled() in trigger.c).  Nowhere
+ * else is such a Var a system column: in a plan, such Vars are numbered by the
+ * columns of the node below, which begin at 1 (set_join_references() in
+ * setrefs.c).  And since only the condition of an AFTER trigger may refer to a
+ * system column of NEW, the new row is in the heap and its indexes.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,10 +31,10 @@ static void read_arguments(List *args, IenvCondition *condition);
 static AttrNumber column_of(Node *node, int varno);
 
 /*
- * The guard of the table whose trigger's condition is being evaluated: of a new row
- * (instance [, key], tableoid), or of an old one (instance, tableoid, ctid).  NULL if the
- * function is called otherwise, or if the table is not guarded by these columns: then the
- * answer must be one that tells nothing.
+ * The guard of the table whose trigger's condition is being evaluated: for a
+ * new row (instance [, key], tableoid), or for an old one (instance, tableoid,
+ * ctid).  NULL if the function is called in any other way, or if the table is
+ * not guarded by these columns: then the answer must reveal nothing.
  */
 IenvGuard *
 ienv_condition_guard(FunctionCallInfo fcinfo)
@@ -81,13 +83,13 @@ read_arguments(List *args, IenvCondition *condition)
 }
 
 /*
- * The number of the column of varno that an argument is, negative if it is a system
- * column; 0 if it is something else.
+ * The column number of an argument that is a column of varno, negative for a
+ * system column; 0 if the argument is anything else.
  */
 static AttrNumber
 column_of(Node *node, int varno)
 {
-	/* a varchar, or a domain, is passed on as the type that the function takes */
+	/* a varchar or domain is relabeled as the type that the function takes */
 	while (node != NULL && IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
 	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != varno)

@@ -1,19 +1,20 @@
 /*-------------------------------------------------------------------------
  *
  * ddl.c
- *	  What DDL could do to a guard: an event trigger.
+ *	  An event trigger that keeps DDL from undermining a guard.
  *
- * PostgreSQL clones row triggers to every partition, present and future, but not
- * those for TRUNCATE, and it does not check the rows that a table brings along when
- * it is attached: both is done here.  What the cap could not count, foreign tables as
- * partitions and inheritance children, is refused.
+ * PostgreSQL clones row triggers to every partition, present and future, but
+ * not those for TRUNCATE, and it does not check the rows of a table that is
+ * attached: both are done here.  What the cap could not count, foreign tables
+ * as partitions and inheritance children, is refused.
  *
- * And not everybody may make, or replace, a guard's triggers: ddl_trigger.c.
+ * Nor may everybody create or replace a guard's triggers: see ddl_trigger.c.
  *
- * What a command has done is read from the catalogs: their rows that it has written.
- * PostgreSQL's own list of commands will not do, for REFRESH MATERIALIZED VIEW has it stay
- * empty whatever the view's functions do; nor will the names in the statement, which may
- * mean something else by now.
+ * What a command has done is determined from the catalog rows that it has
+ * written.  PostgreSQL's own list of commands will not do, because under
+ * REFRESH MATERIALIZED VIEW it stays empty whatever the view's functions do;
+ * nor will the names in the statement, which may refer to something else by
+ * now.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,7 +40,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-/* The command ids from which on the transaction's rows have not been looked at */
+/* The first command ids whose catalog rows have not been looked at yet */
 typedef struct Seen
 {
 	CommandId	children;
@@ -50,9 +51,10 @@ static LocalTransactionId seen_lxid = InvalidLocalTransactionId;
 static Seen seen;
 
 /*
- * What it was when each of the open subtransactions began, by their depth: what one that is
- * rolled back has looked at is to be looked at again.  Those that began before we listened
- * have 0: all.
+ * The value of "seen" at the start of each open subtransaction, by nesting
+ * depth: what a subtransaction has looked at must be looked at again if it is
+ * rolled back.  For subtransactions that began before our callback was
+ * registered it is 0, so everything is looked at again.
  */
 static Seen *seen_before = NULL;
 static int	max_depth = 0;
@@ -97,7 +99,7 @@ subtransaction_event(SubXactEvent event, SubTransactionId subxact, SubTransactio
 /*
  * watch_ddl() RETURNS event_trigger
  *
- * After CREATE and ALTER of tables, CREATE TRIGGER and CREATE SCHEMA.
+ * Fires after CREATE and ALTER of tables, CREATE TRIGGER and CREATE SCHEMA.
  */
 Datum
 instance_env_watch_ddl(PG_FUNCTION_ARGS)
@@ -140,7 +142,7 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 }
 
 /*
- * Can the statement have made a table a partition or an inheritance child?
+ * Could the statement have made a table a partition or an inheritance child?
  */
 static bool
 adds_child(Node *parsetree)
@@ -205,13 +207,15 @@ check_children(void)
 }
 
 /*
- * See what a partition that was made or attached means to the guard of its table.
+ * Check what a partition that was created or attached means for its table's
+ * guard.
  *
- * Its own statement has locked the partition with all that hangs on it.  If it brings rows
- * along, nobody else may write to the table until the transaction ends: what an open
- * transaction has inserted, nobody would count together with them.  Otherwise no other
- * partition is looked at, lest two sessions that each work on one of them wait for each
- * other; partition.c takes the lock when the first row comes.
+ * The statement itself has locked the partition and everything below it.  If
+ * the partition brings rows along, no other session may write to the table
+ * until the transaction ends: no one would count those rows together with what
+ * an open transaction has inserted.  Otherwise no other partition is looked
+ * at, lest two sessions that each work on one of them wait for each other;
+ * partition.c takes the lock when the first row comes.
  */
 static void
 check_partition(Oid relid)
@@ -248,7 +252,8 @@ check_partition(Oid relid)
 }
 
 /*
- * Refuse a partition that is guarded by itself: whose rows count where, nobody could say.
+ * Refuse a partition that has a guard of its own: there would be no telling
+ * whose rows count where.
  */
 static void
 refuse_guarded(Oid relid)

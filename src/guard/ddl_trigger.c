@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * ddl_trigger.c
- *	  Who may make, or replace, a guard's triggers: for the event trigger of ddl.c.
+ *	  Who may create, or replace, a guard's triggers: for the event trigger of
+ *	  ddl.c.
  *
- * A label says whose identities a trigger records, and its condition which columns count.
- * So only a table's owner may make a trigger that executes one of our functions, and only one
- * that guard() might have made; and nobody else may replace one of those.  Whoever could do
- * more might forge departures of users of another's table, or have its rows counted by
- * another column.
+ * A label determines whose identities a trigger records, and its condition
+ * determines which columns count.  So only a table's owner may create a
+ * trigger that executes one of our functions, and only one that guard() might
+ * have created; and nobody else may replace such a trigger.  A role that could
+ * do more might forge departures of the users of another role's table, or have
+ * its rows counted by another column.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,7 +38,8 @@ static bool was_of_guard(Oid trigger);
 static bool has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind);
 
 /*
- * Look at the triggers that my transaction has made or replaced, from command since on.
+ * Check the triggers that the current transaction has created or replaced,
+ * starting with command "since".
  */
 void
 ienv_check_new_triggers(CommandId since)
@@ -62,8 +65,9 @@ ienv_check_new_triggers(CommandId since)
 }
 
 /*
- * Is this version of a trigger's row, but for whether it is enabled, the same as an earlier
- * one, which was committed before, or written before command since and so looked at?
+ * Is this version of a trigger's row, except for whether the trigger is
+ * enabled, the same as an earlier one, which was either committed before, or
+ * written before command "since" and therefore looked at already?
  */
 static bool
 is_only_enabled(Relation rel, HeapTuple tuple, CommandId since)
@@ -103,9 +107,10 @@ same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno)
 }
 
 /*
- * Refuse a trigger of ours, if it is, unless it is one that guard() might have made for the
- * table: a dump that the table's owner restores makes it again.  And refuse one that takes
- * the place of a guard's, unless the owner does it, who might as well drop that.
+ * Refuse a trigger that executes one of our functions, unless it is one that
+ * guard() might have created for the table: a dump that the table's owner
+ * restores creates it again.  Also refuse one that replaces a guard's trigger,
+ * unless this is done by the owner, who might as well drop that one.
  */
 static void
 check_trigger(Oid trigger)
@@ -142,7 +147,7 @@ check_trigger(Oid trigger)
 	is_partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	relation_close(rel, AccessShareLock);
 
-	/* refuses what nobody could count */
+	/* refuses partitions that could not be counted */
 	if (is_partitioned)
 		(void) ienv_leaf_relations(relid, AccessShareLock);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
@@ -153,7 +158,10 @@ check_trigger(Oid trigger)
 		if (t->tgoid != trigger)
 			continue;
 
-		/* guard() itself is at work, perhaps under a label that the table has long had */
+		/*
+		 * guard() itself is at work, perhaps with a label that the table has
+		 * long had.
+		 */
 		if (ienv_making_triggers_of != NULL && ienv_making_triggers_of->relid == relid &&
 			t->tgnargs == 1 && strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
 			return;
@@ -175,7 +183,8 @@ check_trigger(Oid trigger)
 }
 
 /*
- * Did the trigger, which my transaction has written, execute a function of ours before?
+ * Did the trigger, which the current transaction has written, execute one of
+ * our functions before?
  */
 static bool
 was_of_guard(Oid trigger)
@@ -208,7 +217,7 @@ has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kin
 }
 
 /*
- * Has my transaction written this row of a catalog?
+ * Has the current transaction written this row of a catalog?
  */
 bool
 ienv_is_new_row(HeapTuple row)

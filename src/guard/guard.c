@@ -1,15 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  guard() and unguard(): what is attached to an application's table.
+ *	  guard() and unguard(): attaching a guard to an application's table, and
+ *	  removing it.
  *
- * guard() holds from its beginning the lock that CREATE TRIGGER takes, so nobody
- * writes between the check of the rows that are there and the first trigger.  It
- * is one transaction: an error leaves nothing behind.  What it does to the table it says in
- * statements that name it; table_owner.c keeps the name what it is.
+ * guard() takes the lock that CREATE TRIGGER takes right at its beginning, so
+ * no one can write between the check of the existing rows and the first
+ * trigger.  It is one transaction: an error leaves nothing behind.  It changes
+ * the table by statements that name it; table_owner.c makes sure that the name
+ * keeps referring to it.
  *
- * Who may call it, and owns the table, thereby has its owner let in: administration looks
- * at the table from then on (guarded_tables.c).
+ * If the caller has the right to call guard() and owns the table, the call
+ * also lets the table's owner in: administration looks at the table from then
+ * on (guarded_tables.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -64,7 +67,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	int			disabled;
 	int			missing;
 	int			asleep;
-	List	   *orphans = NIL;	/* left by a partitioned table that it was part of */
+	List	   *orphans = NIL;	/* left by a former partitioned parent */
 	bool		instance_indexed;
 	bool		key_indexed;
 	bool		owner_is_new;
@@ -86,7 +89,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
 
-	/* now, lest a new name makes us give up later */
+	/* now, lest a new name make us give up later */
 	(void) ienv_kept_name(guard.relid);
 
 	user_attno = read_columns(fcinfo, rel, &guard);
@@ -109,7 +112,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	guard.key_is_unique = guard.key_attno != InvalidAttrNumber &&
 		OidIsValid(ienv_index_on(rel, guard.key_attno, true));
 
-	/* DDL wants nobody to have the table open; the lock stays */
+	/* DDL requires that we do not have the table open; the lock stays */
 	table_close(rel, NoLock);
 
 	if (missing & ~IENV_TRIGGER_TRUNCATE)
@@ -236,8 +239,8 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 }
 
 /*
- * Open a relation for a caller who must own it; whoever does not never waits for
- * its lock.
+ * Open a relation that the caller must own; a caller who does not own it never
+ * waits for its lock.
  */
 static Relation
 open_owned(Oid relid, LOCKMODE lockmode)
@@ -247,7 +250,7 @@ open_owned(Oid relid, LOCKMODE lockmode)
 	check_owner(relid);
 	rel = relation_open(relid, lockmode);
 
-	/* it may have changed hands while we waited */
+	/* its owner may have changed while we waited */
 	check_owner(relid);
 	return rel;
 }
@@ -264,7 +267,7 @@ check_owner(Oid relid)
 }
 
 /*
- * Refuse a relation whose rows the triggers could not see, count, or follow.
+ * Refuse a relation whose rows the triggers could not see, count or track.
  */
 static void
 check_relation(Relation rel)
@@ -299,8 +302,9 @@ check_relation(Relation rel)
 }
 
 /*
- * The triggers are made as the table's owner, whom PostgreSQL asks for the right to make
- * them on each partition: say whose that is, before it does.
+ * The triggers are created as the table's owner, and PostgreSQL requires that
+ * this role have the right to create them on each partition: report a
+ * partition that belongs to another role before PostgreSQL's own check fails.
  */
 static void
 check_partition_rights(Oid relid)
@@ -324,12 +328,13 @@ check_partition_rights(Oid relid)
 }
 
 /*
- * A guard is changed by removing it first, so that no call changes one unawares.
+ * A guard can be changed only by removing it first, so that no call changes
+ * one by accident.
  */
 static void
 check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 {
-	/* if the trigger that would tell was dropped, the caller must know */
+	/* if the trigger that would tell was dropped, trust the caller */
 	bool		same_count = existing->counted == guard->counted ||
 		!(present & (IENV_TRIGGER_USER_CAP | IENV_TRIGGER_ACTIVE));
 	bool		same_key = existing->key_attno == guard->key_attno ||
@@ -350,7 +355,7 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 }
 
 /*
- * The triggers that are disabled, of the table or of a partition.
+ * The triggers that are disabled on the table or on any partition.
  */
 static int
 disabled_anywhere(Relation rel)
@@ -373,11 +378,12 @@ disabled_anywhere(Relation rel)
 }
 
 /*
- * Make an index that serves the column.  Partitions get theirs through the
- * partitioned table, present and future ones.
+ * Create an index that serves the column.  Partitions, present and future, get
+ * theirs through the partitioned table.
  *
- * As the caller, for the owner need not have CREATE on the schema; PostgreSQL itself then
- * acts as the owner, in a security-restricted operation.
+ * This is done as the caller, because the owner need not have CREATE on the
+ * schema; PostgreSQL itself then acts as the owner, in a security-restricted
+ * operation.
  */
 static void
 make_index(Oid relid, AttrNumber attno)
@@ -390,7 +396,7 @@ make_index(Oid relid, AttrNumber attno)
 }
 
 /*
- * A guard as an event tells of it, in jsonb.
+ * A guard as jsonb, for an event.
  */
 static Datum
 described(const IenvGuard *guard, Oid user_table)

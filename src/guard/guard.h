@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guard.h
- *	  Guarding a table: guard() itself, the triggers that it makes, and DDL.
+ *	  Guarding a table: guard() itself, the triggers that it creates, and DDL.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,13 +11,16 @@
 #include "table/table.h"
 
 /*
- * condition.c: whether a trigger's condition is asked by a trigger
+ * condition.c: whether a condition's function is called by its trigger
  */
 
-/* What is known of the expression that calls a condition; in its fn_extra */
+/*
+ * What is known of the expression that calls a condition's function; in its
+ * fn_extra.
+ */
 typedef struct IenvCondition
 {
-	int			tableoid;		/* which argument is the table; 0: it is none of a trigger's */
+	int			tableoid;		/* which argument is the table; 0: not called by a trigger */
 	AttrNumber	instance_attno;
 	AttrNumber	key_attno;		/* or InvalidAttrNumber */
 } IenvCondition;
@@ -55,7 +58,7 @@ extern void ienv_guard_partitions(Oid relid);
 extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
 
 /*
- * guard_reference.c: what hangs on a user stays in the user's instance
+ * guard_reference.c: data that refers to a user stays in the user's instance
  */
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 								Oid user_table);
@@ -67,13 +70,14 @@ extern List *ienv_loose_references(const IenvGuard *guard);
 extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled);
 
 /*
- * guard_lock.c: guarding a table excludes what must know of all guarded tables
+ * guard_lock.c: mutual exclusion of guarding a table and anything that must
+ * know all guarded tables
  */
 extern void ienv_begin_guarding(void);
 extern void ienv_keep_from_guarding(void);
 
 /*
- * ddl.c, ddl_trigger.c: what DDL could do to a guard
+ * ddl.c, ddl_trigger.c: keeping DDL from undermining a guard
  */
 extern bool ienv_is_new_row(HeapTuple row);
 extern void ienv_check_new_triggers(CommandId since);

@@ -38,7 +38,8 @@ ienv_find_column(Relation rel, const char *name)
 }
 
 /*
- * An instance column must be compared with an instance's id or external key.
+ * Refuse an instance column that cannot be compared with an instance's id or
+ * external key.
  */
 void
 ienv_check_instance_column(Relation rel, AttrNumber attno)
@@ -66,7 +67,8 @@ ienv_check_instance_column(Relation rel, AttrNumber attno)
 }
 
 /*
- * A user key must be of a type that an index can serve, and whose values a dump keeps.
+ * Refuse a user key unless its type is one that an index can serve, and whose
+ * values a dump preserves.
  */
 void
 ienv_check_user_key(Relation rel, const IenvGuard *guard)
@@ -96,8 +98,8 @@ ienv_check_user_key(Relation rel, const IenvGuard *guard)
 }
 
 /*
- * The column of the primary key that is not the instance column, if there is just
- * one; otherwise say that identities are not followed.
+ * The one column of the primary key besides the instance column; if there is
+ * not exactly one, say that users are not tracked.
  */
 AttrNumber
 ienv_default_user_key(Relation rel, AttrNumber instance_attno)
@@ -111,7 +113,7 @@ ienv_default_user_key(Relation rel, AttrNumber instance_attno)
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
-		/* the relcache does not know a deferrable primary key as such */
+		/* the relcache does not identify a deferrable primary key */
 		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
 		{
 			if (form->indkey.values[i] == instance_attno)

@@ -28,7 +28,7 @@ typedef struct GuardRow
 	Datum		values[GUARD_LIST_COLUMNS];
 	bool		nulls[GUARD_LIST_COLUMNS];
 	List	   *problems;
-	bool		gone;			/* the table has been dropped or unguarded meanwhile */
+	bool		gone;			/* dropped or unguarded in the meantime */
 } GuardRow;
 
 static void read_root(Oid relid, void *arg);
@@ -40,10 +40,11 @@ PG_FUNCTION_INFO_V1(instance_env_guard_list);
 /*
  * guard_list() RETURNS SETOF record
  *
- * The guarded tables, and what is wrong with each guard.  Waits for nobody: of a table
- * that is locked nothing more is told than its name and whether the cap applies, and
- * whether its guard is whole is null.  So of one with too many partitions.  The same with those that administration does not
- * look at, which are not opened; their guards are not whole.
+ * The guarded tables, and what is wrong with each guard.  Never waits: of a
+ * table that is locked, or that has too many partitions, it returns nothing
+ * but the name and whether the cap applies, and whether its guard is whole is
+ * null.  The same goes for tables that administration does not look at, which
+ * are not opened, except that their guards are reported as not whole.
  */
 Datum
 instance_env_guard_list(PG_FUNCTION_ARGS)
@@ -77,7 +78,7 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 }
 
 /*
- * Fill in a row for a table that is locked.
+ * Fill in a row for a table, which has been locked.
  */
 static void
 read_root(Oid relid, void *arg)
@@ -111,7 +112,8 @@ read_root(Oid relid, void *arg)
 }
 
 /*
- * What is wrong with a guard, as phrases.  rel is locked, by ienv_look_at_guard().
+ * What is wrong with a guard, as phrases.  rel has been locked, by
+ * ienv_look_at_guard().
  */
 List *
 ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled)
@@ -147,7 +149,7 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
 		{
-			/* one that was made a moment ago may be locked still */
+			/* one that has just been created may still be locked */
 			Relation	part = ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock) ?
 				try_relation_open(lfirst_oid(lc), NoLock) : NULL;
 			IenvGuard	part_guard;
@@ -167,8 +169,9 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 }
 
 /*
- * Does every admission have to scan, because a trigger that counts is not always enabled?
- * Adds to the problems a partition that cannot be counted, which guard() would refuse.
+ * Does every admission have to scan, because a trigger that counts is not
+ * always enabled?  Adds to *problems a partition that cannot be counted, and
+ * that guard() would refuse.
  */
 static bool
 is_slow(const IenvGuard *guard, List **problems)

@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * guard_lock.c
- *	  Guarding a table excludes what must know of all guarded tables.
+ *	  Mutual exclusion of guarding a table and anything that must know all
+ *	  guarded tables.
  *
- * drop_application() and rollback_promotion() look at all guarded tables, and lock them,
- * to be sure that an instance has no rows and gets none.  A table whose guard() has not been
- * committed they would not see, nor would its guard() see what they have done.  So they
- * take a lock that guard() conflicts with: on the function that a guard's first trigger
- * executes, which stands for no table.
+ * drop_application() and rollback_promotion() look at all guarded tables, and
+ * lock them, to be sure that an instance has no rows and gets none.  They
+ * would not see a table whose guard() has not been committed, nor would that
+ * guard() see what they have done.  So they take a lock that conflicts with
+ * the one guard() takes: on the function that a guard's first trigger
+ * executes, which belongs to no particular table.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +22,7 @@
 #include "base/base.h"
 #include "guard/guard.h"
 
-/* How long the latter wait for an open transaction that has guarded a table */
+/* How long those two wait for an open transaction that has guarded a table */
 #define LONGEST_WAIT_MS 5000
 
 /*
@@ -34,7 +36,8 @@ ienv_begin_guarding(void)
 }
 
 /*
- * Called by those who must know of all guarded tables.  Held until the transaction ends.
+ * Called by functions that must know all guarded tables.  Held until the
+ * transaction ends.
  */
 void
 ienv_keep_from_guarding(void)

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * guard_reference.c
- *	  Data that hangs on a user stays in the user's instance: by a foreign key.
+ *	  A foreign key that keeps data which refers to a user in the user's
+ *	  instance.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,12 +33,13 @@ static bool has_composite(Relation constraints, Oid relid, AttrNumber instance_a
 static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
 
 /*
- * Make sure that rows of relid can refer to users of their own instance only, by a
- * foreign key from (instance, user) to user_table.
+ * Make sure, by a foreign key from (instance, user) to user_table, that rows
+ * of relid can refer only to users of their own instance.
  *
- * The caller must own user_table where it takes an index; the foreign key is made as
- * relid's owner, who needs REFERENCES on it, because PostgreSQL checks the rows that are
- * there by a query.  SPI is connected, and relid is locked but not open.
+ * The caller must own user_table if it needs a new index; the foreign key is
+ * created as relid's owner, who needs REFERENCES on user_table, because
+ * PostgreSQL checks existing rows by a query.  SPI is connected, and relid is
+ * locked but not open.
  */
 void
 ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno, Oid user_table)
@@ -87,7 +89,8 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 }
 
 /*
- * May this role make a foreign key that refers to the table, or to any column of it?
+ * Check that this role may create a foreign key that refers to the table, or
+ * to any column of it.
  */
 static void
 check_may_refer(Oid role, Oid user_table)
@@ -103,8 +106,9 @@ check_may_refer(Oid role, Oid user_table)
 }
 
 /*
- * The query that checks a new foreign key reads both tables as relid's owner, and so runs
- * what user_table's owner has attached to that one, with rights that are not his.
+ * The query that checks a new foreign key reads both tables as relid's owner.
+ * It thus runs code that user_table's owner has attached to that table, with
+ * privileges that the latter role may not have.
  */
 static void
 check_same_rights(Oid relid, Oid user_table)
@@ -124,8 +128,8 @@ check_same_rights(Oid relid, Oid user_table)
 }
 
 /*
- * Is there the foreign key already?  Otherwise *actions is what a foreign key on
- * the user's column alone does, for the new one to do the same.
+ * Does the foreign key exist already?  Otherwise *actions is what a foreign
+ * key on the user's column alone does, so that the new one can do the same.
  */
 static bool
 find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
@@ -192,9 +196,10 @@ has_unique_index(Relation rel, AttrNumber a, AttrNumber b)
 }
 
 /*
- * The names of those foreign keys of a guarded table by which a row can refer to a
- * user of another instance: they name a guarded table's user key alone, or have not
- * been validated, and no other one over instance and user makes up for it.
+ * The names of a guarded table's foreign keys by which a row can refer to a
+ * user of another instance: they refer to a guarded table's user key alone, or
+ * have not been validated, and no other one over instance and user makes up
+ * for it.
  */
 List *
 ienv_loose_references(const IenvGuard *guard)
@@ -217,7 +222,7 @@ ienv_loose_references(const IenvGuard *guard)
 		AttrNumber	to[INDEX_MAX_KEYS];
 		const IenvGuard *users;
 
-		/* on behalf of each partition of the other table, there is a copy */
+		/* skip the copies that exist for the other table's partitions */
 		if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid))
 			continue;
 		users = ienv_guard_of(form->confrelid);
@@ -238,7 +243,7 @@ ienv_loose_references(const IenvGuard *guard)
 }
 
 /*
- * Is there a validated foreign key of relid that names instance and user?
+ * Does relid have a validated foreign key over instance and user?
  */
 static bool
 has_composite(Relation constraints, Oid relid, AttrNumber instance_attno, AttrNumber user_attno,

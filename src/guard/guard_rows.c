@@ -39,16 +39,17 @@ static void check_identities(const IenvGuard *guard);
 static void check_departed(const IenvGuard *guard, Oid relid);
 
 /*
- * Check the rows of a table that is about to be guarded: each names an instance
- * that exists, and no key is in two.  Warns of instances that are over their cap
- * or not active.
+ * Check the rows of a table that is about to be guarded: each must refer to an
+ * instance that exists, and no key may be in two.  Warns about instances that
+ * are over their cap or not active.
  *
- * Or, with brought, the rows that this partition brings to a table that is guarded.  Then
- * instances that are not active, or would be over their cap with these rows, are refused.
+ * With brought, check the rows that this partition brings into a guarded table
+ * instead.  Then instances that are not active, or that would be over their
+ * cap with these rows, are refused.
  *
- * The rows are read as the table's owner (table_owner.c says why), with row security off,
- * and with a fresh snapshot: whatever is committed counts.  The table is locked against
- * writers, and SPI is connected.
+ * The rows are read as the table's owner (see table_owner.c), with row
+ * security off, and with a fresh snapshot: whatever is committed counts.  The
+ * table is locked against writers, and SPI is connected.
  */
 void
 ienv_check_rows(const IenvGuard *guard, Oid brought)
@@ -94,7 +95,7 @@ open_cursor(Oid relid, const char *sql)
 }
 
 /*
- * Count the rows that relid has of each instance and look each instance up.
+ * Count relid's rows of each instance, and look each instance up.
  */
 static void
 check_instances(const IenvGuard *guard, Oid relid, bool brought)
@@ -155,13 +156,13 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 }
 
 /*
- * Look at the rows that relid has of one instance; *nover counts the warnings.
+ * Check relid's rows of one instance; *nover counts the warnings.
  */
 static void
 check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum value, int64 count,
 			   bool brought, int *nover)
 {
-	/* these rows have come without tickets, see bound.c */
+	/* these rows came without tickets, see bound.c */
 	if (guard->counted && instance->user_cap >= 0)
 	{
 		IenvBucket *bucket = ienv_bucket_of(guard->root, instance);
@@ -202,7 +203,8 @@ refuse_unknown(const IenvGuard *guard, const char *column, const char *instances
 }
 
 /*
- * Refuse rows that a partition brings along of an instance that takes none, or not so many.
+ * Refuse rows that a partition brings along of an instance that accepts none,
+ * or not that many.
  */
 static void
 refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought)
@@ -220,7 +222,7 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value
 	if (!guard->counted || instance->user_cap < 0)
 		return;
 
-	/* nobody else writes, so what is counted is there */
+	/* no one else can write, so the count remains exact */
 	users = ienv_user_count(guard, value, PG_INT64_MAX);
 	if (users > instance->user_cap)
 		ereport(ERROR,
@@ -268,8 +270,8 @@ check_identities(const IenvGuard *guard)
 }
 
 /*
- * Look for users who departed from another instance: they may have come in while the
- * table was not guarded.
+ * Look for users who departed from another instance: they may have come in
+ * while the table was not guarded.
  */
 static void
 check_departed(const IenvGuard *guard, Oid relid)

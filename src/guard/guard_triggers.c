@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * guard_triggers.c
- *	  Making and dropping the triggers that a guard consists of.
+ *	  Creating and dropping the triggers that a guard consists of.
  *
- * That is done as the table's owner (table_owner.c), whoever calls guard(): a statement may
- * compute the partition key, which is code of the owner's.
+ * This is done as the table's owner (see table_owner.c), no matter who calls
+ * guard(): a statement may compute the partition key, which is the owner's
+ * code.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +21,10 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-/* The table that a trigger is being created for here, under its label; or NULL */
+/*
+ * The guard, with its label, for which a trigger is being created here; or
+ * NULL.
+ */
 const IenvGuard *ienv_making_triggers_of = NULL;
 
 static void create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind);
@@ -44,8 +48,9 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 }
 
 /*
- * Create the triggers that are missing and enable those that are asleep, both sets of
- * IENV_TRIGGER_ bits.  SPI is connected, and the table is locked against a new name.
+ * Create the triggers that are missing and enable those that are asleep, both
+ * given as IENV_TRIGGER_ bits.  SPI is connected, and the table is locked
+ * against renaming.
  */
 void
 ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
@@ -64,7 +69,10 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 		if (missing & k->bit)
 			create_trigger(guard, k);
 
-		/* the cap's must also see the rows that a replication worker applies */
+		/*
+		 * The cap's trigger must also fire for rows that a replication worker
+		 * applies.
+		 */
 		if (k->bit == IENV_TRIGGER_USER_CAP && (asleep & k->bit))
 			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", ienv_kept_name(guard->relid),
 						 name_of(guard->relid, k));
@@ -95,7 +103,8 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 }
 
 /*
- * What a table's trigger of this kind is called, quoted: it may have been renamed.
+ * The quoted name of a table's trigger of this kind, which may have been
+ * renamed.
  */
 static const char *
 name_of(Oid relid, const IenvTriggerKind *kind)
@@ -146,7 +155,7 @@ condition_of(const IenvGuard *guard, int bit)
 }
 
 /*
- * The names of our triggers that rel has by itself, not as a partition.
+ * The names of our triggers that rel has itself, not as a partition.
  */
 List *
 ienv_own_triggers(Relation rel)
@@ -165,8 +174,8 @@ ienv_own_triggers(Relation rel)
 }
 
 /*
- * Drop these triggers of a table, as its owner.  Partitions may belong to anybody: of
- * theirs, nothing is computed.
+ * Drop these triggers of a table, as its owner.  Its partitions may belong to
+ * any role, since nothing of theirs is computed.
  */
 void
 ienv_drop_triggers(Oid relid, List *names)
@@ -181,8 +190,8 @@ ienv_drop_triggers(Oid relid, List *names)
 }
 
 /*
- * Give relid and its partitions the trigger for TRUNCATE where they lack it, and enable
- * it where it is asleep.  SPI is connected.
+ * Create the trigger for TRUNCATE on relid and its partitions where it is
+ * missing, and enable it where it is asleep.  SPI is connected.
  */
 void
 ienv_guard_partitions(Oid relid)

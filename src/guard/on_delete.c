@@ -3,7 +3,8 @@
  * on_delete.c
  *	  What happens when rows of a guarded table are deleted or truncated.
  *
- * The departure of the user is recorded, and the seat is the transaction's to give again.
+ * The user's departure is recorded, and the transaction may use the vacant
+ * seat.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,8 +36,9 @@ PG_FUNCTION_INFO_V1(instance_env_record_truncate);
 /*
  * departure_queued() RETURNS boolean
  *
- * Condition of the departure trigger: true, and the transaction knows.  It takes no
- * columns, for PostgreSQL parses and prepares the condition once a statement.
+ * Condition of the departure trigger: always true; evaluating it tells the
+ * transaction that a departure is queued.  It takes no columns, because
+ * PostgreSQL parses and prepares the condition once per statement.
  */
 Datum
 instance_env_departure_queued(PG_FUNCTION_ARGS)
@@ -48,8 +50,8 @@ instance_env_departure_queued(PG_FUNCTION_ARGS)
 /*
  * identity_changes(old_key "any", new_key "any") RETURNS boolean
  *
- * Condition of the transfer trigger: does an UPDATE change the user key?  Compares
- * images, so that it needs no operator of the key's type.
+ * Condition of the transfer trigger: does an UPDATE change the user key?
+ * Compares binary images, so that it needs no operator of the key's type.
  */
 Datum
 instance_env_identity_changes(PG_FUNCTION_ARGS)
@@ -95,14 +97,17 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	Datum		key;
 	bool		counts;
 
-	/* to drop the columns with CASCADE drops the triggers that name them, but not this one */
+	/*
+	 * Dropping the columns with CASCADE drops the triggers that name them, but
+	 * not this one.
+	 */
 	if (guard == NULL || guard->key_attno == InvalidAttrNumber)
 		return PointerGetDatum(NULL);
 
 	/*
-	 * An event of this trigger has met its condition, once, and so been counted.  Another
-	 * trigger that somebody has given this function takes nothing from the count, and
-	 * frees no second seat.
+	 * An event of this trigger has satisfied its condition, once, and so has
+	 * been counted.  Another trigger that was created with this function takes
+	 * nothing from the count, and vacates no second seat.
 	 */
 	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
 	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
@@ -130,8 +135,9 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
 
 	/*
-	 * A partitioned table has no rows; its partitions are truncated with it.  One
-	 * that has been detached has this trigger still, but is no longer guarded.
+	 * A partitioned table has no rows; its partitions are truncated with it.
+	 * A partition that has been detached still has this trigger, but is no
+	 * longer guarded.
 	 */
 	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
 		guard != NULL && guard->key_attno != InvalidAttrNumber)

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * on_insert.c
- *	  The triggers that a new row meets first: conditions and functions.
+ *	  The triggers for a new row: their conditions and functions.
  *
- * A condition decides, as the row goes in, whether its trigger is queued at all.  It
- * runs no SQL, and for a row of an active production instance it is one look-up in
- * the cache.  Whatever speaks against a row is confirmed by the trigger, with what
- * the table says then.
+ * A condition decides, when the row is inserted, whether its trigger is queued
+ * at all.  It runs no SQL, and for a row of an active production instance it
+ * costs one cache look-up.  Any objection to a row is confirmed by the
+ * trigger, with what the tables contain by then.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +23,7 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
-/* How many rows of an instance that is not active a statement may queue */
+/* How many rows of an inactive instance a statement may queue */
 #define INACTIVE_ROWS	1000
 
 static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
@@ -45,9 +45,10 @@ PG_FUNCTION_INFO_V1(instance_env_check_instance);
  * admission_required(instance uuid | text, [user_key "any",] relation oid)
  * RETURNS boolean
  *
- * Condition of the cap's trigger: false for an active production instance, unless the
- * user, if users are followed, may belong to another one.  relation is the table, or
- * the partition, that the row went into.  Called otherwise it is always true.
+ * Condition of the cap's trigger: false for an active production instance,
+ * unless the user, if users are tracked, could belong to another one.
+ * relation is the table or partition that the row was inserted into.  If
+ * called in any other way, it is always true.
  */
 Datum
 instance_env_admission_required_uuid(PG_FUNCTION_ARGS)
@@ -67,7 +68,7 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 	IenvGuard  *guard = ienv_condition_guard(fcinfo);
 	IenvInstance *instance;
 
-	/* should it be a row nevertheless, the queues do not know of it */
+	/* if this is for a row nevertheless, the queues do not know of it */
 	if (guard == NULL || guard->is_uuid != is_uuid)
 		ienv_join_no_queue();
 	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
@@ -91,7 +92,7 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 }
 
 /*
- * The instance that a condition's first argument means, or NULL.
+ * The instance that a condition's first argument refers to, or NULL.
  */
 static inline IenvInstance *
 find_instance(FunctionCallInfo fcinfo, bool is_uuid)
@@ -102,9 +103,9 @@ find_instance(FunctionCallInfo fcinfo, bool is_uuid)
 }
 
 /*
- * Let a new row of a development instance, or of one that is not active, wait for its
- * trigger.  Where more rows wait than can be admitted, do not wait for the statement's end
- * to say so.
+ * Queue a new row of a development instance, or of one that is not active,
+ * until its trigger fires.  If more rows wait than can be admitted, say so
+ * without waiting for the end of the statement.
  */
 static void
 join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
@@ -120,7 +121,10 @@ join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
 		ienv_move_queued())
 		return;
 
-	/* should it not refuse (rows went away again), do not ask for each row */
+	/*
+	 * If that does not refuse (rows have gone again), do not check for each
+	 * row.
+	 */
 	queue->look_at *= 2;
 	if (active)
 		(void) ienv_admit(guard, instance, value, NULL, true);
@@ -132,9 +136,9 @@ join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
  * instance_unavailable(instance uuid | text, [user_key "any",] relation oid)
  * RETURNS boolean
  *
- * Condition of the trigger of tables that are not counted: is the instance null,
- * unknown or not active, or may the user belong to another one?  Called otherwise it is
- * always true.
+ * Condition of the trigger of tables that are not counted: is the instance
+ * null, unknown or not active, or could the user belong to another one?  If
+ * called in any other way, it is always true.
  */
 Datum
 instance_env_instance_unavailable_uuid(PG_FUNCTION_ARGS)
@@ -161,7 +165,7 @@ instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
 }
 
 /*
- * May the row, or its user, come from another instance?
+ * Could the row, or its user, come from another instance?
  */
 static inline bool
 arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
@@ -188,7 +192,10 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	IenvQueue  *queue;
 	bool		moved;
 
-	/* what was admitted where it came from is only counted here */
+	/*
+	 * A replicated row was admitted where it came from, and is only counted
+	 * here.
+	 */
 	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
 	{
 		if (!isnull)
@@ -198,7 +205,9 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 
 	ienv_lock_beside_new_partition(guard);
 
-	/* an UPDATE that moves a row asks for no seat, nor for the instance to be active */
+	/*
+	 * An UPDATE that moves a row needs neither a seat nor an active instance.
+	 */
 	moved = ienv_check_moved(guard, trigdata) && !isnull;
 	instance = moved ? NULL : ienv_require_active(guard, value, isnull, false);
 	if (guard->key_attno != InvalidAttrNumber && check_user(guard, trigdata, value) && instance != NULL)
@@ -212,7 +221,10 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	if (queue != NULL && ienv_queue_is_admitted(queue))
 		return PointerGetDatum(NULL);
 
-	/* all that wait are in, so the first takes the tickets of all */
+	/*
+	 * All rows that wait are in the table, so the first takes the tickets of
+	 * all.
+	 */
 	bucket = ienv_bucket_of(guard->root, instance);
 	if (bucket != NULL)
 		ienv_take_tickets(bucket, queue != NULL ? Max(queue->waiting, 1) : 1);
@@ -225,7 +237,8 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 }
 
 /*
- * Take a ticket for a row that asks for no admission: its user has been admitted before.
+ * Take a ticket for a row that needs no admission, because its user was
+ * admitted before.
  */
 static void
 count_only(const IenvGuard *guard, Datum value)
@@ -236,7 +249,10 @@ count_only(const IenvGuard *guard, Datum value)
 
 	if (instance == NULL)
 	{
-		/* a replicated row, before the registry: should the instance come, no bound holds */
+		/*
+		 * A replicated row, ahead of the registry: should the instance come,
+		 * no bound holds.
+		 */
 		ienv_void_bounds();
 		return;
 	}
@@ -272,8 +288,8 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse a new row whose user belongs to another instance than value.  The result is as
- * that of ienv_check_arrival().
+ * Refuse a new row whose user belongs to an instance other than value.
+ * Returns what ienv_check_arrival() returns.
  */
 static bool
 check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)

@@ -1,28 +1,32 @@
 /*-------------------------------------------------------------------------
  *
  * on_move.c
- *	  An UPDATE that moves a row to another partition does not change its instance.
+ *	  An UPDATE that moves a row to another partition must not change its
+ *	  instance.
  *
- * For such an UPDATE PostgreSQL fires no AFTER UPDATE trigger, and a BEFORE trigger sees
- * the row only as it was when it fired: one that comes later, or a BEFORE INSERT trigger of
- * the other partition, can change it again.  But the row is deleted here and inserted
- * there, one directly after the other, and its AFTER DELETE and AFTER INSERT triggers are
- * queued and fired in that order.  So what has left is compared with what comes next:
+ * For such an UPDATE, PostgreSQL fires no AFTER UPDATE trigger, and a BEFORE
+ * trigger sees the row only as it is when that trigger fires: a later one, or
+ * a BEFORE INSERT trigger of the other partition, can change it again.  But
+ * the row is deleted here and inserted there, one immediately after the other,
+ * and its AFTER DELETE and AFTER INSERT triggers are queued and fired in that
+ * order.  So the row that has left is compared with the one that comes next:
  *
- * - row_moves(), the condition of the AFTER DELETE trigger, asks the heap whether the row
- *	 was moved, and if so has the conditions of the AFTER INSERT trigger let the row through
- *	 to its trigger, whatever its instance;
- * - check_move(), the AFTER DELETE trigger, remembers the instance of the row that left,
- *	 with the command that moved it;
- * - the AFTER INSERT trigger compares the next row that the same command has inserted into
- *	 a partition of the same table.
+ * - row_moves(), the condition of the AFTER DELETE trigger, checks in the heap
+ *	 whether the row was moved, and if so makes the conditions of the AFTER
+ *	 INSERT trigger let the row through to its trigger, whatever its instance;
+ * - check_move(), the AFTER DELETE trigger, remembers the instance of the row
+ *	 that left, with the command that moved it;
+ * - the AFTER INSERT trigger compares it with the next row that the same
+ *	 command has inserted into a partition of the same table.
  *
- * Other triggers may run statements of their own between the two, but these have other
- * command ids: each has begun after the command that moves the row had used its own.
+ * Other triggers may run statements of their own between the two, but these
+ * have other command ids: each began after the command that moves the row had
+ * used its own.
  *
- * (Where a BEFORE INSERT trigger lets the moved row vanish, the next row that the same
- * statement inserts, by a WITH clause or as a MERGE, is taken for it: refused for no reason if
- * it is of another instance, and otherwise in the seat that the vanished row has left.)
+ * (If a BEFORE INSERT trigger discards the moved row, the next row that the
+ * same statement inserts, by a WITH clause or as a MERGE, is taken for it:
+ * refused for no reason if it is of another instance, and otherwise admitted
+ * to the seat that the discarded row has left.)
  *
  *-------------------------------------------------------------------------
  */
@@ -40,7 +44,7 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
-/* The row that a command has moved last and that has not been compared yet */
+/* The last row that a command has moved and that has not been compared yet */
 typedef struct Move
 {
 	Oid			root;			/* the guarded table */
@@ -50,13 +54,16 @@ typedef struct Move
 } Move;
 
 /*
- * One for each command: while a trigger runs between the two, there may be a command
- * within a command.
+ * One for each command: a trigger that runs between the two may run a command
+ * within the command.
  */
 static LocalTransactionId moves_lxid = InvalidLocalTransactionId;
 static List *moves = NIL;		/* in TopTransactionContext */
 
-/* How many moves a transaction has queued; some may never fire, after a rollback. */
+/*
+ * How many moves the transaction has queued; after a rollback, some may never
+ * fire.
+ */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
 
@@ -68,7 +75,8 @@ PG_FUNCTION_INFO_V1(instance_env_row_moves);
 PG_FUNCTION_INFO_V1(instance_env_check_move);
 
 /*
- * Is a row on its way from one partition to another, whose new version has to be compared?
+ * Is a row on its way from one partition to another, with its new version yet
+ * to be compared?
  */
 bool
 ienv_move_queued(void)
@@ -79,8 +87,8 @@ ienv_move_queued(void)
 /*
  * row_moves(instance uuid | text, relation oid, place tid) RETURNS boolean
  *
- * Condition of an AFTER DELETE trigger: was the row, which has gone from this place, moved
- * to another partition?  Called otherwise it is always true.
+ * Condition of an AFTER DELETE trigger: was the row that has left this place
+ * moved to another partition?  If called in any other way, it is always true.
  */
 Datum
 instance_env_row_moves(PG_FUNCTION_ARGS)
@@ -99,7 +107,8 @@ instance_env_row_moves(PG_FUNCTION_ARGS)
 }
 
 /*
- * Does the header of the row at this place say that it went to another partition?
+ * Does the header of the tuple at this place say that it was moved to another
+ * partition?
  */
 static bool
 was_moved(Oid relid, ItemPointer tid)
@@ -123,7 +132,8 @@ was_moved(Oid relid, ItemPointer tid)
 /*
  * check_move() RETURNS trigger
  *
- * AFTER DELETE row trigger of a partitioned table: remembers what has left.
+ * AFTER DELETE row trigger of a partitioned table: remembers the row that has
+ * left.
  */
 Datum
 instance_env_check_move(PG_FUNCTION_ARGS)
@@ -138,13 +148,13 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	Datum		instance;
 	Move	   *move;
 
-	/* somebody may have given another trigger this function */
+	/* this function may have been given to another trigger */
 	if (!HeapTupleHeaderIndicatesMovedPartitions(tuple))
 		return PointerGetDatum(NULL);
 	if (trigdata->tg_trigger->tgoid == guard->move_trigger && ienv_move_queued())
 		queued--;
 
-	/* a row that did not arrive is nobody's business */
+	/* forget a row that never arrived */
 	forget_move(find_move(guard->root, HeapTupleHeaderGetCmax(tuple)));
 
 	old = MemoryContextSwitchTo(TopTransactionContext);
@@ -160,8 +170,8 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 }
 
 /*
- * Was this new row moved from another partition?  Refuses it if it had another instance
- * there.  To be asked by AFTER INSERT triggers, once for each row.
+ * Was this new row moved from another partition?  Refuses it if it had another
+ * instance there.  AFTER INSERT triggers must call this once for each row.
  */
 bool
 ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
@@ -173,7 +183,7 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 	bool		isnull;
 	Move	   *move;
 
-	/* no row that COPY FREEZE puts in has moved, and it hides its command */
+	/* COPY FREEZE moves no rows, and its rows do not show their command */
 	if (likely(moves == NIL) || moves_lxid != ienv_lxid() || HeapTupleHeaderXminFrozen(tuple))
 		return false;
 	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
@@ -195,7 +205,7 @@ find_move(Oid root, CommandId cid)
 {
 	ListCell   *lc;
 
-	/* those of an earlier transaction have gone with its memory */
+	/* moves of an earlier transaction have gone with its memory context */
 	if (moves_lxid != ienv_lxid())
 		moves = NIL;
 	moves_lxid = ienv_lxid();

@@ -3,8 +3,9 @@
  * on_update.c
  *	  What happens when a row of a guarded table is updated.
  *
- * Another instance is refused; another key is a departure of the old one and an arrival
- * of the new.  An update that takes a row to another partition is on_move.c's.
+ * Changing the instance is refused; changing the key is a departure of the old
+ * one and an arrival of the new.  For an update that moves a row to another
+ * partition, see on_move.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,8 +26,8 @@ PG_FUNCTION_INFO_V1(instance_env_check_transfer);
 /*
  * check_transfer() RETURNS trigger
  *
- * AFTER UPDATE row trigger: refuses another instance; another key is a departure
- * of the old and an arrival of the new.
+ * AFTER UPDATE row trigger: refuses a change of the instance; a change of the
+ * key is a departure of the old one and an arrival of the new.
  */
 Datum
 instance_env_check_transfer(PG_FUNCTION_ARGS)
@@ -36,7 +37,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
-	/* the condition is fulfilled by a change of either column */
+	/* the condition is true if either column changes */
 	refuse_another_instance(guard, trigdata);
 
 	if (guard->key_attno != InvalidAttrNumber)
@@ -46,7 +47,10 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 		Datum		old_key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
 		Datum		new_key = heap_getattr(trigdata->tg_newtuple, guard->key_attno, desc, &isnull[2]);
 
-		/* with its instance gone, nobody could say where else the new key is */
+		/*
+		 * If its instance is gone, there is no telling where else the new key
+		 * is.
+		 */
 		if (!isnull[0])
 			ienv_require_known(guard, value);
 		if (!isnull[0] && !isnull[1])
