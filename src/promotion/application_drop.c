@@ -1,9 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * application_drop.c
- *	  drop_application(): once no guarded table has rows of its instances.
+ *	  drop_application(): possible once no guarded table has rows of its
+ *	  instances.
  *
- * SECURITY DEFINER with a pinned search_path, as the functions of application.c.
+ * SECURITY DEFINER with a pinned search_path, like the functions of
+ * application.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,12 +31,13 @@ PG_FUNCTION_INFO_V1(instance_env_drop_application);
 /*
  * drop_application(application uuid) RETURNS void
  *
- * Locks the guarded tables against writers until the transaction ends, so that none of
- * the application's instances can get a user meanwhile; but first it looks without, so that
- * nobody has to wait for an application that is in use.
+ * Locks the guarded tables against writers until the transaction ends, so that
+ * none of the application's instances can get a user in the meantime; but
+ * first it looks without these locks, so that no one has to wait if the
+ * application is in use.
  *
- * Departures of its users stay on record: that an instance is gone does not let its users
- * appear in another one.
+ * Departures of its users stay on record: that an instance is gone does not
+ * let its users appear in another one.
  */
 Datum
 instance_env_drop_application(PG_FUNCTION_ARGS)
@@ -72,7 +75,10 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 								   1, &type, &application, NULL), application);
 	name = ienv_result_text(0, 1);
 
-	/* locked first, judged then: resume_instance() does not wait for the application */
+	/*
+	 * Lock first, then check: resume_instance() does not wait for the
+	 * application.
+	 */
 	ninstances = ienv_query("SELECT id, external_key,"
 							"  type OPERATOR(pg_catalog.=) 'production' AND status OPERATOR(pg_catalog.=) 'active'"
 							" FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
@@ -89,7 +95,7 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	before = ienv_application_jsonb(application);
 	record_losses(application);
 
-	/* also what was written since the transaction's snapshot */
+	/* including what was written since the transaction's snapshot */
 	for (int i = 0; i < lengthof(deletes); i++)
 		(void) ienv_write_latest(deletes[i], 1, &type, &application);
 	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);
@@ -98,8 +104,8 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse to drop an application whose instances, (id, external_key), have rows in
- * guarded tables; afterwards these are locked against writers.
+ * Refuse to drop an application whose instances, (id, external_key), have rows
+ * in guarded tables; otherwise these are locked against writers afterwards.
  */
 static void
 refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)

@@ -16,8 +16,8 @@
 #include "promotion/promotion.h"
 
 /*
- * Add the result of a check.  sqlstate is what a refusal for this reason has, or 0; hint
- * is what to do if the check has failed, or NULL.
+ * Add the result of a check.  sqlstate is that of a refusal for this reason,
+ * or 0; hint is what to do if the check has failed, or NULL.
  */
 void
 ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int sqlstate,

@@ -20,7 +20,7 @@ typedef struct IenvValidation
 	Datum		application;
 	Datum		development;	/* the application's development instance */
 	char	   *plan;
-	bool		with_development;	/* promotion would carry its configuration over */
+	bool		with_development;	/* promotion would clone its configuration */
 	List	   *checks;			/* of IenvCheck */
 } IenvValidation;
 

@@ -3,14 +3,16 @@
  * check_guards.c
  *	  The checks of validate() that look at how tables are guarded.
  *
- * Whoever has locked a table keeps nobody from an answer: what cannot be looked at
- * is said not to have been.
+ * A table that someone has locked delays no answer: a guard that cannot be
+ * looked at is reported as such.
  *
- * A guard that is not whole stands in the way of promotion.  But the owner of a table can
- * disable its triggers, and no owner should so keep the applications of others from going
- * live.  So a table of an owner who is no superuser does only if it holds, or may hold,
- * rows of the application's instances; otherwise it is worth a warning.  So is one that
- * has too many partitions to be looked at.
+ * A guard that is not whole blocks promotion.  But the owner of a table can
+ * disable its triggers, and must not be able to keep other people's
+ * applications from going live that way.  So the guard of a table whose owner
+ * is not a superuser blocks promotion only if the table holds, or may hold,
+ * rows of the application's instances; otherwise there is only a warning.
+ * There is also only a warning about a table that has too many partitions to
+ * be looked at.
  *
  *-------------------------------------------------------------------------
  */
@@ -44,7 +46,7 @@ static void check_whole(IenvValidation *run, const IenvRoot *root, List *problem
 static bool may_matter(const IenvValidation *run, const IenvRoot *root);
 
 /*
- * Each guard is whole.
+ * Check that each guard is whole.
  */
 void
 ienv_check_guards(IenvValidation *run)
@@ -155,7 +157,7 @@ may_matter(const IenvValidation *run, const IenvRoot *root)
 		Datum		id = SPI_getbinval(instances->vals[i], instances->tupdesc, 1, &isnull);
 		Datum		key = SPI_getbinval(instances->vals[i], instances->tupdesc, 2, &isnull);
 
-		/* what cannot be counted may be there */
+		/* rows that cannot be counted may be there */
 		if (ienv_users_at_once(root->relid, id, key, 0) != 0)
 			return true;
 	}

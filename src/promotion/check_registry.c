@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * check_registry.c
- *	  The checks of validate() that ask the registry.
+ *	  The checks of validate() that read the registry.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,13 +12,13 @@
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
-/* Values of a setting that mean: not in use */
+/* Values of a setting that mean "not in use" */
 #define NOTHING \
 	"(ARRAY['false', 'null', '0', '\"\"', '\"off\"', '\"no\"', '\"false\"', '[]', '{}']::pg_catalog.jsonb[])"
 
 /*
- * The settings that production has or, where promotion copies settings, will have: what
- * it has set for itself stays.
+ * The settings that production has or, if promotion clones settings, will
+ * have: those that it has set itself are kept.
  */
 #define EFFECTIVE_SETTINGS \
 	"(SELECT name, value, false AS copied FROM instance_env.setting" \
@@ -50,8 +50,8 @@ ienv_check_status(IenvValidation *run)
 }
 
 /*
- * A primary domain, and each DNS record of each domain.  Production can start before its
- * satellites.
+ * Check for a primary domain, and each DNS record of each domain.  Production
+ * can start before its satellites.
  */
 void
 ienv_check_domains(IenvValidation *run)
@@ -100,8 +100,8 @@ ienv_check_domains(IenvValidation *run)
 }
 
 /*
- * Own credentials for every provider that development uses, whatever is cloned: social
- * connections never are.
+ * Check for own credentials for every provider that development uses, whatever
+ * is cloned: social connections never are.
  */
 void
 ienv_check_credentials(IenvValidation *run)
@@ -173,9 +173,10 @@ ienv_check_settings(IenvValidation *run)
 }
 
 /*
- * Nothing that is for tests: settings of section test that are on, and in section
- * billing whatever calls itself a test account, or is a test key.  A production instance
- * may opt in to test identities, but not unnoticed.
+ * Check that nothing is for tests: settings of section test that are on and,
+ * in section billing, anything that calls itself a test account or is a test
+ * key.  A production instance may opt in to test identities, but not
+ * unnoticed.
  */
 static void
 check_test_resources(IenvValidation *run)
@@ -217,7 +218,7 @@ check_test_resources(IenvValidation *run)
 }
 
 /*
- * In section redirect, whatever is a URL is an https one.
+ * Check that every URL in section redirect is an https one.
  */
 static void
 check_redirects(IenvValidation *run)

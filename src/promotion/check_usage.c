@@ -14,7 +14,7 @@
 #include "table/table.h"
 
 /*
- * How full a development instance is, in each counted table.
+ * Check how full a development instance is, in each counted table.
  */
 void
 ienv_check_usage(IenvValidation *run)

@@ -4,16 +4,19 @@
  *	  Locking all guarded tables against writers, for drop_application() and
  *	  rollback_promotion().
  *
- * A request for such a lock that has to wait makes all wait that come after it, and while
- * it waits for one table, what it has got keeps others from being written to.  So a
- * transaction that somebody has left open on one table must not stop the inserts of all.
- * The locks are taken in attempts: each is a subtransaction with a fraction of a second
- * for all of them; one that fails gives back what it has got, and before the next one
- * there is a pause.  After some seconds the caller is told to come again.
+ * A request for such a lock that has to wait makes all later requests wait as
+ * well, and while it waits for one table, the locks that it has already taken
+ * keep others from being written to.  So a transaction that someone has left
+ * open on one table must not stop the inserts into all of them.  The locks are
+ * taken in attempts: each is a subtransaction with a fraction of a second for
+ * all of them; one that fails releases the locks it has taken, and there is a
+ * pause before the next one.  After some seconds the caller is told to try
+ * again.
  *
- * A table with so many partitions that they cannot all be locked may have rows that nobody
- * has looked at.  So the caller is refused, and told whose table it is: once its owner may
- * guard no longer, administration does not look at it.
+ * A table with so many partitions that they cannot all be locked may have rows
+ * that no one has looked at.  So the caller is refused, and told whose table
+ * it is: once its owner may no longer guard tables, administration does not
+ * look at it.
  *
  *-------------------------------------------------------------------------
  */
@@ -36,9 +39,9 @@
 #include "table/table.h"
 
 /* In milliseconds */
-#define ATTEMPT		200			/* for one attempt: so long inserts may be held up */
-#define PAUSE		300			/* between two */
-#define PATIENCE	5000		/* for all; less if the session's lock_timeout is */
+#define ATTEMPT		200			/* for one attempt: inserts may be held up that long */
+#define PAUSE		300			/* between two attempts */
+#define PATIENCE	5000		/* for all attempts; the session's lock_timeout, if that is less */
 
 static bool lock_in_subtransaction(int milliseconds, List **roots, char **busy);
 static List *lock_all(TimestampTz deadline, char **busy);
@@ -49,9 +52,9 @@ static void limit_wait(TimestampTz deadline);
 static void take_a_break(void);
 
 /*
- * Lock the guarded tables that administration looks at against writers until the
- * transaction ends, with what it takes to count their rows, and return them: the OIDs, in
- * order.
+ * Lock the guarded tables that administration looks at against writers until
+ * the transaction ends, together with whatever is needed to count their rows,
+ * and return their OIDs, in order.
  */
 List *
 ienv_lock_guarded_tables(void)
@@ -75,8 +78,8 @@ ienv_lock_guarded_tables(void)
 }
 
 /*
- * One attempt of so many milliseconds.  If it fails, no lock of it is left, and *busy is
- * the table that was not to be had.
+ * Make one attempt, of at most this many milliseconds.  If it fails, it leaves
+ * no lock, and *busy is the table that could not be locked.
  */
 static bool
 lock_in_subtransaction(int milliseconds, List **roots, char **busy)
@@ -120,7 +123,7 @@ lock_in_subtransaction(int milliseconds, List **roots, char **busy)
 }
 
 /*
- * Lock them in the order of their OIDs, partitions among them.
+ * Lock the tables in the order of their OIDs, including partitions.
  */
 static List *
 lock_all(TimestampTz deadline, char **busy)
@@ -150,13 +153,19 @@ lock_all(TimestampTz deadline, char **busy)
 			if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 				continue;
 
-			/* not to wait for this when the table is locked */
+			/*
+			 * Lock the index within the deadline, too, so as not to wait for
+			 * it later while holding the table locks.
+			 */
 			guard = ienv_guard_of(lfirst_oid(lc));
 			if (guard != NULL && OidIsValid(guard->instance_index))
 				lock_before(deadline, guard->instance_index, AccessShareLock);
 		}
 
-		/* the same with partitions that have come since, or are on their way out */
+		/*
+		 * Likewise for partitions that have been attached since, or are being
+		 * detached.
+		 */
 		foreach(lc, roots)
 		{
 			*busy = ienv_quoted_name(lfirst_oid(lc));
@@ -220,7 +229,7 @@ lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode)
 }
 
 /*
- * Let the next wait for a lock end at the deadline.
+ * Make the next wait for a lock end at the deadline.
  */
 static void
 limit_wait(TimestampTz deadline)
@@ -234,7 +243,7 @@ limit_wait(TimestampTz deadline)
 }
 
 /*
- * Hold nothing for a while.
+ * Hold no locks for a while.
  */
 static void
 take_a_break(void)

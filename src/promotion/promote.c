@@ -3,9 +3,9 @@
  * promote.c
  *	  Promotion: an application's production instance goes live.
  *
- * All of it happens in the caller's transaction, with the application and both of its
- * instances locked; what is refused has changed nothing.  A dry run is the same, in a
- * subtransaction that is rolled back.
+ * All of it happens in the caller's transaction, with the application and both
+ * of its instances locked; a promotion that is refused has changed nothing.  A
+ * dry run does the same, in a subtransaction that is rolled back.
  *
  *-------------------------------------------------------------------------
  */
@@ -103,7 +103,7 @@ promote(FunctionCallInfo fcinfo)
 	if (clone_settings)
 		changes = ienv_clone_configuration(application.instances[IENV_DEVELOPMENT], production);
 
-	/* suspended is a blocker, but that is for others to say */
+	/* validate() has reported a suspended instance as a blocker */
 	if (ienv_query("UPDATE instance_env.instance SET status = 'active',"
 				   " config_version = config_version OPERATOR(pg_catalog.+) 1"
 				   " WHERE id OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) 'inactive'",
@@ -121,7 +121,8 @@ promote(FunctionCallInfo fcinfo)
 }
 
 /*
- * A domain that was asked for must be the primary one of the production instance.
+ * Check that the domain that was asked for is the primary one of the
+ * production instance.
  */
 static void
 check_domain(Blockers *blockers, const IenvApplication *application, const char *domain)
@@ -172,8 +173,8 @@ report_blockers(const Blockers *blockers, const char *name)
 }
 
 /*
- * Add to the history of promotions.  As current_user counts the role that called us,
- * not the one that a SECURITY DEFINER function acts as.
+ * Add to the history of promotions.  The current_user recorded is the role
+ * that called us, not the one that a SECURITY DEFINER function acts as.
  */
 static void
 record_promotion(Datum application, Datum snapshot, const List *changes)

@@ -3,22 +3,25 @@
  * reset.c
  *	  Emptying a development instance: reset_development().
  *
- * The rows are the application's, so the caller must have the right to delete them, and
- * they are deleted by plain DELETEs: triggers fire, foreign keys are enforced, and
- * departures are recorded as ever.  A user may return to the instance, and still not
- * appear in another one; a reset is no way around that.
+ * The rows are the application's, so the caller must have the right to delete
+ * them, and they are deleted by plain DELETEs: triggers fire, foreign keys are
+ * enforced, and departures are recorded as usual.  A user may return to the
+ * instance, but still cannot appear in another one; a reset is no way around
+ * that.
  *
- * But what fires is the code of the tables' owners.  So the DELETEs run as the owner of
- * the table (table_owner.c), and nothing of it is put off until the caller commits: all
- * constraints are made IMMEDIATE first, so that those that are DEFERRED are enforced, too.
+ * But the triggers are the code of the tables' owners.  So the DELETEs run as
+ * the owner of the table (table_owner.c), and none of that code is deferred
+ * until the caller commits: all constraints are made IMMEDIATE first, so that
+ * those that are DEFERRED are enforced, too.
  *
- * Outside of a transaction block each batch is a transaction of its own.  What was
- * deleted stays so when a later batch fails, and another call goes on from there.
+ * Outside a transaction block, each batch is a transaction of its own.  What
+ * was deleted stays deleted if a later batch fails, and another call goes on
+ * from there.
  *
- * A table is emptied after those whose foreign keys refer to it (reset_order.c).
- * Where such keys form a circle, or a table refers to itself, no batch could be deleted
- * before another one: then one statement deletes all rows, because foreign keys are
- * checked at its end.
+ * A table is emptied after those whose foreign keys refer to it
+ * (reset_order.c).  If such keys form a circle, or a table refers to itself,
+ * no batch could be deleted before another one: then one statement deletes all
+ * rows, because foreign keys are checked at its end.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,7 +41,9 @@
 #include "registry/registry.h"
 #include "table/table.h"
 
-/* So often a batch may find rows and delete none, because others change them */
+/*
+ * How often a batch may find rows and delete none, because others change them.
+ */
 #define MAX_FRUITLESS 3
 
 static void warn_of_others(void);
@@ -96,7 +101,7 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 	steps = ienv_reset_order();
 	warn_of_others();
 
-	/* nothing is deleted unless everything may be */
+	/* nothing is deleted unless everything may be deleted */
 	foreach(lc, steps)
 	{
 		ListCell   *t;
@@ -125,7 +130,8 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 }
 
 /*
- * Say which guarded tables are left out, lest anybody takes the instance for empty.
+ * Warn about the guarded tables that are left out, lest anyone take the
+ * instance for empty.
  */
 static void
 warn_of_others(void)
@@ -146,8 +152,8 @@ warn_of_others(void)
 }
 
 /*
- * Lock the instance, so that resets of it wait for each other, and make sure that it
- * still is what it must be.
+ * Lock the instance, so that resets of it wait for each other, and make sure
+ * that it is still what it must be.
  */
 static void
 begin_batch(IenvReset *reset, bool first)
@@ -167,7 +173,7 @@ begin_batch(IenvReset *reset, bool first)
 }
 
 /*
- * Commit what has been done, where that is ours to decide, and go on.
+ * Commit what has been done, if that is for us to decide, and go on.
  */
 static void
 end_batch(IenvReset *reset)
@@ -179,9 +185,9 @@ end_batch(IenvReset *reset)
 }
 
 /*
- * Delete the instance's rows of one table, so many at a time.
+ * Delete the instance's rows of one table, in batches.
  *
- * In a partitioned table it takes tableoid to tell rows apart.
+ * In a partitioned table, it takes tableoid to tell rows apart.
  */
 static void
 empty_in_batches(IenvReset *reset, IenvResetTable *table)
@@ -274,7 +280,7 @@ refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table)
 }
 
 /*
- * Say and record that so many rows have been deleted.
+ * Report and record that so many rows have been deleted.
  */
 static void
 report(IenvReset *reset, IenvResetTable *table, int64 n)
@@ -293,7 +299,7 @@ report(IenvReset *reset, IenvResetTable *table, int64 n)
 }
 
 /*
- * Remove what the instance has been configured to.  Its cap and its keys stay.
+ * Remove the instance's configuration.  Its cap and its keys stay.
  */
 static void
 remove_settings(IenvReset *reset)

@@ -32,10 +32,13 @@ typedef struct IenvReset
 	int			batch_size;
 	bool		atomic;			/* the transaction is the caller's */
 	int64		deleted;
-	const IenvResetTable *current;	/* what an error is about, or NULL */
+	const IenvResetTable *current;	/* the table that an error is about, or NULL */
 } IenvReset;
 
-/* No statement waits longer for a lock, in milliseconds, unless the session has a lock_timeout */
+/*
+ * No statement waits longer for a lock, in milliseconds, unless the session
+ * has a lock_timeout.
+ */
 #define IENV_RESET_LOCK_WAIT 5000
 
 /*

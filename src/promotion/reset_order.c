@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * reset_order.c
- *	  In which order guarded tables can be emptied: by their foreign keys.
+ *	  The order in which guarded tables can be emptied, given their foreign
+ *	  keys.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,8 +32,8 @@ static IenvResetTable *table_of(List *tables, Oid relid);
 static IenvResetTable *next_table(List *tables, List *references, bool ignore_cascades);
 
 /*
- * The guarded tables that administration looks at as IenvResetTables, in steps: lists of those that must be emptied
- * together, mostly of one.
+ * The guarded tables that administration looks at, as IenvResetTables, in
+ * steps: lists of those that must be emptied together, mostly of a single one.
  */
 List *
 ienv_reset_order(void)
@@ -54,7 +55,10 @@ ienv_reset_order(void)
 	}
 	references = read_references(tables);
 
-	/* what cascades need not come first, but the report is truer if it does */
+	/*
+	 * Tables whose references cascade need not come first, but the report is
+	 * more accurate if they do.
+	 */
 	while ((table = next_table(tables, references, false)) != NULL ||
 		   (table = next_table(tables, references, true)) != NULL)
 	{
@@ -62,7 +66,7 @@ ienv_reset_order(void)
 		steps = lappend(steps, list_make1(table));
 	}
 
-	/* those that are left refer to each other in a circle, or are referred to from there */
+	/* the rest refer to each other in a circle, or are referred to from one */
 	foreach(lc, tables)
 	{
 		table = lfirst(lc);
@@ -73,7 +77,7 @@ ienv_reset_order(void)
 }
 
 /*
- * The foreign keys between these tables, or partitions of them.
+ * The foreign keys between these tables, or between their partitions.
  */
 static List *
 read_references(List *tables)
@@ -128,8 +132,8 @@ table_of(List *tables, Oid relid)
 }
 
 /*
- * A table that has no place yet, while all that refer to it have one; NULL if there is
- * none.
+ * A table that is not placed yet, while all that refer to it are; NULL if
+ * there is none.
  */
 static IenvResetTable *
 next_table(List *tables, List *references, bool ignore_cascades)

@@ -3,8 +3,8 @@
  * reset_rows.c
  *	  The statements that reset_development() runs on the application's tables.
  *
- * The caller must have the right to do what they do, but they run as the owner of the
- * table.
+ * The caller must have the right to do what they do, but they run as the owner
+ * of the table.
  *
  *-------------------------------------------------------------------------
  */
@@ -50,7 +50,7 @@ ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
 }
 
 /*
- * May the caller delete all rows of the table?
+ * Check that the caller may delete all rows of the table.
  */
 static void
 check_rights(const IenvResetTable *table)
@@ -92,7 +92,7 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 		relids = lappend_oid(relids, ((const IenvResetTable *) lfirst(lc))->relid);
 	}
 
-	/* each time, for a trigger may have made them deferred again */
+	/* each time, because a trigger may have made them deferred again */
 	ienv_execute("SET CONSTRAINTS ALL IMMEDIATE");
 	ienv_check_deletion(tables, check_owners(tables));
 	ienv_act_as_owner_of(reset->current->relid, &saved);
@@ -113,7 +113,8 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 }
 
 /*
- * The owner of these tables, who must be one if one statement is to empty them.
+ * The owner of these tables, which must be a single role if one statement is
+ * to empty them.
  */
 static Oid
 check_owners(const List *tables)
@@ -138,8 +139,8 @@ check_owners(const List *tables)
 }
 
 /*
- * Error context callback: say what we were doing when something failed that is the
- * application's.
+ * Error context callback: say what we were doing when something of the
+ * application's failed.
  */
 void
 ienv_reset_context(void *arg)

@@ -3,22 +3,24 @@
  * reset_triggers.c
  *	  Whose code a DELETE runs, and with whose rights.
  *
- * Rows are deleted as the table's owner, so triggers get the owner's rights.  But not
- * every trigger is the owner's:
+ * Rows are deleted as the table's owner, so triggers get the owner's rights.
+ * But not every trigger is the owner's:
  *
- * - Whoever has been granted TRIGGER on the table, which GRANT ALL includes, may have it
- *	 run a function of his own, also by way of an operator or a domain in its condition.
- * - A foreign key ON DELETE CASCADE or SET NULL changes rows of another table.  PostgreSQL
- *	 does so as that table's owner; but some of that table's code runs later, and then as
- *	 whoever set it off: AFTER triggers until PostgreSQL 18, and checks of constraints that
- *	 are put off.
+ * - A role that has been granted TRIGGER on the table, which GRANT ALL
+ *	 includes, can make it run a function of its own, also by way of an
+ *	 operator or a domain in the trigger's condition.
+ * - A foreign key ON DELETE CASCADE or SET NULL changes rows of another table.
+ *	 PostgreSQL does so as that table's owner; but some of that table's code
+ *	 runs later, and then as the role that set it off: AFTER triggers before
+ *	 PostgreSQL 18, and checks of deferred constraints.
  *
- * That happens with every DELETE, and whoever grants TRIGGER or REFERENCES on his table
- * has to know.  A reset, though, is somebody else's doing.  So nothing is deleted unless
- * all that runs is code of roles that have the rights of the tables' owners anyway.  Which
- * code will run with whose rights is not worked out: it is enough that there is some.  A
- * SECURITY DEFINER function counts like any other, because an earlier trigger may have
- * changed that by the time it runs.
+ * That happens with every DELETE, and anyone who grants TRIGGER or REFERENCES
+ * on a table has to know that.  A reset, however, is initiated by someone
+ * else.  So nothing is deleted unless everything that runs is code of roles
+ * that have the rights of the tables' owners anyway.  Which code would run
+ * with whose rights is not worked out: it is enough that there is some.  A
+ * SECURITY DEFINER function counts like any other, because an earlier trigger
+ * may have changed that by the time it runs.
  *
  *-------------------------------------------------------------------------
  */
@@ -57,10 +59,11 @@ static void check_object(Form_pg_trigger trigger, Oid classid, Oid objid, Oid ow
 static Oid	owner_of(Oid classid, Oid objid);
 
 /*
- * Refuse to delete from these tables, as owner, if that could run code with rights that
- * whoever wrote it does not have.  The tables and their partitions are locked for reading.
+ * Refuse to delete from these tables, as owner, if that could run code with
+ * rights that its author does not have.  The tables and their partitions are
+ * locked for reading.
  *
- * What has been locked here stays as it has been seen, until the transaction ends.
+ * What has been locked here stays as it was seen until the transaction ends.
  */
 void
 ienv_check_deletion(const List *tables, Oid owner)
@@ -71,7 +74,7 @@ ienv_check_deletion(const List *tables, Oid owner)
 	bool		stable;
 	ListCell   *lc;
 
-	/* while we wait for a lock, a foreign key or a partition may come to be */
+	/* while we wait for a lock, a foreign key or a partition may be added */
 	do
 	{
 		stable = true;
@@ -84,8 +87,9 @@ ienv_check_deletion(const List *tables, Oid owner)
 				continue;
 
 			/*
-			 * The DELETE takes RowExclusiveLock anyway, under which nobody adds a trigger, a rule
-			 * or a foreign key.  It takes more to keep partitions from being attached.
+			 * The DELETE takes RowExclusiveLock anyway, under which no one can
+			 * add a trigger, a rule or a foreign key.  It takes more to keep
+			 * partitions from being attached.
 			 */
 			LockRelationOid(relid, RowExclusiveLock);
 			if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
@@ -113,8 +117,8 @@ ienv_check_deletion(const List *tables, Oid owner)
 }
 
 /*
- * These tables, and those whose rows foreign keys change along with theirs, all with
- * their partitions.
+ * These tables, and those whose rows foreign keys change along with theirs,
+ * all including their partitions.
  */
 static List *
 reached(const List *tables)
@@ -180,9 +184,9 @@ check_owner(Oid relid, Oid owner, const char *from)
 }
 
 /*
- * Refuse a relation with a rule that a DELETE, or what a foreign key makes of it, would
- * set off: it may do anything to any table, and a DELETE in batches is no statement that
- * PostgreSQL can rewrite.
+ * Refuse a relation with a rule for DELETE, or for what a foreign key turns it
+ * into: a rule may do anything to any table, and a DELETE in batches is not a
+ * statement that PostgreSQL can rewrite.
  */
 static void
 check_rules(Oid relid)
@@ -204,8 +208,8 @@ check_rules(Oid relid)
 }
 
 /*
- * Refuse a relation with a trigger that involves anything of a role that does not have
- * the rights of this one, and of the relation's owner.
+ * Refuse a relation with a trigger that involves anything of a role that does
+ * not have the rights of this one and of the relation's owner.
  */
 static void
 check_triggers(Oid relid, Oid owner)
@@ -228,7 +232,7 @@ check_triggers(Oid relid, Oid owner)
 		if (form->tgisinternal || form->tgenabled == TRIGGER_DISABLED)
 			continue;
 
-		/* what PostgreSQL brings itself has no such entry */
+		/* objects that come with PostgreSQL itself have no such entry */
 		depend = table_open(DependRelationId, AccessShareLock);
 		ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
 		ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(form->oid));
@@ -238,7 +242,7 @@ check_triggers(Oid relid, Oid owner)
 			Oid			classid = ((Form_pg_depend) GETSTRUCT(dependency))->refclassid;
 			Oid			objid = ((Form_pg_depend) GETSTRUCT(dependency))->refobjid;
 
-			/* there is no code in a table itself */
+			/* a table itself contains no code */
 			if (classid == RelationRelationId)
 				continue;
 			check_object(form, classid, objid, owner);
@@ -257,8 +261,8 @@ check_triggers(Oid relid, Oid owner)
 }
 
 /*
- * Refuse a trigger that involves this object, unless the object's owner has the rights of
- * this role.  The extension's owner is one whose code is trusted with that.
+ * Refuse a trigger that involves this object, unless the object's owner has
+ * the rights of this role.  The extension's owner is trusted with those.
  */
 static void
 check_object(Form_pg_trigger trigger, Oid classid, Oid objid, Oid owner)

@@ -102,11 +102,11 @@ snapshot_of(Datum promotion)
 }
 
 /*
- * Refuse if the production instance has rows in guarded tables; afterwards they are
- * locked against writers until the transaction ends.
+ * Refuse if the production instance has rows in guarded tables; otherwise they
+ * are locked against writers afterwards, until the transaction ends.
  *
- * A production that is in use should not have to wait until its rows have been
- * counted, so the first look takes no such lock.
+ * A production instance that is in use should not have to wait until its rows
+ * have been counted, so the first look takes no such lock.
  */
 static void
 refuse_if_used(const IenvApplication *application)
@@ -121,9 +121,10 @@ refuse_if_used(const IenvApplication *application)
 }
 
 /*
- * Refuse if one of these guarded tables has rows of the production instance, by its id or
- * its external key.  As long as the tables are not locked, what others have not committed
- * may go either way, and what they have locked is left to the second look.
+ * Refuse if one of these guarded tables has rows of the production instance,
+ * by its id or its external key.  As long as the tables are not locked, what
+ * others have not committed may or may not count, and tables that others have
+ * locked are left to the second look.
  */
 static void
 refuse_rows(const IenvApplication *application, List *roots, Datum key, bool locked)

@@ -60,7 +60,7 @@ instance_env_create_staging_application(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 3; i++)
 		result[i] = ienv_returned_uuid(i + 1);
 
-	/* first the link, for the domain may lie below the original's */
+	/* first the link, because the domain may be below the original's */
 	values[2] = result[0];
 	(void) ienv_query("UPDATE instance_env.application SET staging_of = $1 WHERE id OPERATOR(pg_catalog.=) $3",
 					  3, types, values, NULL);
@@ -82,7 +82,8 @@ instance_env_create_staging_application(PG_FUNCTION_ARGS)
 }
 
 /*
- * The name of the staging application of the one that is called original, as a text.
+ * The default name of the staging application of the one that is called
+ * original, as a text.
  */
 static Datum
 default_name(const char *original)

@@ -3,15 +3,16 @@
  * validate.c
  *	  What stands between an instance and production: validate().
  *
- * It only reads, from one snapshot that is taken when it begins, so that a gate such as
- * promote() overlooks nothing that has been committed, whatever its transaction's
- * snapshot.  It assigns no transaction id, takes no lock stronger than AccessShareLock and
- * never waits for one, so it works on a hot standby and while another session has a table
- * locked.
+ * It only reads, from one snapshot that is taken when it begins, so that a
+ * gate such as promote() overlooks nothing that has been committed, whatever
+ * its transaction's snapshot.  It assigns no transaction id, takes no lock
+ * stronger than AccessShareLock and never waits for one, so it works on a hot
+ * standby and while another session has a table locked.
  *
- * Each kind of check has a name.  Where there is a check for each of several things, its
- * name is the kind, a colon and the thing ("credentials:github"); where there is no such
- * thing, one check that is passed has the kind's name alone.  So no kind is ever missing.
+ * Each kind of check has a name.  Where there is a check for each of several
+ * things, its name is the kind, a colon and the thing ("credentials:github");
+ * where there is no such thing, a single passed check has just the kind's
+ * name.  So no kind is ever missing.
  *
  *-------------------------------------------------------------------------
  */
@@ -141,7 +142,7 @@ severity_label(IenvSeverity severity, Oid enumtype)
 /*
  * assert_valid(instance uuid) RETURNS void
  *
- * Raises 55I01 unless every check whose severity is error is passed.
+ * Raises 55I01 unless every check with severity error has passed.
  */
 Datum
 instance_env_assert_valid(PG_FUNCTION_ARGS)
