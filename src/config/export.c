@@ -169,7 +169,7 @@ ienv_check_document(Datum document)
 			refuse_document(psprintf("It has an unknown part, \"%s\".", ienv_clipped(key)));
 	}
 	if (!format)
-		refuse_document("It does not say its format.");
+		refuse_document("It does not state its format.");
 
 	if (ienv_query(problems, 1, &type, &document, NULL) > 0)
 		refuse_document(psprintf("Look at \"%s\". %s",

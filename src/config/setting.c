@@ -254,7 +254,7 @@ check_room(Datum instance, const char *name, Datum value)
 				 errmsg("setting \"%s\" is too long for instance %s", name, ienv_instance_text(instance, true)),
 				 errdetail("All settings of the instance would take %zu bytes; the limit is %d.",
 						   size, MAX_SETTINGS_SIZE),
-				 errhint("Store large values elsewhere, and where to find them here.")));
+				 errhint("Store large values elsewhere, and only a reference to them here.")));
 }
 
 /*

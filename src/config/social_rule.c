@@ -168,7 +168,7 @@ ienv_report_shared_scopes(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_OWN_CREDENTIALS),
-			 errmsg("custom scopes need credentials of the instance's own"),
+			 errmsg("custom scopes require the instance's own credentials"),
 			 ienv_errhint_own_credentials(),
 			 errconnection()));
 }

@@ -84,7 +84,7 @@ associate_domain(Datum instance, const char *name, bool is_primary)
 	if (primary != NULL && strcmp(status, "inactive") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("instance %s has the primary domain \"%s\" already",
+				 errmsg("instance %s already has the primary domain \"%s\"",
 						ienv_instance_text(instance, true), primary),
 				 errhint("Change it with instance_env.change_domain(), or associate \"%s\" as a satellite, with is_primary => false.", name)));
 

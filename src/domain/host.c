@@ -153,6 +153,6 @@ name_problem(const char *name)
 			return "It contains characters other than letters, digits, hyphens and dots.";
 	}
 	if (label[strspn(label, "0123456789")] == '\0' && inet_pton(AF_INET, name, &address) != 1)
-		return "It ends in a number, and is no IPv4 address.";
+		return "It ends in a number, but is not an IPv4 address.";
 	return NULL;
 }

@@ -45,7 +45,7 @@ instance_env_key_instance_type(PG_FUNCTION_ARGS)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid key"),
-			 errdetail("Its beginning names no type of instance."),
+			 errdetail("Its prefix does not identify a type of instance."),
 			 errhint("A key begins with %s, %s, %s or %s.", IENV_PK_TEST, IENV_PK_LIVE, IENV_SK_TEST, IENV_SK_LIVE)));
 	PG_RETURN_NULL();			/* keep compiler quiet */
 }

@@ -321,7 +321,7 @@ check_partition_rights(Oid relid)
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("partition %s of table %s belongs to another role",
 							ienv_quoted_name(partition), ienv_quoted_name(relid)),
-					 errdetail("Role \"%s\", who owns the table, may make no triggers on it.",
+					 errdetail("Role \"%s\", which owns the table, may not create triggers on the partition.",
 							   GetUserNameFromId(owner, false)),
 					 errhint("Give the partition to the owner of the table, or grant it TRIGGER on the partition.")));
 	}

@@ -84,8 +84,8 @@ ienv_check_user_key(Relation rel, const IenvGuard *guard)
 	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("users of unlogged table %s cannot be followed", ienv_quoted_name(guard->relid)),
-				 errdetail("A crash empties the table, and nobody would remember whose users they were."),
+				 errmsg("users of unlogged table %s cannot be tracked across instances", ienv_quoted_name(guard->relid)),
+				 errdetail("A crash empties the table, and no record would remain of whose users they were."),
 				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
 	else
 		return;
@@ -127,8 +127,8 @@ ienv_default_user_key(Relation rel, AttrNumber instance_attno)
 		return found;
 
 	ereport(NOTICE,
-			(errmsg("identities of table %s are not followed", ienv_quoted_name(RelationGetRelid(rel))),
-			 errdetail("Its primary key has no single column beside the instance column."),
+			(errmsg("users of table %s are not tracked across instances", ienv_quoted_name(RelationGetRelid(rel))),
+			 errdetail("Its primary key does not have exactly one column besides the instance column."),
 			 errhint("Name the column that identifies a user as user_key.")));
 	return InvalidAttrNumber;
 }

@@ -138,7 +138,7 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 		problems = lappend(problems, psprintf("no index serves column \"%s\"",
 											  get_attname(guard->relid, guard->key_attno, false)));
 	if (guard->key_attno != InvalidAttrNumber && rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
-		problems = lappend(problems, pstrdup("the table is unlogged: after a crash nobody remembers its users"));
+		problems = lappend(problems, pstrdup("the table is unlogged: after a crash its users are no longer known"));
 	foreach(lc, ienv_odd_triggers(rel))
 		problems = lappend(problems, psprintf("trigger %s executes a function of the extension's, but is not what guard() creates",
 											  (char *) lfirst(lc)));

@@ -101,7 +101,7 @@ check_may_refer(Oid role, Oid user_table)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied for table %s", ienv_quoted_name(user_table)),
-			 errdetail("A foreign key that refers to it takes REFERENCES, which role \"%s\" does not have.",
+			 errdetail("A foreign key that refers to it requires the REFERENCES privilege, which role \"%s\" does not have.",
 					   GetUserNameFromId(role, false))));
 }
 
@@ -119,9 +119,9 @@ check_same_rights(Oid relid, Oid user_table)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("table %s belongs to another role than table %s", ienv_quoted_name(user_table),
+			 errmsg("table %s belongs to a different role than table %s", ienv_quoted_name(user_table),
 					ienv_quoted_name(relid)),
-			 errdetail("A check of the foreign key would run what its owner has attached to it with the rights of role \"%s\".",
+			 errdetail("Checking the foreign key would run what the former table's owner has attached to it, with the rights of role \"%s\".",
 					   GetUserNameFromId(owner, false)),
 			 errhint("Let role \"%s\" add the foreign key over instance and user itself, and call guard() again.",
 					 GetUserNameFromId(owner, false))));

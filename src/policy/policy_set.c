@@ -84,7 +84,7 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 				 instance.type == IENV_PRODUCTION ?
 				 errdetail("It is the same for every production instance.") :
 				 errdetail("It is the same for every development instance."),
-				 errhint("View instance_env.policies tells what is overridable.")));
+				 errhint("View instance_env.policies shows which policies can be overridden.")));
 	problem = value_problem(value, model);
 	if (problem != NULL)
 		ereport(ERROR,

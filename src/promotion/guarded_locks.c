@@ -184,8 +184,8 @@ refuse_partitions(Oid relid)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("could not lock guarded table %s, for it has too many partitions", ienv_quoted_name(relid)),
-			 errdetail("It has %d, of which %d are locked at most; its owner is \"%s\".",
+			 errmsg("could not lock guarded table %s because it has too many partitions", ienv_quoted_name(relid)),
+			 errdetail("It has %d, and at most %d can be locked; its owner is \"%s\".",
 					   ienv_count_partitions(relid), IENV_MAX_PARTITIONS, owner),
 			 errhint("Have the owner merge partitions, or call instance_env.revoke_access() for the owner, whose tables are then not looked at.")));
 }
@@ -212,9 +212,10 @@ lock_table_full(void)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("could not lock all guarded tables, for the server has no room for so many locks"),
+			 errmsg("could not lock all guarded tables because the server has no room for so many locks"),
 			 OidIsValid(largest) ?
-			 errdetail("Most partitions, %d, has table %s of role \"%s\".", most, ienv_quoted_name(largest),
+			 errdetail("The largest number of partitions, %d, is that of table %s of role \"%s\".",
+					   most, ienv_quoted_name(largest),
 					   GetUserNameFromId(ienv_relation_owner(largest), false)) : 0,
 			 errhint("Have the owner merge partitions, call instance_env.revoke_access() for the owner, whose tables are then not looked at, or raise max_locks_per_transaction.")));
 }

@@ -151,7 +151,7 @@ ienv_reset_context(void *arg)
 		return;
 	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
 		errhint("Try again when no other session has the table or its rows locked%s.",
-				reset->atomic ? "" : "; what has been deleted until now stays so");
+				reset->atomic ? "" : "; what has been deleted so far stays deleted");
 	errcontext("reset of table %s, as its owner and with search_path \"pg_catalog, pg_temp\"",
 			   reset->current->name);
 }

@@ -178,7 +178,7 @@ check_owner(Oid relid, Oid owner, const char *from)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("deleting from table %s would change table %s, which belongs to another role", from,
 					ienv_quoted_name(relid)),
-			 errdetail("What role \"%s\" has attached to it could run with the rights of role \"%s\".",
+			 errdetail("Code that role \"%s\" has attached to it could run with the rights of role \"%s\".",
 					   GetUserNameFromId(ienv_relation_owner(relid), false), GetUserNameFromId(owner, false)),
 			 errhint("Let its owner delete the rows there and drop the foreign key, or the partition.")));
 }

@@ -145,7 +145,7 @@ SELECT lives_ok($$SELECT instance_env.guard('own.sessions', user_key => 'user_id
 SELECT is(pg_temp.ran_as(), 'plan as instance_env_thief', 'the foreign key is checked as the table''s owner');
 CREATE TABLE app.visits (id integer PRIMARY KEY, instance_id text NOT NULL, user_id integer);
 SELECT throws_ok($$SELECT instance_env.guard('app.visits', user_key => 'user_id', counted => false, user_table => 'own.owners')$$,
-	'42501', 'table "own.owners" belongs to another role than table "app.visits"', 'guard(): with a user_table of somebody else''s');
+	'42501', 'table "own.owners" belongs to a different role than table "app.visits"', 'guard(): with a user_table of somebody else''s');
 SELECT is(pg_temp.ran_as(), NULL, 'which is not read with the rights of the table''s owner');
 ALTER TABLE app.visits ADD FOREIGN KEY (instance_id, user_id) REFERENCES own.owners (instance_id, id);
 SELECT lives_ok($$SELECT instance_env.guard('app.visits', user_key => 'user_id', counted => false, user_table => 'own.owners')$$,

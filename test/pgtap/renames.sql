@@ -78,7 +78,7 @@ CLUSTER other.people USING users_pkey;
 SELECT pg_temp.try('clustered', 'other.people', 'login', 'tenant');
 ALTER TABLE other.people SET UNLOGGED;
 SELECT is((SELECT g.problems FROM instance_env.guards g WHERE g.relation = 'other.people'::regclass),
-	'{"the table is unlogged: after a crash nobody remembers its users"}', 'unlogged: guards says so');
+	'{"the table is unlogged: after a crash its users are no longer known"}', 'unlogged: guards says so');
 ALTER TABLE other.people SET LOGGED;
 SELECT pg_temp.try('unlogged for a while', 'other.people', 'login', 'tenant');
 ALTER TABLE other.people RENAME CONSTRAINT users_pkey TO k;

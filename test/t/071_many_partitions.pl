@@ -115,7 +115,7 @@ $node->safe_psql(
 	SELECT instance_env.create_application('shop');
 });
 administration('', 'too many partitions');
-my $limit = qr/ERROR: +54000: could not lock guarded table "public.many", for it has too many partitions\n.*1001.*"owner"/s;
+my $limit = qr/ERROR: +54000: could not lock guarded table "public.many" because it has too many partitions\n.*1001.*"owner"/s;
 refused(q{SELECT instance_env.drop_application(instance_env.application_id('shop'))}, $limit, 'drop_application() says whose it is');
 $node->safe_psql('postgres', q{SELECT instance_env.revoke_access('owner')});
 $node->safe_psql('postgres', q{SELECT instance_env.drop_application(instance_env.application_id('shop'))});
