@@ -53,7 +53,8 @@ ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
  * characters, and at most max_length bytes long.
  */
 char *
-ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length)
+ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name,
+				  int max_length)
 {
 	char	   *value;
 	const char *problem = NULL;

@@ -107,15 +107,18 @@ typedef struct IenvCache
 {
 	const char *name;
 	Size		keysize;
-	Size		entrysize;		/* an entry starts with its key, which has no padding */
+	Size		entrysize;		/* an entry starts with its key, which has no
+								 * padding */
 	int			max_entries;	/* a full cache is emptied */
-	const char *tables[IENV_CACHE_TABLES];	/* the cache is emptied when one of them changes */
+	const char *tables[IENV_CACHE_TABLES];	/* the cache is emptied when one
+											 * of them changes */
 
 	/* private to cache.c, initially zero */
 	Oid			relids[IENV_CACHE_TABLES];
 	bool		valid;
 	uint64		changed;		/* when, as measured by ienv_news_time() */
-	MemoryContext context;		/* holds what entries point to; reset with the cache */
+	MemoryContext context;		/* holds what entries point to; reset with the
+								 * cache */
 	HTAB	   *entries;
 	struct IenvCache *next;
 } IenvCache;
@@ -137,9 +140,11 @@ extern pg_atomic_uint64 *ienv_shared_era(void);
 /*
  * event.c: the audit log
  */
-extern void ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+extern void ienv_record_event(const char *action, const pg_uuid_t *application,
+							  const pg_uuid_t *instance,
 							  const char *item, Datum before, Datum after);
-extern void ienv_record_returned(const char *action, const pg_uuid_t *application,
+extern void ienv_record_returned(const char *action,
+								 const pg_uuid_t *application,
 								 const pg_uuid_t *instance, const char *item);
 
 /*
@@ -147,20 +152,25 @@ extern void ienv_record_returned(const char *action, const pg_uuid_t *applicatio
  */
 extern char *ienv_sql_name(Oid relid);
 extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
-extern uint64 ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values,
+extern uint64 ienv_query(const char *sql, int nargs, const Oid *types,
+						 const Datum *values,
 						 const char *nulls);
-extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values,
+extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types,
+								const Datum *values,
 								const char *nulls);
-extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values,
+extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types,
+								const Datum *values,
 								const char *nulls);
-extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values);
+extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types,
+								const Datum *values);
 extern void ienv_return_rows(FunctionCallInfo fcinfo);
 extern Datum ienv_jsonb(const char *json);
 extern Datum ienv_result_datum(uint64 row, int column, bool *isnull);
 extern char *ienv_result_text(uint64 row, int column);
 extern Datum ienv_returned_uuid(int column);
 extern TupleDesc ienv_result_desc(FunctionCallInfo fcinfo);
-extern void ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values);
+extern void ienv_query_one(const char *sql, int nargs, const Oid *types,
+						   const Datum *values);
 
 /*
  * table_owner.c: acting as a table's owner
@@ -186,10 +196,14 @@ extern char *ienv_kept_name(Oid relid);
 /*
  * trigger_call.c: what trigger functions check before they begin
  */
-extern TriggerData *ienv_check_called(FunctionCallInfo fcinfo, const char *funcname);
-extern TriggerData *ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname,
+extern TriggerData *ienv_check_called(FunctionCallInfo fcinfo,
+									  const char *funcname);
+extern TriggerData *ienv_check_trigger(FunctionCallInfo fcinfo,
+									   const char *funcname,
 									   TriggerEvent when);
-extern TriggerData *ienv_check_own_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when);
+extern TriggerData *ienv_check_own_trigger(FunctionCallInfo fcinfo,
+										   const char *funcname,
+										   TriggerEvent when);
 extern char *ienv_row_column(TupleDesc desc, HeapTuple row, const char *name);
 
 /*
@@ -206,9 +220,12 @@ extern char *ienv_row_column(TupleDesc desc, HeapTuple row, const char *name);
 #define IENV_MAX_WORD		63
 #define IENV_MAX_CREDENTIAL	255
 
-extern void ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
-extern char *ienv_require_name(FunctionCallInfo fcinfo, int n, const char *name);
-extern char *ienv_require_text(FunctionCallInfo fcinfo, int n, const char *name, int max_length);
+extern void ienv_require_argument(FunctionCallInfo fcinfo, int n,
+								  const char *name);
+extern char *ienv_require_name(FunctionCallInfo fcinfo, int n,
+							   const char *name);
+extern char *ienv_require_text(FunctionCallInfo fcinfo, int n,
+							   const char *name, int max_length);
 
 /*
  * text.c: names and values as messages show them

@@ -61,7 +61,8 @@ static inline bool
 ienv_may_execute(Oid function, Oid roleid)
 {
 #if PG_VERSION_NUM >= 160000
-	return object_aclcheck(ProcedureRelationId, function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+	return object_aclcheck(ProcedureRelationId, function, roleid,
+						   ACL_EXECUTE) == ACLCHECK_OK;
 #else
 	return pg_proc_aclcheck(function, roleid, ACL_EXECUTE) == ACLCHECK_OK;
 #endif
@@ -71,7 +72,8 @@ static inline bool
 ienv_may_use_schema(Oid schema, Oid roleid)
 {
 #if PG_VERSION_NUM >= 160000
-	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_USAGE) == ACLCHECK_OK;
+	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_USAGE) ==
+		ACLCHECK_OK;
 #else
 	return pg_namespace_aclcheck(schema, roleid, ACL_USAGE) == ACLCHECK_OK;
 #endif
@@ -108,7 +110,8 @@ ienv_file_number(Relation rel)
 }
 
 static inline IndexScanDesc
-ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot,
+					 int nkeys)
 {
 #if PG_VERSION_NUM >= 180000
 	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);

@@ -37,7 +37,8 @@ PG_FUNCTION_INFO_V1(instance_env_refuse_change);
  * such code is not allowed to change anything.
  */
 void
-ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+ienv_record_event(const char *action, const pg_uuid_t *application,
+				  const pg_uuid_t *instance,
 				  const char *item, Datum before, Datum after)
 {
 	Oid			types[8] = {TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID};
@@ -61,17 +62,21 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
 		values[3] = CStringGetTextDatum(item);
 	values[4] = before;
 	values[5] = after;
-	values[6] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
-	values[7] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	values[6] =
+		CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[7] =
+		CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
 	for (int i = 0; i < 8; i++)
 		if (DatumGetPointer(values[i]) == NULL)
 			nulls[i] = 'n';
 
 	SPI_connect();
 	ienv_become_owner(&saved);
-	(void) ienv_query("INSERT INTO instance_env.event (action, application, instance, item, before, after,"
+	(void) ienv_query("INSERT INTO instance_env.event (action, application,"
+					  " instance, item, before, after,"
 					  "  session_user_name, current_user_name, client_address)"
-					  " SELECT $1, COALESCE($2, (SELECT application FROM instance_env.instance"
+					  " SELECT $1, COALESCE($2, (SELECT application"
+					  " FROM instance_env.instance"
 					  "   WHERE id OPERATOR(pg_catalog.=) $3)),"
 					  "  $3, $4, $5, $6, $7, $8, pg_catalog.inet_client_addr()",
 					  8, types, values, nulls);
@@ -84,7 +89,8 @@ ienv_record_event(const char *action, const pg_uuid_t *application, const pg_uui
  * no row at all because nothing has changed.
  */
 void
-ienv_record_returned(const char *action, const pg_uuid_t *application, const pg_uuid_t *instance,
+ienv_record_returned(const char *action, const pg_uuid_t *application,
+					 const pg_uuid_t *instance,
 					 const char *item)
 {
 	HeapTuple	row;
@@ -96,7 +102,8 @@ ienv_record_returned(const char *action, const pg_uuid_t *application, const pg_
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	ienv_record_event(action, application, instance, item,
-					  SPI_getbinval(row, desc, 1, &isnull), SPI_getbinval(row, desc, 2, &isnull));
+					  SPI_getbinval(row, desc, 1, &isnull),
+					  SPI_getbinval(row, desc, 2, &isnull));
 }
 
 /*
@@ -117,7 +124,8 @@ instance_env_refuse_change(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to change the audit log"),
-				 insert ? errdetail("Only the functions of the extension record events.") :
+				 insert ?
+				 errdetail("Only the functions of the extension record events.") :
 				 errdetail("Only a superuser can change or delete recorded events.")));
 	return PointerGetDatum(NULL);
 }

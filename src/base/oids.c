@@ -32,11 +32,16 @@
 
 const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
-	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT", "check_instance"},
-	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE", "check_transfer"},
-	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE", "record_departure"},
-	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE", "record_truncate"},
-	{IENV_TRIGGER_NO_MOVE, "instance_env_no_move", "AFTER DELETE", "check_move"},
+	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT",
+	"check_instance"},
+	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE",
+	"check_transfer"},
+	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE",
+	"record_departure"},
+	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE",
+	"record_truncate"},
+	{IENV_TRIGGER_NO_MOVE, "instance_env_no_move", "AFTER DELETE",
+	"check_move"},
 };
 
 static IenvOids oids;
@@ -89,7 +94,8 @@ ienv_on_registry_change(void (*forget) (void))
 static Oid
 label_of(Oid type, const char *label)
 {
-	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid, ObjectIdGetDatum(type),
+	return GetSysCacheOid2(ENUMTYPOIDNAME, Anum_pg_enum_oid,
+						   ObjectIdGetDatum(type),
 						   CStringGetDatum(label));
 }
 
@@ -127,29 +133,42 @@ ienv_oids(void)
 		oids.schema = schema;
 		oids.instance = get_relname_relid("instance", schema);
 		oids.instance_pkey = get_relname_relid("instance_pkey", schema);
-		oids.instance_external_key = get_relname_relid("instance_external_key_key", schema);
+		oids.instance_external_key =
+			get_relname_relid("instance_external_key_key", schema);
 		oids.policy_default = get_relname_relid("policy_default", schema);
-		oids.policy_default_pkey = get_relname_relid("policy_default_pkey", schema);
+		oids.policy_default_pkey =
+			get_relname_relid("policy_default_pkey", schema);
 		oids.identity_key = get_relname_relid("identity_key", schema);
 		oids.departed_user = get_relname_relid("departed_user", schema);
-		oids.departed_user_identity = get_relname_relid("departed_user_identity", schema);
+		oids.departed_user_identity =
+			get_relname_relid("departed_user_identity", schema);
 
-		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_type"), ObjectIdGetDatum(schema));
+		type =
+			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+							CStringGetDatum("instance_type"),
+							ObjectIdGetDatum(schema));
 		oids.types[IENV_DEVELOPMENT] = label_of(type, "development");
 		oids.types[IENV_PRODUCTION] = label_of(type, "production");
-		type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum("instance_status"), ObjectIdGetDatum(schema));
+		type =
+			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+							CStringGetDatum("instance_status"),
+							ObjectIdGetDatum(schema));
 		oids.statuses[IENV_INACTIVE] = label_of(type, "inactive");
 		oids.statuses[IENV_ACTIVE] = label_of(type, "active");
 		oids.statuses[IENV_SUSPENDED] = label_of(type, "suspended");
 
 		noargs = buildoidvector(NULL, 0);
-		oids.departure_queued = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-												CStringGetDatum("departure_queued"),
-												PointerGetDatum(noargs), ObjectIdGetDatum(schema));
+		oids.departure_queued =
+			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							CStringGetDatum("departure_queued"),
+							PointerGetDatum(noargs),
+							ObjectIdGetDatum(schema));
 		for (int i = 0; i < IENV_TRIGGERS; i++)
-			oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-												CStringGetDatum(ienv_trigger_kinds[i].function),
-												PointerGetDatum(noargs), ObjectIdGetDatum(schema));
+			oids.functions[i] =
+				GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+								CStringGetDatum(ienv_trigger_kinds[i].function),
+								PointerGetDatum(noargs),
+								ObjectIdGetDatum(schema));
 
 		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
 		if (!HeapTupleIsValid(tuple))
@@ -187,7 +206,8 @@ ienv_become_owner(IenvOwner *saved)
 {
 	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
 	SetUserIdAndSecContext(ienv_oids()->owner,
-						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
 }
 
 void

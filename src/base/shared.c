@@ -89,10 +89,14 @@ attach(void)
 	bool		found;
 
 	if (state == NULL)
-		state = GetNamedDSMSegment("instance_env", sizeof(SharedState), init_state, &found);
+		state =
+			GetNamedDSMSegment("instance_env", sizeof(SharedState), init_state,
+							   &found);
 	if (buckets == NULL && state->nbuckets > 0)
-		buckets = GetNamedDSMSegment("instance_env buckets", buckets_size(state->nbuckets),
-									 init_buckets, &found);
+		buckets =
+			GetNamedDSMSegment("instance_env buckets",
+							   buckets_size(state->nbuckets),
+							   init_buckets, &found);
 }
 
 #else
@@ -105,7 +109,8 @@ request_shmem(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)) + buckets_size(buckets_setting));
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)) +
+						   buckets_size(buckets_setting));
 }
 
 static void
@@ -119,7 +124,8 @@ startup_shmem(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	memory = ShmemInitStruct("instance_env",
-							 MAXALIGN(sizeof(SharedState)) + buckets_size(buckets_setting), &found);
+							 MAXALIGN(sizeof(SharedState)) +
+							 buckets_size(buckets_setting), &found);
 	state = (SharedState *) memory;
 	buckets = memory + MAXALIGN(sizeof(SharedState));
 	if (!found)
@@ -151,22 +157,27 @@ ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
 	/* PostgreSQL would only warn and use the default */
 	if (process_shared_preload_libraries_in_progress)
 	{
-		const char *given = GetConfigOption(IENV_SCHEMA ".buckets", true, false);
+		const char *given = GetConfigOption(IENV_SCHEMA ".buckets", true,
+											false);
 		int			value;
 
 		if (given != NULL &&
-			(!parse_int(given, &value, 0, NULL) || value < 0 || value > MAX_BUCKETS))
+			(!parse_int(given, &value, 0, NULL) || value < 0 ||
+			 value > MAX_BUCKETS))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid value for parameter \"%s\": \"%s\"", IENV_SCHEMA ".buckets", given),
-					 errdetail("It must be an integer from 0 to %d.", MAX_BUCKETS)));
+					 errmsg("invalid value for parameter \"%s\": \"%s\"",
+							IENV_SCHEMA ".buckets", given),
+					 errdetail("It must be an integer from 0 to %d.",
+							   MAX_BUCKETS)));
 	}
 
 	DefineCustomIntVariable(IENV_SCHEMA ".buckets",
 							"Sets the number of shared-memory buckets that admit users without a scan.",
 							"Zero means none. Takes effect when the server starts.",
 							&buckets_setting, DEFAULT_BUCKETS, 0, MAX_BUCKETS,
-							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							process_shared_preload_libraries_in_progress ?
+							PGC_POSTMASTER : PGC_SIGHUP,
 							0, NULL, NULL, NULL);
 
 #if !IENV_NAMED_DSM
@@ -222,7 +233,8 @@ ienv_shared_departures(void)
 		uint32		owner = InvalidOid;
 
 		/* on failure, owner is what another backend has stored there */
-		if (pg_atomic_compare_exchange_u32(&slot->database, &owner, MyDatabaseId) ||
+		if (pg_atomic_compare_exchange_u32(&slot->database, &owner,
+										   MyDatabaseId) ||
 			owner == MyDatabaseId)
 			mine = slot;
 	}

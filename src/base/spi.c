@@ -20,7 +20,8 @@
 
 #include "base/base.h"
 
-static const char *null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls);
+static const char *null_arguments(int nargs, const Oid *types,
+								  const Datum *values, const char *nulls);
 
 /*
  * A relation's qualified name, quoted for SQL.
@@ -55,7 +56,8 @@ ienv_execute(const char *fmt,...)
 	}
 	result = SPI_execute(sql.data, false, 0);
 	if (result != SPI_OK_UTILITY)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql.data);
+		elog(ERROR, "unexpected result %s of: %s",
+			 SPI_result_code_string(result), sql.data);
 	pfree(sql.data);
 }
 
@@ -66,13 +68,19 @@ ienv_execute(const char *fmt,...)
  * argument that is a null pointer counts as null, whatever nulls says.
  */
 uint64
-ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values,
+		   const char *nulls)
 {
-	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types), unconstify(Datum *, values),
-											   null_arguments(nargs, types, values, nulls), false, 0);
+	int			result = SPI_execute_with_args(sql, nargs,
+											   unconstify(Oid *, types),
+											   unconstify(Datum *, values),
+											   null_arguments(nargs, types,
+															  values, nulls),
+											   false, 0);
 
 	if (result < 0)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+		elog(ERROR, "unexpected result %s of: %s",
+			 SPI_result_code_string(result), sql);
 	return SPI_processed;
 }
 
@@ -80,7 +88,8 @@ ienv_query(const char *sql, int nargs, const Oid *types, const Datum *values, co
  * The same for a statement that concerns one row, which the caller has locked.
  */
 void
-ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values)
+ienv_query_one(const char *sql, int nargs, const Oid *types,
+			   const Datum *values)
 {
 	if (ienv_query(sql, nargs, types, values, NULL) != 1)
 		elog(ERROR, "a row is locked but gone: %s", sql);
@@ -91,7 +100,8 @@ ienv_query_one(const char *sql, int nargs, const Oid *types, const Datum *values
  * be filled with the past that a REPEATABLE READ transaction sees.
  */
 uint64
-ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+ienv_query_latest(const char *sql, int nargs, const Oid *types,
+				  const Datum *values, const char *nulls)
 {
 	uint64		processed;
 
@@ -106,13 +116,19 @@ ienv_query_latest(const char *sql, int nargs, const Oid *types, const Datum *val
  * state.
  */
 uint64
-ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *values, const char *nulls)
+ienv_query_active(const char *sql, int nargs, const Oid *types,
+				  const Datum *values, const char *nulls)
 {
-	int			result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types), unconstify(Datum *, values),
-											   null_arguments(nargs, types, values, nulls), true, 0);
+	int			result = SPI_execute_with_args(sql, nargs,
+											   unconstify(Oid *, types),
+											   unconstify(Datum *, values),
+											   null_arguments(nargs, types,
+															  values, nulls),
+											   true, 0);
 
 	if (result < 0)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+		elog(ERROR, "unexpected result %s of: %s",
+			 SPI_result_code_string(result), sql);
 	return SPI_processed;
 }
 
@@ -121,17 +137,23 @@ ienv_query_active(const char *sql, int nargs, const Oid *types, const Datum *val
  * finds rows that a REPEATABLE READ transaction does not see.
  */
 uint64
-ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *values)
+ienv_write_latest(const char *sql, int nargs, const Oid *types,
+				  const Datum *values)
 {
 	SPIPlanPtr	plan = SPI_prepare(sql, nargs, unconstify(Oid *, types));
 	int			result;
 
 	if (plan == NULL)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(SPI_result), sql);
-	result = SPI_execute_snapshot(plan, unconstify(Datum *, values), null_arguments(nargs, types, values, NULL),
-								  GetLatestSnapshot(), InvalidSnapshot, false, true, 0);
+		elog(ERROR, "unexpected result %s of: %s",
+			 SPI_result_code_string(SPI_result), sql);
+	result =
+		SPI_execute_snapshot(plan, unconstify(Datum *, values),
+							 null_arguments(nargs, types, values, NULL),
+							 GetLatestSnapshot(), InvalidSnapshot, false,
+							 true, 0);
 	if (result < 0)
-		elog(ERROR, "unexpected result %s of: %s", SPI_result_code_string(result), sql);
+		elog(ERROR, "unexpected result %s of: %s",
+			 SPI_result_code_string(result), sql);
 	return SPI_processed;
 }
 
@@ -143,13 +165,15 @@ ienv_write_latest(const char *sql, int nargs, const Oid *types, const Datum *val
  * itself never uses that parameter.
  */
 static const char *
-null_arguments(int nargs, const Oid *types, const Datum *values, const char *nulls)
+null_arguments(int nargs, const Oid *types, const Datum *values,
+			   const char *nulls)
 {
 	char	   *marked = NULL;
 
 	for (int i = 0; i < nargs; i++)
 	{
-		if (DatumGetPointer(values[i]) != NULL || (nulls != NULL && nulls[i] == 'n') ||
+		if (DatumGetPointer(values[i]) != NULL ||
+			(nulls != NULL && nulls[i] == 'n') ||
 			get_typbyval(types[i]))
 			continue;
 		if (marked == NULL)
@@ -190,12 +214,14 @@ ienv_result_desc(FunctionCallInfo fcinfo)
 }
 
 /*
- * A column of a row that the last query returned, in memory that goes with SPI_finish().
+ * A column of a row that the last query returned, in memory that goes with
+ * SPI_finish().
  */
 Datum
 ienv_result_datum(uint64 row, int column, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, isnull);
 }
 
 /*
@@ -204,7 +230,8 @@ ienv_result_datum(uint64 row, int column, bool *isnull)
 char *
 ienv_result_text(uint64 row, int column)
 {
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						column);
 }
 
 /*

@@ -59,7 +59,8 @@ static List *expected = NIL;
 static post_parse_analyze_hook_type previous_hook = NULL;
 
 static void lock_schema_name(Oid schema);
-static void check_statement(ParseState *pstate, Query *query, JumbleState *jstate);
+static void check_statement(ParseState *pstate, Query *query,
+							JumbleState *jstate);
 static bool names_another(Node *node, List *relids);
 
 /*
@@ -80,11 +81,14 @@ void
 ienv_act_as(Oid owner, IenvActing *saved)
 {
 	saved->nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
-	SetUserIdAndSecContext(owner, saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(owner,
+						   saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_NOFORCE_RLS);
 }
 
 void
@@ -117,9 +121,11 @@ ienv_lock_owner(Oid relid)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("partition %s of table %s belongs to another role",
-							ienv_quoted_name(lfirst_oid(lc)), ienv_quoted_name(relid)),
+							ienv_quoted_name(lfirst_oid(lc)),
+							ienv_quoted_name(relid)),
 					 errdetail("Code that role \"%s\" has attached to the partition would run with the privileges of role \"%s\".",
-							   GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
+							   GetUserNameFromId(other, false),
+							   GetUserNameFromId(owner, false)),
 					 errhint("Detach the partition, or review the code attached to it and transfer it to the table's owner.")));
 	}
 	return owner;
@@ -159,14 +165,18 @@ lock_schema_name(Oid schema)
 		TM_FailureData failure;
 		Buffer		buffer;
 
-		ScanKeyInit(&key, Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
-		scan = systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, &key);
+		ScanKeyInit(&key, Anum_pg_namespace_oid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(schema));
+		scan =
+			systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, &key);
 		tuple = heap_copytuple(systable_getnext(scan));
 		systable_endscan(scan);
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for namespace %u", schema);
-		result = heap_lock_tuple(rel, tuple, GetCurrentCommandId(true), LockTupleShare, LockWaitBlock, false,
-								 &buffer, &failure);
+		result =
+			heap_lock_tuple(rel, tuple, GetCurrentCommandId(true),
+							LockTupleShare, LockWaitBlock, false,
+							&buffer, &failure);
 		ReleaseBuffer(buffer);
 
 		/* the previous holder of the lock may have renamed the schema */
@@ -174,7 +184,8 @@ lock_schema_name(Oid schema)
 	} while (result == TM_Updated || result == TM_Deleted);
 	table_close(rel, NoLock);
 	if (result != TM_Ok)
-		elog(ERROR, "unexpected result %d of locking schema %u", result, schema);
+		elog(ERROR, "unexpected result %d of locking schema %u", result,
+			 schema);
 }
 
 /*
@@ -210,7 +221,8 @@ check_statement(ParseState *pstate, Query *query, JumbleState *jstate)
 	if (relids != NIL && names_another((Node *) query, relids))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("table %s has been renamed concurrently", ienv_quoted_name(linitial_oid(relids))),
+				 errmsg("table %s has been renamed concurrently",
+						ienv_quoted_name(linitial_oid(relids))),
 				 errhint("Repeat the transaction.")));
 	if (previous_hook != NULL)
 		previous_hook(pstate, query, jstate);
@@ -225,10 +237,12 @@ names_another(Node *node, List *relids)
 	{
 		const RangeTblEntry *rte = (const RangeTblEntry *) node;
 
-		return rte->rtekind == RTE_RELATION && !list_member_oid(relids, rte->relid);
+		return rte->rtekind == RTE_RELATION &&
+			!list_member_oid(relids, rte->relid);
 	}
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, names_another, relids, QTW_EXAMINE_RTES_BEFORE);
+		return query_tree_walker((Query *) node, names_another, relids,
+								 QTW_EXAMINE_RTES_BEFORE);
 	return expression_tree_walker(node, names_another, relids);
 }
 
@@ -247,7 +261,8 @@ ienv_bound_lock_waits(int milliseconds)
 		char		value[16];
 
 		snprintf(value, sizeof(value), "%d", milliseconds);
-		(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
+		(void) set_config_option("lock_timeout", value, PGC_USERSET,
+								 PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
 	}
 	return nest_level;

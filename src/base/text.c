@@ -29,7 +29,8 @@ ienv_instance_text(Datum value, bool is_uuid)
 	int			length;
 
 	if (is_uuid)
-		return psprintf("\"%s\"", DatumGetCString(DirectFunctionCall1(uuid_out, value)));
+		return psprintf("\"%s\"",
+						DatumGetCString(DirectFunctionCall1(uuid_out, value)));
 	key = TextDatumGetCString(value);
 	length = strlen(key);
 	if (length <= MAX_KEY_SHOWN)
@@ -48,7 +49,8 @@ ienv_quoted_name(Oid relid)
 
 	if (name == NULL)
 		return psprintf("with OID %u", relid);
-	return psprintf("\"%s.%s\"", get_namespace_name(get_rel_namespace(relid)), name);
+	return psprintf("\"%s.%s\"", get_namespace_name(get_rel_namespace(relid)),
+					name);
 }
 
 /*
@@ -61,5 +63,7 @@ ienv_clipped(const char *text)
 
 	if (length <= MAX_KEY_SHOWN)
 		return text;
-	return psprintf("%.*s...", pg_mbcliplen(text, length, MAX_KEY_SHOWN), text);
+
+	return psprintf("%.*s...", pg_mbcliplen(text, length, MAX_KEY_SHOWN),
+					text);
 }

@@ -25,16 +25,18 @@ ienv_check_called(FunctionCallInfo fcinfo, const char *funcname)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" was not called by trigger manager", funcname)));
+				 errmsg("function \"%s\" was not called by trigger manager",
+						funcname)));
 	return (TriggerData *) fcinfo->context;
 }
 
 /*
- * Check that a trigger function was called for what it is made for: when is the
- * exact combination of TRIGGER_EVENT_ bits.
+ * Check that a trigger function was called for what it is made for: when is
+ * the exact combination of TRIGGER_EVENT_ bits.
  */
 TriggerData *
-ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when)
+ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname,
+				   TriggerEvent when)
 {
 	TriggerData *trigdata = ienv_check_called(fcinfo, funcname);
 	TriggerEvent mask = TRIGGER_EVENT_OPMASK | TRIGGER_EVENT_ROW | TRIGGER_EVENT_TIMINGMASK;
@@ -52,7 +54,8 @@ ienv_check_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent w
  * TRIGGER_EVENT_BEFORE or TRIGGER_EVENT_AFTER.
  */
 TriggerData *
-ienv_check_own_trigger(FunctionCallInfo fcinfo, const char *funcname, TriggerEvent when)
+ienv_check_own_trigger(FunctionCallInfo fcinfo, const char *funcname,
+					   TriggerEvent when)
 {
 	TriggerData *trigdata = ienv_check_called(fcinfo, funcname);
 

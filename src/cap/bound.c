@@ -133,7 +133,8 @@
 struct IenvBucket
 {
 	pg_atomic_uint64 tickets;
-	pg_atomic_uint64 leaving;	/* transactions that have ever been about to release rows */
+	pg_atomic_uint64 leaving;	/* transactions that have ever been about to
+								 * release rows */
 	pg_atomic_uint64 left;		/* those of them that have done so, or aborted */
 	uint64		base;			/* tickets minus users */
 	IenvBoundKey key;			/* database is InvalidOid: no base yet */
@@ -144,7 +145,8 @@ struct IenvBucket
  * The key of the bound on the users of instance in the guarded table root.
  */
 void
-ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance)
+ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version,
+			   const IenvInstance *instance)
 {
 	pg_atomic_uint64 *era = ienv_shared_era();
 
@@ -244,7 +246,8 @@ ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
 	 * computed from
 	 */
 	pg_read_barrier();
-	return same && (int64) (pg_atomic_read_u64(&bucket->tickets) - base) <= limit;
+	return same &&
+		(int64) (pg_atomic_read_u64(&bucket->tickets) - base) <= limit;
 }
 
 /*
@@ -272,7 +275,8 @@ void
 ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark)
 {
 	pg_memory_barrier();
-	mark->quiet = mark->quiet && mark->leaving == pg_atomic_read_u64(&bucket->leaving);
+	mark->quiet = mark->quiet &&
+		mark->leaving == pg_atomic_read_u64(&bucket->leaving);
 }
 
 /*
@@ -280,7 +284,8 @@ ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark)
  * for any transaction.
  */
 void
-ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark, int64 rows)
+ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
+				const IenvCountMark *mark, int64 rows)
 {
 	uint64		base = mark->tickets - (uint64) rows;
 

@@ -24,10 +24,12 @@ typedef struct IenvBoundKey
 {
 	Oid			database;
 	Oid			root;			/* the guarded table */
-	uint64		version;		/* of its triggers; 0: they do not see every row */
+	uint64		version;		/* of its triggers; 0: they do not see every
+								 * row */
 	uint64		era;			/* in case a row comes in without a ticket */
 	pg_uuid_t	instance;
-	TimestampTz created_at;		/* in case an instance is re-created with the same id */
+	TimestampTz created_at;		/* in case an instance is re-created with the
+								 * same id */
 } IenvBoundKey;
 
 /* The state of a bucket when an exact count began */
@@ -40,17 +42,21 @@ typedef struct IenvCountMark
 
 extern Size ienv_buckets_size(int n);
 extern void ienv_buckets_init(void *buckets, int n);
-extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version, const IenvInstance *instance);
+extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version,
+						   const IenvInstance *instance);
 extern void ienv_void_bounds(void);
 extern IenvBucket *ienv_bucket_of(Oid root, const IenvInstance *instance);
 extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
-extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit);
+extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key,
+							  int64 limit);
 extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
-extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key, const IenvCountMark *mark,
+extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
+							const IenvCountMark *mark,
 							int64 rows);
 extern void ienv_leave(IenvBucket *bucket);
-extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
+extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,
+						   int64 n);
 
 /*
  * queue.c: rows that wait for the cap's trigger
@@ -61,22 +67,23 @@ typedef struct IenvQueueKey
 {
 	Oid			root;			/* the guarded table */
 	pg_uuid_t	instance;
-} IenvQueueKey;
+}			IenvQueueKey;
 
 typedef struct IenvQueue
 {
 	IenvQueueKey key;
 	uint32		status;			/* simplehash.h's own */
-	int64		waiting;		/* rows that have joined and for which no ticket was taken */
+	int64		waiting;		/* rows that have joined and for which no
+								 * ticket was taken */
 	int64		look_at;		/* how many may wait before an early look */
 	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
-} IenvQueue;
+}			IenvQueue;
 
-extern IenvQueue *ienv_join_queue(Oid root, const pg_uuid_t *instance);
+extern IenvQueue * ienv_join_queue(Oid root, const pg_uuid_t *instance);
 extern void ienv_join_no_queue(void);
-extern IenvQueue *ienv_queue_of(Oid root, const pg_uuid_t *instance);
-extern bool ienv_queue_is_admitted(const IenvQueue *queue);
-extern void ienv_admit_queue(IenvQueue *queue);
+extern IenvQueue * ienv_queue_of(Oid root, const pg_uuid_t *instance);
+extern bool ienv_queue_is_admitted(const IenvQueue * queue);
+extern void ienv_admit_queue(IenvQueue * queue);
 
 /*
  * vacancy.c: seats freed by the transaction's own deletes
@@ -87,7 +94,8 @@ extern int64 ienv_vacated(const IenvBoundKey *key);
 /*
  * user_cap.c: admission
  */
-extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
+extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance,
+					   Datum value,
 					   IenvBucket *bucket, bool early);
 
 /*
@@ -98,8 +106,10 @@ extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
 /*
  * users_at_once.c: counting if that is possible without waiting
  */
-extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key, int64 limit);
-extern bool ienv_has_rows_at_once(Oid relid, Datum instance, Datum external_key);
+extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key,
+								int64 limit);
+extern bool ienv_has_rows_at_once(Oid relid, Datum instance,
+								  Datum external_key);
 
 /*
  * usage.c: how full development instances are
@@ -115,13 +125,14 @@ typedef struct IenvUsage
 {
 	const IenvRoot *root;
 	int64		users;			/* -1: they cannot be counted, or not now */
-} IenvUsage;
+}			IenvUsage;
 
 extern List *ienv_usage_of(Datum instance, Datum external_key);
 
 /*
  * set_user_cap.c: changing the cap
  */
-extern void ienv_set_user_cap(const char *action, Datum instance, int user_cap);
+extern void ienv_set_user_cap(const char *action, Datum instance,
+							  int user_cap);
 
 #endif							/* IENV_CAP_H */

@@ -55,8 +55,8 @@
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-static queues_hash *queues = NULL;
-static IenvQueue *last = NULL;	/* the one last asked for, or NULL */
+static queues_hash * queues = NULL;
+static IenvQueue * last = NULL; /* the one last asked for, or NULL */
 
 /* A row that should have joined a queue has not done so. */
 static bool uncounted = false;
@@ -71,7 +71,8 @@ static uint64 current_round = 1;
 static void
 transaction_ends(XactEvent event, void *arg)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
 		return;
 	last = NULL;
 	uncounted = false;
@@ -87,7 +88,8 @@ transaction_ends(XactEvent event, void *arg)
 }
 
 static void
-subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+subtransaction_ends(SubXactEvent event, SubTransactionId subxact,
+					SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		current_round++;
@@ -108,7 +110,8 @@ hear_of_the_end(void)
 static inline bool
 is_last(Oid root, const pg_uuid_t *instance)
 {
-	return last != NULL && last->key.root == root && memcmp(&last->key.instance, instance, UUID_LEN) == 0;
+	return last != NULL && last->key.root == root &&
+		memcmp(&last->key.instance, instance, UUID_LEN) == 0;
 }
 
 /*
@@ -129,7 +132,8 @@ ienv_join_queue(Oid root, const pg_uuid_t *instance)
 			queues = queues_create(TopMemoryContext, FEW_QUEUES, NULL);
 
 		/* an instance whose first row got no queue must never get one */
-		if (queues->members >= MAX_QUEUES && queues_lookup(queues, key) == NULL)
+		if (queues->members >= MAX_QUEUES &&
+			queues_lookup(queues, key) == NULL)
 		{
 			last = NULL;
 			return NULL;
@@ -181,13 +185,13 @@ ienv_queue_of(Oid root, const pg_uuid_t *instance)
  * Have all rows that have joined been admitted?
  */
 bool
-ienv_queue_is_admitted(const IenvQueue *queue)
+ienv_queue_is_admitted(const IenvQueue * queue)
 {
 	return queue->admitted_in == current_round;
 }
 
 void
-ienv_admit_queue(IenvQueue *queue)
+ienv_admit_queue(IenvQueue * queue)
 {
 	queue->admitted_in = current_round;
 }

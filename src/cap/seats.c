@@ -75,7 +75,8 @@ ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
  * may find.
  */
 bool
-ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Datum value,
+ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard,
+				 Datum value,
 				 int64 cap, Snapshot snapshot)
 {
 	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
@@ -92,9 +93,11 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Da
 		IenvVersion version;
 
 		if (leaf == NULL)
-			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
+			ienv_report_unguarded_partition(RelationGetRelid(rel),
+											guard->root);
 
-		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno, value);
+		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno,
+						value);
 		while (!done && ienv_scan_count(&scan, snapshot, &version))
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -207,7 +210,8 @@ claim_of(IenvTally *tally, TransactionId xid)
 		if (tally->nclaims < FEW_CLAIMS)
 			return add_claim(tally, xid);
 
-		tally->places = places_create(CurrentMemoryContext, 4 * FEW_CLAIMS, NULL);
+		tally->places =
+			places_create(CurrentMemoryContext, 4 * FEW_CLAIMS, NULL);
 		for (int i = 0; i < tally->nclaims; i++)
 			places_insert(tally->places, tally->claims[i].xid, &found)->n = i;
 	}
@@ -227,7 +231,8 @@ add_claim(IenvTally *tally, TransactionId xid)
 	{
 		tally->maxclaims = Max(FEW_CLAIMS, tally->maxclaims * 2);
 		tally->claims = tally->claims ?
-			repalloc_huge(tally->claims, tally->maxclaims * sizeof(IenvClaim)) :
+			repalloc_huge(tally->claims,
+						  tally->maxclaims * sizeof(IenvClaim)) :
 			palloc(tally->maxclaims * sizeof(IenvClaim));
 	}
 	claim = &tally->claims[tally->nclaims++];

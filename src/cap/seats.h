@@ -26,15 +26,18 @@ typedef struct IenvTally
 	int64		mine_gone;		/* rows that I have inserted and deleted again */
 	int64		moved;			/* rows that I have moved to another partition */
 	bool		complete;		/* no version was left out */
-	int64		replaced_since; /* of committed: by an UPDATE that ended since S */
+	int64		replaced_since; /* of committed: by an UPDATE that ended since
+								 * S */
 	int64		deleted_since;	/* by a DELETE that ended since S */
 	IenvClaim  *claims;
 	int			nclaims;
 	int			maxclaims;
-	struct places_hash *places; /* of claims, by transaction id, when there are many */
+	struct places_hash *places; /* of claims, by transaction id, when there
+								 * are many */
 } IenvTally;
 
-extern bool ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard, Datum value,
+extern bool ienv_count_seats(IenvTally *tally, IenvTally *others,
+							 const IenvGuard *guard, Datum value,
 							 int64 cap, Snapshot snapshot);
 extern int64 ienv_rows_for_anybody(const IenvTally *tally);
 extern void ienv_end_tally(IenvTally *tally);

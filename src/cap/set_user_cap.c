@@ -3,8 +3,8 @@
  * set_user_cap.c
  *	  Setting the user cap of a development instance.
  *
- * set_user_cap() is SECURITY DEFINER with a pinned search_path, so its SQL runs as the
- * extension's owner.
+ * set_user_cap() is SECURITY DEFINER with a pinned search_path, so its SQL
+ * runs as the extension's owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,7 +39,8 @@ instance_env_set_user_cap(PG_FUNCTION_ARGS)
 				 errmsg("a user cap must not be negative")));
 
 	SPI_connect();
-	ienv_set_user_cap("set_user_cap", PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1));
+	ienv_set_user_cap("set_user_cap", PG_GETARG_DATUM(0),
+					  PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -58,21 +59,26 @@ ienv_set_user_cap(const char *action, Datum instance, int user_cap)
 	if (ienv_lock_instance(instance, &status).type == IENV_PRODUCTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot set a user cap on production instance %s", ienv_instance_text(instance, true)),
+				 errmsg("cannot set a user cap on production instance %s",
+						ienv_instance_text(instance, true)),
 				 errdetail("A production instance has no cap.")));
 	if (ienv_query("UPDATE instance_env.instance i SET user_cap = $2,"
-				   "  config_version = i.config_version OPERATOR(pg_catalog.+) 1"
+				   "  config_version = i.config_version OPERATOR(pg_catalog.+)"
+				   " 1"
 				   " FROM instance_env.instance old"
-				   " WHERE i.id OPERATOR(pg_catalog.=) $1 AND old.id OPERATOR(pg_catalog.=) $1"
+				   " WHERE i.id OPERATOR(pg_catalog.=) $1"
+				   " AND old.id OPERATOR(pg_catalog.=) $1"
 				   " AND i.user_cap IS DISTINCT FROM $2"
-				   " RETURNING pg_catalog.to_jsonb(old.user_cap), pg_catalog.to_jsonb(i.user_cap)",
+				   " RETURNING pg_catalog.to_jsonb(old.user_cap),"
+				   " pg_catalog.to_jsonb(i.user_cap)",
 				   2, types, values, user_cap < 0 ? " n" : NULL) > 0)
 	{
 		bool		isnull;
 		Datum		before = ienv_result_datum(0, 1, &isnull);
 		Datum		after = ienv_result_datum(0, 2, &isnull);
 
-		ienv_record_event(action, NULL, DatumGetUUIDP(instance), "user_cap", before, after);
+		ienv_record_event(action, NULL, DatumGetUUIDP(instance), "user_cap",
+						  before, after);
 	}
 	warn_if_over_cap(instance);
 }
@@ -107,7 +113,8 @@ warn_if_over_cap(Datum instance)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("users of development instance %s in table %s could not be counted",
-							ienv_instance_text(instance, true), ienv_quoted_name(relid)),
+							ienv_instance_text(instance, true),
+							ienv_quoted_name(relid)),
 					 errdetail("The cap applies whether or not the instance already has more users."),
 					 ienv_has_too_many_partitions(relid) ?
 					 errhint("A table with more than %d partitions is not counted here.", IENV_MAX_PARTITIONS) :
@@ -116,7 +123,8 @@ warn_if_over_cap(Datum instance)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("development instance %s is over its cap of %d in table %s",
-							ienv_instance_text(instance, true), info.user_cap, ienv_quoted_name(relid)),
+							ienv_instance_text(instance, true), info.user_cap,
+							ienv_quoted_name(relid)),
 					 errdetail("It takes no new users until enough have been deleted.")));
 	}
 }

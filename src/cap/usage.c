@@ -35,13 +35,15 @@ ienv_usage_of(Datum instance, Datum external_key)
 	foreach(lc, ienv_roots_by_name())
 	{
 		const IenvRoot *root = lfirst(lc);
-		IenvUsage	   *u;
+		IenvUsage  *u;
 
 		if (!root->trusted || !ienv_is_counted(root->relid))
 			continue;
 		u = palloc(sizeof(IenvUsage));
 		u->root = root;
-		u->users = ienv_users_at_once(root->relid, instance, external_key, PG_INT64_MAX);
+		u->users =
+			ienv_users_at_once(root->relid, instance, external_key,
+							   PG_INT64_MAX);
 		usage = lappend(usage, u);
 	}
 	return usage;
@@ -69,14 +71,15 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	info = ienv_require_instance(instance);
-	if (ienv_query_latest("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+	if (ienv_query_latest("SELECT external_key FROM instance_env.instance"
+						  " WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) != 1)
 		elog(ERROR, "instance %s is gone", ienv_instance_text(instance, true));
 	external_key = ienv_result_datum(0, 1, &isnull);
 
 	foreach(lc, ienv_usage_of(instance, external_key))
 	{
-		const IenvUsage *u = lfirst(lc);
+		const		IenvUsage *u = lfirst(lc);
 		Datum		values[USAGE_COLUMNS];
 		bool		nulls[USAGE_COLUMNS] = {false};
 
@@ -85,7 +88,8 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 		nulls[1] = u->users < 0;
 		values[2] = Int32GetDatum(info.user_cap);
 		nulls[2] = info.user_cap < 0;
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	SPI_finish();
 	return (Datum) 0;

@@ -65,10 +65,12 @@
  * id, which a transaction gets when it first writes:
  *
  *	 upper = rows + max(i, d) of every other transaction
- *	 lower = rows + max(i, d) of every older one + min(i, d) of every younger one
+ *	 lower = rows + max(i, d) of every older one + min(i, d) of every younger
+ *	 one
  *
  *	 upper <= cap: admitted.
- *	 lower > cap: refused.  Every seat is held by a row, or claimed by a transaction
+ *	 lower > cap: refused.  Every seat is held by a row, or claimed by a
+ *	 transaction
  *		 that began earlier.
  *	 otherwise: wait for one of the younger transactions, then look again.
  *
@@ -145,8 +147,9 @@ typedef struct Bounds
 } Bounds;
 
 static void compute_bounds(const IenvTally *tally, Bounds *bounds);
-pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally,
-				   const Bounds *bounds);
+pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap,
+							   const IenvTally *tally,
+							   const Bounds *bounds);
 
 /*
  * Admit all rows that my transaction has inserted into the instance, or raise
@@ -158,7 +161,8 @@ pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap, con
  * be refused later, and decide nothing else.  My transaction has an xid.
  */
 void
-ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBucket *bucket, bool early)
+ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
+		   IenvBucket *bucket, bool early)
 {
 	int			looks = 0;
 
@@ -181,7 +185,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 			 * partition
 			 */
 			AcceptInvalidationMessages();
-			ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
+			ienv_bound_key(&key, guard->root, ienv_guard_version(guard),
+						   instance);
 			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
 				return;
 			ienv_count_begins(bucket, &mark);
@@ -190,12 +195,15 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value, IenvBuck
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		if (bucket != NULL)
 			ienv_count_has_snapshot(bucket, &mark);
-		complete = ienv_count_seats(&tally, bucket ? &others : NULL, guard, value, cap, snapshot);
+		complete =
+			ienv_count_seats(&tally, bucket ? &others : NULL, guard, value,
+							 cap, snapshot);
 		compute_bounds(&tally, &bounds);
 		UnregisterSnapshot(snapshot);
 
 		if (bucket != NULL && complete)
-			ienv_store_base(bucket, &key, &mark, ienv_rows_for_anybody(&others));
+			ienv_store_base(bucket, &key, &mark,
+							ienv_rows_for_anybody(&others));
 		ienv_end_tally(&tally);
 		ienv_end_tally(&others);
 		if (early && bounds.lower <= cap)
@@ -258,7 +266,8 @@ compute_bounds(const IenvTally *tally, Bounds *bounds)
  * Raise the error, with the reason.
  */
 static void
-refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally, const Bounds *bounds)
+refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally,
+	   const Bounds *bounds)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
@@ -272,7 +281,8 @@ refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally, con
 			 tally->mine > cap ?
 			 errdetail("This transaction alone adds more users than the cap allows.") :
 			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.",
-					   (long long) tally->committed, (long long) bounds->older, (long long) tally->mine),
+					   (long long) tally->committed, (long long) bounds->older,
+					   (long long) tally->mine),
 			 errhint("Delete users, raise the cap with instance_env.set_user_cap(), or use the production instance."),
 			 ienv_errguard(guard, IENV_USER_CAP)));
 }

@@ -30,7 +30,8 @@ typedef struct Rows
 	Datum		external_key;
 	int64		limit;
 	int64		users;			/* -1: they cannot be counted */
-	bool		certain;		/* there are some that nobody is about to delete */
+	bool		certain;		/* there are some that nobody is about to
+								 * delete */
 } Rows;
 
 static void count_users(Oid relid, void *arg);
@@ -57,7 +58,11 @@ count_users(Oid relid, void *arg)
 	const IenvGuard *guard = countable(relid);
 
 	if (guard != NULL)
-		rows->users = ienv_user_count(guard, guard->is_uuid ? rows->instance : rows->external_key, rows->limit);
+		rows->users =
+			ienv_user_count(guard,
+							guard->is_uuid ? rows->instance :
+							rows->external_key,
+							rows->limit);
 }
 
 /*
@@ -84,7 +89,9 @@ look_for_rows(Oid relid, void *arg)
 	if (guard == NULL)
 		return;
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	(void) ienv_count_seats(&tally, NULL, guard, guard->is_uuid ? rows->instance : rows->external_key, 0, snapshot);
+	(void) ienv_count_seats(&tally, NULL, guard,
+							guard->is_uuid ? rows->instance :
+							rows->external_key, 0, snapshot);
 	UnregisterSnapshot(snapshot);
 	rows->certain = tally.committed + tally.mine > 0;
 	ienv_end_tally(&tally);
@@ -108,7 +115,8 @@ countable(Oid relid)
 		if (relkind == RELKIND_PARTITIONED_TABLE)
 			continue;
 		guard = ienv_guard_of(lfirst_oid(lc));
-		if (relkind != RELKIND_RELATION || guard == NULL || !OidIsValid(guard->instance_index))
+		if (relkind != RELKIND_RELATION || guard == NULL ||
+			!OidIsValid(guard->instance_index))
 			return NULL;
 	}
 	return ienv_guard_of(relid);

@@ -65,7 +65,8 @@ transaction_ends(XactEvent event, void *arg)
 			for (int i = 0; i < nvacancies; i++)
 				if (vacancies[i].leaving)
 					ienv_have_left(vacancies[i].bucket, &vacancies[i].key,
-								   event == XACT_EVENT_COMMIT ? vacancies[i].rows : 0);
+								   event == XACT_EVENT_COMMIT ?
+								   vacancies[i].rows : 0);
 			nvacancies = 0;
 			break;
 		default:
@@ -77,7 +78,8 @@ transaction_ends(XactEvent event, void *arg)
  * The end of a subtransaction: its deletes become its parent's, or are undone.
  */
 static void
-subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+subtransaction_ends(SubXactEvent event, SubTransactionId subxact,
+					SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
@@ -106,7 +108,9 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 {
 	static bool registered = false;
 	SubTransactionId subxact = GetCurrentSubTransactionId();
-	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	const IenvInstance *instance = ienv_instance_by_value(value,
+														  guard->is_uuid,
+														  false);
 	IenvBoundKey key;
 	IenvBucket *bucket;
 
@@ -117,7 +121,8 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 	if (key.version == 0)
 		return;
 	for (int i = nvacancies; i-- > 0;)
-		if (vacancies[i].subxact == subxact && memcmp(&vacancies[i].key, &key, sizeof(key)) == 0)
+		if (vacancies[i].subxact == subxact &&
+			memcmp(&vacancies[i].key, &key, sizeof(key)) == 0)
 		{
 			vacancies[i].rows++;
 			return;

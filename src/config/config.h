@@ -14,7 +14,8 @@
 /*
  * setting.c: settings
  */
-extern bool ienv_change_setting(const char *action, Datum instance, const char *name, Datum value,
+extern bool ienv_change_setting(const char *action, Datum instance,
+								const char *name, Datum value,
 								Datum *before);
 extern void ienv_require_section(const char *name);
 
@@ -27,7 +28,8 @@ pg_noreturn extern void ienv_report_unknown_feature(const char *feature);
 /*
  * social_rule.c: whose credentials social connections use
  */
-pg_noreturn extern void ienv_report_shared_in_production(Datum instance, const char *provider);
+pg_noreturn extern void ienv_report_shared_in_production(Datum instance,
+														 const char *provider);
 pg_noreturn extern void ienv_report_shared_scopes(void);
 extern int	ienv_errhint_own_credentials(void);
 
@@ -49,9 +51,11 @@ typedef struct IenvChange
 	Datum		after;
 } IenvChange;
 
-extern List *ienv_add_change(List *changes, const char *step, const char *item, Datum before, Datum after);
+extern List *ienv_add_change(List *changes, const char *step, const char *item,
+							 Datum before, Datum after);
 extern List *ienv_add_changes(List *changes, const char *step);
-extern void ienv_record_changes(const char *action, Datum application, Datum instance, const List *changes);
+extern void ienv_record_changes(const char *action, Datum application,
+								Datum instance, const List *changes);
 extern void ienv_return_changes(FunctionCallInfo fcinfo, const List *changes);
 extern Datum ienv_changes_jsonb(const List *changes);
 
@@ -64,6 +68,7 @@ extern void ienv_check_document(Datum document);
 /*
  * dry_run.c: doing something and rolling it back
  */
-extern void ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo);
+extern void ienv_rehearse(void (*act) (FunctionCallInfo fcinfo),
+						  FunctionCallInfo fcinfo);
 
 #endif							/* IENV_CONFIG_H */

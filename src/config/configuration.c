@@ -33,11 +33,16 @@ ienv_clone_configuration(Datum source, Datum target)
 	Datum		values[2] = {source, target};
 	List	   *changes = NIL;
 
-	(void) ienv_query("INSERT INTO instance_env.setting (instance, name, value)"
-					  " SELECT $2, s.name, s.value FROM instance_env.setting s JOIN instance_env.setting_section n"
-					  "  ON n.name OPERATOR(pg_catalog.=) pg_catalog.split_part(s.name, '.', 1)"
-					  " WHERE s.instance OPERATOR(pg_catalog.=) $1 AND n.cloned ORDER BY s.name"
-					  " ON CONFLICT (instance, name) DO NOTHING RETURNING name, NULL::pg_catalog.jsonb, value",
+	(void) ienv_query("INSERT INTO instance_env.setting (instance, name,"
+					  " value)"
+					  " SELECT $2, s.name, s.value FROM instance_env.setting s"
+					  " JOIN instance_env.setting_section n"
+					  "  ON n.name OPERATOR(pg_catalog.=)"
+					  " pg_catalog.split_part(s.name, '.', 1)"
+					  " WHERE s.instance OPERATOR(pg_catalog.=) $1"
+					  " AND n.cloned ORDER BY s.name"
+					  " ON CONFLICT (instance, name) DO NOTHING"
+					  " RETURNING name, NULL::pg_catalog.jsonb, value",
 					  2, types, values, NULL);
 	changes = ienv_add_changes(changes, "clone_setting");
 
@@ -46,26 +51,39 @@ ienv_clone_configuration(Datum source, Datum target)
 	 * other: test identities, for example, must not reach production unless
 	 * they are allowed there explicitly.
 	 */
-	(void) ienv_query("INSERT INTO instance_env.policy_override (instance, name, value)"
-					  " SELECT i.id, s.name, s.value FROM instance_env.policy_override s"
-					  "  JOIN instance_env.instance o ON o.id OPERATOR(pg_catalog.=) s.instance"
-					  "  JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) $2"
+	(void) ienv_query("INSERT INTO instance_env.policy_override (instance,"
+					  " name, value)"
+					  " SELECT i.id, s.name, s.value"
+					  " FROM instance_env.policy_override s"
+					  "  JOIN instance_env.instance o"
+					  " ON o.id OPERATOR(pg_catalog.=) s.instance"
+					  "  JOIN instance_env.instance i"
+					  " ON i.id OPERATOR(pg_catalog.=) $2"
 					  "   AND i.type OPERATOR(pg_catalog.=) o.type"
-					  " WHERE s.instance OPERATOR(pg_catalog.=) $1 ORDER BY s.name"
-					  " ON CONFLICT (instance, name) DO NOTHING RETURNING name, NULL::pg_catalog.jsonb, value",
+					  " WHERE s.instance OPERATOR(pg_catalog.=) $1"
+					  " ORDER BY s.name"
+					  " ON CONFLICT (instance, name) DO NOTHING"
+					  " RETURNING name, NULL::pg_catalog.jsonb, value",
 					  2, types, values, NULL);
 	changes = ienv_add_changes(changes, "clone_policy");
 
-	(void) ienv_query("INSERT INTO instance_env.instance_feature (instance, feature, quantity)"
-					  " SELECT i.id, s.feature, s.quantity FROM instance_env.instance_feature s"
-					  "  JOIN instance_env.feature f ON f.name OPERATOR(pg_catalog.=) s.feature"
-					  "  JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) $2"
-					  "  JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) i.application"
+	(void) ienv_query("INSERT INTO instance_env.instance_feature (instance,"
+					  " feature, quantity)"
+					  " SELECT i.id, s.feature, s.quantity"
+					  " FROM instance_env.instance_feature s"
+					  "  JOIN instance_env.feature f"
+					  " ON f.name OPERATOR(pg_catalog.=) s.feature"
+					  "  JOIN instance_env.instance i"
+					  " ON i.id OPERATOR(pg_catalog.=) $2"
+					  "  JOIN instance_env.application a"
+					  " ON a.id OPERATOR(pg_catalog.=) i.application"
 					  " WHERE s.instance OPERATOR(pg_catalog.=) $1 AND"
-					  "  CASE WHEN i.type OPERATOR(pg_catalog.=) 'production' THEN f.plan OPERATOR(pg_catalog.<=) a.plan"
+					  "  CASE WHEN i.type OPERATOR(pg_catalog.=) 'production'"
+					  " THEN f.plan OPERATOR(pg_catalog.<=) a.plan"
 					  "   ELSE NOT f.production_only END ORDER BY s.feature"
 					  " ON CONFLICT (instance, feature) DO NOTHING"
-					  " RETURNING feature, NULL::pg_catalog.jsonb, pg_catalog.to_jsonb(quantity)",
+					  " RETURNING feature, NULL::pg_catalog.jsonb,"
+					  " pg_catalog.to_jsonb(quantity)",
 					  2, types, values, NULL);
 	return ienv_add_changes(changes, "clone_feature");
 }
@@ -79,14 +97,21 @@ ienv_configuration(Datum instance)
 	Oid			type = UUIDOID;
 	bool		isnull;
 
-	ienv_query_one("SELECT pg_catalog.jsonb_build_object('status', i.status, 'settings',"
-				   "  COALESCE((SELECT pg_catalog.jsonb_object_agg(s.name, s.value) FROM instance_env.setting s"
-				   "   WHERE s.instance OPERATOR(pg_catalog.=) i.id), '{}'), 'policies',"
-				   "  COALESCE((SELECT pg_catalog.jsonb_object_agg(p.name, p.value) FROM instance_env.policy_override p"
-				   "   WHERE p.instance OPERATOR(pg_catalog.=) i.id), '{}'), 'features',"
-				   "  COALESCE((SELECT pg_catalog.jsonb_object_agg(f.feature, f.quantity) FROM instance_env.instance_feature f"
+	ienv_query_one("SELECT pg_catalog.jsonb_build_object('status', i.status,"
+				   " 'settings',"
+				   "  COALESCE((SELECT pg_catalog.jsonb_object_agg(s.name,"
+				   " s.value) FROM instance_env.setting s"
+				   "   WHERE s.instance OPERATOR(pg_catalog.=) i.id), '{}'),"
+				   " 'policies',"
+				   "  COALESCE((SELECT pg_catalog.jsonb_object_agg(p.name,"
+				   " p.value) FROM instance_env.policy_override p"
+				   "   WHERE p.instance OPERATOR(pg_catalog.=) i.id), '{}'),"
+				   " 'features',"
+				   "  COALESCE((SELECT pg_catalog.jsonb_object_agg(f.feature,"
+				   " f.quantity) FROM instance_env.instance_feature f"
 				   "   WHERE f.instance OPERATOR(pg_catalog.=) i.id), '{}'))"
-				   " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1",
+				   " FROM instance_env.instance i"
+				   " WHERE i.id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance);
 	return ienv_result_datum(0, 1, &isnull);
 }
@@ -116,9 +141,13 @@ ienv_restore_configuration(Datum instance, Datum snapshot)
 		const char *step;
 		const char *sql;
 	}			parts[] = {
-		{"restore_setting", RESTORE("setting", "name", "value", "settings", "jsonb")},
-		{"restore_policy", RESTORE("policy_override", "name", "value", "policies", "jsonb")},
-		{"restore_feature", RESTORE("instance_feature", "feature", "quantity", "features", "int4")}
+		{"restore_setting",
+		RESTORE("setting", "name", "value", "settings", "jsonb")},
+		{"restore_policy",
+		RESTORE("policy_override", "name", "value", "policies", "jsonb")},
+		{"restore_feature",
+			RESTORE("instance_feature", "feature", "quantity", "features",
+					"int4")}
 	};
 	Oid			types[2] = {UUIDOID, JSONBOID};
 	Datum		values[2] = {instance, snapshot};

@@ -30,34 +30,51 @@
  * The first invalid item of document $1, as (path, problem).
  */
 static const char *const problems =
-	"WITH feature AS (SELECT key, value FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) 'features')),"
-	" connection AS (SELECT key, value FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) 'connections'))"
-	" SELECT pg_catalog.concat('features.', key), 'It must be a whole number greater than zero.' FROM feature"
-	" WHERE NOT CASE pg_catalog.jsonb_typeof(value) WHEN 'number' THEN"
-	"  value::pg_catalog.numeric OPERATOR(pg_catalog.>=) 1 AND value::pg_catalog.numeric OPERATOR(pg_catalog.<=) 2147483647"
-	"  AND value::pg_catalog.numeric OPERATOR(pg_catalog.=) pg_catalog.trunc(value::pg_catalog.numeric) ELSE false END"
-	" UNION ALL"
-	" SELECT pg_catalog.concat('connections.', c.key), p.problem FROM connection c,"
-	"  LATERAL (SELECT CASE"
-	"   WHEN pg_catalog.jsonb_typeof(value) OPERATOR(pg_catalog.<>) 'object' THEN 'It must be an object.'"
-	"   WHEN (value OPERATOR(pg_catalog.-) '{source, client_id, secret_reference, scopes}'::pg_catalog.text[])"
-	"    OPERATOR(pg_catalog.<>) '{}' THEN 'It has unknown keys.'"
-	"   WHEN (value OPERATOR(pg_catalog.->) 'source') OPERATOR(pg_catalog.=) ANY"
-	"    (ARRAY['\"shared\"', '\"own\"']::pg_catalog.jsonb[]) IS NOT TRUE"
-	"    THEN 'Its source must be shared or own.'"
-	"   WHEN EXISTS (SELECT FROM pg_catalog.jsonb_each(value OPERATOR(pg_catalog.-) '{source, scopes}'::pg_catalog.text[]) e"
-	"    WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.<>) 'string')"
-	"    THEN 'Its client_id and secret_reference must be strings.'"
-	"   WHEN ((value OPERATOR(pg_catalog.->>) 'source') OPERATOR(pg_catalog.=) 'own') OPERATOR(pg_catalog.<>)"
-	"    (value OPERATOR(pg_catalog.?) 'client_id') THEN 'Own credentials, and only they, have a client_id.'"
-	"   WHEN (value OPERATOR(pg_catalog.?) 'secret_reference') AND NOT (value OPERATOR(pg_catalog.?) 'client_id')"
-	"    THEN 'A secret_reference needs a client_id.'"
-	"   WHEN NOT CASE pg_catalog.jsonb_typeof(value OPERATOR(pg_catalog.->) 'scopes')"
-	"    WHEN 'array' THEN NOT EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(value OPERATOR(pg_catalog.->) 'scopes') e"
-	"     WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.<>) 'string')"
-	"    ELSE (value OPERATOR(pg_catalog.->) 'scopes') IS NULL END THEN 'Its scopes must be an array of strings.'"
-	"   END AS problem) p"
-	" WHERE p.problem IS NOT NULL";
+"WITH feature AS (SELECT key, value"
+" FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) 'features')),"
+" connection AS (SELECT key, value"
+" FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) 'connections'))"
+" SELECT pg_catalog.concat('features.', key),"
+" 'It must be a whole number greater than zero.' FROM feature"
+" WHERE NOT CASE pg_catalog.jsonb_typeof(value) WHEN 'number' THEN"
+"  value::pg_catalog.numeric OPERATOR(pg_catalog.>=) 1"
+" AND value::pg_catalog.numeric OPERATOR(pg_catalog.<=) 2147483647"
+"  AND value::pg_catalog.numeric OPERATOR(pg_catalog.=)"
+" pg_catalog.trunc(value::pg_catalog.numeric) ELSE false END"
+" UNION ALL"
+" SELECT pg_catalog.concat('connections.', c.key), p.problem"
+" FROM connection c,"
+"  LATERAL (SELECT CASE"
+"   WHEN pg_catalog.jsonb_typeof(value) OPERATOR(pg_catalog.<>) 'object'"
+" THEN 'It must be an object.'"
+"   WHEN (value OPERATOR(pg_catalog.-)"
+" '{source, client_id, secret_reference, scopes}'::pg_catalog.text[])"
+"    OPERATOR(pg_catalog.<>) '{}' THEN 'It has unknown keys.'"
+"   WHEN (value OPERATOR(pg_catalog.->) 'source') OPERATOR(pg_catalog.=) ANY"
+"    (ARRAY['\"shared\"', '\"own\"']::pg_catalog.jsonb[]) IS NOT TRUE"
+"    THEN 'Its source must be shared or own.'"
+"   WHEN EXISTS (SELECT"
+" FROM pg_catalog.jsonb_each(value OPERATOR(pg_catalog.-)"
+" '{source, scopes}'::pg_catalog.text[]) e"
+"    WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.<>) 'string')"
+"    THEN 'Its client_id and secret_reference must be strings.'"
+"   WHEN ((value OPERATOR(pg_catalog.->>) 'source') OPERATOR(pg_catalog.=)"
+" 'own') OPERATOR(pg_catalog.<>)"
+"    (value OPERATOR(pg_catalog.?) 'client_id')"
+" THEN 'Own credentials, and only they, have a client_id.'"
+"   WHEN (value OPERATOR(pg_catalog.?) 'secret_reference')"
+" AND NOT (value OPERATOR(pg_catalog.?) 'client_id')"
+"    THEN 'A secret_reference needs a client_id.'"
+"   WHEN NOT CASE pg_catalog.jsonb_typeof(value OPERATOR(pg_catalog.->)"
+" 'scopes')"
+"    WHEN 'array' THEN NOT EXISTS (SELECT"
+" FROM pg_catalog.jsonb_array_elements(value OPERATOR(pg_catalog.->) 'scopes')"
+" e"
+"     WHERE pg_catalog.jsonb_typeof(e.value) OPERATOR(pg_catalog.<>) 'string')"
+"    ELSE (value OPERATOR(pg_catalog.->) 'scopes') IS NULL END"
+" THEN 'Its scopes must be an array of strings.'"
+"   END AS problem) p"
+" WHERE p.problem IS NOT NULL";
 
 pg_noreturn static void refuse_document(const char *problem);
 
@@ -103,17 +120,20 @@ ienv_exported(Datum instance, bool stable)
 		"COALESCE((SELECT pg_catalog.jsonb_object_agg(" key ", " value ") FROM instance_env." table " c" \
 		" WHERE c.instance OPERATOR(pg_catalog.=) i.id), '{}')"
 	static const char *const sql =
-		"SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance_type', i.type,"
-		" 'settings', " OBJECT("name", "value", "setting") ","
-		" 'policies', " OBJECT("name", "value", "policy_override") " OPERATOR(pg_catalog.||)"
-		"  CASE WHEN i.user_cap IS NULL THEN '{}' ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END,"
-		" 'features', " OBJECT("feature", "quantity", "instance_feature") ","
-		" 'connections', " OBJECT("provider", CONNECTION, "social_connection") ")"
-		" FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1";
+	"SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance_type', i.type,"
+	" 'settings', " OBJECT("name", "value", "setting") ","
+	" 'policies', " OBJECT("name", "value",
+						   "policy_override") " OPERATOR(pg_catalog.||)"
+	"  CASE WHEN i.user_cap IS NULL THEN '{}'"
+	" ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END,"
+	" 'features', " OBJECT("feature", "quantity", "instance_feature") ","
+	" 'connections', " OBJECT("provider", CONNECTION, "social_connection") ")"
+	" FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1";
 	Oid			type = UUIDOID;
 	bool		isnull;
 
-	if ((stable ? ienv_query_active : ienv_query) (sql, 1, &type, &instance, NULL) != 1)
+	if ((stable ? ienv_query_active : ienv_query) (sql, 1, &type, &instance,
+												   NULL) != 1)
 		return (Datum) 0;
 	return ienv_result_datum(0, 1, &isnull);
 }
@@ -125,7 +145,8 @@ ienv_exported(Datum instance, bool stable)
 void
 ienv_check_document(Datum document)
 {
-	static const char *const parts[] = {"settings", "policies", "features", "connections"};
+	static const char *const parts[] =
+	{"settings", "policies", "features", "connections"};
 	Jsonb	   *jsonb = DatumGetJsonbP(document);
 	Oid			type = JSONBOID;
 	JsonbIterator *it;
@@ -147,26 +168,34 @@ ienv_check_document(Datum document)
 		{
 			known = format = true;
 			if (value.type != jbvNumeric ||
-				!DatumGetBool(DirectFunctionCall2(numeric_eq, NumericGetDatum(value.val.numeric),
+				!DatumGetBool(DirectFunctionCall2(numeric_eq,
+												  NumericGetDatum(value.val.numeric),
 												  NumericGetDatum(int64_to_numeric(EXPORT_FORMAT)))))
-				refuse_document(psprintf("Its format is not %d.", EXPORT_FORMAT));
+				refuse_document(psprintf("Its format is not %d.",
+										 EXPORT_FORMAT));
 		}
 		else if (strcmp(key, "instance_type") == 0)
 		{
 			known = true;
 			if (value.type != jbvString ||
-				!((value.val.string.len == 11 && memcmp(value.val.string.val, "development", 11) == 0) ||
-				  (value.val.string.len == 10 && memcmp(value.val.string.val, "production", 10) == 0)))
+				!((value.val.string.len == 11 &&
+				   memcmp(value.val.string.val, "development", 11) == 0) ||
+				  (value.val.string.len == 10 &&
+				   memcmp(value.val.string.val, "production", 10) == 0)))
 				refuse_document("Its instance_type is neither development nor production.");
 		}
 		for (int i = 0; i < lengthof(parts) && !known; i++)
 		{
 			known = strcmp(key, parts[i]) == 0;
-			if (known && !(value.type == jbvBinary && JsonContainerIsObject(value.val.binary.data)))
-				refuse_document(psprintf("Its part \"%s\" is not an object.", key));
+			if (known &&
+				!(value.type == jbvBinary &&
+				  JsonContainerIsObject(value.val.binary.data)))
+				refuse_document(psprintf("Its part \"%s\" is not an object.",
+										 key));
 		}
 		if (!known)
-			refuse_document(psprintf("It has an unknown part, \"%s\".", ienv_clipped(key)));
+			refuse_document(psprintf("It has an unknown part, \"%s\".",
+									 ienv_clipped(key)));
 	}
 	if (!format)
 		refuse_document("It does not state its format.");

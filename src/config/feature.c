@@ -92,7 +92,8 @@ instance_env_require_feature(PG_FUNCTION_ARGS)
 
 		SPI_connect();
 		ienv_become_owner(&saved);
-		ienv_require_feature(PG_GETARG_DATUM(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+		ienv_require_feature(PG_GETARG_DATUM(0),
+							 text_to_cstring(PG_GETARG_TEXT_PP(1)));
 		ienv_leave_owner(&saved);
 		SPI_finish();
 	}
@@ -112,11 +113,16 @@ ienv_require_feature(Datum instance, const char *feature)
 	TupleDesc	desc;
 	bool		isnull;
 
-	if (ienv_query_latest("SELECT i.type OPERATOR(pg_catalog.=) 'production', f.production_only,"
-						  " a.plan OPERATOR(pg_catalog.>=) f.plan, f.plan, a.plan"
-						  " FROM instance_env.feature f, instance_env.instance i"
-						  "  JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) i.application"
-						  " WHERE i.id OPERATOR(pg_catalog.=) $1 AND f.name OPERATOR(pg_catalog.=) $2",
+	if (ienv_query_latest("SELECT i.type OPERATOR(pg_catalog.=) 'production',"
+						  " f.production_only,"
+						  " a.plan OPERATOR(pg_catalog.>=) f.plan, f.plan,"
+						  " a.plan"
+						  " FROM instance_env.feature f,"
+						  " instance_env.instance i"
+						  "  JOIN instance_env.application a"
+						  " ON a.id OPERATOR(pg_catalog.=) i.application"
+						  " WHERE i.id OPERATOR(pg_catalog.=) $1"
+						  " AND f.name OPERATOR(pg_catalog.=) $2",
 						  2, types, values, NULL) == 0)
 	{
 		(void) ienv_require_instance(instance);
@@ -138,9 +144,11 @@ ienv_require_feature(Datum instance, const char *feature)
 	else if (!DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)))
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_PLAN_UPGRADE),
-				 errmsg("production instance %s needs a higher plan", ienv_instance_text(instance, true)),
+				 errmsg("production instance %s needs a higher plan",
+						ienv_instance_text(instance, true)),
 				 errdetail("Feature \"%s\" needs plan \"%s\"; the application is on plan \"%s\".",
-						   feature, SPI_getvalue(row, desc, 4), SPI_getvalue(row, desc, 5)),
+						   feature, SPI_getvalue(row, desc, 4),
+						   SPI_getvalue(row, desc, 5)),
 				 errhint("Upgrade the application with instance_env.set_plan().")));
 }
 
@@ -166,7 +174,8 @@ is_available(FunctionCallInfo fcinfo)
 	ienv_require_argument(fcinfo, 0, "instance");
 	ienv_require_argument(fcinfo, 1, "feature");
 	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), true, false);
-	type = instance != NULL ? instance->type : ienv_require_instance(PG_GETARG_DATUM(0)).type;
+	type = instance != NULL ? instance->type :
+		ienv_require_instance(PG_GETARG_DATUM(0)).type;
 	feature = find_feature(fcinfo);
 	if (type == IENV_DEVELOPMENT)
 		return !feature->production_only;
@@ -197,8 +206,10 @@ find_feature(FunctionCallInfo fcinfo)
 	do
 	{
 		since = ienv_cache_time(&features);
-		plan = read_places("SELECT " PLACE_OF_PLAN("plan") ", production_only FROM instance_env.feature"
-						   " WHERE name OPERATOR(pg_catalog.=) $1", TEXTOID, PointerGetDatum(name), &production_only);
+		plan =
+			read_places("SELECT " PLACE_OF_PLAN("plan") ", production_only FROM instance_env.feature"
+						" WHERE name OPERATOR(pg_catalog.=) $1", TEXTOID,
+						PointerGetDatum(name), &production_only);
 		if (plan == 0)
 			ienv_report_unknown_feature(key);
 		entry = ienv_cache_enter(&features, key, since);
@@ -223,11 +234,15 @@ find_plan(const pg_uuid_t *instance)
 	do
 	{
 		since = ienv_cache_time(&plans);
-		plan = read_places("SELECT " PLACE_OF_PLAN("a.plan") " FROM instance_env.application a"
-						   " JOIN instance_env.instance i ON i.application OPERATOR(pg_catalog.=) a.id"
-						   " WHERE i.id OPERATOR(pg_catalog.=) $1", UUIDOID, UUIDPGetDatum(instance), NULL);
+		plan =
+			read_places("SELECT " PLACE_OF_PLAN("a.plan") " FROM instance_env.application a"
+						" JOIN instance_env.instance i"
+						" ON i.application OPERATOR(pg_catalog.=) a.id"
+						" WHERE i.id OPERATOR(pg_catalog.=) $1", UUIDOID,
+						UUIDPGetDatum(instance), NULL);
 		if (plan == 0)
-			elog(ERROR, "instance %s has no application", ienv_instance_text(UUIDPGetDatum(instance), true));
+			elog(ERROR, "instance %s has no application",
+				 ienv_instance_text(UUIDPGetDatum(instance), true));
 		entry = ienv_cache_enter(&plans, instance, since);
 	} while (entry == NULL);
 	entry->plan = plan;

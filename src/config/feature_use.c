@@ -59,20 +59,27 @@ instance_env_enable_feature(PG_FUNCTION_ARGS)
 	if (instance.type == IENV_DEVELOPMENT)
 		check_limit(values[0], values[1], PG_GETARG_INT32(2));
 
-	if (ienv_query("SELECT pg_catalog.jsonb_build_object('quantity', quantity) FROM instance_env.instance_feature"
-				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2",
+	if (ienv_query("SELECT pg_catalog.jsonb_build_object('quantity', quantity)"
+				   " FROM instance_env.instance_feature"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " AND feature OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
 		before = ienv_result_datum(0, 1, &isnull);
-	if (ienv_query("INSERT INTO instance_env.instance_feature AS f (instance, feature, quantity) VALUES ($1, $2, $3)"
-				   " ON CONFLICT (instance, feature) DO UPDATE SET quantity = EXCLUDED.quantity"
-				   " WHERE f.quantity OPERATOR(pg_catalog.<>) EXCLUDED.quantity"
-				   " RETURNING pg_catalog.jsonb_build_object('quantity', f.quantity)",
+	if (ienv_query("INSERT INTO instance_env.instance_feature AS f (instance,"
+				   " feature, quantity) VALUES ($1, $2, $3)"
+				   " ON CONFLICT (instance, feature) DO UPDATE"
+				   " SET quantity = EXCLUDED.quantity"
+				   " WHERE f.quantity OPERATOR(pg_catalog.<>)"
+				   " EXCLUDED.quantity"
+				   " RETURNING pg_catalog.jsonb_build_object('quantity',"
+				   " f.quantity)",
 				   3, types, values, NULL) > 0)
 	{
 		Datum		after = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
-		ienv_record_event("enable_feature", NULL, &instance.id, feature, before, after);
+		ienv_record_event("enable_feature", NULL, &instance.id, feature,
+						  before, after);
 	}
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -103,16 +110,20 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
 	deleted = ienv_query("DELETE FROM instance_env.instance_feature"
-						 " WHERE instance OPERATOR(pg_catalog.=) $1 AND feature OPERATOR(pg_catalog.=) $2"
-						 " RETURNING pg_catalog.jsonb_build_object('quantity', quantity)", 2, types, values, NULL) > 0;
+						 " WHERE instance OPERATOR(pg_catalog.=) $1"
+						 " AND feature OPERATOR(pg_catalog.=) $2"
+						 " RETURNING pg_catalog.jsonb_build_object('quantity',"
+						 " quantity)", 2, types, values, NULL) > 0;
 	before = deleted ? ienv_result_datum(0, 1, &isnull) : 0;
 	refuse_if_used(values[0], values[1]);
 	if (deleted)
 	{
 		ienv_config_changed(values[0]);
-		ienv_record_event("disable_feature", NULL, &instance.id, feature, before, 0);
+		ienv_record_event("disable_feature", NULL, &instance.id, feature,
+						  before, 0);
 	}
-	else if (ienv_query_latest("SELECT FROM instance_env.feature WHERE name OPERATOR(pg_catalog.=) $2",
+	else if (ienv_query_latest("SELECT FROM instance_env.feature"
+							   " WHERE name OPERATOR(pg_catalog.=) $2",
 							   2, types, values, NULL) == 0)
 		ienv_report_unknown_feature(feature);
 	else
@@ -133,20 +144,22 @@ check_limit(Datum instance, Datum feature, int quantity)
 	Datum		values[2] = {feature, Int32GetDatum(quantity)};
 
 	if (ienv_query_latest("SELECT development_limit FROM instance_env.feature"
-						  " WHERE name OPERATOR(pg_catalog.=) $1 AND development_limit OPERATOR(pg_catalog.<) $2",
+						  " WHERE name OPERATOR(pg_catalog.=) $1"
+						  " AND development_limit OPERATOR(pg_catalog.<) $2",
 						  2, types, values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_FEATURE_NOT_AVAILABLE),
 				 errmsg("development instance %s cannot use %d of feature \"%s\"",
-						ienv_instance_text(instance, true), quantity, TextDatumGetCString(feature)),
+						ienv_instance_text(instance, true), quantity,
+						TextDatumGetCString(feature)),
 				 errdetail("The limit in development is %s.",
 						   ienv_result_text(0, 1)),
 				 errhint("Use the application's production instance for more.")));
 }
 
 /*
- * Refuse to disable a feature that the instance goes on using: view instance_features
- * says which, and only satellite domains are such a use.
+ * Refuse to disable a feature that the instance goes on using: view
+ * instance_features says which, and only satellite domains are such a use.
  */
 static void
 refuse_if_used(Datum instance, Datum feature)
@@ -156,10 +169,12 @@ refuse_if_used(Datum instance, Datum feature)
 
 	if (ienv_query_latest("SELECT FROM instance_env.instance_features"
 						  " WHERE instance_id OPERATOR(pg_catalog.=) $1"
-						  " AND feature OPERATOR(pg_catalog.=) $2", 2, types, values, NULL) > 0)
+						  " AND feature OPERATOR(pg_catalog.=) $2", 2, types,
+						  values, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot disable feature \"%s\" because instance %s has satellite domains",
-						TextDatumGetCString(feature), ienv_instance_text(instance, true)),
+						TextDatumGetCString(feature),
+						ienv_instance_text(instance, true)),
 				 errhint("Remove them with instance_env.remove_domain() first.")));
 }

@@ -30,79 +30,108 @@
  * left for the functions to refuse.
  */
 static const char *const wishes =
-	"WITH target AS (SELECT i.id, i.type, a.plan, i.type OPERATOR(pg_catalog.=) 'production' AS production, i.user_cap,"
-	"   i.type::pg_catalog.text OPERATOR(pg_catalog.<>) ($2 OPERATOR(pg_catalog.->>) 'instance_type') AS other_type"
-	"  FROM instance_env.instance i JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) i.application"
-	"  WHERE i.id OPERATOR(pg_catalog.=) $1),"
-	" wish AS ("
-	" SELECT 0 AS part, w.key AS item, w.value,"
-	"  CASE WHEN t.other_type AND NOT n.cloned THEN 'section_not_cloned' END AS omission"
-	" FROM target t, pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'settings') w"
-	"  LEFT JOIN instance_env.setting s ON s.instance OPERATOR(pg_catalog.=) $1 AND s.name OPERATOR(pg_catalog.=) w.key"
-	"  LEFT JOIN instance_env.setting_section n"
-	"   ON n.name OPERATOR(pg_catalog.=) pg_catalog.split_part(w.key, '.', 1)"
-	" WHERE s.value IS DISTINCT FROM w.value"
-	" UNION ALL"
-	" SELECT 1, w.key, w.value,"
-	"  CASE WHEN NOT d.overridable THEN 'policy_not_overridable' END"
-	" FROM target t CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'policies') w"
-	"  LEFT JOIN instance_env.policy_default d"
-	"   ON d.instance_type OPERATOR(pg_catalog.=) t.type AND d.name OPERATOR(pg_catalog.=) w.key"
-	"  LEFT JOIN instance_env.policy_override p"
-	"   ON p.instance OPERATOR(pg_catalog.=) $1 AND p.name OPERATOR(pg_catalog.=) w.key,"
-	"  LATERAL (SELECT CASE w.key WHEN 'user_cap' THEN pg_catalog.to_jsonb(t.user_cap) ELSE p.value END AS value) o"
-	" WHERE o.value IS DISTINCT FROM w.value"
-	" UNION ALL"
-	" SELECT 2, w.key, w.value,"
-	"  CASE WHEN t.production AND f.plan OPERATOR(pg_catalog.>) t.plan THEN 'plan_upgrade_required'"
-	"   WHEN NOT t.production AND (f.production_only OR"
-	"    f.development_limit OPERATOR(pg_catalog.<) w.value::pg_catalog.int4) THEN 'feature_not_available' END"
-	" FROM target t CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'features') w"
-	"  LEFT JOIN instance_env.feature f ON f.name OPERATOR(pg_catalog.=) w.key"
-	"  LEFT JOIN instance_env.instance_feature u"
-	"   ON u.instance OPERATOR(pg_catalog.=) $1 AND u.feature OPERATOR(pg_catalog.=) w.key"
-	" WHERE pg_catalog.to_jsonb(u.quantity) IS DISTINCT FROM w.value"
-	" UNION ALL"
-	/* a secret's reference is kept as long as the client id is the same */
-	" SELECT 3, w.key,"
-	"  CASE WHEN l.own THEN w.value OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('secret_reference', l.secret)"
-	"   ELSE w.value END,"
-	"  CASE WHEN l.own AND l.secret IS NULL OR NOT l.own AND (t.production OR p.offers_shared IS NOT TRUE)"
-	"    AND (p.name IS NOT NULL OR pg_catalog.starts_with(w.key, 'custom_'))"
-	"   THEN 'own_credentials_required' END"
-	" FROM target t CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'connections') w"
-	"  LEFT JOIN instance_env.social_provider p ON p.name OPERATOR(pg_catalog.=) w.key"
-	"  LEFT JOIN instance_env.social_connection c"
-	"   ON c.instance OPERATOR(pg_catalog.=) $1 AND c.provider OPERATOR(pg_catalog.=) w.key,"
-	"  LATERAL (SELECT (w.value OPERATOR(pg_catalog.->>) 'source') OPERATOR(pg_catalog.=) 'own' AS own,"
-	"    COALESCE(w.value OPERATOR(pg_catalog.->>) 'secret_reference',"
-	"     CASE WHEN c.client_id OPERATOR(pg_catalog.=) (w.value OPERATOR(pg_catalog.->>) 'client_id')"
-	"      THEN c.secret_reference END) AS secret,"
-	"    COALESCE(pg_catalog.to_jsonb(c.scopes), '[]') AS current_scopes,"
-	"    CASE pg_catalog.jsonb_typeof(w.value OPERATOR(pg_catalog.->) 'scopes')"
-	"     WHEN 'array' THEN w.value OPERATOR(pg_catalog.->) 'scopes' ELSE '[]' END AS wanted_scopes) l"
-	" WHERE CASE WHEN l.own THEN ROW(c.client_id, c.secret_reference, l.current_scopes) IS DISTINCT FROM"
-	"   ROW(w.value OPERATOR(pg_catalog.->>) 'client_id', l.secret, l.wanted_scopes) OR l.secret IS NULL"
-	"  ELSE c.source IS NULL END)"
-	" SELECT part, item, value, $3 OPERATOR(pg_catalog.->)"
-	"  ('{settings, policies, features, connections}'::pg_catalog.text[])[part OPERATOR(pg_catalog.+) 1]"
-	"  OPERATOR(pg_catalog.->) item, omission"
-	" FROM wish ORDER BY part, item COLLATE pg_catalog.\"C\"";
+"WITH target AS (SELECT i.id, i.type, a.plan,"
+" i.type OPERATOR(pg_catalog.=) 'production' AS production, i.user_cap,"
+"   i.type::pg_catalog.text OPERATOR(pg_catalog.<>)"
+" ($2 OPERATOR(pg_catalog.->>) 'instance_type') AS other_type"
+"  FROM instance_env.instance i JOIN instance_env.application a"
+" ON a.id OPERATOR(pg_catalog.=) i.application"
+"  WHERE i.id OPERATOR(pg_catalog.=) $1),"
+" wish AS ("
+" SELECT 0 AS part, w.key AS item, w.value,"
+"  CASE WHEN t.other_type AND NOT n.cloned"
+" THEN 'section_not_cloned' END AS omission"
+" FROM target t,"
+" pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'settings') w"
+"  LEFT JOIN instance_env.setting s ON s.instance OPERATOR(pg_catalog.=) $1"
+" AND s.name OPERATOR(pg_catalog.=) w.key"
+"  LEFT JOIN instance_env.setting_section n"
+"   ON n.name OPERATOR(pg_catalog.=) pg_catalog.split_part(w.key, '.', 1)"
+" WHERE s.value IS DISTINCT FROM w.value"
+" UNION ALL"
+" SELECT 1, w.key, w.value,"
+"  CASE WHEN NOT d.overridable THEN 'policy_not_overridable' END"
+" FROM target t"
+" CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'policies') w"
+"  LEFT JOIN instance_env.policy_default d"
+"   ON d.instance_type OPERATOR(pg_catalog.=) t.type"
+" AND d.name OPERATOR(pg_catalog.=) w.key"
+"  LEFT JOIN instance_env.policy_override p"
+"   ON p.instance OPERATOR(pg_catalog.=) $1"
+" AND p.name OPERATOR(pg_catalog.=) w.key,"
+"  LATERAL (SELECT CASE w.key WHEN 'user_cap'"
+" THEN pg_catalog.to_jsonb(t.user_cap) ELSE p.value END AS value) o"
+" WHERE o.value IS DISTINCT FROM w.value"
+" UNION ALL"
+" SELECT 2, w.key, w.value,"
+"  CASE WHEN t.production AND f.plan OPERATOR(pg_catalog.>) t.plan"
+" THEN 'plan_upgrade_required'"
+"   WHEN NOT t.production AND (f.production_only OR"
+"    f.development_limit OPERATOR(pg_catalog.<) w.value::pg_catalog.int4)"
+" THEN 'feature_not_available' END"
+" FROM target t"
+" CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'features') w"
+"  LEFT JOIN instance_env.feature f ON f.name OPERATOR(pg_catalog.=) w.key"
+"  LEFT JOIN instance_env.instance_feature u"
+"   ON u.instance OPERATOR(pg_catalog.=) $1"
+" AND u.feature OPERATOR(pg_catalog.=) w.key"
+" WHERE pg_catalog.to_jsonb(u.quantity) IS DISTINCT FROM w.value"
+" UNION ALL"
+ /* a secret's reference is kept as long as the client id is the same */
+" SELECT 3, w.key,"
+"  CASE WHEN l.own"
+" THEN w.value OPERATOR(pg_catalog.||)"
+" pg_catalog.jsonb_build_object('secret_reference', l.secret)"
+"   ELSE w.value END,"
+"  CASE WHEN l.own AND l.secret IS NULL OR NOT l.own AND (t.production"
+" OR p.offers_shared IS NOT TRUE)"
+"    AND (p.name IS NOT NULL OR pg_catalog.starts_with(w.key, 'custom_'))"
+"   THEN 'own_credentials_required' END"
+" FROM target t"
+" CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'connections') w"
+"  LEFT JOIN instance_env.social_provider p"
+" ON p.name OPERATOR(pg_catalog.=) w.key"
+"  LEFT JOIN instance_env.social_connection c"
+"   ON c.instance OPERATOR(pg_catalog.=) $1"
+" AND c.provider OPERATOR(pg_catalog.=) w.key,"
+"  LATERAL (SELECT (w.value OPERATOR(pg_catalog.->>)"
+" 'source') OPERATOR(pg_catalog.=) 'own' AS own,"
+"    COALESCE(w.value OPERATOR(pg_catalog.->>) 'secret_reference',"
+"     CASE WHEN c.client_id OPERATOR(pg_catalog.=)"
+" (w.value OPERATOR(pg_catalog.->>) 'client_id')"
+"      THEN c.secret_reference END) AS secret,"
+"    COALESCE(pg_catalog.to_jsonb(c.scopes), '[]') AS current_scopes,"
+"    CASE pg_catalog.jsonb_typeof(w.value OPERATOR(pg_catalog.->) 'scopes')"
+"     WHEN 'array' THEN w.value OPERATOR(pg_catalog.->) 'scopes'"
+" ELSE '[]' END AS wanted_scopes) l"
+" WHERE CASE WHEN l.own"
+" THEN ROW(c.client_id, c.secret_reference, l.current_scopes) IS DISTINCT FROM"
+"   ROW(w.value OPERATOR(pg_catalog.->>) 'client_id', l.secret,"
+" l.wanted_scopes) OR l.secret IS NULL"
+"  ELSE c.source IS NULL END)"
+" SELECT part, item, value, $3 OPERATOR(pg_catalog.->)"
+"  ('{settings, policies, features, connections}'::pg_catalog.text[])[part"
+" OPERATOR(pg_catalog.+) 1]"
+"  OPERATOR(pg_catalog.->) item, omission"
+" FROM wish ORDER BY part, item COLLATE pg_catalog.\"C\"";
 
 /*
  * How an instance's document changed from $1 to $2: (step, item, before,
  * after).
  */
 static const char *const changes =
-	"SELECT p.step, c.item, c.before, c.after"
-	" FROM ROWS FROM (pg_catalog.unnest('{settings, policies, features, connections}'::pg_catalog.text[]),"
-	"   pg_catalog.unnest('{import_setting, import_policy, import_feature, import_connection}'::pg_catalog.text[]))"
-	"   WITH ORDINALITY AS p (part, step, n),"
-	"  LATERAL (SELECT COALESCE(b.key, a.key) AS item, b.value AS before, a.value AS after"
-	"   FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) p.part) b"
-	"    FULL JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) p.part) a ON a.key OPERATOR(pg_catalog.=) b.key"
-	"   WHERE a.value IS DISTINCT FROM b.value) c"
-	" ORDER BY p.n, c.item COLLATE pg_catalog.\"C\"";
+"SELECT p.step, c.item, c.before, c.after"
+" FROM ROWS FROM"
+" (pg_catalog.unnest('{settings, policies, features, connections}'::pg_catalog.text[]),"
+"   pg_catalog.unnest('{import_setting, import_policy, import_feature, import_connection}'::pg_catalog.text[]))"
+"   WITH ORDINALITY AS p (part, step, n),"
+"  LATERAL (SELECT COALESCE(b.key, a.key) AS item, b.value AS before,"
+" a.value AS after"
+"   FROM pg_catalog.jsonb_each($1 OPERATOR(pg_catalog.->) p.part) b"
+"    FULL JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) p.part) a"
+" ON a.key OPERATOR(pg_catalog.=) b.key"
+"   WHERE a.value IS DISTINCT FROM b.value) c"
+" ORDER BY p.n, c.item COLLATE pg_catalog.\"C\"";
 
 static void import(FunctionCallInfo fcinfo);
 static void fulfil(Datum instance, int part, Datum item, Datum value);
@@ -151,11 +180,13 @@ import(FunctionCallInfo fcinfo)
 	{
 		HeapTuple	row = wished->vals[i];
 		bool		isnull;
-		int			part = DatumGetInt32(SPI_getbinval(row, wished->tupdesc, 1, &isnull));
+		int			part = DatumGetInt32(SPI_getbinval(row, wished->tupdesc, 1,
+													   &isnull));
 
 		if (SPI_getvalue(row, wished->tupdesc, 5) != NULL)
 			continue;
-		fulfil(values[0], part, SPI_getbinval(row, wished->tupdesc, 2, &isnull),
+		fulfil(values[0], part,
+			   SPI_getbinval(row, wished->tupdesc, 2, &isnull),
 			   SPI_getbinval(row, wished->tupdesc, 3, &isnull));
 		set = set || part == 0;
 	}
@@ -176,7 +207,8 @@ import(FunctionCallInfo fcinfo)
 		if (nulls[0])
 			continue;
 		row[1] = SPI_getbinval(wished->vals[i], wished->tupdesc, 2, &nulls[1]);
-		row[2] = row[3] = SPI_getbinval(wished->vals[i], wished->tupdesc, 4, &nulls[2]);
+		row[2] = row[3] =
+			SPI_getbinval(wished->vals[i], wished->tupdesc, 4, &nulls[2]);
 		nulls[3] = nulls[2];
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, nulls);
 	}
@@ -193,9 +225,12 @@ fulfil(Datum instance, int part, Datum item, Datum value)
 		"SELECT instance_env.set_policy($1, $2, $3)",
 		"SELECT instance_env.enable_feature($1, $2, $3::pg_catalog.int4)",
 		"SELECT instance_env.set_social_connection($1, $2,"
-		" $3 OPERATOR(pg_catalog.->>) 'client_id', $3 OPERATOR(pg_catalog.->>) 'secret_reference',"
+		" $3 OPERATOR(pg_catalog.->>) 'client_id',"
+		" $3 OPERATOR(pg_catalog.->>) 'secret_reference',"
 		" CASE WHEN $3 OPERATOR(pg_catalog.?) 'scopes' THEN"
-		"  ARRAY(SELECT pg_catalog.jsonb_array_elements_text($3 OPERATOR(pg_catalog.->) 'scopes')) END)"
+		"  ARRAY(SELECT"
+		" pg_catalog.jsonb_array_elements_text($3 OPERATOR(pg_catalog.->)"
+		" 'scopes')) END)"
 	};
 	Oid			types[3] = {UUIDOID, TEXTOID, JSONBOID};
 	Datum		values[3] = {instance, item, value};
@@ -207,6 +242,7 @@ fulfil(Datum instance, int part, Datum item, Datum value)
 		char	   *name = TextDatumGetCString(item);
 
 		ienv_require_section(name);
-		(void) ienv_change_setting("import_settings", instance, name, value, NULL);
+		(void) ienv_change_setting("import_settings", instance, name, value,
+								   NULL);
 	}
 }

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  The plan of an application, which must cover what its production instance uses.
+ *	  The plan of an application, which must cover what its production instance
+ *	  uses.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +18,8 @@
 /* A plan as recorded in the audit log */
 #define PLAN_AS_JSONB(plan) "pg_catalog.jsonb_build_object('plan', " plan ")"
 
-static void check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan);
+static void check_downgrade(Datum application, const char *name, Oid plan_type,
+							Datum plan);
 
 PG_FUNCTION_INFO_V1(instance_env_set_plan);
 
@@ -45,10 +47,13 @@ instance_env_set_plan(PG_FUNCTION_ARGS)
 	types[1] = get_fn_expr_argtype(fcinfo->flinfo, 1);
 
 	SPI_connect();
-	ienv_require_application(ienv_query("SELECT name, $2 OPERATOR(pg_catalog.<) plan, " PLAN_AS_JSONB("plan") ","
+	ienv_require_application(ienv_query("SELECT name,"
+										" $2 OPERATOR(pg_catalog.<) plan, " PLAN_AS_JSONB("plan") ","
 										"  " PLAN_AS_JSONB("$2")
-										" FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
-										" FOR NO KEY UPDATE", 2, types, values, NULL), values[0]);
+										" FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1"
+										" FOR NO KEY UPDATE", 2, types, values,
+										NULL), values[0]);
 	name = ienv_result_text(0, 1);
 	downward = DatumGetBool(ienv_result_datum(0, 2, &isnull));
 	before = ienv_result_datum(0, 3, &isnull);
@@ -57,9 +62,11 @@ instance_env_set_plan(PG_FUNCTION_ARGS)
 	if (downward)
 		check_downgrade(values[0], name, types[1], values[1]);
 	if (ienv_query("UPDATE instance_env.application SET plan = $2"
-				   " WHERE id OPERATOR(pg_catalog.=) $1 AND plan OPERATOR(pg_catalog.<>) $2",
+				   " WHERE id OPERATOR(pg_catalog.=) $1"
+				   " AND plan OPERATOR(pg_catalog.<>) $2",
 				   2, types, values, NULL) > 0)
-		ienv_record_event("set_plan", DatumGetUUIDP(values[0]), NULL, NULL, before, after);
+		ienv_record_event("set_plan", DatumGetUUIDP(values[0]), NULL, NULL,
+						  before, after);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -77,19 +84,24 @@ check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan)
 	bool		isnull;
 	StringInfoData detail;
 
-	if (ienv_query_latest("SELECT id FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
-						  " AND type OPERATOR(pg_catalog.=) 'production'", 1, types, values, NULL) == 0)
+	if (ienv_query_latest("SELECT id FROM instance_env.instance"
+						  " WHERE application OPERATOR(pg_catalog.=) $1"
+						  " AND type OPERATOR(pg_catalog.=) 'production'", 1,
+						  types, values, NULL) == 0)
 		elog(ERROR, "application \"%s\" has no production instance", name);
 	values[0] = ienv_result_datum(0, 1, &isnull);
 	(void) ienv_lock_instance(values[0], &status);
 
-	if (ienv_query_latest("SELECT feature, needed_plan FROM instance_env.instance_features"
-						  " WHERE instance_id OPERATOR(pg_catalog.=) $1 AND needed_plan OPERATOR(pg_catalog.>) $2"
+	if (ienv_query_latest("SELECT feature, needed_plan"
+						  " FROM instance_env.instance_features"
+						  " WHERE instance_id OPERATOR(pg_catalog.=) $1"
+						  " AND needed_plan OPERATOR(pg_catalog.>) $2"
 						  " ORDER BY feature", 2, types, values, NULL) == 0)
 		return;
 	initStringInfo(&detail);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		appendStringInfo(&detail, "%sFeature \"%s\" needs plan \"%s\".", i == 0 ? "" : "\n",
+		appendStringInfo(&detail, "%sFeature \"%s\" needs plan \"%s\".",
+						 i == 0 ? "" : "\n",
 						 ienv_result_text(i, 1),
 						 ienv_result_text(i, 2));
 	ereport(ERROR,

@@ -24,7 +24,8 @@
  * Append a change; before and after are jsonb, or 0 for null.
  */
 List *
-ienv_add_change(List *changes, const char *step, const char *item, Datum before, Datum after)
+ienv_add_change(List *changes, const char *step, const char *item,
+				Datum before, Datum after)
 {
 	IenvChange *change = palloc(sizeof(IenvChange));
 
@@ -55,7 +56,9 @@ ienv_add_changes(List *changes, const char *step)
 			if (isnull)
 				values[j] = (Datum) 0;
 		}
-		changes = ienv_add_change(changes, step, SPI_getvalue(tuple, desc, 1), values[0], values[1]);
+		changes =
+			ienv_add_change(changes, step, SPI_getvalue(tuple, desc, 1),
+							values[0], values[1]);
 	}
 	return changes;
 }
@@ -64,7 +67,8 @@ ienv_add_changes(List *changes, const char *step)
  * Record each change as an event of this instance.
  */
 void
-ienv_record_changes(const char *action, Datum application, Datum instance, const List *changes)
+ienv_record_changes(const char *action, Datum application, Datum instance,
+					const List *changes)
 {
 	ListCell   *lc;
 
@@ -72,14 +76,15 @@ ienv_record_changes(const char *action, Datum application, Datum instance, const
 	{
 		const IenvChange *change = lfirst(lc);
 
-		ienv_record_event(action, DatumGetUUIDP(application), DatumGetUUIDP(instance),
+		ienv_record_event(action, DatumGetUUIDP(application),
+						  DatumGetUUIDP(instance),
 						  change->item, change->before, change->after);
 	}
 }
 
 /*
- * Return the changes as rows (step, item, before, after); the caller has called
- * InitMaterializedSRF().
+ * Return the changes as rows (step, item, before, after); the caller has
+ * called InitMaterializedSRF().
  */
 void
 ienv_return_changes(FunctionCallInfo fcinfo, const List *changes)
@@ -99,7 +104,8 @@ ienv_return_changes(FunctionCallInfo fcinfo, const List *changes)
 		values[3] = change->after;
 		nulls[2] = DatumGetPointer(change->before) == NULL;
 		nulls[3] = DatumGetPointer(change->after) == NULL;
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 }
 
@@ -119,13 +125,16 @@ ienv_changes_jsonb(const List *changes)
 		const IenvChange *change = lfirst(lc);
 		Datum		values[2] = {change->before, change->after};
 
-		appendStringInfoString(&json, json.len > 1 ? ", {\"step\": " : "{\"step\": ");
+		appendStringInfoString(&json,
+							   json.len > 1 ? ", {\"step\": " : "{\"step\": ");
 		escape_json(&json, change->step);
 		appendStringInfoString(&json, ", \"item\": ");
 		escape_json(&json, change->item);
 		for (int i = 0; i < 2; i++)
 		{
-			appendStringInfoString(&json, i == 0 ? ", \"before\": " : ", \"after\": ");
+			appendStringInfoString(&json,
+								   i == 0 ? ", \"before\": " :
+								   ", \"after\": ");
 			if (DatumGetPointer(values[i]) == NULL)
 				appendStringInfoString(&json, "null");
 			else

@@ -95,9 +95,12 @@ instance_env_set_setting(PG_FUNCTION_ARGS)
 				 errmsg("the configuration of instance %s is not the expected one",
 						ienv_instance_text(instance, true)),
 				 errdetail("Its config_version is %lld, not %lld.",
-						   (long long) version, (long long) PG_GETARG_INT64(3)),
+						   (long long) version,
+						   (long long) PG_GETARG_INT64(3)),
 				 errhint("Read the settings again, then repeat the change with their config_version.")));
-	if (ienv_change_setting("set_setting", instance, name, PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), NULL))
+	if (ienv_change_setting("set_setting", instance, name,
+							PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
+							NULL))
 	{
 		ienv_config_changed(instance);
 		version = config_version(instance);
@@ -126,10 +129,13 @@ instance_env_setting(PG_FUNCTION_ARGS)
 		(void) ienv_require_instance(instance);
 
 	entry = settings_of(instance);
-	value = getKeyJsonValueFromContainer(&entry->settings->root, name, strlen(name), NULL);
+	value =
+		getKeyJsonValueFromContainer(&entry->settings->root, name,
+									 strlen(name), NULL);
 	if (value != NULL)
 		PG_RETURN_JSONB_P(JsonbValueToJsonb(value));
-	if (getKeyJsonValueFromContainer(&entry->sections->root, section, strlen(section), NULL) == NULL)
+	if (getKeyJsonValueFromContainer(&entry->sections->root, section,
+									 strlen(section), NULL) == NULL)
 		refuse_section(name);
 	PG_RETURN_NULL();
 }
@@ -150,7 +156,8 @@ instance_env_settings(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	(void) ienv_query_active("SELECT name, value FROM instance_env.setting"
-							 " WHERE instance OPERATOR(pg_catalog.=) $1 ORDER BY name",
+							 " WHERE instance OPERATOR(pg_catalog.=) $1"
+							 " ORDER BY name",
 							 1, &type, &instance, NULL);
 	ienv_return_rows(fcinfo);
 	SPI_finish();
@@ -174,7 +181,8 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 
 	/* a snapshot that is older than the instance does not show it */
 	SPI_connect();
-	if (ienv_query_active("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+	if (ienv_query_active("SELECT config_version FROM instance_env.instance"
+						  " WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) == 1)
 		version = DatumGetInt64(ienv_result_datum(0, 1, &isnull));
 	SPI_finish();
@@ -190,7 +198,8 @@ instance_env_config_version(PG_FUNCTION_ARGS)
  * connected; the caller must raise the config_version.
  */
 bool
-ienv_change_setting(const char *action, Datum instance, const char *name, Datum value, Datum *before)
+ienv_change_setting(const char *action, Datum instance, const char *name,
+					Datum value, Datum *before)
 {
 	Oid			types[3] = {UUIDOID, TEXTOID, JSONBOID};
 	Datum		values[3];
@@ -202,7 +211,8 @@ ienv_change_setting(const char *action, Datum instance, const char *name, Datum 
 	values[2] = value;
 
 	if (ienv_query("SELECT value FROM instance_env.setting"
-				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
+				   " WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " AND name OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
 		old = ienv_result_datum(0, 1, &isnull);
 	if (before != NULL)
@@ -211,15 +221,18 @@ ienv_change_setting(const char *action, Datum instance, const char *name, Datum 
 	if (DatumGetPointer(value) == NULL)
 	{
 		if (ienv_query("DELETE FROM instance_env.setting"
-					   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
+					   " WHERE instance OPERATOR(pg_catalog.=) $1"
+					   " AND name OPERATOR(pg_catalog.=) $2",
 					   2, types, values, NULL) == 0)
 			return false;
 	}
 	else
 	{
 		check_room(instance, name, value);
-		if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name, value) VALUES ($1, $2, $3)"
-					   " ON CONFLICT (instance, name) DO UPDATE SET value = EXCLUDED.value"
+		if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name,"
+					   " value) VALUES ($1, $2, $3)"
+					   " ON CONFLICT (instance, name) DO UPDATE"
+					   " SET value = EXCLUDED.value"
 					   " WHERE s.value OPERATOR(pg_catalog.<>) EXCLUDED.value",
 					   3, types, values, NULL) == 0)
 			return false;
@@ -239,8 +252,10 @@ check_room(Datum instance, const char *name, Datum value)
 	Datum		values[2] = {instance, CStringGetTextDatum(name)};
 	Size		size = toast_raw_datum_size(value);
 
-	(void) ienv_query("SELECT value FROM instance_env.setting WHERE instance OPERATOR(pg_catalog.=) $1"
-					  " AND name OPERATOR(pg_catalog.<>) $2", 2, types, values, NULL);
+	(void) ienv_query("SELECT value FROM instance_env.setting"
+					  " WHERE instance OPERATOR(pg_catalog.=) $1"
+					  " AND name OPERATOR(pg_catalog.<>) $2", 2, types, values,
+					  NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -251,7 +266,8 @@ check_room(Datum instance, const char *name, Datum value)
 	if (size > MAX_SETTINGS_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("setting \"%s\" is too long for instance %s", name, ienv_instance_text(instance, true)),
+				 errmsg("setting \"%s\" is too long for instance %s", name,
+						ienv_instance_text(instance, true)),
 				 errdetail("All settings of the instance would take %zu bytes; the limit is %d.",
 						   size, MAX_SETTINGS_SIZE),
 				 errhint("Store large values elsewhere, and only a reference to them here.")));
@@ -267,7 +283,8 @@ ienv_require_section(const char *name)
 	Oid			type = TEXTOID;
 	Datum		section = CStringGetTextDatum(section_of(name));
 
-	if (ienv_query("SELECT FROM instance_env.setting_section WHERE name OPERATOR(pg_catalog.=) $1",
+	if (ienv_query("SELECT FROM instance_env.setting_section"
+				   " WHERE name OPERATOR(pg_catalog.=) $1",
 				   1, &type, &section, NULL) == 0)
 		refuse_section(name);
 }
@@ -286,11 +303,13 @@ section_of(const char *name)
 		if (*p == '.')
 			valid = p > name && p[1] != '.' && p[1] != '\0';
 		else
-			valid = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '_';
+			valid = (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+				*p == '_';
 	if (!valid)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" cannot be the name of a setting", ienv_clipped(name)),
+				 errmsg("\"%s\" cannot be the name of a setting",
+						ienv_clipped(name)),
 				 errdetail("A name is a section and one name or more, separated by dots,"
 						   " in lower-case letters, digits and underscores."),
 				 errhint("The sections are in table instance_env.setting_section.")));
@@ -316,7 +335,8 @@ config_version(Datum instance)
 	Oid			type = UUIDOID;
 	bool		isnull;
 
-	ienv_query_one("SELECT config_version FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+	ienv_query_one("SELECT config_version FROM instance_env.instance"
+				   " WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance);
 	return DatumGetInt64(ienv_result_datum(0, 1, &isnull));
 }
@@ -341,9 +361,13 @@ settings_of(Datum instance)
 	do
 	{
 		since = ienv_cache_time(&cache);
-		(void) ienv_query_latest("SELECT COALESCE((SELECT pg_catalog.jsonb_object_agg(name, value)"
-								 "  FROM instance_env.setting WHERE instance OPERATOR(pg_catalog.=) $1), '{}'),"
-								 " COALESCE((SELECT pg_catalog.jsonb_object_agg(name, true)"
+		(void) ienv_query_latest("SELECT COALESCE((SELECT"
+								 " pg_catalog.jsonb_object_agg(name, value)"
+								 "  FROM instance_env.setting"
+								 " WHERE instance OPERATOR(pg_catalog.=) $1),"
+								 " '{}'),"
+								 " COALESCE((SELECT"
+								 " pg_catalog.jsonb_object_agg(name, true)"
 								 "  FROM instance_env.setting_section), '{}')",
 								 1, &type, &instance, NULL);
 		entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
@@ -367,5 +391,6 @@ cached_copy(int column)
 	bool		isnull;
 	Jsonb	   *value = DatumGetJsonbP(ienv_result_datum(0, column, &isnull));
 
-	return memcpy(MemoryContextAlloc(cache.context, VARSIZE(value)), value, VARSIZE(value));
+	return memcpy(MemoryContextAlloc(cache.context, VARSIZE(value)), value,
+				  VARSIZE(value));
 }

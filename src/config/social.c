@@ -95,25 +95,32 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 		ienv_report_shared_scopes();
 
 	if (ienv_query("SELECT " AS_JSONB " FROM instance_env.social_connection c"
-				   " WHERE c.instance OPERATOR(pg_catalog.=) $1 AND c.provider OPERATOR(pg_catalog.=) $2",
+				   " WHERE c.instance OPERATOR(pg_catalog.=) $1"
+				   " AND c.provider OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
 		before = ienv_result_datum(0, 1, &isnull);
 	if (ienv_query("INSERT INTO instance_env.social_connection AS c"
 				   "  (instance, provider, instance_type, source, client_id, secret_reference, scopes)"
 				   " SELECT i.id, $2, i.type,"
-				   "  (CASE WHEN $6 THEN 'own' ELSE 'shared' END)::instance_env.credential_source, $3, $4, $5"
-				   " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1"
-				   " ON CONFLICT (instance, provider) DO UPDATE SET source = EXCLUDED.source,"
+				   "  (CASE WHEN $6 THEN 'own'"
+				   " ELSE 'shared' END)::instance_env.credential_source, $3,"
+				   " $4, $5"
+				   " FROM instance_env.instance i"
+				   " WHERE i.id OPERATOR(pg_catalog.=) $1"
+				   " ON CONFLICT (instance, provider) DO UPDATE"
+				   " SET source = EXCLUDED.source,"
 				   "  client_id = EXCLUDED.client_id, secret_reference = EXCLUDED.secret_reference,"
 				   "  scopes = EXCLUDED.scopes"
-				   " WHERE ROW(c.source, c.client_id, c.secret_reference, c.scopes) IS DISTINCT FROM"
+				   " WHERE ROW(c.source, c.client_id, c.secret_reference,"
+				   " c.scopes) IS DISTINCT FROM"
 				   "  ROW(EXCLUDED.source, EXCLUDED.client_id, EXCLUDED.secret_reference, EXCLUDED.scopes)"
 				   " RETURNING " AS_JSONB, 6, types, values, nulls) > 0)
 	{
 		Datum		after = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
-		ienv_record_event("set_social_connection", NULL, &instance.id, provider, before, after);
+		ienv_record_event("set_social_connection", NULL, &instance.id,
+						  provider, before, after);
 	}
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -135,7 +142,8 @@ check_given(FunctionCallInfo fcinfo, bool own)
 		return;
 
 	(void) ienv_require_text(fcinfo, 2, "client_id", IENV_MAX_CREDENTIAL);
-	if (looks_like_secret(ienv_require_text(fcinfo, 3, "secret_reference", IENV_MAX_CREDENTIAL)))
+	if (looks_like_secret(ienv_require_text(fcinfo, 3, "secret_reference",
+											IENV_MAX_CREDENTIAL)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"secret_reference\" looks like a secret"),
@@ -166,13 +174,15 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
 	if (ienv_query("DELETE FROM instance_env.social_connection c"
-				   " WHERE c.instance OPERATOR(pg_catalog.=) $1 AND c.provider OPERATOR(pg_catalog.=) $2"
+				   " WHERE c.instance OPERATOR(pg_catalog.=) $1"
+				   " AND c.provider OPERATOR(pg_catalog.=) $2"
 				   " RETURNING " AS_JSONB, 2, types, values, NULL) > 0)
 	{
 		Datum		before = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(values[0]);
-		ienv_record_event("remove_social_connection", NULL, &instance.id, provider, before, 0);
+		ienv_record_event("remove_social_connection", NULL, &instance.id,
+						  provider, before, 0);
 	}
 	else
 	{
@@ -212,9 +222,12 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 
 	instance = ienv_require_instance(values[0]);
 	SPI_connect();
-	if (ienv_query_latest("SELECT source, client_id, secret_reference, scopes FROM instance_env.social_connection"
-						  " WHERE instance OPERATOR(pg_catalog.=) $1 AND provider OPERATOR(pg_catalog.=) $2"
-						  "  AND source OPERATOR(pg_catalog.=) 'own'", 2, types, values, NULL) > 0)
+	if (ienv_query_latest("SELECT source, client_id, secret_reference, scopes"
+						  " FROM instance_env.social_connection"
+						  " WHERE instance OPERATOR(pg_catalog.=) $1"
+						  " AND provider OPERATOR(pg_catalog.=) $2"
+						  "  AND source OPERATOR(pg_catalog.=) 'own'", 2,
+						  types, values, NULL) > 0)
 	{
 		for (int i = 0; i < 4; i++)
 			result[i] = ienv_result_text(0, i + 1);
@@ -250,8 +263,10 @@ offers_shared(const char *provider)
 	Datum		name = CStringGetTextDatum(provider);
 	bool		isnull;
 
-	if (ienv_query_latest("SELECT offers_shared FROM instance_env.social_provider"
-						  " WHERE name OPERATOR(pg_catalog.=) $1", 1, &type, &name, NULL) > 0)
+	if (ienv_query_latest("SELECT offers_shared"
+						  " FROM instance_env.social_provider"
+						  " WHERE name OPERATOR(pg_catalog.=) $1", 1, &type,
+						  &name, NULL) > 0)
 		return DatumGetBool(ienv_result_datum(0, 1, &isnull));
 	if (!is_custom(provider))
 		ereport(ERROR,
@@ -278,9 +293,11 @@ is_custom(const char *provider)
 static bool
 looks_like_secret(const char *reference)
 {
-	static const char *const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char *const letters =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	static const char *const digits = "0123456789";
-	static const char *const both = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	static const char *const both =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 	if (strpbrk(reference, ":/") != NULL)
 		return false;
@@ -288,7 +305,8 @@ looks_like_secret(const char *reference)
 	{
 		size_t		run = strspn(p, both);
 
-		if (run >= MIN_SECRET_RUN && strspn(p, letters) < run && strspn(p, digits) < run)
+		if (run >= MIN_SECRET_RUN && strspn(p, letters) < run &&
+			strspn(p, digits) < run)
 			return true;
 		p += run > 0 ? run : 1;
 	}
@@ -309,7 +327,8 @@ require_scopes(ArrayType *scopes)
 
 	if (ARR_NDIM(scopes) > 1)
 		problem = "It has more than one dimension.";
-	deconstruct_array(scopes, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls, &n);
+	deconstruct_array(scopes, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls,
+					  &n);
 	if (n > MAX_SCOPES)
 		problem = psprintf("It has more than %d elements.", MAX_SCOPES);
 	for (int i = 0; i < n && problem == NULL; i++)
@@ -325,10 +344,13 @@ require_scopes(ArrayType *scopes)
 		if (*scope == '\0')
 			problem = "An element is empty.";
 		else if (strlen(scope) > IENV_MAX_CREDENTIAL)
-			problem = psprintf("An element is longer than %d bytes.", IENV_MAX_CREDENTIAL);
+			problem =
+				psprintf("An element is longer than %d bytes.",
+						 IENV_MAX_CREDENTIAL);
 		for (const char *p = scope; *p != '\0' && problem == NULL; p++)
 			if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
-				problem = "An element contains a space, a quote, a backslash or a character that is not printable ASCII.";
+				problem =
+					"An element contains a space, a quote, a backslash or a character that is not printable ASCII.";
 	}
 	if (problem != NULL)
 		ereport(ERROR,
@@ -343,6 +365,7 @@ report_no_shared(const char *provider)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_OWN_CREDENTIALS),
-			 errmsg("social provider \"%s\" offers no shared credentials", provider),
+			 errmsg("social provider \"%s\" offers no shared credentials",
+					provider),
 			 ienv_errhint_own_credentials()));
 }

@@ -38,7 +38,8 @@
 #define CONSTRAINT "social_connection_own_credentials"
 
 static int	errconnection(void);
-pg_noreturn static void report_wrong_type(Datum instance, const char *provider);
+pg_noreturn static void report_wrong_type(Datum instance,
+										  const char *provider);
 
 PG_FUNCTION_INFO_V1(instance_env_check_credentials);
 PG_FUNCTION_INFO_V1(instance_env_check_connections);
@@ -52,7 +53,8 @@ PG_FUNCTION_INFO_V1(instance_env_check_connections);
 Datum
 instance_env_check_credentials(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "check_credentials", TRIGGER_EVENT_BEFORE);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "check_credentials",
+												   TRIGGER_EVENT_BEFORE);
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple : trigdata->tg_trigtuple;
 	char	   *id = ienv_row_column(desc, row, "instance");
@@ -92,30 +94,37 @@ instance_env_check_credentials(PG_FUNCTION_ARGS)
 Datum
 instance_env_check_connections(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "check_connections", TRIGGER_EVENT_AFTER);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "check_connections",
+												   TRIGGER_EVENT_AFTER);
 	HeapTuple	row = trigdata->tg_trigtuple;
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	Relation	connections = table_open(get_relname_relid("social_connection", ienv_oids()->schema), AccessShareLock);
-	Oid			pkey = get_relname_relid("social_connection_pkey", ienv_oids()->schema);
+	Relation	connections = table_open(get_relname_relid("social_connection",
+														   ienv_oids()->schema), AccessShareLock);
+	Oid			pkey = get_relname_relid("social_connection_pkey",
+										 ienv_oids()->schema);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	char	   *type = ienv_row_column(desc, row, "type");
 	bool		isnull;
-	Datum		instance = SPI_getbinval(row, desc, SPI_fnumber(desc, "id"), &isnull);
+	Datum		instance = SPI_getbinval(row, desc, SPI_fnumber(desc, "id"),
+										 &isnull);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	connection;
 
 	/* the key's columns are (instance, provider) */
 	desc = RelationGetDescr(connections);
-	ScanKeyInit(&key, SPI_fnumber(desc, "instance"), BTEqualStrategyNumber, F_UUID_EQ, instance);
+	ScanKeyInit(&key, SPI_fnumber(desc, "instance"), BTEqualStrategyNumber,
+				F_UUID_EQ, instance);
 	scan = systable_beginscan(connections, pkey, true, snapshot, 1, &key);
 	while (HeapTupleIsValid(connection = systable_getnext(scan)))
 	{
 		char	   *provider = ienv_row_column(desc, connection, "provider");
 
-		if (strcmp(ienv_row_column(desc, connection, "instance_type"), type) == 0)
+		if (strcmp(ienv_row_column(desc, connection, "instance_type"), type) ==
+			0)
 			continue;
-		if (strcmp(type, "production") == 0 && strcmp(ienv_row_column(desc, connection, "source"), "shared") == 0)
+		if (strcmp(type, "production") == 0 &&
+			strcmp(ienv_row_column(desc, connection, "source"), "shared") == 0)
 			ienv_report_shared_in_production(instance, provider);
 		report_wrong_type(instance, provider);
 	}

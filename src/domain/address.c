@@ -42,9 +42,11 @@ PG_FUNCTION_INFO_V1(instance_env_oauth_callback_url);
 Datum
 instance_env_account_portal_url(PG_FUNCTION_ARGS)
 {
-	const IenvAddress *entry = ienv_address_of(fcinfo);
+	const		IenvAddress *entry = ienv_address_of(fcinfo);
 
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ? "https://accounts.%s" : "https://%s." IENV_DEVELOPMENT_DOMAIN,
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ?
+											  "https://accounts.%s" :
+											  "https://%s." IENV_DEVELOPMENT_DOMAIN,
 											  entry->name)));
 }
 
@@ -63,10 +65,11 @@ instance_env_frontend_api_host(PG_FUNCTION_ARGS)
 Datum
 instance_env_oauth_consent_domain(PG_FUNCTION_ARGS)
 {
-	const IenvAddress *entry = ienv_address_of(fcinfo);
+	const		IenvAddress *entry = ienv_address_of(fcinfo);
 
 	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ? entry->name :
-									 psprintf("%s." IENV_DEVELOPMENT_DOMAIN, entry->name)));
+									 psprintf("%s." IENV_DEVELOPMENT_DOMAIN,
+											  entry->name)));
 }
 
 /*
@@ -80,16 +83,17 @@ instance_env_oauth_callback_url(PG_FUNCTION_ARGS)
 }
 
 const char *
-ienv_frontend_api_host(const IenvAddress *entry)
+ienv_frontend_api_host(const IenvAddress * entry)
 {
-	return psprintf(entry->is_production ? "clerk.%s" : "%s.clerk." IENV_DEVELOPMENT_DOMAIN, entry->name);
+	return psprintf(entry->is_production ? "clerk.%s" :
+					"%s.clerk." IENV_DEVELOPMENT_DOMAIN, entry->name);
 }
 
 /*
  * The address of the instance that is the first argument; a production
  * instance must have a domain.
  */
-const IenvAddress *
+const		IenvAddress *
 ienv_address_of(FunctionCallInfo fcinfo)
 {
 	Oid			type = UUIDOID;
@@ -112,10 +116,14 @@ ienv_address_of(FunctionCallInfo fcinfo)
 		do
 		{
 			since = ienv_cache_time(&cache);
-			while (ienv_query_latest("SELECT i.type OPERATOR(pg_catalog.=) 'production', COALESCE(i.slug, d.name)"
-									 " FROM instance_env.instance i LEFT JOIN instance_env.domain d"
-									 "  ON d.instance OPERATOR(pg_catalog.=) i.id AND d.is_primary"
-									 " WHERE i.id OPERATOR(pg_catalog.=) $1", 1, &type, &instance, NULL) == 0)
+			while (ienv_query_latest("SELECT i.type OPERATOR(pg_catalog.=)"
+									 " 'production', COALESCE(i.slug, d.name)"
+									 " FROM instance_env.instance i"
+									 " LEFT JOIN instance_env.domain d"
+									 "  ON d.instance OPERATOR(pg_catalog.=)"
+									 " i.id AND d.is_primary"
+									 " WHERE i.id OPERATOR(pg_catalog.=) $1",
+									 1, &type, &instance, NULL) == 0)
 				(void) ienv_require_instance(instance);
 			is_production = DatumGetBool(ienv_result_datum(0, 1, &isnull));
 			name = ienv_result_text(0, 2);

@@ -45,10 +45,14 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
 {
 	Oid			types[3] = {TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[3];
-	char	   *label = DatumGetCString(DirectFunctionCall1(uuid_out, instance));
+	char	   *label =
+	DatumGetCString(DirectFunctionCall1(uuid_out, instance));
 	char	   *to = label;
 
-	/* the instance's id without its hyphens: unique, and short enough for a label */
+	/*
+	 * the instance's id without its hyphens: unique, and short enough for a
+	 * label
+	 */
 	for (const char *from = label; *from != '\0'; from++)
 		if (*from != '-')
 			*to++ = *from;
@@ -61,9 +65,13 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
 
 		values[1] = CStringGetTextDatum(cnames[i].record);
 		values[2] = CStringGetTextDatum(own == NULL ? cnames[i].target :
-										psprintf("%.*s%s%s", (int) (own - cnames[i].target), cnames[i].target,
+										psprintf("%.*s%s%s",
+												 (int) (own -
+														cnames[i].target),
+												 cnames[i].target,
 												 label, own + 2));
-		(void) ienv_query("INSERT INTO instance_env.dns_record (domain, record, target) VALUES ($1, $2, $3)"
+		(void) ienv_query("INSERT INTO instance_env.dns_record (domain,"
+						  " record, target) VALUES ($1, $2, $3)"
 						  " ON CONFLICT DO NOTHING", 3, types, values, NULL);
 	}
 }
@@ -88,15 +96,22 @@ instance_env_dns_records(PG_FUNCTION_ARGS)
 	(void) ienv_require_instance(values[0]);
 	for (int i = 0; i < lengthof(cnames); i++)
 		order[i] = CStringGetTextDatum(cnames[i].record);
-	values[1] = PointerGetDatum(construct_array(order, lengthof(cnames), TEXTOID, -1, false, TYPALIGN_INT));
+	values[1] =
+		PointerGetDatum(construct_array(order, lengthof(cnames), TEXTOID, -1,
+										false, TYPALIGN_INT));
 
 	SPI_connect();
-	(void) ienv_query_latest("SELECT d.name, r.record, r.record OPERATOR(pg_catalog.||) '.' OPERATOR(pg_catalog.||) d.name,"
+	(void) ienv_query_latest("SELECT d.name, r.record,"
+							 " r.record OPERATOR(pg_catalog.||)"
+							 " '.' OPERATOR(pg_catalog.||) d.name,"
 							 "  r.type, r.target, r.verified_at IS NOT NULL, r.verified_at"
 							 " FROM instance_env.domain d"
-							 "  JOIN instance_env.dns_record r ON r.domain OPERATOR(pg_catalog.=) d.name"
+							 "  JOIN instance_env.dns_record r"
+							 " ON r.domain OPERATOR(pg_catalog.=) d.name"
 							 " WHERE d.instance OPERATOR(pg_catalog.=) $1"
-							 " ORDER BY d.is_primary DESC, d.name, pg_catalog.array_position($2, r.record), r.record",
+							 " ORDER BY d.is_primary DESC, d.name,"
+							 " pg_catalog.array_position($2, r.record),"
+							 " r.record",
 							 2, types, values, NULL);
 	ienv_return_rows(fcinfo);
 	SPI_finish();

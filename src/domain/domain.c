@@ -27,12 +27,14 @@
 #include "domain/domain.h"
 #include "registry/registry.h"
 
-static void associate_domain(Datum instance, const char *name, bool is_primary);
+static void associate_domain(Datum instance, const char *name,
+							 bool is_primary);
 static void claim(Datum instance, const char *name);
 static char *primary_of(Datum instance);
 static Datum own_domain(Datum instance, const char *name, bool *is_primary);
 static Datum forget_domain(Datum instance, const char *name);
-static void put_domain(const char *action, Datum instance, const char *name, bool is_primary,
+static void put_domain(const char *action, Datum instance, const char *name,
+					   bool is_primary,
 					   Datum before);
 
 PG_FUNCTION_INFO_V1(instance_env_associate_domain);
@@ -40,7 +42,8 @@ PG_FUNCTION_INFO_V1(instance_env_change_domain);
 PG_FUNCTION_INFO_V1(instance_env_remove_domain);
 
 /*
- * associate_domain(instance uuid, domain text, is_primary boolean) RETURNS void
+ * associate_domain(instance uuid, domain text, is_primary boolean)
+ * RETURNS void
  */
 Datum
 instance_env_associate_domain(PG_FUNCTION_ARGS)
@@ -50,7 +53,9 @@ instance_env_associate_domain(PG_FUNCTION_ARGS)
 	ienv_require_argument(fcinfo, 2, "is_primary");
 
 	SPI_connect();
-	associate_domain(PG_GETARG_DATUM(0), TextDatumGetCString(PG_GETARG_DATUM(1)), PG_GETARG_BOOL(2));
+	associate_domain(PG_GETARG_DATUM(0),
+					 TextDatumGetCString(PG_GETARG_DATUM(1)),
+					 PG_GETARG_BOOL(2));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -77,7 +82,8 @@ associate_domain(Datum instance, const char *name, bool is_primary)
 	if (DatumGetPointer(before) != NULL && was_primary)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"%s\" is the primary domain of instance %s", name, ienv_instance_text(instance, true)),
+				 errmsg("\"%s\" is the primary domain of instance %s", name,
+						ienv_instance_text(instance, true)),
 				 errhint("Change the primary domain with instance_env.change_domain() first.")));
 
 	primary = is_primary ? primary_of(instance) : NULL;
@@ -176,7 +182,8 @@ instance_env_remove_domain(PG_FUNCTION_ARGS)
 				 errhint("Change it with instance_env.change_domain().")));
 	(void) forget_domain(instance, name);
 	ienv_config_changed(instance);
-	ienv_record_event("remove_domain", NULL, DatumGetUUIDP(instance), name, before, 0);
+	ienv_record_event("remove_domain", NULL, DatumGetUUIDP(instance), name,
+					  before, 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -191,7 +198,8 @@ ienv_require_production(Datum instance, char **status)
 	if (ienv_lock_instance(instance, status).type != IENV_PRODUCTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("development instance %s cannot have a domain", ienv_instance_text(instance, true)),
+				 errmsg("development instance %s cannot have a domain",
+						ienv_instance_text(instance, true)),
 				 errhint("Give the id of the application's production instance.")));
 }
 
@@ -200,7 +208,8 @@ ienv_refuse_no_domain(Datum instance)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("production instance %s has no domain", ienv_instance_text(instance, true)),
+			 errmsg("production instance %s has no domain",
+					ienv_instance_text(instance, true)),
 			 errhint("Associate one with instance_env.associate_domain().")));
 }
 
@@ -209,7 +218,8 @@ ienv_refuse_unassociated(Datum instance, const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("domain \"%s\" is not associated with instance %s", name, ienv_instance_text(instance, true)),
+			 errmsg("domain \"%s\" is not associated with instance %s", name,
+					ienv_instance_text(instance, true)),
 			 errhint("Associate it with instance_env.associate_domain() first.")));
 }
 
@@ -228,32 +238,44 @@ claim(Datum instance, const char *name)
 
 	/* a lock tag of our own: no object's address has this table as catalog */
 	LockDatabaseObject(get_relname_relid("domain", ienv_oids()->schema),
-					   hash_bytes((const unsigned char *) root, strlen(root)), 0, ExclusiveLock);
+					   hash_bytes((const unsigned char *) root, strlen(root)),
+					   0, ExclusiveLock);
 
 	values[0] = instance;
 	values[1] = CStringGetTextDatum(name);
 	values[2] = CStringGetTextDatum(root);
 	(void) ienv_query_latest(
-							 "SELECT pg_catalog.bool_or(d.name OPERATOR(pg_catalog.=) $2),"
-							 "  pg_catalog.bool_or(COALESCE(a.staging_of, a.id) OPERATOR(pg_catalog.<>)"
+							 "SELECT pg_catalog.bool_or(d.name"
+							 " OPERATOR(pg_catalog.=) $2),"
+							 "  pg_catalog.bool_or(COALESCE(a.staging_of,"
+							 " a.id) OPERATOR(pg_catalog.<>)"
 							 "   COALESCE(mine.staging_of, mine.id)),"
-							 "  pg_catalog.bool_or(mine.staging_of IS NOT NULL AND $2 OPERATOR(pg_catalog.=) $3)"
+							 "  pg_catalog.bool_or(mine.staging_of IS NOT NULL"
+							 " AND $2 OPERATOR(pg_catalog.=) $3)"
 							 " FROM instance_env.domain d"
-							 "  JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) d.instance"
-							 "  JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) i.application,"
+							 "  JOIN instance_env.instance i"
+							 " ON i.id OPERATOR(pg_catalog.=) d.instance"
+							 "  JOIN instance_env.application a"
+							 " ON a.id OPERATOR(pg_catalog.=) i.application,"
 							 "  instance_env.instance mi"
-							 "  JOIN instance_env.application mine ON mine.id OPERATOR(pg_catalog.=) mi.application"
-							 " WHERE instance_env.domain_root(d.name) OPERATOR(pg_catalog.=) $3"
-							 "  AND mi.id OPERATOR(pg_catalog.=) $1 AND a.id OPERATOR(pg_catalog.<>) mine.id",
+							 "  JOIN instance_env.application mine"
+							 " ON mine.id OPERATOR(pg_catalog.=)"
+							 " mi.application"
+							 " WHERE instance_env.domain_root(d.name)"
+							 " OPERATOR(pg_catalog.=) $3"
+							 "  AND mi.id OPERATOR(pg_catalog.=) $1"
+							 " AND a.id OPERATOR(pg_catalog.<>) mine.id",
 							 3, types, values, NULL);
 
 	/* null if no other application has a name below the root */
 	if (DatumGetBool(ienv_result_datum(0, 1, &isnull)) && !isnull)
 		why = "It is the domain of another application.";
 	else if (DatumGetBool(ienv_result_datum(0, 2, &isnull)) && !isnull)
-		why = psprintf("Another application uses its root domain \"%s\".", root);
+		why =
+			psprintf("Another application uses its root domain \"%s\".", root);
 	else if (DatumGetBool(ienv_result_datum(0, 3, &isnull)) && !isnull)
-		why = "A staging application cannot have the root domain, only a name below it.";
+		why =
+			"A staging application cannot have the root domain, only a name below it.";
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INVALID_DOMAIN),
@@ -261,7 +283,8 @@ claim(Datum instance, const char *name)
 				 errdetail("%s", why)));
 
 	/* records left by a domain deleted by hand do not count as verified */
-	(void) ienv_query("DELETE FROM instance_env.dns_record WHERE domain OPERATOR(pg_catalog.=) $2",
+	(void) ienv_query("DELETE FROM instance_env.dns_record"
+					  " WHERE domain OPERATOR(pg_catalog.=) $2",
 					  3, types, values, NULL);
 }
 
@@ -273,7 +296,8 @@ primary_of(Datum instance)
 {
 	Oid			type = UUIDOID;
 
-	if (ienv_query("SELECT name FROM instance_env.domain WHERE instance OPERATOR(pg_catalog.=) $1 AND is_primary",
+	if (ienv_query("SELECT name FROM instance_env.domain"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND is_primary",
 				   1, &type, &instance, NULL) == 0)
 		return NULL;
 	return ienv_result_text(0, 1);
@@ -291,8 +315,10 @@ own_domain(Datum instance, const char *name, bool *is_primary)
 
 	values[0] = instance;
 	values[1] = CStringGetTextDatum(name);
-	if (ienv_query("SELECT pg_catalog.to_jsonb(d), d.is_primary FROM instance_env.domain d"
-				   " WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2",
+	if (ienv_query("SELECT pg_catalog.to_jsonb(d), d.is_primary"
+				   " FROM instance_env.domain d"
+				   " WHERE d.instance OPERATOR(pg_catalog.=) $1"
+				   " AND d.name OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) == 0)
 		return (Datum) 0;
 	*is_primary = DatumGetBool(ienv_result_datum(0, 2, &isnull));
@@ -311,10 +337,13 @@ forget_domain(Datum instance, const char *name)
 
 	values[0] = instance;
 	values[1] = CStringGetTextDatum(name);
-	(void) ienv_query("DELETE FROM instance_env.dns_record WHERE domain OPERATOR(pg_catalog.=) $2",
+	(void) ienv_query("DELETE FROM instance_env.dns_record"
+					  " WHERE domain OPERATOR(pg_catalog.=) $2",
 					  2, types, values, NULL);
-	if (ienv_query("DELETE FROM instance_env.domain d WHERE d.instance OPERATOR(pg_catalog.=) $1"
-				   " AND d.name OPERATOR(pg_catalog.=) $2 RETURNING pg_catalog.to_jsonb(d)",
+	if (ienv_query("DELETE FROM instance_env.domain d"
+				   " WHERE d.instance OPERATOR(pg_catalog.=) $1"
+				   " AND d.name OPERATOR(pg_catalog.=) $2"
+				   " RETURNING pg_catalog.to_jsonb(d)",
 				   2, types, values, NULL) == 0)
 		return (Datum) 0;
 	return ienv_result_datum(0, 1, &isnull);
@@ -324,7 +353,8 @@ forget_domain(Datum instance, const char *name)
  * Store a domain that has been claimed, as not yet verified, with its records.
  */
 static void
-put_domain(const char *action, Datum instance, const char *name, bool is_primary, Datum before)
+put_domain(const char *action, Datum instance, const char *name,
+		   bool is_primary, Datum before)
 {
 	Oid			types[3] = {UUIDOID, TEXTOID, BOOLOID};
 	Datum		values[3];
@@ -333,14 +363,18 @@ put_domain(const char *action, Datum instance, const char *name, bool is_primary
 	values[0] = instance;
 	values[1] = CStringGetTextDatum(name);
 	values[2] = BoolGetDatum(is_primary);
-	(void) ienv_query("INSERT INTO instance_env.domain AS d (name, instance, is_primary) VALUES ($2, $1, $3)"
-					  " ON CONFLICT (name) DO UPDATE SET is_primary = EXCLUDED.is_primary, verified_at = NULL"
-					  " WHERE d.instance OPERATOR(pg_catalog.=) EXCLUDED.instance",
+	(void) ienv_query("INSERT INTO instance_env.domain AS d (name, instance,"
+					  " is_primary) VALUES ($2, $1, $3)"
+					  " ON CONFLICT (name) DO UPDATE"
+					  " SET is_primary = EXCLUDED.is_primary, verified_at = NULL"
+					  " WHERE d.instance OPERATOR(pg_catalog.=)"
+					  " EXCLUDED.instance",
 					  3, types, values, NULL);
 	ienv_make_dns_records(instance, name, is_primary);
 	ienv_config_changed(instance);
 	if (ienv_query("SELECT pg_catalog.to_jsonb(d) FROM instance_env.domain d"
-				   " WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2",
+				   " WHERE d.instance OPERATOR(pg_catalog.=) $1"
+				   " AND d.name OPERATOR(pg_catalog.=) $2",
 				   3, types, values, NULL) != 1)
 		elog(ERROR, "domain \"%s\" belongs to no application", name);
 	ienv_record_event(action, NULL, DatumGetUUIDP(instance), name, before,

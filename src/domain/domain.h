@@ -41,12 +41,14 @@ extern bool ienv_is_ip_address(const char *name);
  */
 extern void ienv_require_production(Datum instance, char **status);
 pg_noreturn extern void ienv_refuse_no_domain(Datum instance);
-pg_noreturn extern void ienv_refuse_unassociated(Datum instance, const char *name);
+pg_noreturn extern void ienv_refuse_unassociated(Datum instance,
+												 const char *name);
 
 /*
  * dns.c: the DNS records that domains need
  */
-extern void ienv_make_dns_records(Datum instance, const char *domain, bool is_primary);
+extern void ienv_make_dns_records(Datum instance, const char *domain,
+								  bool is_primary);
 
 /*
  * address.c: the names by which an instance is reached
@@ -55,11 +57,12 @@ typedef struct IenvAddress
 {
 	pg_uuid_t	instance;		/* hash key, must be first */
 	bool		is_production;
-	char		name[IENV_MAX_DOMAIN + 1];	/* slug or primary domain; empty: none */
-} IenvAddress;
+	char		name[IENV_MAX_DOMAIN + 1];	/* slug or primary domain; empty:
+											 * none */
+}			IenvAddress;
 
 extern const IenvAddress *ienv_address_of(FunctionCallInfo fcinfo);
-extern const char *ienv_frontend_api_host(const IenvAddress *address);
+extern const char *ienv_frontend_api_host(const IenvAddress * address);
 
 /*
  * host.c: hosts as browsers send them

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * domain_rule.c
- *	  Which names can be the domain of a production instance, and who owns a name.
+ *	  Which names can be the domain of a production instance, and who owns a
+ *	  name.
  *
  * Names are compared byte by byte, since any that are not lower-case ASCII are
  * refused.
@@ -10,10 +11,11 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include <arpa/inet.h>
 #include <sys/socket.h>
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
 
 #include "base/errcodes.h"
 #include "domain/domain.h"
@@ -24,10 +26,14 @@
  * same way.
  */
 static const char *const hosting_suffixes[] = {
-	"clerk.app", "vercel.app", "netlify.app", "pages.dev", "fly.dev", "render.com", "herokuapp.com",
-	"amplifyapp.com", "azurestaticapps.net", "azurewebsites.net", "cloudfront.net", "deno.dev",
-	"firebaseapp.com", "github.io", "gitlab.io", "ngrok-free.app", "ngrok.app", "ngrok.dev",
-	"ngrok.io", "onrender.com", "railway.app", "replit.app", "run.app", "surge.sh", "web.app",
+	"clerk.app", "vercel.app", "netlify.app", "pages.dev", "fly.dev",
+	"render.com", "herokuapp.com",
+	"amplifyapp.com", "azurestaticapps.net", "azurewebsites.net",
+	"cloudfront.net", "deno.dev",
+	"firebaseapp.com", "github.io", "gitlab.io", "ngrok-free.app", "ngrok.app",
+	"ngrok.dev",
+	"ngrok.io", "onrender.com", "railway.app", "replit.app", "run.app",
+	"surge.sh", "web.app",
 	"workers.dev"
 };
 
@@ -42,14 +48,15 @@ static const char *const vendor_suffixes[] = {
  * and tests.)
  */
 static const char *const reserved_suffixes[] = {
-	"arpa", "example", "internal", "invalid", "local", "localhost", "onion", "test"
+	"arpa", "example", "internal", "invalid", "local", "localhost", "onion",
+	"test"
 };
 
 /*
- * Suffixes of two labels below which names are registered: enough of the public
- * suffix list to tell who owns a name in the countries that register at the third
- * level.  An index depends on this list: a version that changes it must
- * REINDEX instance_env.domain_root.
+ * Suffixes of two labels below which names are registered: enough of the
+ * public suffix list to tell who owns a name in the countries that register at
+ * the third level.  An index depends on this list: a version that changes it
+ * must REINDEX instance_env.domain_root.
  */
 static const struct
 {
@@ -132,7 +139,8 @@ ienv_domain_problem(const char *name)
 				return "A label is empty.";
 			if (p[-1] == '-')
 				return "A label ends in a hyphen.";
-			if (strncmp(p - label, "xn--", 4) == 0 && !is_punycode(p - label, label))
+			if (strncmp(p - label, "xn--", 4) == 0 &&
+				!is_punycode(p - label, label))
 				return "A label that begins with \"xn--\" is not valid punycode.";
 			if (*p == '\0')
 				break;
@@ -149,19 +157,22 @@ ienv_domain_problem(const char *name)
 			return "It contains upper-case letters.";
 		if (IS_HIGHBIT_SET(*p))
 			return "It contains non-ASCII characters; give an internationalized name in punycode.";
-		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '-'))
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+			  *p == '-'))
 			return "It contains characters other than letters, digits, hyphens and dots.";
 		if (*p == '-' && label == 0)
 			return "A label begins with a hyphen.";
 		if (++label > IENV_MAX_LABEL)
-			return psprintf("A label is longer than %d characters.", IENV_MAX_LABEL);
+			return psprintf("A label is longer than %d characters.",
+							IENV_MAX_LABEL);
 		digits = digits || !(*p >= 'a' && *p <= 'z');
 	}
 	if (ienv_is_reserved_name(name))
 		return "It is a reserved name, which nobody can own.";
 	if (dots == 0)
 		return "It has no dot.";
-	if (label < 2 || (digits && strncmp(name + length - label, "xn--", 4) != 0))
+	if (label < 2 ||
+		(digits && strncmp(name + length - label, "xn--", 4) != 0))
 		return "It does not end in a top-level domain.";
 	if (is_public_suffix(name))
 		return "It is a public suffix, below which others register their domains.";
@@ -184,14 +195,16 @@ ienv_check_domain(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INVALID_DOMAIN),
 				 errmsg("\"%s\" cannot be the domain of a production instance",
-						pnstrdup(name, pg_mbcliplen(name, strlen(name), IENV_MAX_DOMAIN))),
+						pnstrdup(name,
+								 pg_mbcliplen(name, strlen(name),
+											  IENV_MAX_DOMAIN))),
 				 errdetail("%s", problem),
 				 errhint("A domain is a host name such as example.com.")));
 }
 
 /*
- * The part of a name that its owner has registered: the last two labels, or three
- * where the last two are a suffix such as co.uk.  Points into name.
+ * The part of a name that its owner has registered: the last two labels, or
+ * three where the last two are a suffix such as co.uk.  Points into name.
  */
 const char *
 ienv_domain_root(const char *name)
@@ -248,7 +261,8 @@ ienv_is_ip_address(const char *name)
 {
 	struct in6_addr address;
 
-	return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1;
+	return inet_pton(AF_INET, name, &address) == 1 ||
+		inet_pton(AF_INET6, name, &address) == 1;
 }
 
 /*
@@ -263,7 +277,8 @@ is_below(const char *name, const char *const *suffixes, int n)
 	{
 		Size		suffix = strlen(suffixes[i]);
 
-		if (length >= suffix && strcmp(name + length - suffix, suffixes[i]) == 0 &&
+		if (length >= suffix &&
+			strcmp(name + length - suffix, suffixes[i]) == 0 &&
 			(length == suffix || name[length - suffix - 1] == '.'))
 			return true;
 	}
@@ -333,7 +348,8 @@ is_punycode(const char *label, Size length)
 
 			if (p == end)
 				return false;
-			digit = *p >= 'a' && *p <= 'z' ? *p - 'a' : *p >= '0' && *p <= '9' ? *p - '0' + 26 : base;
+			digit = *p >= 'a' && *p <= 'z' ? *p - 'a' : *p >= '0' &&
+				*p <= '9' ? *p - '0' + 26 : base;
 			p++;
 			if (digit >= base || digit > (PG_UINT32_MAX - position) / weight)
 				return false;

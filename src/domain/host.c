@@ -11,10 +11,11 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <sys/socket.h>
+
+#include "mb/pg_wchar.h"
 
 #include "base/errcodes.h"
 #include "domain/domain.h"
@@ -44,7 +45,8 @@ ienv_parse_host(const text *value, char *host)
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INVALID_DOMAIN),
-				 errmsg("\"%s\" is not a host", pnstrdup(data, pg_mbcliplen(data, length, MAX_HOST))),
+				 errmsg("\"%s\" is not a host",
+						pnstrdup(data, pg_mbcliplen(data, length, MAX_HOST))),
 				 errdetail("%s", problem),
 				 errhint("A host is what a browser sends as such, for example www.example.com or localhost:3000.")));
 }
@@ -89,7 +91,8 @@ host_problem(const char *text, Size length, char *host)
 		if (inet_pton(AF_INET6, copy + 1, &address) != 1)
 			return "There is no IPv6 address in its brackets.";
 		strcpy(host, "[");
-		return *end == '\0' ? NULL : *end == ':' ? port_problem(end + 1) : "Something other than a port follows its bracket.";
+		return *end == '\0' ? NULL : *end == ':' ? port_problem(end + 1) :
+			"Something other than a port follows its bracket.";
 	}
 	if (inet_pton(AF_INET6, copy, &address) == 1)
 	{
@@ -140,19 +143,23 @@ name_problem(const char *name)
 		if (*p == '.' || *p == '\0')
 		{
 			if (p == label)
-				return name[0] == '\0' ? "It has a port only." : "A label is empty.";
+				return name[0] == '\0' ? "It has a port only." :
+					"A label is empty.";
 			if (p - label > IENV_MAX_LABEL)
-				return psprintf("A label is longer than %d characters.", IENV_MAX_LABEL);
+				return psprintf("A label is longer than %d characters.",
+								IENV_MAX_LABEL);
 			if (*label == '-' || p[-1] == '-')
 				return "A label begins or ends with a hyphen.";
 			if (*p == '\0')
 				break;
 			label = p + 1;
 		}
-		else if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '-' || *p == '_'))
+		else if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+				   *p == '-' || *p == '_'))
 			return "It contains characters other than letters, digits, hyphens and dots.";
 	}
-	if (label[strspn(label, "0123456789")] == '\0' && inet_pton(AF_INET, name, &address) != 1)
+	if (label[strspn(label, "0123456789")] == '\0' &&
+		inet_pton(AF_INET, name, &address) != 1)
 		return "It ends in a number, but is not an IPv4 address.";
 	return NULL;
 }

@@ -19,8 +19,10 @@ static const struct
 	const char *prefix;
 	IenvType	type;
 }			prefixes[] = {
-	{IENV_PK_TEST, IENV_DEVELOPMENT}, {IENV_SK_TEST, IENV_DEVELOPMENT}, {"test_", IENV_DEVELOPMENT},
-	{IENV_PK_LIVE, IENV_PRODUCTION}, {IENV_SK_LIVE, IENV_PRODUCTION}, {"live_", IENV_PRODUCTION}
+	{IENV_PK_TEST, IENV_DEVELOPMENT}, {IENV_SK_TEST, IENV_DEVELOPMENT},
+	{"test_", IENV_DEVELOPMENT},
+	{IENV_PK_LIVE, IENV_PRODUCTION}, {IENV_SK_LIVE, IENV_PRODUCTION},
+	{"live_", IENV_PRODUCTION}
 };
 
 static char *decode_host(const char *key, const char **problem);
@@ -46,7 +48,8 @@ instance_env_key_instance_type(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid key"),
 			 errdetail("Its prefix does not identify a type of instance."),
-			 errhint("A key begins with %s, %s, %s or %s.", IENV_PK_TEST, IENV_PK_LIVE, IENV_SK_TEST, IENV_SK_LIVE)));
+			 errhint("A key begins with %s, %s, %s or %s.", IENV_PK_TEST,
+					 IENV_PK_LIVE, IENV_SK_TEST, IENV_SK_LIVE)));
 	PG_RETURN_NULL();			/* keep compiler quiet */
 }
 
@@ -59,7 +62,8 @@ Datum
 instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 {
 	const char *problem = NULL;
-	char	   *host = decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)), &problem);
+	char	   *host =
+	decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)), &problem);
 
 	if (problem != NULL)
 		ereport(ERROR,
@@ -82,9 +86,11 @@ decode_host(const char *key, const char **problem)
 	char	   *padded;
 	char	   *host;
 
-	if (strncmp(key, IENV_PK_TEST, IENV_KEY_PREFIX) != 0 && strncmp(key, IENV_PK_LIVE, IENV_KEY_PREFIX) != 0)
+	if (strncmp(key, IENV_PK_TEST, IENV_KEY_PREFIX) != 0 &&
+		strncmp(key, IENV_PK_LIVE, IENV_KEY_PREFIX) != 0)
 	{
-		*problem = "It does not begin with " IENV_PK_TEST " or " IENV_PK_LIVE ".";
+		*problem =
+			"It does not begin with " IENV_PK_TEST " or " IENV_PK_LIVE ".";
 		return NULL;
 	}
 	key += IENV_KEY_PREFIX;
@@ -101,7 +107,8 @@ decode_host(const char *key, const char **problem)
 	}
 
 	/* padding is complete or absent */
-	padded = psprintf("%s%s", key, key[length - 1] == '=' || length % 4 == 0 ? "" : length % 4 == 2 ? "==" : "=");
+	padded = psprintf("%s%s", key, key[length - 1] == '=' ||
+					  length % 4 == 0 ? "" : length % 4 == 2 ? "==" : "=");
 	size = pg_b64_dec_len(strlen(padded));
 	host = palloc(size + 1);
 	length = pg_b64_decode(padded, strlen(padded), (void *) host, size);
@@ -111,13 +118,16 @@ decode_host(const char *key, const char **problem)
 		return NULL;
 	}
 	host[length] = '\0';
-	if (length == 0 || strlen(host) != length || strchr(host, '$') != host + length - 1)
+	if (length == 0 || strlen(host) != length ||
+		strchr(host, '$') != host + length - 1)
 	{
 		*problem = "Its last part does not end in exactly one \"$\".";
 		return NULL;
 	}
 	host[length - 1] = '\0';
-	if (strchr(host, '.') == NULL || host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")] != '\0')
+	if (strchr(host, '.') == NULL ||
+		host[strspn(host,
+					"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")] != '\0')
 	{
 		*problem = "Its last part is not a host.";
 		return NULL;

@@ -17,11 +17,12 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include <ctype.h>
 
 #include "base/base.h"
 #include "domain/domain.h"
@@ -33,7 +34,8 @@
 typedef struct HostName
 {
 	const char *name;
-	bool		mine;			/* of names: this application's; of roots: the whole root is */
+	bool		mine;			/* of names: this application's; of roots: the
+								 * whole root is */
 } HostName;
 
 typedef struct HostEntry
@@ -43,7 +45,8 @@ typedef struct HostEntry
 	pg_uuid_t	instances[2];	/* by IenvType */
 	int			nnames;
 	int			nroots;
-	HostName   *names;			/* every application's domains below the roots, sorted */
+	HostName   *names;			/* every application's domains below the
+								 * roots, sorted */
 	HostName   *roots;			/* of this application's domains, sorted */
 } HostEntry;
 
@@ -57,8 +60,10 @@ static IenvCache cache = {
 
 static HostEntry *entry_of(Datum application);
 static HostEntry *read_entry(Datum application);
-static void fill_entry(HostEntry *entry, SPITupleTable *instances, SPITupleTable *names, uint64 n);
-static IenvType decide(const HostEntry *entry, const char *host, const char **reason);
+static void fill_entry(HostEntry *entry, SPITupleTable *instances,
+					   SPITupleTable *names, uint64 n);
+static IenvType decide(const HostEntry *entry, const char *host,
+					   const char **reason);
 
 PG_FUNCTION_INFO_V1(instance_env_instance_for_host);
 PG_FUNCTION_INFO_V1(instance_env_check_preview);
@@ -128,7 +133,8 @@ find_name(const HostName *names, int n, const char *name)
 {
 	HostName	key = {name, false};
 
-	return n == 0 ? NULL : bsearch(&key, names, n, sizeof(HostName), compare_names);
+	return n == 0 ? NULL :
+		bsearch(&key, names, n, sizeof(HostName), compare_names);
 }
 
 /*
@@ -140,7 +146,9 @@ decide(const HostEntry *entry, const char *host, const char **reason)
 	const char *root;
 	const HostName *found;
 
-	if (host[0] == '[' || (isdigit((unsigned char) host[strlen(host) - 1]) && ienv_is_ip_address(host)))
+	if (host[0] == '[' ||
+		(isdigit((unsigned char) host[strlen(host) - 1]) &&
+		 ienv_is_ip_address(host)))
 	{
 		*reason = "ip_address";
 		return IENV_DEVELOPMENT;
@@ -156,7 +164,8 @@ decide(const HostEntry *entry, const char *host, const char **reason)
 		found = find_name(entry->names, entry->nnames, name);
 		if (found != NULL)
 		{
-			*reason = !found->mine ? "other_application" : name == host ? "production_domain" : "production_root";
+			*reason = !found->mine ? "other_application" : name == host ?
+				"production_domain" : "production_root";
 			return found->mine ? IENV_PRODUCTION : IENV_DEVELOPMENT;
 		}
 		if (name >= root)
@@ -205,27 +214,39 @@ read_entry(Datum application)
 		since = ienv_cache_time(&cache);
 		n = ienv_query_latest("SELECT i.id, a.staging_of IS NOT NULL"
 							  " FROM instance_env.application a"
-							  "  JOIN instance_env.instance i ON i.application OPERATOR(pg_catalog.=) a.id"
-							  " WHERE a.id OPERATOR(pg_catalog.=) $1 ORDER BY i.type",
+							  "  JOIN instance_env.instance i"
+							  " ON i.application OPERATOR(pg_catalog.=) a.id"
+							  " WHERE a.id OPERATOR(pg_catalog.=) $1"
+							  " ORDER BY i.type",
 							  1, &type, &application, NULL);
 		ienv_require_application(n, application);
 		if (n != 2)
-			elog(ERROR, "application has %llu instances", (unsigned long long) n);
+			elog(ERROR, "application has %llu instances",
+				 (unsigned long long) n);
 		instances = SPI_tuptable;
 
 		/*
 		 * Below each of its roots: every domain, whether it is its own, and
 		 * whether all are.
 		 */
-		n = ienv_query_latest("SELECT n.name, n.mine, n.root, pg_catalog.bool_and(n.mine) OVER (PARTITION BY n.root)"
-							  " FROM (SELECT d.name, i.application OPERATOR(pg_catalog.=) $1 AS mine,"
+		n = ienv_query_latest("SELECT n.name, n.mine, n.root,"
+							  " pg_catalog.bool_and(n.mine) OVER (PARTITION BY"
+							  " n.root)"
+							  " FROM (SELECT d.name,"
+							  " i.application OPERATOR(pg_catalog.=) $1 AS"
+							  " mine,"
 							  "   instance_env.domain_root(d.name) AS root"
 							  "  FROM instance_env.domain d"
-							  "   JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) d.instance"
-							  "  WHERE instance_env.domain_root(d.name) OPERATOR(pg_catalog.=) ANY"
-							  "   (SELECT instance_env.domain_root(m.name) FROM instance_env.domain m"
-							  "     JOIN instance_env.instance p ON p.id OPERATOR(pg_catalog.=) m.instance"
-							  "    WHERE p.application OPERATOR(pg_catalog.=) $1)) n ORDER BY n.root",
+							  "   JOIN instance_env.instance i"
+							  " ON i.id OPERATOR(pg_catalog.=) d.instance"
+							  "  WHERE instance_env.domain_root(d.name)"
+							  " OPERATOR(pg_catalog.=) ANY"
+							  "   (SELECT instance_env.domain_root(m.name)"
+							  " FROM instance_env.domain m"
+							  "     JOIN instance_env.instance p"
+							  " ON p.id OPERATOR(pg_catalog.=) m.instance"
+							  "    WHERE p.application OPERATOR(pg_catalog.=)"
+							  " $1)) n ORDER BY n.root",
 							  1, &type, &application, NULL);
 		entry = ienv_cache_enter(&cache, DatumGetUUIDP(application), since);
 	} while (entry == NULL);
@@ -240,23 +261,35 @@ read_entry(Datum application)
  * next time.
  */
 static void
-fill_entry(HostEntry *entry, SPITupleTable *instances, SPITupleTable *names, uint64 n)
+fill_entry(HostEntry *entry, SPITupleTable *instances, SPITupleTable *names,
+		   uint64 n)
 {
 	bool		isnull;
-	bool		staging = DatumGetBool(SPI_getbinval(instances->vals[0], instances->tupdesc, 2, &isnull));
+	bool		staging = DatumGetBool(SPI_getbinval(instances->vals[0],
+													 instances->tupdesc, 2,
+													 &isnull));
 
 	entry->filled = false;
 	for (int i = 0; i < 2; i++)
-		entry->instances[i] = *DatumGetUUIDP(SPI_getbinval(instances->vals[i], instances->tupdesc, 1, &isnull));
+		entry->instances[i] =
+			*DatumGetUUIDP(SPI_getbinval(instances->vals[i],
+										 instances->tupdesc, 1, &isnull));
 	entry->nnames = entry->nroots = 0;
-	entry->names = MemoryContextAllocHuge(cache.context, (n + 1) * sizeof(HostName));
-	entry->roots = MemoryContextAllocHuge(cache.context, (n + 1) * sizeof(HostName));
+	entry->names =
+		MemoryContextAllocHuge(cache.context, (n + 1) * sizeof(HostName));
+	entry->roots =
+		MemoryContextAllocHuge(cache.context, (n + 1) * sizeof(HostName));
 	for (uint64 i = 0; i < n; i++)
 	{
 		HeapTuple	tuple = names->vals[i];
-		const char *name = MemoryContextStrdup(cache.context, SPI_getvalue(tuple, names->tupdesc, 1));
-		bool		mine = DatumGetBool(SPI_getbinval(tuple, names->tupdesc, 2, &isnull));
-		bool		alone = DatumGetBool(SPI_getbinval(tuple, names->tupdesc, 4, &isnull));
+		const char *name = MemoryContextStrdup(cache.context,
+											   SPI_getvalue(tuple,
+															names->tupdesc,
+															1));
+		bool		mine = DatumGetBool(SPI_getbinval(tuple, names->tupdesc, 2,
+													  &isnull));
+		bool		alone = DatumGetBool(SPI_getbinval(tuple, names->tupdesc,
+													   4, &isnull));
 		HostName   *root = &entry->roots[entry->nroots];
 
 		entry->names[entry->nnames].name = name;

@@ -22,18 +22,21 @@ PG_FUNCTION_INFO_V1(instance_env_publishable_key);
 Datum
 instance_env_publishable_key(PG_FUNCTION_ARGS)
 {
-	const IenvAddress *entry = ienv_address_of(fcinfo);
+	const		IenvAddress *entry = ienv_address_of(fcinfo);
 	char	   *host = psprintf("%s$", ienv_frontend_api_host(entry));
 	int			size = pg_b64_enc_len(strlen(host));
 	char	   *key = palloc(IENV_KEY_PREFIX + size + 1);
 	int			length;
 
 	/*
-	 * Cast to void *, since versions of PostgreSQL differ in whether bytes are
-	 * signed.
+	 * Cast to void *, since versions of PostgreSQL differ in whether bytes
+	 * are signed.
 	 */
-	memcpy(key, entry->is_production ? IENV_PK_LIVE : IENV_PK_TEST, IENV_KEY_PREFIX);
-	length = pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX, size);
+	memcpy(key, entry->is_production ? IENV_PK_LIVE : IENV_PK_TEST,
+		   IENV_KEY_PREFIX);
+	length =
+		pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX,
+					  size);
 	if (length < 0)
 		elog(ERROR, "could not encode a key");
 	while (key[IENV_KEY_PREFIX + length - 1] == '=')

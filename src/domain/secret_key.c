@@ -72,7 +72,9 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(0);
 
 	SPI_connect();
-	memcpy(key, ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ? IENV_SK_LIVE : IENV_SK_TEST,
+	memcpy(key,
+		   ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ?
+		   IENV_SK_LIVE : IENV_SK_TEST,
 		   IENV_KEY_PREFIX);
 	for (int i = IENV_KEY_PREFIX; i < IENV_KEY_PREFIX + SECRET_LENGTH;)
 	{
@@ -93,9 +95,13 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	hash_key(result, hash);
 	values[0] = hash_datum(hash);
 	values[2] = CStringGetTextDatum(hint);
-	(void) ienv_query("INSERT INTO instance_env.api_key AS k (hash, instance, hint) VALUES ($1, $2, $3)"
-					  " RETURNING pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.-) 'hash'", 3, types, values, NULL);
-	ienv_record_event("create_secret_key", NULL, DatumGetUUIDP(values[1]), hint, 0,
+	(void) ienv_query("INSERT INTO instance_env.api_key AS k (hash, instance,"
+					  " hint) VALUES ($1, $2, $3)"
+					  " RETURNING pg_catalog.to_jsonb(k)"
+					  " OPERATOR(pg_catalog.-) 'hash'", 3, types, values,
+					  NULL);
+	ienv_record_event("create_secret_key", NULL, DatumGetUUIDP(values[1]),
+					  hint, 0,
 					  ienv_result_datum(0, 1, &isnull));
 	ienv_config_changed(values[1]);
 	SPI_finish();
@@ -131,8 +137,10 @@ instance_env_verify_secret_key(PG_FUNCTION_ARGS)
 		{
 			since = ienv_cache_time(&cache);
 			if (ienv_query_latest("SELECT i.id FROM instance_env.api_key k"
-								  " JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) k.instance"
-								  " WHERE k.hash OPERATOR(pg_catalog.=) $1 AND k.revoked_at IS NULL",
+								  " JOIN instance_env.instance i"
+								  " ON i.id OPERATOR(pg_catalog.=) k.instance"
+								  " WHERE k.hash OPERATOR(pg_catalog.=) $1"
+								  " AND k.revoked_at IS NULL",
 								  1, &type, &value, NULL) == 0)
 			{
 				ienv_leave_owner(&saved);
@@ -166,7 +174,8 @@ instance_env_revoke_secret_key(PG_FUNCTION_ARGS)
 	value = hash_datum(hash);
 
 	SPI_connect();
-	if (ienv_query("SELECT instance FROM instance_env.api_key WHERE hash OPERATOR(pg_catalog.=) $1",
+	if (ienv_query("SELECT instance FROM instance_env.api_key"
+				   " WHERE hash OPERATOR(pg_catalog.=) $1",
 				   1, &type, &value, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -201,13 +210,16 @@ instance_env_revoke_secret_key_by_hint(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	(void) ienv_lock_instance(values[0], &status);
-	n = ienv_query("SELECT hash, revoked_at IS NOT NULL FROM instance_env.api_key"
-				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND hint OPERATOR(pg_catalog.=) $2"
+	n = ienv_query("SELECT hash, revoked_at IS NOT NULL"
+				   " FROM instance_env.api_key"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " AND hint OPERATOR(pg_catalog.=) $2"
 				   " ORDER BY revoked_at NULLS FIRST", 2, types, values, NULL);
 	if (n == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("instance %s has no secret key that ends in \"%s\"", ienv_instance_text(values[0], true), hint),
+				 errmsg("instance %s has no secret key that ends in \"%s\"",
+						ienv_instance_text(values[0], true), hint),
 				 errhint("Its keys are in view instance_env.secret_keys.")));
 	if (n > 1)
 		second_revoked = DatumGetBool(ienv_result_datum(1, 2, &isnull));
@@ -239,21 +251,30 @@ revoke_key(Datum instance, Datum hash)
 
 	/* other sessions that revoke a key of the instance wait here */
 	(void) ienv_lock_instance(instance, &status);
-	if (ienv_query("SELECT FROM instance_env.api_key WHERE hash OPERATOR(pg_catalog.=) $2 AND revoked_at IS NULL",
+	if (ienv_query("SELECT FROM instance_env.api_key"
+				   " WHERE hash OPERATOR(pg_catalog.=) $2"
+				   " AND revoked_at IS NULL",
 				   2, types, values, NULL) == 0)
 		return;
-	if (ienv_query("SELECT FROM instance_env.api_key WHERE instance OPERATOR(pg_catalog.=) $1"
-				   " AND hash OPERATOR(pg_catalog.<>) $2 AND revoked_at IS NULL LIMIT 1",
+	if (ienv_query("SELECT FROM instance_env.api_key"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " AND hash OPERATOR(pg_catalog.<>) $2"
+				   " AND revoked_at IS NULL LIMIT 1",
 				   2, types, values, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot revoke the last secret key of instance %s", ienv_instance_text(instance, true)),
+				 errmsg("cannot revoke the last secret key of instance %s",
+						ienv_instance_text(instance, true)),
 				 errhint("Create another one with instance_env.create_secret_key() first.")));
-	(void) ienv_query("UPDATE instance_env.api_key k SET revoked_at = pg_catalog.now()"
-					  " WHERE k.hash OPERATOR(pg_catalog.=) $2 AND k.instance OPERATOR(pg_catalog.=) $1"
-					  " RETURNING pg_catalog.jsonb_build_object('instance', k.instance, 'hint', k.hint,"
+	(void) ienv_query("UPDATE instance_env.api_key k"
+					  " SET revoked_at = pg_catalog.now()"
+					  " WHERE k.hash OPERATOR(pg_catalog.=) $2"
+					  " AND k.instance OPERATOR(pg_catalog.=) $1"
+					  " RETURNING pg_catalog.jsonb_build_object('instance',"
+					  " k.instance, 'hint', k.hint,"
 					  "  'created_at', k.created_at, 'revoked_at', NULL),"
-					  " pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.-) 'hash', k.hint", 2, types, values, NULL);
+					  " pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.-) 'hash',"
+					  " k.hint", 2, types, values, NULL);
 	ienv_record_event("revoke_secret_key", NULL, DatumGetUUIDP(instance),
 					  ienv_result_text(0, 3),
 					  ienv_result_datum(0, 1, &isnull),
@@ -267,7 +288,8 @@ hash_key(const text *key, uint8 *hash)
 	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
 
 	if (context == NULL || pg_cryptohash_init(context) < 0 ||
-		pg_cryptohash_update(context, (const uint8 *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key)) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) VARDATA_ANY(key),
+							 VARSIZE_ANY_EXHDR(key)) < 0 ||
 		pg_cryptohash_final(context, hash, PG_SHA256_DIGEST_LENGTH) < 0)
 	{
 		const char *why = pg_cryptohash_error(context);

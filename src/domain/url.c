@@ -20,6 +20,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+
 #include "domain/domain.h"
 
 /* unlike isdigit() and isalpha(), these ignore the locale */
@@ -33,8 +34,8 @@ static bool is_number(const char *label, Size length);
 static bool is_port(const char *port, Size length);
 
 /*
- * The scheme of an absolute URL that names a host, in lower case; NULL for any other
- * text.
+ * The scheme of an absolute URL that names a host, in lower case; NULL for any
+ * other text.
  */
 char *
 ienv_url_scheme(const char *url)
@@ -47,14 +48,16 @@ ienv_url_scheme(const char *url)
 
 	/* browsers drop some of these, and turn a backslash into a slash */
 	for (const char *p = url; *p != '\0'; p++)
-		if ((unsigned char) *p <= ' ' || (unsigned char) *p >= 0x7F || strchr("\"<>\\^`{|}", *p) != NULL)
+		if ((unsigned char) *p <= ' ' || (unsigned char) *p >= 0x7F ||
+			strchr("\"<>\\^`{|}", *p) != NULL)
 			return NULL;
 
 	length = strcspn(url, ":/?#");
 	if (!is_letter(url[0]) || strncmp(url + length, "://", 3) != 0)
 		return NULL;
 	for (Size i = 0; i < length; i++)
-		if (!is_letter(url[i]) && !is_digit(url[i]) && strchr("+-.", url[i]) == NULL)
+		if (!is_letter(url[i]) && !is_digit(url[i]) &&
+			strchr("+-.", url[i]) == NULL)
 			return NULL;
 
 	host = url + length + 3;
@@ -94,11 +97,13 @@ is_host(const char *host, Size length)
 	{
 		if (i < length && host[i] != '.')
 		{
-			if (!is_letter(host[i]) && !is_digit(host[i]) && host[i] != '-' && host[i] != '_')
+			if (!is_letter(host[i]) && !is_digit(host[i]) && host[i] != '-' &&
+				host[i] != '_')
 				return false;
 			continue;
 		}
-		if (i == label || i - label > IENV_MAX_LABEL || host[label] == '-' || host[i - 1] == '-')
+		if (i == label || i - label > IENV_MAX_LABEL || host[label] == '-' ||
+			host[i - 1] == '-')
 			return false;
 		if (i < length)
 			label = i + 1;

@@ -62,18 +62,25 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 		ienv_refuse_unassociated(values[0], name);
 	before = ienv_result_datum(0, 1, &isnull);
 
-	changed = verify_records(values[1], PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
-	if (ienv_query("UPDATE instance_env.domain SET verified_at = pg_catalog.now()"
-				   " WHERE instance OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
-				   " AND verified_at IS NULL AND NOT EXISTS (SELECT FROM instance_env.dns_record"
-				   "  WHERE domain OPERATOR(pg_catalog.=) $2 AND verified_at IS NULL)",
+	changed =
+		verify_records(values[1],
+					   PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
+	if (ienv_query("UPDATE instance_env.domain"
+				   " SET verified_at = pg_catalog.now()"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " AND name OPERATOR(pg_catalog.=) $2"
+				   " AND verified_at IS NULL AND NOT EXISTS (SELECT"
+				   " FROM instance_env.dns_record"
+				   "  WHERE domain OPERATOR(pg_catalog.=) $2"
+				   " AND verified_at IS NULL)",
 				   2, types, values, NULL) > 0)
 		changed = true;
 	if (changed)
 	{
 		ienv_config_changed(values[0]);
 		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
-		ienv_record_event("verify_domain", NULL, DatumGetUUIDP(values[0]), name, before,
+		ienv_record_event("verify_domain", NULL, DatumGetUUIDP(values[0]),
+						  name, before,
 						  ienv_result_datum(0, 1, &isnull));
 	}
 	SPI_finish();
@@ -94,14 +101,20 @@ verify_records(Datum name, Datum record)
 	values[0] = name;
 	values[1] = record;
 	if (nulls == NULL &&
-		ienv_query("SELECT FROM instance_env.dns_record WHERE domain OPERATOR(pg_catalog.=) $1"
-				   " AND record OPERATOR(pg_catalog.=) $2", 2, types, values, NULL) == 0)
+		ienv_query("SELECT FROM instance_env.dns_record"
+				   " WHERE domain OPERATOR(pg_catalog.=) $1"
+				   " AND record OPERATOR(pg_catalog.=) $2", 2, types, values,
+				   NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("domain \"%s\" needs no DNS record \"%s\"", TextDatumGetCString(name),
+				 errmsg("domain \"%s\" needs no DNS record \"%s\"",
+						TextDatumGetCString(name),
 						TextDatumGetCString(record)),
 				 errhint("The records that it needs are listed by instance_env.dns_records().")));
-	return ienv_query("UPDATE instance_env.dns_record SET verified_at = pg_catalog.now()"
-					  " WHERE domain OPERATOR(pg_catalog.=) $1 AND verified_at IS NULL"
-					  " AND ($2 IS NULL OR record OPERATOR(pg_catalog.=) $2)", 2, types, values, nulls) > 0;
+	return ienv_query("UPDATE instance_env.dns_record"
+					  " SET verified_at = pg_catalog.now()"
+					  " WHERE domain OPERATOR(pg_catalog.=) $1"
+					  " AND verified_at IS NULL"
+					  " AND ($2 IS NULL OR record OPERATOR(pg_catalog.=) $2)",
+					  2, types, values, nulls) > 0;
 }

@@ -27,7 +27,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-static void read_arguments(List *args, IenvCondition *condition);
+static void read_arguments(List *args, IenvCondition * condition);
 static AttrNumber column_of(Node *node, int varno);
 
 /*
@@ -47,7 +47,9 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 	{
 		Node	   *call = fcinfo->flinfo->fn_expr;
 
-		condition = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(IenvCondition));
+		condition =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
+								   sizeof(IenvCondition));
 		if (call != NULL && IsA(call, FuncExpr))
 			read_arguments(((FuncExpr *) call)->args, condition);
 		fcinfo->flinfo->fn_extra = condition;
@@ -57,7 +59,8 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 		return NULL;
 	guard = ienv_guard_of(PG_GETARG_OID(condition->tableoid));
 	if (guard == NULL || guard->instance_attno != condition->instance_attno ||
-		(condition->key_attno != InvalidAttrNumber && guard->key_attno != condition->key_attno))
+		(condition->key_attno != InvalidAttrNumber &&
+		 guard->key_attno != condition->key_attno))
 		return NULL;
 	return guard;
 }
@@ -66,19 +69,23 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
  * See whether a call's arguments are what guard() writes.
  */
 static void
-read_arguments(List *args, IenvCondition *condition)
+read_arguments(List *args, IenvCondition * condition)
 {
 	int			nargs = list_length(args);
-	bool		is_old = nargs == 3 && column_of(lthird(args), INNER_VAR) == SelfItemPointerAttributeNumber;
+	bool		is_old = nargs == 3 && column_of(lthird(args),
+												 INNER_VAR) ==
+	SelfItemPointerAttributeNumber;
 	int			varno = is_old ? INNER_VAR : OUTER_VAR;
 	int			tableoid = is_old ? 1 : nargs - 1;
 
-	if (nargs < 2 || nargs > 3 || column_of(list_nth(args, tableoid), varno) != TableOidAttributeNumber)
+	if (nargs < 2 || nargs > 3 ||
+		column_of(list_nth(args, tableoid), varno) != TableOidAttributeNumber)
 		return;
 	condition->instance_attno = column_of(linitial(args), varno);
 	if (tableoid == 2)
 		condition->key_attno = column_of(lsecond(args), varno);
-	if (condition->instance_attno > 0 && (tableoid == 1 || condition->key_attno > 0))
+	if (condition->instance_attno > 0 &&
+		(tableoid == 1 || condition->key_attno > 0))
 		condition->tableoid = tableoid;
 }
 

@@ -45,7 +45,7 @@ typedef struct Seen
 {
 	CommandId	children;
 	CommandId	triggers;
-} Seen;
+}			Seen;
 
 static LocalTransactionId seen_lxid = InvalidLocalTransactionId;
 static Seen seen;
@@ -56,7 +56,7 @@ static Seen seen;
  * rolled back.  For subtransactions that began before our callback was
  * registered it is 0, so everything is looked at again.
  */
-static Seen *seen_before = NULL;
+static Seen * seen_before = NULL;
 static int	max_depth = 0;
 
 static bool adds_child(Node *parsetree);
@@ -68,7 +68,8 @@ static void refuse_child(Oid parent);
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
 
 static void
-subtransaction_event(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+subtransaction_event(SubXactEvent event, SubTransactionId subxact,
+					 SubTransactionId parent, void *arg)
 {
 	int			depth = GetCurrentTransactionNestLevel();
 
@@ -80,7 +81,8 @@ subtransaction_event(SubXactEvent event, SubTransactionId subxact, SubTransactio
 		{
 			int			n = 2 * depth;
 
-			seen_before = seen_before == NULL ? MemoryContextAlloc(TopMemoryContext, n * sizeof(Seen)) :
+			seen_before = seen_before == NULL ?
+				MemoryContextAlloc(TopMemoryContext, n * sizeof(Seen)) :
 				repalloc(seen_before, n * sizeof(Seen));
 			memset(&seen_before[max_depth], 0, (n - max_depth) * sizeof(Seen));
 			max_depth = n;
@@ -132,7 +134,8 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 	}
 	if (superuser())
 		seen.triggers = now;
-	else if (IsA(parsetree, CreateTrigStmt) || IsA(parsetree, CreateSchemaStmt))
+	else if (IsA(parsetree, CreateTrigStmt) ||
+			 IsA(parsetree, CreateSchemaStmt))
 	{
 		ienv_check_new_triggers(seen.triggers);
 		seen.triggers = now;
@@ -170,7 +173,8 @@ static void
 check_children(void)
 {
 	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf,
+										  0, NULL);
 	List	   *children = NIL;
 	List	   *parents = NIL;
 	HeapTuple	tuple;
@@ -181,7 +185,8 @@ check_children(void)
 	{
 		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
 
-		if (!ienv_is_new_row(tuple) || HeapTupleHeaderGetCmin(tuple->t_data) < seen.children)
+		if (!ienv_is_new_row(tuple) ||
+			HeapTupleHeaderGetCmin(tuple->t_data) < seen.children)
 			continue;
 		children = lappend_oid(children, form->inhrelid);
 		parents = lappend_oid(parents, form->inhparent);
@@ -283,7 +288,8 @@ refuse_child(Oid parent)
 	if (ienv_guard_of(parent) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("guarded table %s cannot have inheritance children", ienv_quoted_name(parent)),
+				 errmsg("guarded table %s cannot have inheritance children",
+						ienv_quoted_name(parent)),
 				 errdetail("The user cap would not count their rows."),
 				 errhint("Use a partitioned table.")));
 }

@@ -35,7 +35,8 @@ static bool is_only_enabled(Relation rel, HeapTuple tuple, CommandId since);
 static bool same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno);
 static void check_trigger(Oid trigger);
 static bool was_of_guard(Oid trigger);
-static bool has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind);
+static bool has_sibling(const TriggerDesc *triggers, Oid trigger,
+						const IenvTriggerKind *kind);
 
 /*
  * Check the triggers that the current transaction has created or replaced,
@@ -45,7 +46,8 @@ void
 ienv_check_new_triggers(CommandId since)
 {
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, NULL);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf,
+										  0, NULL);
 	List	   *made = NIL;
 	HeapTuple	tuple;
 	ListCell   *lc;
@@ -54,8 +56,10 @@ ienv_check_new_triggers(CommandId since)
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (ienv_is_new_row(tuple) && HeapTupleHeaderGetCmin(tuple->t_data) >= since &&
-			!OidIsValid(form->tgparentid) && !form->tgisinternal && !is_only_enabled(rel, tuple, since))
+		if (ienv_is_new_row(tuple) &&
+			HeapTupleHeaderGetCmin(tuple->t_data) >= since &&
+			!OidIsValid(form->tgparentid) && !form->tgisinternal &&
+			!is_only_enabled(rel, tuple, since))
 			made = lappend_oid(made, form->oid);
 	}
 	systable_endscan(scan);
@@ -78,13 +82,17 @@ is_only_enabled(Relation rel, HeapTuple tuple, CommandId since)
 	HeapTuple	other;
 	bool		found = false;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(form->oid));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(form->oid));
+	scan =
+		systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
 	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
 	{
-		found = (ienv_is_new_row(other) ? HeapTupleHeaderGetCmin(other->t_data) < since :
-				 HeapTupleHeaderXminFrozen(other->t_data) ||
-				 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
+		found =
+			(ienv_is_new_row(other) ?
+			 HeapTupleHeaderGetCmin(other->t_data) < since :
+			 HeapTupleHeaderXminFrozen(other->t_data) ||
+			 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
 			((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid &&
 			same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) &&
 			same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
@@ -103,7 +111,9 @@ same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno)
 		heap_getattr(b, attno, RelationGetDescr(rel), &isnull[1])
 	};
 
-	return isnull[0] == isnull[1] && (isnull[0] || datum_image_eq(values[0], values[1], att->attbyval, att->attlen));
+	return isnull[0] == isnull[1] &&
+		(isnull[0] ||
+		 datum_image_eq(values[0], values[1], att->attbyval, att->attlen));
 }
 
 /*
@@ -134,7 +144,8 @@ check_trigger(Oid trigger)
 	if (!ienv_owns_relation(relid, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg(kind != NULL ? "permission denied to create a trigger of extension \"%s\" on table %s" :
+				 errmsg(kind != NULL ?
+						"permission denied to create a trigger of extension \"%s\" on table %s" :
 						"permission denied to replace a trigger of extension \"%s\" on table %s",
 						IENV_SCHEMA, ienv_quoted_name(relid)),
 				 errdetail("Only the owner of the table may.")));
@@ -162,18 +173,24 @@ check_trigger(Oid trigger)
 		 * guard() itself is at work, perhaps with a label that the table has
 		 * long had.
 		 */
-		if (ienv_making_triggers_of != NULL && ienv_making_triggers_of->relid == relid &&
-			t->tgnargs == 1 && strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
+		if (ienv_making_triggers_of != NULL &&
+			ienv_making_triggers_of->relid == relid &&
+			t->tgnargs == 1 &&
+			strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
 			return;
 		if (t->tgnargs != 1 ||
-			(kind->bit != IENV_TRIGGER_TRUNCATE && !ienv_may_have_label(relid, t->tgargs[0])))
+			(kind->bit != IENV_TRIGGER_TRUNCATE &&
+			 !ienv_may_have_label(relid, t->tgargs[0])))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
 							t->tgname, ienv_free_label(relid)),
 					 errhint("Let instance_env.guard() create the triggers.")));
-		if (!ienv_read_condition(kind, t->tgqual ? stringToNode(t->tgqual) : NULL, &columns) ||
-			(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) || has_sibling(triggers, trigger, kind))
+		if (!ienv_read_condition(kind,
+								 t->tgqual ? stringToNode(t->tgqual) : NULL,
+								 &columns) ||
+			(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) ||
+			has_sibling(triggers, trigger, kind))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to create trigger \"%s\" on table %s", t->tgname, ienv_quoted_name(relid)),
@@ -195,10 +212,14 @@ was_of_guard(Oid trigger)
 	HeapTuple	tuple;
 	bool		found = false;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan =
+		systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid) != NULL;
+		found =
+			ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid) !=
+			NULL;
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
@@ -208,10 +229,12 @@ was_of_guard(Oid trigger)
  * Does the table have another trigger of this kind?
  */
 static bool
-has_sibling(const TriggerDesc *triggers, Oid trigger, const IenvTriggerKind *kind)
+has_sibling(const TriggerDesc *triggers, Oid trigger,
+			const IenvTriggerKind *kind)
 {
 	for (int i = 0; i < triggers->numtriggers; i++)
-		if (triggers->triggers[i].tgoid != trigger && ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
+		if (triggers->triggers[i].tgoid != trigger &&
+			ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
 			return true;
 	return false;
 }

@@ -37,12 +37,14 @@
 #include "table/table.h"
 
 static Relation open_owned(Oid relid, LOCKMODE lockmode);
-static AttrNumber read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard);
+static AttrNumber read_columns(FunctionCallInfo fcinfo, Relation rel,
+							   IenvGuard *guard);
 static Relation open_owned(Oid relid, LOCKMODE lockmode);
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
 static void check_partition_rights(Oid relid);
-static void check_same(const IenvGuard *guard, const IenvGuard *existing, int present);
+static void check_same(const IenvGuard *guard, const IenvGuard *existing,
+					   int present);
 static int	disabled_anywhere(Relation rel);
 static void make_index(Oid relid, AttrNumber attno);
 static Datum described(const IenvGuard *guard, Oid user_table);
@@ -51,11 +53,12 @@ PG_FUNCTION_INFO_V1(instance_env_guard);
 PG_FUNCTION_INFO_V1(instance_env_unguard);
 
 /*
- * guard(relation regclass, instance_column name, user_key name, counted boolean,
+ * guard(relation regclass, instance_column name, user_key name,
+ *		 counted boolean,
  *		 user_table regclass) RETURNS void
  *
- * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the table and
- * its partitions.
+ * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the
+ * table and its partitions.
  */
 Datum
 instance_env_guard(PG_FUNCTION_ARGS)
@@ -106,7 +109,8 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	asleep = missing | (orphans == NIL ? disabled_anywhere(rel) : 0);
 	if (guard.counted && ienv_guard_version(&existing) == 0)
 		asleep |= IENV_TRIGGER_USER_CAP;
-	instance_indexed = OidIsValid(ienv_index_on(rel, guard.instance_attno, false));
+	instance_indexed =
+		OidIsValid(ienv_index_on(rel, guard.instance_attno, false));
 	key_indexed = guard.key_attno == InvalidAttrNumber ||
 		OidIsValid(ienv_index_on(rel, guard.key_attno, false));
 	guard.key_is_unique = guard.key_attno != InvalidAttrNumber &&
@@ -127,22 +131,25 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	if (!key_indexed)
 		make_index(guard.relid, guard.key_attno);
 	if (OidIsValid(user_table))
-		ienv_make_reference(guard.relid, guard.instance_attno, user_attno, user_table);
+		ienv_make_reference(guard.relid, guard.instance_attno, user_attno,
+							user_table);
 	if (missing == 0 && asleep == 0 && !owner_is_new)
 		ereport(NOTICE,
-				(errmsg("table %s is already guarded", ienv_quoted_name(guard.relid))));
+				(errmsg("table %s is already guarded",
+						ienv_quoted_name(guard.relid))));
 	ienv_make_triggers(&guard, missing, asleep);
 	if (guard.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(guard.relid);
 	if (missing != 0 || asleep != 0 || !instance_indexed || !key_indexed)
-		ienv_record_event("guard", NULL, NULL, ienv_stable_name(guard.relid), before, described(&guard, user_table));
+		ienv_record_event("guard", NULL, NULL, ienv_stable_name(guard.relid),
+						  before, described(&guard, user_table));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /*
- * Read the columns that the caller has named into guard.  Returns the column that refers
- * to the user in user_table, if there is one.
+ * Read the columns that the caller has named into guard.  Returns the column
+ * that refers to the user in user_table, if there is one.
  */
 static AttrNumber
 read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
@@ -152,7 +159,10 @@ read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 
 	guard->instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
 	ienv_check_instance_column(rel, guard->instance_attno);
-	guard->is_uuid = getBaseType(TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1)->atttypid) == UUIDOID;
+	guard->is_uuid =
+		getBaseType(TupleDescAttr(RelationGetDescr(rel),
+								  guard->instance_attno - 1)->atttypid) ==
+		UUIDOID;
 
 	if (!PG_ARGISNULL(4))
 	{
@@ -169,14 +179,17 @@ read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 	else if (*user_key != '\0')
 		guard->key_attno = ienv_find_column(rel, user_key);
 
-	if (guard->key_attno == guard->instance_attno || user_attno == guard->instance_attno)
+	if (guard->key_attno == guard->instance_attno ||
+		user_attno == guard->instance_attno)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" cannot be both instance column and user key",
-						get_attname(guard->relid, guard->instance_attno, false))));
+						get_attname(guard->relid, guard->instance_attno,
+									false))));
 	if (guard->key_attno != InvalidAttrNumber)
 	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), guard->key_attno - 1);
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  guard->key_attno - 1);
 
 		guard->key_type = att->atttypid;
 		guard->key_collation = att->attcollation;
@@ -188,7 +201,8 @@ read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 /*
  * unguard(relation regclass) RETURNS void
  *
- * Drops the triggers.  Indexes and foreign keys stay: the application may use them.
+ * Drops the triggers.  Indexes and foreign keys stay: the application may use
+ * them.
  */
 Datum
 instance_env_unguard(PG_FUNCTION_ARGS)
@@ -212,7 +226,8 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 	if (present == 0)
 	{
 		ereport(NOTICE,
-				(errmsg("table %s is not guarded, skipping", ienv_quoted_name(relid))));
+				(errmsg("table %s is not guarded, skipping",
+						ienv_quoted_name(relid))));
 		PG_RETURN_VOID();
 	}
 	if (guard.root != relid)
@@ -220,7 +235,8 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("table %s is guarded as a partition of table %s",
 						ienv_quoted_name(relid), ienv_quoted_name(guard.root)),
-				 errhint("Call instance_env.unguard() for table %s.", ienv_quoted_name(guard.root))));
+				 errhint("Call instance_env.unguard() for table %s.",
+						 ienv_quoted_name(guard.root))));
 
 	SPI_connect();
 	all = find_all_inheritors(relid, AccessExclusiveLock, NULL);
@@ -233,7 +249,8 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 		table_close(rel, NoLock);
 		ienv_drop_triggers(lfirst_oid(lc), names);
 	}
-	ienv_record_event("unguard", NULL, NULL, ienv_stable_name(relid), before, 0);
+	ienv_record_event("unguard", NULL, NULL, ienv_stable_name(relid), before,
+					  0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -263,7 +280,9 @@ check_owner(Oid relid)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relid)));
 	if (!ienv_owns_relation(relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
+		aclcheck_error(ACLCHECK_NOT_OWNER,
+					   get_relkind_objtype(get_rel_relkind(relid)),
+					   get_rel_name(relid));
 }
 
 /*
@@ -277,26 +296,34 @@ check_relation(Relation rel)
 
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		hint = "Guard the table that holds the rows.";
-	else if (IsCatalogRelation(rel) || RelationGetNamespace(rel) == ienv_oids()->schema)
+	else if (IsCatalogRelation(rel) ||
+			 RelationGetNamespace(rel) == ienv_oids()->schema)
 		hint = "Guard a table of the application's.";
 	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		hint = "Guard a permanent table: nobody but its session could count the rows of a temporary one.";
+		hint =
+			"Guard a permanent table: nobody but its session could count the rows of a temporary one.";
 	else if (rel->rd_rel->relispartition)
-		hint = "Guard the partitioned table: the cap counts over all its partitions.";
+		hint =
+			"Guard the partitioned table: the cap counts over all its partitions.";
 	else if (relkind == RELKIND_RELATION &&
 			 find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
-		hint = "Inheritance children are tables of their own; use a partitioned table.";
+		hint =
+			"Inheritance children are tables of their own; use a partitioned table.";
 	else if (has_superclass(RelationGetRelid(rel)))
-		hint = "Inheritance children are tables of their own; use a partitioned table.";
-	else if (relkind == RELKIND_RELATION && rel->rd_tableam != GetHeapamTableAmRoutine())
+		hint =
+			"Inheritance children are tables of their own; use a partitioned table.";
+	else if (relkind == RELKIND_RELATION &&
+			 rel->rd_tableam != GetHeapamTableAmRoutine())
 		hint = "Only tables of access method \"heap\" can be guarded.";
 	if (hint == NULL)
 		return;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("relation %s cannot be guarded", ienv_quoted_name(RelationGetRelid(rel))),
-			 relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE ?
+			 errmsg("relation %s cannot be guarded",
+					ienv_quoted_name(RelationGetRelid(rel))),
+			 relkind != RELKIND_RELATION &&
+			 relkind != RELKIND_PARTITIONED_TABLE ?
 			 errdetail_relkind_not_supported(relkind) : 0,
 			 errhint("%s", hint)));
 }
@@ -320,7 +347,8 @@ check_partition_rights(Oid relid)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("partition %s of table %s belongs to another role",
-							ienv_quoted_name(partition), ienv_quoted_name(relid)),
+							ienv_quoted_name(partition),
+							ienv_quoted_name(relid)),
 					 errdetail("Role \"%s\", which owns the table, may not create triggers on the partition.",
 							   GetUserNameFromId(owner, false)),
 					 errhint("Give the partition to the owner of the table, or grant it TRIGGER on the partition.")));
@@ -336,20 +364,25 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 {
 	/* if the trigger that would tell was dropped, trust the caller */
 	bool		same_count = existing->counted == guard->counted ||
-		!(present & (IENV_TRIGGER_USER_CAP | IENV_TRIGGER_ACTIVE));
+	!(present & (IENV_TRIGGER_USER_CAP | IENV_TRIGGER_ACTIVE));
 	bool		same_key = existing->key_attno == guard->key_attno ||
-		(existing->key_attno == InvalidAttrNumber &&
-		 !(present & IENV_TRIGGER_NO_TRANSFER));
+	(existing->key_attno == InvalidAttrNumber &&
+	 !(present & IENV_TRIGGER_NO_TRANSFER));
 
-	if (existing->instance_attno == guard->instance_attno && same_key && same_count)
+	if (existing->instance_attno == guard->instance_attno && same_key &&
+		same_count)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 errmsg("table %s is already guarded in another way", ienv_quoted_name(guard->relid)),
+			 errmsg("table %s is already guarded in another way",
+					ienv_quoted_name(guard->relid)),
 			 errdetail("Its instance column is \"%s\", its user key %s, and its rows are %s.",
-					   get_attname(guard->relid, existing->instance_attno, false),
+					   get_attname(guard->relid, existing->instance_attno,
+								   false),
 					   existing->key_attno == InvalidAttrNumber ? "none" :
-					   psprintf("\"%s\"", get_attname(guard->relid, existing->key_attno, false)),
+					   psprintf("\"%s\"",
+								get_attname(guard->relid, existing->key_attno,
+											false)),
 					   existing->counted ? "counted" : "not counted"),
 			 errhint("Call instance_env.unguard() first.")));
 }
@@ -391,8 +424,10 @@ make_index(Oid relid, AttrNumber attno)
 	char	   *column = get_attname(relid, attno, false);
 
 	ereport(NOTICE,
-			(errmsg("creating an index on column \"%s\" of table %s", column, ienv_quoted_name(relid))));
-	ienv_execute("CREATE INDEX ON %s (%s)", ienv_kept_name(relid), quote_identifier(column));
+			(errmsg("creating an index on column \"%s\" of table %s", column,
+					ienv_quoted_name(relid))));
+	ienv_execute("CREATE INDEX ON %s (%s)", ienv_kept_name(relid),
+				 quote_identifier(column));
 }
 
 /*
@@ -405,7 +440,8 @@ described(const IenvGuard *guard, Oid user_table)
 
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"instance_column\": ");
-	escape_json(&json, get_attname(guard->relid, guard->instance_attno, false));
+	escape_json(&json,
+				get_attname(guard->relid, guard->instance_attno, false));
 	if (guard->key_attno != InvalidAttrNumber)
 	{
 		appendStringInfoString(&json, ", \"user_key\": ");
@@ -418,6 +454,7 @@ described(const IenvGuard *guard, Oid user_table)
 		appendStringInfoString(&json, ", \"user_table\": ");
 		escape_json(&json, ienv_stable_name(user_table));
 	}
-	appendStringInfo(&json, ", \"counted\": %s}", guard->counted ? "true" : "false");
+	appendStringInfo(&json, ", \"counted\": %s}",
+					 guard->counted ? "true" : "false");
 	return ienv_jsonb(json.data);
 }

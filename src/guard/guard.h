@@ -20,10 +20,11 @@
  */
 typedef struct IenvCondition
 {
-	int			tableoid;		/* which argument is the table; 0: not called by a trigger */
+	int			tableoid;		/* which argument is the table; 0: not called
+								 * by a trigger */
 	AttrNumber	instance_attno;
 	AttrNumber	key_attno;		/* or InvalidAttrNumber */
-} IenvCondition;
+}			IenvCondition;
 
 extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo);
 
@@ -39,14 +40,16 @@ extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
 extern AttrNumber ienv_find_column(Relation rel, const char *name);
 extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
 extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);
-extern AttrNumber ienv_default_user_key(Relation rel, AttrNumber instance_attno);
+extern AttrNumber ienv_default_user_key(Relation rel,
+										AttrNumber instance_attno);
 
 /*
  * guard_triggers.c: the triggers that a guard consists of
  */
 extern const IenvGuard *ienv_making_triggers_of;
 
-extern void ienv_make_triggers(const IenvGuard *guard, int missing, int asleep);
+extern void ienv_make_triggers(const IenvGuard *guard, int missing,
+							   int asleep);
 extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
@@ -60,14 +63,16 @@ extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance
  */
-extern void ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+extern void ienv_make_reference(Oid relid, AttrNumber instance_attno,
+								AttrNumber user_attno,
 								Oid user_table);
 extern List *ienv_loose_references(const IenvGuard *guard);
 
 /*
  * guard_list.c: whether a guard is whole
  */
-extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled);
+extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard,
+								 int present, int disabled);
 
 /*
  * guard_lock.c: mutual exclusion of guarding a table and anything that must

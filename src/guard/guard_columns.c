@@ -18,7 +18,8 @@
 #include "table/table.h"
 
 /*
- * The attribute number of the column with this name, which must not be a system column.
+ * The attribute number of the column with this name, which must not be a
+ * system column.
  */
 AttrNumber
 ienv_find_column(Relation rel, const char *name)
@@ -28,7 +29,8 @@ ienv_find_column(Relation rel, const char *name)
 	if (attno == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation %s does not exist", name, ienv_quoted_name(RelationGetRelid(rel))),
+				 errmsg("column \"%s\" of relation %s does not exist", name,
+						ienv_quoted_name(RelationGetRelid(rel))),
 				 errhint("Name the column as guard()'s instance_column or user_key.")));
 	if (attno < 0)
 		ereport(ERROR,
@@ -51,13 +53,17 @@ ienv_check_instance_column(Relation rel, AttrNumber attno)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of table %s is of type %s, but an instance column must be uuid, text or varchar",
-						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel)), format_type_be(att->atttypid)),
+						NameStr(att->attname),
+						ienv_quoted_name(RelationGetRelid(rel)),
+						format_type_be(att->atttypid)),
 				 errhint("A uuid is compared with instance.id, a text with instance.external_key.")));
-	if (OidIsValid(att->attcollation) && !get_collation_isdeterministic(att->attcollation))
+	if (OidIsValid(att->attcollation) &&
+		!get_collation_isdeterministic(att->attcollation))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("instance column \"%s\" of table %s has a nondeterministic collation",
-						NameStr(att->attname), ienv_quoted_name(RelationGetRelid(rel))),
+						NameStr(att->attname),
+						ienv_quoted_name(RelationGetRelid(rel))),
 				 errdetail("External keys are compared byte by byte."),
 				 errhint("Give the column a deterministic collation, such as \"C\".")));
 	if (att->attgenerated)
@@ -77,10 +83,12 @@ ienv_check_user_key(Relation rel, const IenvGuard *guard)
 	const char *why;
 
 	ienv_identity_prepare(&hashed);
-	if (!OidIsValid(lookup_type_cache(guard->key_type, TYPECACHE_BTREE_OPFAMILY)->btree_opf))
-		why = "The type has no default operator class for access method btree.";
+	if (!OidIsValid(lookup_type_cache(guard->key_type,
+									  TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+		why =
+			"The type has no default operator class for access method btree.";
 	else if (!ienv_identity_possible(&hashed, &why))
-		/* why has been set */ ;
+		 /* why has been set */ ;
 	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -92,7 +100,8 @@ ienv_check_user_key(Relation rel, const IenvGuard *guard)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("column \"%s\" of type %s cannot be the user key",
-					get_attname(guard->relid, guard->key_attno, false), format_type_be(guard->key_type)),
+					get_attname(guard->relid, guard->key_attno, false),
+					format_type_be(guard->key_type)),
 			 errdetail("%s", why),
 			 errhint("Name another column as user_key, or give an empty user_key.")));
 }
@@ -127,7 +136,8 @@ ienv_default_user_key(Relation rel, AttrNumber instance_attno)
 		return found;
 
 	ereport(NOTICE,
-			(errmsg("users of table %s are not tracked across instances", ienv_quoted_name(RelationGetRelid(rel))),
+			(errmsg("users of table %s are not tracked across instances",
+					ienv_quoted_name(RelationGetRelid(rel))),
 			 errdetail("Its primary key does not have exactly one column besides the instance column."),
 			 errhint("Name the column that identifies a user as user_key.")));
 	return InvalidAttrNumber;

@@ -64,15 +64,19 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 		{
 			row.nulls[5] = false;
 			row.values[5] = BoolGetDatum(false);
-			row.problems = list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
-										   ienv_why_not_trusted(root)));
+			row.problems =
+				list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
+									ienv_why_not_trusted(root)));
 		}
 		else if (!ienv_look_at_guard(root->relid, read_root, &row))
-			row.problems = list_make1(psprintf("%s, and could not be looked at", ienv_why_not_at_once(root->relid)));
+			row.problems =
+				list_make1(psprintf("%s, and could not be looked at",
+									ienv_why_not_at_once(root->relid)));
 		if (row.gone)
 			continue;
 		row.values[6] = PointerGetDatum(text_array(row.problems));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.values, row.nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.values,
+							 row.nulls);
 	}
 	return (Datum) 0;
 }
@@ -90,17 +94,20 @@ read_root(Oid relid, void *arg)
 	int			present;
 	int			disabled;
 
-	row->gone = rel == NULL || !ienv_read_guard(rel, &guard, &present, &disabled);
+	row->gone = rel == NULL ||
+		!ienv_read_guard(rel, &guard, &present, &disabled);
 	if (!row->gone)
 	{
 		row->problems = ienv_guard_problems(rel, &guard, present, disabled);
 		memset(row->nulls, 0, sizeof(row->nulls));
-		values[1] = CStringGetDatum(get_attname(relid, guard.instance_attno, false));
+		values[1] =
+			CStringGetDatum(get_attname(relid, guard.instance_attno, false));
 		values[1] = DirectFunctionCall1(namein, values[1]);
 		row->nulls[2] = guard.key_attno == InvalidAttrNumber;
 		if (!row->nulls[2])
 		{
-			values[2] = CStringGetDatum(get_attname(relid, guard.key_attno, false));
+			values[2] =
+				CStringGetDatum(get_attname(relid, guard.key_attno, false));
 			values[2] = DirectFunctionCall1(namein, values[2]);
 		}
 		values[3] = BoolGetDatum(guard.counted);
@@ -116,7 +123,8 @@ read_root(Oid relid, void *arg)
  * ienv_look_at_guard().
  */
 List *
-ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disabled)
+ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
+					int disabled)
 {
 	List	   *problems = NIL;
 	int			missing = ienv_triggers_for(rel, guard) & ~present;
@@ -125,46 +133,74 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present, int disab
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		if (missing & ienv_trigger_kinds[kind].bit)
-			problems = lappend(problems, psprintf("trigger %s is missing", ienv_trigger_kinds[kind].name));
+			problems =
+				lappend(problems,
+						psprintf("trigger %s is missing",
+								 ienv_trigger_kinds[kind].name));
 		if (disabled & ienv_trigger_kinds[kind].bit)
-			problems = lappend(problems, psprintf("trigger %s is disabled", ienv_trigger_kinds[kind].name));
+			problems =
+				lappend(problems,
+						psprintf("trigger %s is disabled",
+								 ienv_trigger_kinds[kind].name));
 	}
-	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) && is_slow(guard, &problems))
-		problems = lappend(problems, psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
+	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) &&
+		is_slow(guard, &problems))
+		problems =
+			lappend(problems,
+					psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
 	if (!OidIsValid(guard->instance_index))
 		problems = lappend(problems, psprintf("no index serves column \"%s\"",
-											  get_attname(guard->relid, guard->instance_attno, false)));
+											  get_attname(guard->relid,
+														  guard->instance_attno,
+														  false)));
 	if (guard->key_attno != InvalidAttrNumber && !OidIsValid(guard->key_index))
 		problems = lappend(problems, psprintf("no index serves column \"%s\"",
-											  get_attname(guard->relid, guard->key_attno, false)));
-	if (guard->key_attno != InvalidAttrNumber && rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
-		problems = lappend(problems, pstrdup("the table is unlogged: after a crash its users are no longer known"));
+											  get_attname(guard->relid,
+														  guard->key_attno,
+														  false)));
+	if (guard->key_attno != InvalidAttrNumber &&
+		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		problems =
+			lappend(problems,
+					pstrdup("the table is unlogged: after a crash its users are no longer known"));
 	foreach(lc, ienv_odd_triggers(rel))
-		problems = lappend(problems, psprintf("trigger %s executes a function of the extension's, but is not what guard() creates",
-											  (char *) lfirst(lc)));
+		problems =
+		lappend(problems,
+				psprintf("trigger %s executes a function of the extension's, but is not what guard() creates",
+						 (char *) lfirst(lc)));
 	foreach(lc, ienv_loose_references(guard))
-		problems = lappend(problems, psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
-											  (char *) lfirst(lc)));
+		problems =
+		lappend(problems,
+				psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
+						 (char *) lfirst(lc)));
 
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
-		{
-			/* one that has just been created may still be locked */
-			Relation	part = ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock) ?
-				try_relation_open(lfirst_oid(lc), NoLock) : NULL;
-			IenvGuard	part_guard;
-			int			part_present;
-			int			part_disabled;
+	{
+		/* one that has just been created may still be locked */
+		Relation	part = ConditionalLockRelationOid(lfirst_oid(lc),
+													  AccessShareLock) ?
+		try_relation_open(lfirst_oid(lc), NoLock) : NULL;
+		IenvGuard	part_guard;
+		int			part_present;
+		int			part_disabled;
 
-			if (part == NULL)
-				continue;
-			(void) ienv_read_guard(part, &part_guard, &part_present, &part_disabled);
-			if (present & ~part_present)
-				problems = lappend(problems, psprintf("partition %s lacks triggers", ienv_quoted_name(part_guard.relid)));
-			if (part_disabled & ~disabled)
-				problems = lappend(problems, psprintf("partition %s has disabled triggers", ienv_quoted_name(part_guard.relid)));
-			relation_close(part, NoLock);
-		}
+		if (part == NULL)
+			continue;
+		(void) ienv_read_guard(part, &part_guard, &part_present,
+							   &part_disabled);
+		if (present & ~part_present)
+			problems =
+				lappend(problems,
+						psprintf("partition %s lacks triggers",
+								 ienv_quoted_name(part_guard.relid)));
+		if (part_disabled & ~disabled)
+			problems =
+				lappend(problems,
+						psprintf("partition %s has disabled triggers",
+								 ienv_quoted_name(part_guard.relid)));
+		relation_close(part, NoLock);
+	}
 	return problems;
 }
 
@@ -187,8 +223,10 @@ is_slow(const IenvGuard *guard, List **problems)
 			has_rows = true;
 		else if (relkind != RELKIND_PARTITIONED_TABLE)
 		{
-			*problems = lappend(*problems, psprintf("partition %s is not an ordinary table",
-													ienv_quoted_name(lfirst_oid(lc))));
+			*problems =
+				lappend(*problems,
+						psprintf("partition %s is not an ordinary table",
+								 ienv_quoted_name(lfirst_oid(lc))));
 			return false;
 		}
 	}
@@ -202,6 +240,10 @@ text_array(List *strings)
 	ListCell   *lc;
 
 	foreach(lc, strings)
-		array = accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)), false, TEXTOID, CurrentMemoryContext);
-	return array ? DatumGetArrayTypeP(makeArrayResult(array, CurrentMemoryContext)) : construct_empty_array(TEXTOID);
+		array =
+		accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)),
+						 false, TEXTOID, CurrentMemoryContext);
+	return array ?
+		DatumGetArrayTypeP(makeArrayResult(array, CurrentMemoryContext)) :
+		construct_empty_array(TEXTOID);
 }

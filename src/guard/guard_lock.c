@@ -26,13 +26,14 @@
 #define LONGEST_WAIT_MS 5000
 
 /*
- * Called by guard(), before it looks at any row.  Held until the transaction ends; does
- * not conflict with itself.
+ * Called by guard(), before it looks at any row.  Held until the transaction
+ * ends; does not conflict with itself.
  */
 void
 ienv_begin_guarding(void)
 {
-	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0, RowExclusiveLock);
+	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0,
+					   RowExclusiveLock);
 }
 
 /*
@@ -44,6 +45,7 @@ ienv_keep_from_guarding(void)
 {
 	int			nest_level = ienv_bound_lock_waits(LONGEST_WAIT_MS);
 
-	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0, ShareLock);
+	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0,
+					   ShareLock);
 	AtEOXact_GUC(false, nest_level);
 }

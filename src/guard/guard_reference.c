@@ -26,9 +26,11 @@
 
 static void check_may_refer(Oid role, Oid user_table);
 static void check_same_rights(Oid relid, Oid user_table);
-static bool find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+static bool find_reference(Oid relid, AttrNumber instance_attno,
+						   AttrNumber user_attno,
 						   const IenvGuard *users, const char **actions);
-static bool has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
+static bool has_composite(Relation constraints, Oid relid,
+						  AttrNumber instance_attno,
 						  AttrNumber user_attno, const IenvGuard *users);
 static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
 
@@ -42,7 +44,8 @@ static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
  * locked but not open.
  */
 void
-ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno, Oid user_table)
+ienv_make_reference(Oid relid, AttrNumber instance_attno,
+					AttrNumber user_attno, Oid user_table)
 {
 	const IenvGuard *users;
 	const char *actions = "";
@@ -57,17 +60,21 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 	check_may_refer(ienv_relation_owner(relid), user_table);
 
 	users = ienv_guard_of(user_table);
-	if (users == NULL || users->root != user_table || users->key_attno == InvalidAttrNumber)
+	if (users == NULL || users->root != user_table ||
+		users->key_attno == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s is not a guarded table with a user key", ienv_quoted_name(user_table)),
+				 errmsg("table %s is not a guarded table with a user key",
+						ienv_quoted_name(user_table)),
 				 errhint("Call instance_env.guard() for it first.")));
 	if (find_reference(relid, instance_attno, user_attno, users, &actions))
 		return;
 
 	check_same_rights(relid, user_table);
 
-	instance = quote_identifier(get_attname(user_table, users->instance_attno, false));
+	instance =
+		quote_identifier(get_attname(user_table, users->instance_attno,
+									 false));
 	key = quote_identifier(get_attname(user_table, users->key_attno, false));
 	rel = table_open(user_table, ShareRowExclusiveLock);
 	indexed = has_unique_index(rel, users->instance_attno, users->key_attno);
@@ -77,7 +84,8 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 		ereport(NOTICE,
 				(errmsg("creating a unique index on columns %s and %s of table %s",
 						instance, key, ienv_quoted_name(user_table))));
-		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)", ienv_kept_name(user_table), instance, key);
+		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)",
+					 ienv_kept_name(user_table), instance, key);
 	}
 	ienv_act_as_owner_of(relid, &saved);
 	ienv_execute("ALTER TABLE %s ADD FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s",
@@ -96,11 +104,13 @@ static void
 check_may_refer(Oid role, Oid user_table)
 {
 	if (pg_class_aclcheck(user_table, role, ACL_REFERENCES) == ACLCHECK_OK ||
-		pg_attribute_aclcheck_all(user_table, role, ACL_REFERENCES, ACLMASK_ANY) == ACLCHECK_OK)
+		pg_attribute_aclcheck_all(user_table, role, ACL_REFERENCES,
+								  ACLMASK_ANY) == ACLCHECK_OK)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for table %s", ienv_quoted_name(user_table)),
+			 errmsg("permission denied for table %s",
+					ienv_quoted_name(user_table)),
 			 errdetail("A foreign key that refers to it requires the REFERENCES privilege, which role \"%s\" does not have.",
 					   GetUserNameFromId(role, false))));
 }
@@ -119,7 +129,8 @@ check_same_rights(Oid relid, Oid user_table)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("table %s belongs to a different role than table %s", ienv_quoted_name(user_table),
+			 errmsg("table %s belongs to a different role than table %s",
+					ienv_quoted_name(user_table),
 					ienv_quoted_name(relid)),
 			 errdetail("Checking the foreign key would run what the former table's owner has attached to it, with the rights of role \"%s\".",
 					   GetUserNameFromId(owner, false)),
@@ -141,8 +152,11 @@ find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 	HeapTuple	tuple;
 	bool		found = false;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1,
+						   &key);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
@@ -150,21 +164,30 @@ find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 		AttrNumber	from[INDEX_MAX_KEYS];
 		AttrNumber	to[INDEX_MAX_KEYS];
 
-		if (form->contype != CONSTRAINT_FOREIGN || form->confrelid != users->relid)
+		if (form->contype != CONSTRAINT_FOREIGN ||
+			form->confrelid != users->relid)
 			continue;
-		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL, NULL, NULL);
+		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
+								   NULL, NULL);
 		if (nkeys == 2)
 		{
 			int			i = from[0] == instance_attno ? 0 : 1;
 
-			found = from[i] == instance_attno && to[i] == users->instance_attno &&
+			found = from[i] == instance_attno &&
+				to[i] == users->instance_attno &&
 				from[1 - i] == user_attno && to[1 - i] == users->key_attno;
 		}
-		else if (nkeys == 1 && from[0] == user_attno && to[0] == users->key_attno)
-			*actions = form->confdeltype == FKCONSTR_ACTION_CASCADE ? " ON DELETE CASCADE" :
-				form->confdeltype == FKCONSTR_ACTION_RESTRICT ? " ON DELETE RESTRICT" :
+		else if (nkeys == 1 && from[0] == user_attno &&
+				 to[0] == users->key_attno)
+			*actions = form->confdeltype == FKCONSTR_ACTION_CASCADE ?
+				" ON DELETE CASCADE" :
+				form->confdeltype == FKCONSTR_ACTION_RESTRICT ?
+				" ON DELETE RESTRICT" :
 				form->confdeltype == FKCONSTR_ACTION_SETNULL ?
-				psprintf(" ON DELETE SET NULL (%s)", quote_identifier(get_attname(relid, user_attno, false))) : "";
+				psprintf(" ON DELETE SET NULL (%s)",
+						 quote_identifier(get_attname(relid, user_attno,
+													  false))) :
+				"";
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -187,9 +210,12 @@ has_unique_index(Relation rel, AttrNumber a, AttrNumber b)
 		int16	   *keys = form->indkey.values;
 
 		found = found ||
-			(form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 2 &&
-			 heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
-			 ((keys[0] == a && keys[1] == b) || (keys[0] == b && keys[1] == a)));
+			(form->indisunique && form->indisvalid && form->indimmediate &&
+			 form->indnkeyatts == 2 &&
+			 heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred,
+							NULL) &&
+			 ((keys[0] == a && keys[1] == b) ||
+			  (keys[0] == b && keys[1] == a)));
 		index_close(index, AccessShareLock);
 	}
 	return found;
@@ -212,8 +238,11 @@ ienv_loose_references(const IenvGuard *guard)
 	HeapTuple	tuple;
 	List	   *loose = NIL;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1,
+						   &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
@@ -223,12 +252,14 @@ ienv_loose_references(const IenvGuard *guard)
 		const IenvGuard *users;
 
 		/* skip the copies that exist for the other table's partitions */
-		if (form->contype != CONSTRAINT_FOREIGN || OidIsValid(form->conparentid))
+		if (form->contype != CONSTRAINT_FOREIGN ||
+			OidIsValid(form->conparentid))
 			continue;
 		users = ienv_guard_of(form->confrelid);
 		if (users == NULL || users->key_attno == InvalidAttrNumber)
 			continue;
-		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL, NULL, NULL);
+		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
+								   NULL, NULL);
 		for (int i = 0; i < nkeys; i++)
 			if (to[i] == users->key_attno &&
 				!has_composite(rel, relid, instance_attno, from[i], users))
@@ -246,7 +277,8 @@ ienv_loose_references(const IenvGuard *guard)
  * Does relid have a validated foreign key over instance and user?
  */
 static bool
-has_composite(Relation constraints, Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
+has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
+			  AttrNumber user_attno,
 			  const IenvGuard *users)
 {
 	ScanKeyData key;
@@ -254,8 +286,11 @@ has_composite(Relation constraints, Oid relid, AttrNumber instance_attno, AttrNu
 	HeapTuple	tuple;
 	bool		found = false;
 
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true,
+						   NULL, 1, &key);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
@@ -264,11 +299,14 @@ has_composite(Relation constraints, Oid relid, AttrNumber instance_attno, AttrNu
 		AttrNumber	to[INDEX_MAX_KEYS];
 		int			matches = 0;
 
-		if (form->contype != CONSTRAINT_FOREIGN || form->confrelid != users->relid || !form->convalidated)
+		if (form->contype != CONSTRAINT_FOREIGN ||
+			form->confrelid != users->relid || !form->convalidated)
 			continue;
-		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL, NULL, NULL);
+		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
+								   NULL, NULL);
 		for (int i = 0; i < nkeys; i++)
-			if ((from[i] == instance_attno && to[i] == users->instance_attno) ||
+			if ((from[i] == instance_attno &&
+				 to[i] == users->instance_attno) ||
 				(from[i] == user_attno && to[i] == users->key_attno))
 				matches++;
 		found = matches == 2;

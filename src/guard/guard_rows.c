@@ -30,11 +30,15 @@
 static void check_rows(const IenvGuard *guard, Oid relid, bool brought);
 static Portal open_cursor(Oid relid, const char *sql);
 static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
-static void check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum value,
+static void check_instance(const IenvGuard *guard, Oid relid,
+						   IenvInstance *instance, Datum value,
 						   int64 count, bool brought, int *nover);
-pg_noreturn static void refuse_unknown(const IenvGuard *guard, const char *column,
+pg_noreturn static void refuse_unknown(const IenvGuard *guard,
+									   const char *column,
 									   const char *instances, int n);
-static void refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought);
+static void refuse_brought(const IenvGuard *guard,
+						   const IenvInstance *instance, Datum value,
+						   Oid brought);
 static void check_identities(const IenvGuard *guard);
 static void check_departed(const IenvGuard *guard, Oid relid);
 
@@ -57,7 +61,8 @@ ienv_check_rows(const IenvGuard *guard, Oid brought)
 	PushActiveSnapshot(GetLatestSnapshot());
 	PG_TRY();
 	{
-		check_rows(guard, OidIsValid(brought) ? brought : guard->relid, OidIsValid(brought));
+		check_rows(guard, OidIsValid(brought) ? brought : guard->relid,
+				   OidIsValid(brought));
 	}
 	PG_FINALLY();
 	{
@@ -100,8 +105,10 @@ open_cursor(Oid relid, const char *sql)
 static void
 check_instances(const IenvGuard *guard, Oid relid, bool brought)
 {
-	const char *column = get_attname(guard->relid, guard->instance_attno, false);
-	char	   *sql = psprintf("SELECT %s, pg_catalog.count(*) FROM %s GROUP BY 1 ORDER BY 1",
+	const char *column = get_attname(guard->relid, guard->instance_attno,
+									 false);
+	char	   *sql = psprintf("SELECT %s, pg_catalog.count(*) FROM %s"
+							   " GROUP BY 1 ORDER BY 1",
 							   quote_identifier(column), ienv_sql_name(relid));
 	Portal		portal;
 	StringInfoData unknown;
@@ -120,14 +127,16 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 			bool		isnull;
 			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull);
 			bool		countnull;
-			int64		count = DatumGetInt64(SPI_getbinval(tuple, desc, 2, &countnull));
+			int64		count = DatumGetInt64(SPI_getbinval(tuple, desc, 2,
+															&countnull));
 			IenvInstance *instance;
 
 			if (isnull)
 				ereport(ERROR,
 						(errcode(ERRCODE_NOT_NULL_VIOLATION),
 						 errmsg("column \"%s\" of table %s contains null values", column, ienv_quoted_name(guard->relid)),
-						 errdetail_plural("%lld row belongs to no instance.", "%lld rows belong to no instance.",
+						 errdetail_plural("%lld row belongs to no instance.",
+										  "%lld rows belong to no instance.",
 										  count, (long long) count),
 						 errhint("Assign each row to an instance, or delete it."),
 						 ienv_errguard(guard, NULL)));
@@ -137,11 +146,13 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 			{
 				if (nunknown++ < MAX_OFFENDERS)
 					appendStringInfo(&unknown, "%s%s", unknown.len ? ", " : "",
-									 ienv_instance_text(value, guard->is_uuid));
+									 ienv_instance_text(value,
+														guard->is_uuid));
 				continue;
 			}
 
-			check_instance(guard, relid, instance, value, count, brought, &nover);
+			check_instance(guard, relid, instance, value, count, brought,
+						   &nover);
 		}
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
@@ -150,7 +161,8 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("%d more instances in table %s are over their cap or not active",
-						nover - MAX_OFFENDERS, ienv_quoted_name(guard->relid))));
+						nover - MAX_OFFENDERS,
+						ienv_quoted_name(guard->relid))));
 	if (nunknown > 0)
 		refuse_unknown(guard, column, unknown.data, nunknown);
 }
@@ -159,7 +171,8 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
  * Check relid's rows of one instance; *nover counts the warnings.
  */
 static void
-check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum value, int64 count,
+check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
+			   Datum value, int64 count,
 			   bool brought, int *nover)
 {
 	/* these rows came without tickets, see bound.c */
@@ -172,11 +185,13 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum 
 	}
 	if (brought)
 		refuse_brought(guard, instance, value, relid);
-	else if (guard->counted && instance->user_cap >= 0 && count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
+	else if (guard->counted && instance->user_cap >= 0 &&
+			 count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
-						ienv_instance_text(value, guard->is_uuid), instance->user_cap,
+						ienv_instance_text(value, guard->is_uuid),
+						instance->user_cap,
 						(long long) count, ienv_quoted_name(guard->relid)),
 				 errdetail("It takes no new users until enough have been deleted."),
 				 errhint("Delete users, or raise the cap with instance_env.set_user_cap().")));
@@ -184,18 +199,22 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance, Datum 
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("instance %s is not active, but has rows in table %s",
-						ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(guard->relid)),
+						ienv_instance_text(value, guard->is_uuid),
+						ienv_quoted_name(guard->relid)),
 				 errdetail("It takes no new rows until it is.")));
 }
 
 static void
-refuse_unknown(const IenvGuard *guard, const char *column, const char *instances, int n)
+refuse_unknown(const IenvGuard *guard, const char *column,
+			   const char *instances, int n)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
-			 errmsg("table %s has rows of instances that do not exist", ienv_quoted_name(guard->relid)),
+			 errmsg("table %s has rows of instances that do not exist",
+					ienv_quoted_name(guard->relid)),
 			 n > MAX_OFFENDERS ?
-			 errdetail("Column \"%s\" contains %s and %d more.", column, instances, n - MAX_OFFENDERS) :
+			 errdetail("Column \"%s\" contains %s and %d more.", column,
+					   instances, n - MAX_OFFENDERS) :
 			 errdetail("Column \"%s\" contains %s.", column, instances),
 			 errhint("Create them with instance_env.create_application(), which takes given %s.",
 					 guard->is_uuid ? "ids" : "external keys"),
@@ -207,7 +226,8 @@ refuse_unknown(const IenvGuard *guard, const char *column, const char *instances
  * or not that many.
  */
 static void
-refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value, Oid brought)
+refuse_brought(const IenvGuard *guard, const IenvInstance *instance,
+			   Datum value, Oid brought)
 {
 	int64		users;
 
@@ -215,8 +235,10 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
 				 errmsg("instance %s is not active, but has rows in table %s",
-						ienv_instance_text(value, guard->is_uuid), ienv_quoted_name(brought)),
-				 errdetail("Guarded table %s takes no rows of it.", ienv_quoted_name(guard->relid)),
+						ienv_instance_text(value, guard->is_uuid),
+						ienv_quoted_name(brought)),
+				 errdetail("Guarded table %s takes no rows of it.",
+						   ienv_quoted_name(guard->relid)),
 				 errhint("Delete the rows, or attach the table when the instance is active."),
 				 ienv_errguard(guard, NULL)));
 	if (!guard->counted || instance->user_cap < 0)
@@ -228,8 +250,10 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance, Datum value
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
 				 errmsg("development instance %s would be over its cap of %d with the rows of table %s",
-						ienv_instance_text(value, guard->is_uuid), instance->user_cap, ienv_quoted_name(brought)),
-				 errdetail("Table %s would hold %lld of its users.", ienv_quoted_name(guard->relid), (long long) users),
+						ienv_instance_text(value, guard->is_uuid),
+						instance->user_cap, ienv_quoted_name(brought)),
+				 errdetail("Table %s would hold %lld of its users.",
+						   ienv_quoted_name(guard->relid), (long long) users),
 				 errhint("Delete users, or raise the cap with instance_env.set_user_cap()."),
 				 ienv_errguard(guard, IENV_USER_CAP)));
 }
@@ -242,11 +266,15 @@ check_identities(const IenvGuard *guard)
 {
 	const char *column = get_attname(guard->relid, guard->key_attno, false);
 	const char *key = quote_identifier(column);
-	char	   *sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL GROUP BY %s"
-							   " HAVING pg_catalog.count(DISTINCT %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1 LIMIT %d",
-							   key, ienv_sql_name(guard->relid), key, key,
-							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
-							   MAX_OFFENDERS + 1);
+	char	   *sql =
+	psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL GROUP BY %s"
+			 " HAVING pg_catalog.count(DISTINCT"
+			 " %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1"
+			 " LIMIT %d",
+			 key, ienv_sql_name(guard->relid), key, key,
+			 quote_identifier(get_attname(guard->relid,
+										  guard->instance_attno, false)),
+			 MAX_OFFENDERS + 1);
 	StringInfoData offenders;
 
 	ienv_expect_tables(list_make1_oid(guard->relid));
@@ -263,8 +291,10 @@ check_identities(const IenvGuard *guard)
 		appendStringInfoString(&offenders, " and more");
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
-			 errmsg("table %s has users in more than one instance", ienv_quoted_name(guard->relid)),
-			 errdetail("Column \"%s\" contains %s under different instances.", column, offenders.data),
+			 errmsg("table %s has users in more than one instance",
+					ienv_quoted_name(guard->relid)),
+			 errdetail("Column \"%s\" contains %s under different instances.",
+					   column, offenders.data),
 			 errhint("If column \"%s\" does not identify a user, name the one that does as user_key, or give an empty user_key.", column),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
 }
@@ -278,7 +308,8 @@ check_departed(const IenvGuard *guard, Oid relid)
 {
 	const char *column = get_attname(guard->relid, guard->key_attno, false);
 	char	   *sql = psprintf("SELECT %s, %s FROM %s",
-							   quote_identifier(get_attname(guard->relid, guard->instance_attno, false)),
+							   quote_identifier(get_attname(guard->relid,
+															guard->instance_attno, false)),
 							   quote_identifier(column), ienv_sql_name(relid));
 	Portal		portal;
 	Snapshot	snapshot = GetActiveSnapshot();
@@ -299,16 +330,19 @@ check_departed(const IenvGuard *guard, Oid relid)
 			IenvInstance *instance;
 			pg_uuid_t	identity;
 
-			if (isnull[1] || !ienv_identity_of(&hashed, key, &identity) || !ienv_maybe_departed(&identity))
+			if (isnull[1] || !ienv_identity_of(&hashed, key, &identity) ||
+				!ienv_maybe_departed(&identity))
 				continue;
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
-			if (instance == NULL || !ienv_departed_elsewhere(&identity, &instance->id, snapshot))
+			if (instance == NULL ||
+				!ienv_departed_elsewhere(&identity, &instance->id, snapshot))
 				continue;
 			ereport(ERROR,
 					(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 					 errmsg("table %s has a user who departed from another instance", ienv_quoted_name(guard->relid)),
 					 errdetail("Column \"%s\" contains \"%s\" under instance %s.", column,
-							   SPI_getvalue(tuple, desc, 2), ienv_instance_text(value, guard->is_uuid)),
+							   SPI_getvalue(tuple, desc, 2),
+							   ienv_instance_text(value, guard->is_uuid)),
 					 errhint("Delete the row, or have its departure forgotten with instance_env.forget_departed()."),
 					 ienv_errguard(guard, IENV_NO_TRANSFER)));
 		}

@@ -27,7 +27,8 @@
  */
 const IenvGuard *ienv_making_triggers_of = NULL;
 
-static void create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind);
+static void create_trigger(const IenvGuard *guard,
+						   const IenvTriggerKind *kind);
 static const char *name_of(Oid relid, const IenvTriggerKind *kind);
 static char *condition_of(const IenvGuard *guard, int bit);
 
@@ -60,7 +61,10 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 	if (missing == 0 && asleep == 0)
 		return;
 
-	/* sets search_path: the conditions compare instances with PostgreSQL's equality */
+	/*
+	 * sets search_path: the conditions compare instances with PostgreSQL's
+	 * equality
+	 */
 	ienv_act_as_owner_of(guard->relid, &saved);
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
@@ -74,10 +78,12 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 		 * applies.
 		 */
 		if (k->bit == IENV_TRIGGER_USER_CAP && (asleep & k->bit))
-			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", ienv_kept_name(guard->relid),
+			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						 ienv_kept_name(guard->relid),
 						 name_of(guard->relid, k));
 		else if (asleep & ~missing & k->bit)
-			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s", ienv_kept_name(guard->relid),
+			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s",
+						 ienv_kept_name(guard->relid),
 						 name_of(guard->relid, k));
 	}
 	ienv_act_as_self(&saved);
@@ -92,7 +98,8 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s)",
 					 kind->name, kind->event, ienv_kept_name(guard->relid),
 					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
-					 condition_of(guard, kind->bit), IENV_SCHEMA, kind->function,
+					 condition_of(guard, kind->bit), IENV_SCHEMA,
+					 kind->function,
 					 quote_literal_cstr(guard->label));
 	}
 	PG_FINALLY();
@@ -121,34 +128,45 @@ name_of(Oid relid, const IenvTriggerKind *kind)
 }
 
 /*
- * The WHEN clause of a trigger.  Besides saying when to fire, most name the columns.
+ * The WHEN clause of a trigger.  Besides saying when to fire, most name the
+ * columns.
  */
 static char *
 condition_of(const IenvGuard *guard, int bit)
 {
-	const char *instance = quote_identifier(get_attname(guard->relid, guard->instance_attno, false));
+	const char *instance = quote_identifier(get_attname(guard->relid,
+														guard->instance_attno,
+														false));
 	const char *key = guard->key_attno == InvalidAttrNumber ? NULL :
-		quote_identifier(get_attname(guard->relid, guard->key_attno, false));
+	quote_identifier(get_attname(guard->relid, guard->key_attno, false));
 
 	switch (bit)
 	{
 		case IENV_TRIGGER_USER_CAP:
 			if (key != NULL)
-				return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
-			return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
+				return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.%s,"
+								" NEW.tableoid))", IENV_SCHEMA, instance, key);
+			return psprintf(" WHEN (%s.admission_required(NEW.%s,"
+							" NEW.tableoid))", IENV_SCHEMA, instance);
 		case IENV_TRIGGER_ACTIVE:
 			if (key != NULL)
-				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance, key);
-			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s, NEW.tableoid))", IENV_SCHEMA, instance);
+				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s,"
+								" NEW.%s, NEW.tableoid))", IENV_SCHEMA,
+								instance, key);
+			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s,"
+							" NEW.tableoid))", IENV_SCHEMA, instance);
 		case IENV_TRIGGER_DEPARTURE:
 			return psprintf(" WHEN (%s.departure_queued())", IENV_SCHEMA);
 		case IENV_TRIGGER_NO_TRANSFER:
 			if (key != NULL)
-				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s OR %s.identity_changes(OLD.%s, NEW.%s))",
+				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s"
+								" OR %s.identity_changes(OLD.%s, NEW.%s))",
 								instance, instance, IENV_SCHEMA, key, key);
-			return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s)", instance, instance);
+			return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s)", instance,
+							instance);
 		case IENV_TRIGGER_NO_MOVE:
-			return psprintf(" WHEN (%s.row_moves(OLD.%s, OLD.tableoid, OLD.ctid))", IENV_SCHEMA, instance);
+			return psprintf(" WHEN (%s.row_moves(OLD.%s, OLD.tableoid,"
+							" OLD.ctid))", IENV_SCHEMA, instance);
 		default:
 			return "";
 	}
@@ -185,7 +203,8 @@ ienv_drop_triggers(Oid relid, List *names)
 
 	ienv_act_as(ienv_relation_owner(relid), &saved);
 	foreach(lc, names)
-		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)), ienv_kept_name(relid));
+		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)),
+					 ienv_kept_name(relid));
 	ienv_act_as_self(&saved);
 }
 

@@ -62,7 +62,8 @@ instance_env_identity_changes(PG_FUNCTION_ARGS)
 	{
 		Oid			old_type = get_fn_expr_argtype(fcinfo->flinfo, 0);
 
-		if (!OidIsValid(old_type) || old_type != get_fn_expr_argtype(fcinfo->flinfo, 1))
+		if (!OidIsValid(old_type) ||
+			old_type != get_fn_expr_argtype(fcinfo->flinfo, 1))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("function \"%s\" compares two keys of the same type", "identity_changes")));
@@ -74,7 +75,8 @@ instance_env_identity_changes(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) && PG_ARGISNULL(1))
 		PG_RETURN_BOOL(false);
 	if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
-		datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), type->typbyval, type->typlen))
+		datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), type->typbyval,
+					   type->typlen))
 		PG_RETURN_BOOL(false);
 	ienv_queue_departure();
 	PG_RETURN_BOOL(true);
@@ -89,7 +91,9 @@ Datum
 instance_env_record_departure(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_departure",
-											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+											   TRIGGER_EVENT_DELETE |
+											   TRIGGER_EVENT_ROW |
+											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	bool		isnull[2];
@@ -98,20 +102,24 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	bool		counts;
 
 	/*
-	 * Dropping the columns with CASCADE drops the triggers that name them, but
-	 * not this one.
+	 * Dropping the columns with CASCADE drops the triggers that name them,
+	 * but not this one.
 	 */
 	if (guard == NULL || guard->key_attno == InvalidAttrNumber)
 		return PointerGetDatum(NULL);
 
 	/*
 	 * An event of this trigger has satisfied its condition, once, and so has
-	 * been counted.  Another trigger that was created with this function takes
-	 * nothing from the count, and vacates no second seat.
+	 * been counted.  Another trigger that was created with this function
+	 * takes nothing from the count, and vacates no second seat.
 	 */
 	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
-	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull[0]);
-	key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
+	value =
+		heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
+					 &isnull[0]);
+	key =
+		heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc,
+					 &isnull[1]);
 	if (!isnull[0] && !isnull[1])
 		ienv_depart(guard, value, key);
 	if (counts)
@@ -131,7 +139,8 @@ Datum
 instance_env_record_truncate(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "record_truncate",
-											   TRIGGER_EVENT_TRUNCATE | TRIGGER_EVENT_BEFORE);
+											   TRIGGER_EVENT_TRUNCATE |
+											   TRIGGER_EVENT_BEFORE);
 	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
 
 	/*

@@ -27,11 +27,13 @@
 #define INACTIVE_ROWS	1000
 
 static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
-static inline IenvInstance *find_instance(FunctionCallInfo fcinfo, bool is_uuid);
+static inline IenvInstance *find_instance(FunctionCallInfo fcinfo,
+										  bool is_uuid);
 static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
-static void join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value);
+static void join_queue(const IenvGuard *guard, IenvInstance *instance,
+					   Datum value);
 static void count_only(const IenvGuard *guard, Datum value);
 
 PG_FUNCTION_INFO_V1(instance_env_admission_required_uuid);
@@ -76,7 +78,8 @@ admission_required(FunctionCallInfo fcinfo, bool is_uuid)
 	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
 		return arrival_suspect(guard, fcinfo);
 	instance = find_instance(fcinfo, is_uuid);
-	if (instance != NULL && instance->status == IENV_ACTIVE && instance->user_cap < 0)
+	if (instance != NULL && instance->status == IENV_ACTIVE &&
+		instance->user_cap < 0)
 	{
 		if (is_uuid)
 			ienv_production_remember(&instance->id);
@@ -117,7 +120,8 @@ join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
 		return;
 	if (queue->waiting == 1)
 		queue->look_at = active ? instance->user_cap : INACTIVE_ROWS;
-	if (queue->waiting <= queue->look_at || SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
+	if (queue->waiting <= queue->look_at ||
+		SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ||
 		ienv_move_queued())
 		return;
 
@@ -161,7 +165,8 @@ instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
 	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
 		return true;
 	instance = find_instance(fcinfo, is_uuid);
-	return instance == NULL || instance->status != IENV_ACTIVE || arrival_suspect(guard, fcinfo);
+	return instance == NULL || instance->status != IENV_ACTIVE ||
+		arrival_suspect(guard, fcinfo);
 }
 
 /*
@@ -170,7 +175,8 @@ instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
 static inline bool
 arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
 {
-	return ienv_move_queued() || (PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
+	return ienv_move_queued() ||
+		(PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
 }
 
 /*
@@ -182,11 +188,15 @@ Datum
 instance_env_check_user_cap(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_user_cap",
-											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+											   TRIGGER_EVENT_INSERT |
+											   TRIGGER_EVENT_ROW |
+											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap");
 	bool		isnull;
-	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
-									 RelationGetDescr(trigdata->tg_relation), &isnull);
+	Datum		value = heap_getattr(trigdata->tg_trigtuple,
+									 guard->instance_attno,
+									 RelationGetDescr(trigdata->tg_relation),
+									 &isnull);
 	IenvInstance *instance;
 	IenvBucket *bucket;
 	IenvQueue  *queue;
@@ -210,7 +220,8 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	 */
 	moved = ienv_check_moved(guard, trigdata) && !isnull;
 	instance = moved ? NULL : ienv_require_active(guard, value, isnull, false);
-	if (guard->key_attno != InvalidAttrNumber && check_user(guard, trigdata, value) && instance != NULL)
+	if (guard->key_attno != InvalidAttrNumber &&
+		check_user(guard, trigdata, value) && instance != NULL)
 		instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (moved)
 		count_only(guard, value);
@@ -243,7 +254,9 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 static void
 count_only(const IenvGuard *guard, Datum value)
 {
-	const IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	const IenvInstance *instance = ienv_instance_by_value(value,
+														  guard->is_uuid,
+														  false);
 	IenvQueue  *queue;
 	IenvBucket *bucket;
 
@@ -273,11 +286,15 @@ Datum
 instance_env_check_instance(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_instance",
-											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+											   TRIGGER_EVENT_INSERT |
+											   TRIGGER_EVENT_ROW |
+											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_instance");
 	bool		isnull;
-	Datum		value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
-									 RelationGetDescr(trigdata->tg_relation), &isnull);
+	Datum		value = heap_getattr(trigdata->tg_trigtuple,
+									 guard->instance_attno,
+									 RelationGetDescr(trigdata->tg_relation),
+									 &isnull);
 
 	ienv_lock_beside_new_partition(guard);
 	if (!ienv_check_moved(guard, trigdata) || isnull)
@@ -296,7 +313,8 @@ check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)
 {
 	bool		isnull;
 	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno,
-								   RelationGetDescr(trigdata->tg_relation), &isnull);
+								   RelationGetDescr(trigdata->tg_relation),
+								   &isnull);
 
 	return !isnull && ienv_check_arrival(guard, value, key);
 }

@@ -51,7 +51,7 @@ typedef struct Move
 	CommandId	cid;			/* the command */
 	Datum		instance;
 	bool		isnull;
-} Move;
+}			Move;
 
 /*
  * One for each command: a trigger that runs between the two may run a command
@@ -67,8 +67,8 @@ static List *moves = NIL;		/* in TopTransactionContext */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 static int64 queued = 0;
 
-static Move *find_move(Oid root, CommandId cid);
-static void forget_move(Move *move);
+static Move * find_move(Oid root, CommandId cid);
+static void forget_move(Move * move);
 static bool was_moved(Oid relid, ItemPointer tid);
 
 PG_FUNCTION_INFO_V1(instance_env_row_moves);
@@ -123,7 +123,8 @@ was_moved(Oid relid, ItemPointer tid)
 	page = BufferGetPage(buffer);
 	item = PageGetItemId(page, ItemPointerGetOffsetNumber(tid));
 	if (ItemIdIsNormal(item))
-		moved = HeapTupleHeaderIndicatesMovedPartitions((HeapTupleHeader) PageGetItem(page, item));
+		moved =
+			HeapTupleHeaderIndicatesMovedPartitions((HeapTupleHeader) PageGetItem(page, item));
 	UnlockReleaseBuffer(buffer);
 	table_close(rel, AccessShareLock);
 	return moved;
@@ -139,7 +140,9 @@ Datum
 instance_env_check_move(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_move",
-											   TRIGGER_EVENT_DELETE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+											   TRIGGER_EVENT_DELETE |
+											   TRIGGER_EVENT_ROW |
+											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_move");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
@@ -151,7 +154,8 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	/* this function may have been given to another trigger */
 	if (!HeapTupleHeaderIndicatesMovedPartitions(tuple))
 		return PointerGetDatum(NULL);
-	if (trigdata->tg_trigger->tgoid == guard->move_trigger && ienv_move_queued())
+	if (trigdata->tg_trigger->tgoid == guard->move_trigger &&
+		ienv_move_queued())
 		queued--;
 
 	/* forget a row that never arrived */
@@ -161,7 +165,9 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	move = palloc(sizeof(Move));
 	move->root = guard->root;
 	move->cid = HeapTupleHeaderGetCmax(tuple);
-	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &move->isnull);
+	instance =
+		heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
+					 &move->isnull);
 	if (!move->isnull)
 		move->instance = datumCopy(instance, att->attbyval, att->attlen);
 	moves = lappend(moves, move);
@@ -184,15 +190,21 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 	Move	   *move;
 
 	/* COPY FREEZE moves no rows, and its rows do not show their command */
-	if (likely(moves == NIL) || moves_lxid != ienv_lxid() || HeapTupleHeaderXminFrozen(tuple))
+	if (likely(moves == NIL) || moves_lxid != ienv_lxid() ||
+		HeapTupleHeaderXminFrozen(tuple))
 		return false;
 	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
 	if (move == NULL)
 		return false;
-	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &isnull);
+	instance =
+		heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
+					 &isnull);
 	if (isnull != move->isnull ||
-		(!isnull && !datum_image_eq(instance, move->instance, att->attbyval, att->attlen)))
-		ienv_report_move(guard, move->instance, move->isnull, instance, isnull);
+		(!isnull &&
+		 !datum_image_eq(instance, move->instance, att->attbyval,
+						 att->attlen)))
+		ienv_report_move(guard, move->instance, move->isnull, instance,
+						 isnull);
 	forget_move(move);
 	return true;
 }
@@ -220,7 +232,7 @@ find_move(Oid root, CommandId cid)
 }
 
 static void
-forget_move(Move *move)
+forget_move(Move * move)
 {
 	if (move == NULL)
 		return;

@@ -19,7 +19,8 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
-static void refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata);
+static void refuse_another_instance(const IenvGuard *guard,
+									TriggerData *trigdata);
 
 PG_FUNCTION_INFO_V1(instance_env_check_transfer);
 
@@ -33,7 +34,9 @@ Datum
 instance_env_check_transfer(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "check_transfer",
-											   TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+											   TRIGGER_EVENT_UPDATE |
+											   TRIGGER_EVENT_ROW |
+											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
@@ -43,9 +46,13 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 	if (guard->key_attno != InvalidAttrNumber)
 	{
 		bool		isnull[3];
-		Datum		value = heap_getattr(trigdata->tg_newtuple, guard->instance_attno, desc, &isnull[0]);
-		Datum		old_key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc, &isnull[1]);
-		Datum		new_key = heap_getattr(trigdata->tg_newtuple, guard->key_attno, desc, &isnull[2]);
+		Datum		value = heap_getattr(trigdata->tg_newtuple,
+										 guard->instance_attno, desc,
+										 &isnull[0]);
+		Datum		old_key = heap_getattr(trigdata->tg_trigtuple,
+										   guard->key_attno, desc, &isnull[1]);
+		Datum		new_key = heap_getattr(trigdata->tg_newtuple,
+										   guard->key_attno, desc, &isnull[2]);
 
 		/*
 		 * If its instance is gone, there is no telling where else the new key
@@ -71,11 +78,16 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
 	bool		old_null;
 	bool		new_null;
-	Datum		old_value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc, &old_null);
-	Datum		new_value = heap_getattr(trigdata->tg_newtuple, guard->instance_attno, desc, &new_null);
+	Datum		old_value = heap_getattr(trigdata->tg_trigtuple,
+										 guard->instance_attno, desc,
+										 &old_null);
+	Datum		new_value = heap_getattr(trigdata->tg_newtuple,
+										 guard->instance_attno, desc,
+										 &new_null);
 
 	if (old_null == new_null &&
-		(old_null || datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+		(old_null ||
+		 datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
 		return;
 	ienv_report_move(guard, old_value, old_null, new_value, new_null);
 }

@@ -32,7 +32,8 @@
 typedef struct PolicyValue
 {
 	char	   *name;
-	Oid			type;			/* TEXTOID, BOOLOID, INT4OID, TEXTARRAYOID; InvalidOid: none of these */
+	Oid			type;			/* TEXTOID, BOOLOID, INT4OID, TEXTARRAYOID;
+								 * InvalidOid: none of these */
 	bool		isnull;			/* JSON null, which fits every type */
 	Datum		value;
 } PolicyValue;
@@ -89,9 +90,12 @@ instance_env_policy(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	n = ienv_query_latest("SELECT p.name, p.value, p.source, d.description"
-						  " FROM instance_env.policies p JOIN instance_env.policy_default d"
-						  "  ON d.instance_type OPERATOR(pg_catalog.=) p.type AND d.name OPERATOR(pg_catalog.=) p.name"
-						  " WHERE p.instance_id OPERATOR(pg_catalog.=) $1 ORDER BY p.name",
+						  " FROM instance_env.policies p"
+						  " JOIN instance_env.policy_default d"
+						  "  ON d.instance_type OPERATOR(pg_catalog.=) p.type"
+						  " AND d.name OPERATOR(pg_catalog.=) p.name"
+						  " WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
+						  " ORDER BY p.name",
 						  1, &type, &instance, NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -100,7 +104,8 @@ instance_env_policy(PG_FUNCTION_ARGS)
 
 		for (int j = 0; j < 4; j++)
 			values[j] = ienv_result_datum(i, j + 1, &nulls[j]);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	SPI_finish();
 	return (Datum) 0;
@@ -120,7 +125,8 @@ ienv_policy(Datum instance, const char *name, Oid type, bool *isnull)
 	const PolicyValue *value;
 
 	key.instance = *DatumGetUUIDP(instance);
-	key.type = known != NULL ? known->type : ienv_require_instance(instance).type;
+	key.type = known != NULL ? known->type :
+		ienv_require_instance(instance).type;
 	value = find_value(&key, name);
 	if (value == NULL)
 	{
@@ -144,12 +150,14 @@ ienv_policy(Datum instance, const char *name, Oid type, bool *isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the value of policy \"%s\" of instance %s is not of type %s",
-						name, ienv_instance_text(instance, true), format_type_be(type)),
+						name, ienv_instance_text(instance, true),
+						format_type_be(type)),
 				 key.is_default ?
 				 errhint("Restore the row of table \"%s.policy_default\" that CREATE EXTENSION made.", IENV_SCHEMA) :
 				 errhint("Call instance_env.reset_policy().")));
 	/* the set may be gone after the next look-up */
-	return type == BOOLOID || type == INT4OID ? value->value : datumCopy(value->value, false, -1);
+	return type == BOOLOID ||
+		type == INT4OID ? value->value : datumCopy(value->value, false, -1);
 }
 
 static int
@@ -170,19 +178,24 @@ find_value(const PolicyKey *key, const char *name)
 		set = read_set(key);
 	if (set->n == 0)
 		return NULL;
-	return bsearch(name, set->values, set->n, sizeof(PolicyValue), compare_names);
+	return bsearch(name, set->values, set->n, sizeof(PolicyValue),
+				   compare_names);
 }
 
 static const PolicySet *
 read_set(const PolicyKey *key)
 {
 	Oid			type = key->is_default ? BOOLOID : UUIDOID;
-	Datum		arg = key->is_default ? BoolGetDatum(key->type == IENV_PRODUCTION) : UUIDPGetDatum(&key->instance);
+	Datum		arg = key->is_default ? BoolGetDatum(key->type ==
+													 IENV_PRODUCTION) :
+	UUIDPGetDatum(&key->instance);
 	const char *sql = key->is_default ?
-		"SELECT name, value FROM instance_env.policy_default"
-		" WHERE (instance_type OPERATOR(pg_catalog.=) 'production') OPERATOR(pg_catalog.=) $1 ORDER BY name" :
-		"SELECT name, value FROM instance_env.policies"
-		" WHERE instance_id OPERATOR(pg_catalog.=) $1 AND source OPERATOR(pg_catalog.=) 'override' ORDER BY name";
+	"SELECT name, value FROM instance_env.policy_default"
+	" WHERE (instance_type OPERATOR(pg_catalog.=)"
+	" 'production') OPERATOR(pg_catalog.=) $1 ORDER BY name" :
+	"SELECT name, value FROM instance_env.policies"
+	" WHERE instance_id OPERATOR(pg_catalog.=) $1"
+	" AND source OPERATOR(pg_catalog.=) 'override' ORDER BY name";
 	PolicySet  *set;
 	IenvOwner	saved;
 	uint64		since;
@@ -210,16 +223,20 @@ fill(PolicySet *set, SPITupleTable *rows, int n)
 {
 	set->complete = false;
 	set->n = n;
-	set->values = n == 0 ? NULL : MemoryContextAllocZero(cache.context, n * sizeof(PolicyValue));
+	set->values = n == 0 ? NULL :
+		MemoryContextAllocZero(cache.context, n * sizeof(PolicyValue));
 	for (int i = 0; i < n; i++)
 	{
 		PolicyValue *value = &set->values[i];
 		bool		isnull;
-		Datum		name = SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &isnull);
-		Datum		json = SPI_getbinval(rows->vals[i], rows->tupdesc, 2, &isnull);
+		Datum		name = SPI_getbinval(rows->vals[i], rows->tupdesc, 1,
+										 &isnull);
+		Datum		json = SPI_getbinval(rows->vals[i], rows->tupdesc, 2,
+										 &isnull);
 
 		convert(DatumGetJsonbP(json), value);
-		value->name = MemoryContextStrdup(cache.context, TextDatumGetCString(name));
+		value->name =
+			MemoryContextStrdup(cache.context, TextDatumGetCString(name));
 		if (value->type == TEXTOID || value->type == TEXTARRAYOID)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(cache.context);
@@ -248,14 +265,17 @@ convert(Jsonb *json, PolicyValue *value)
 		else if (scalar.type == jbvString)
 		{
 			value->type = TEXTOID;
-			value->value = PointerGetDatum(cstring_to_text_with_len(scalar.val.string.val, scalar.val.string.len));
+			value->value =
+				PointerGetDatum(cstring_to_text_with_len(scalar.val.string.val,
+														 scalar.val.string.len));
 		}
 		else if (scalar.type == jbvBool)
 		{
 			value->type = BOOLOID;
 			value->value = BoolGetDatum(scalar.val.boolean);
 		}
-		else if (scalar.type == jbvNumeric && ienv_numeric_is_int(scalar.val.numeric, &number))
+		else if (scalar.type == jbvNumeric &&
+				 ienv_numeric_is_int(scalar.val.numeric, &number))
 		{
 			value->type = INT4OID;
 			value->value = Int32GetDatum(number);
@@ -268,16 +288,20 @@ convert(Jsonb *json, PolicyValue *value)
 
 		for (uint32 i = 0; i < JB_ROOT_COUNT(json); i++)
 		{
-			JsonbValue *element = getIthJsonbValueFromContainer(&json->root, i);
+			JsonbValue *element = getIthJsonbValueFromContainer(&json->root,
+																i);
 
 			if (element->type == jbvString)
-				elements[n++] = PointerGetDatum(cstring_to_text_with_len(element->val.string.val,
-																		 element->val.string.len));
+				elements[n++] =
+					PointerGetDatum(cstring_to_text_with_len(element->val.string.val,
+															 element->val.string.len));
 		}
 		if (n == JB_ROOT_COUNT(json))
 		{
 			value->type = TEXTARRAYOID;
-			value->value = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+			value->value =
+				PointerGetDatum(construct_array(elements, n, TEXTOID, -1,
+												false, TYPALIGN_INT));
 		}
 	}
 }

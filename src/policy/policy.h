@@ -15,7 +15,8 @@
 /*
  * policy.c: what applies to an instance
  */
-extern Datum ienv_policy(Datum instance, const char *name, Oid type, bool *isnull);
+extern Datum ienv_policy(Datum instance, const char *name, Oid type,
+						 bool *isnull);
 extern bool ienv_numeric_is_int(Numeric numeric, int32 *value);
 
 #endif							/* IENV_POLICY_H */

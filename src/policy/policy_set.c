@@ -18,13 +18,14 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
-#include <ctype.h>
 
 #include "base/base.h"
 #include "cap/cap.h"
@@ -37,7 +38,8 @@
 
 static const Oid types[3] = {UUIDOID, TEXTOID, JSONBOID};
 
-static Jsonb *require_policy(Datum *key, const char *name, IenvType type, bool *overridable);
+static Jsonb *require_policy(Datum *key, const char *name, IenvType type,
+							 bool *overridable);
 static const char *value_problem(Jsonb *value, Jsonb *model);
 static const char *text_problem(const char *text, int length, bool lines);
 static const char *array_problem(Jsonb *value, Jsonb *model);
@@ -94,7 +96,8 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 				 errhint("Call instance_env.reset_policy() to return to the default.")));
 
 	/* 3.0 is 3 */
-	if (JsonbExtractScalar(&value->root, &scalar) && scalar.type == jbvNumeric &&
+	if (JsonbExtractScalar(&value->root, &scalar) &&
+		scalar.type == jbvNumeric &&
 		ienv_numeric_is_int(scalar.val.numeric, &number))
 	{
 		scalar.val.numeric = int64_to_numeric(number);
@@ -107,13 +110,16 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 	else
 	{
 		before = overriding_value(values);
-		if (ienv_query("INSERT INTO instance_env.policy_override AS o (instance, name, value) VALUES ($1, $2, $3)"
-					   " ON CONFLICT (instance, name) DO UPDATE SET value = EXCLUDED.value"
+		if (ienv_query("INSERT INTO instance_env.policy_override AS o"
+					   " (instance, name, value) VALUES ($1, $2, $3)"
+					   " ON CONFLICT (instance, name) DO UPDATE"
+					   " SET value = EXCLUDED.value"
 					   " WHERE o.value OPERATOR(pg_catalog.<>) EXCLUDED.value",
 					   3, types, values, NULL) > 0)
 		{
 			ienv_config_changed(values[0]);
-			ienv_record_event("set_policy", NULL, DatumGetUUIDP(values[0]), name, before, values[2]);
+			ienv_record_event("set_policy", NULL, DatumGetUUIDP(values[0]),
+							  name, before, values[2]);
 		}
 	}
 	SPI_finish();
@@ -143,10 +149,13 @@ instance_env_reset_policy(PG_FUNCTION_ARGS)
 	before = overriding_value(values);
 	if (DatumGetPointer(before) != NULL)
 	{
-		(void) ienv_query("DELETE FROM instance_env.policy_override WHERE instance OPERATOR(pg_catalog.=) $1"
-						  " AND name OPERATOR(pg_catalog.=) $2", 2, types, values, NULL);
+		(void) ienv_query("DELETE FROM instance_env.policy_override"
+						  " WHERE instance OPERATOR(pg_catalog.=) $1"
+						  " AND name OPERATOR(pg_catalog.=) $2", 2, types,
+						  values, NULL);
 		ienv_config_changed(values[0]);
-		ienv_record_event("reset_policy", NULL, DatumGetUUIDP(values[0]), name, before, (Datum) 0);
+		ienv_record_event("reset_policy", NULL, DatumGetUUIDP(values[0]), name,
+						  before, (Datum) 0);
 	}
 	else
 		(void) require_policy(values, name, instance.type, &overridable);
@@ -170,16 +179,20 @@ require_policy(Datum *key, const char *name, IenvType type, bool *overridable)
 	Jsonb	   *model = NULL;
 
 	/* this type's row first */
-	(void) ienv_query("SELECT d.value, d.overridable, t.mine FROM instance_env.policy_default d,"
-					  " LATERAL (SELECT (d.instance_type OPERATOR(pg_catalog.=) 'production')"
+	(void) ienv_query("SELECT d.value, d.overridable, t.mine"
+					  " FROM instance_env.policy_default d,"
+					  " LATERAL (SELECT"
+					  " (d.instance_type OPERATOR(pg_catalog.=) 'production')"
 					  "  OPERATOR(pg_catalog.=) $1) AS t (mine)"
-					  " WHERE d.name OPERATOR(pg_catalog.=) $2 ORDER BY t.mine DESC",
+					  " WHERE d.name OPERATOR(pg_catalog.=) $2"
+					  " ORDER BY t.mine DESC",
 					  2, argtypes, args, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
-		Jsonb	   *value = DatumGetJsonbP(SPI_getbinval(row, desc, 1, &isnull));
+		Jsonb	   *value =
+		DatumGetJsonbP(SPI_getbinval(row, desc, 1, &isnull));
 		JsonbValue	scalar;
 
 		if (DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)))
@@ -187,7 +200,9 @@ require_policy(Datum *key, const char *name, IenvType type, bool *overridable)
 			mine = true;
 			*overridable = DatumGetBool(SPI_getbinval(row, desc, 2, &isnull));
 		}
-		if (model == NULL && !(JsonbExtractScalar(&value->root, &scalar) && scalar.type == jbvNull))
+		if (model == NULL &&
+			!(JsonbExtractScalar(&value->root, &scalar) &&
+			  scalar.type == jbvNull))
 			model = value;
 	}
 	if (!mine)
@@ -221,13 +236,18 @@ value_problem(Jsonb *value, Jsonb *model)
 		case jbvBool:
 			return scalar.type == jbvBool ? NULL : "It must be true or false.";
 		case jbvNumeric:
-			if (scalar.type == jbvNumeric && ienv_numeric_is_int(scalar.val.numeric, &number) && number >= 0)
+			if (scalar.type == jbvNumeric &&
+				ienv_numeric_is_int(scalar.val.numeric, &number) &&
+				number >= 0)
 				return NULL;
-			return psprintf("It must be a whole number from 0 to %d.", PG_INT32_MAX);
+			return psprintf("It must be a whole number from 0 to %d.",
+							PG_INT32_MAX);
 		case jbvString:
 			if (scalar.type == jbvString)
-				return text_problem(scalar.val.string.val, scalar.val.string.len,
-									memchr(example.val.string.val, '\n', example.val.string.len) != NULL);
+				return text_problem(scalar.val.string.val,
+									scalar.val.string.len,
+									memchr(example.val.string.val, '\n',
+										   example.val.string.len) != NULL);
 			return "It must be a string.";
 		default:
 			return "It has no value.";
@@ -247,7 +267,8 @@ text_problem(const char *text, int length, bool lines)
 		unsigned char c = text[i];
 
 		if (c == 0x7F || (c < ' ' && !(lines && c == '\n')))
-			return lines ? "It must not contain control characters other than newlines." :
+			return lines ?
+				"It must not contain control characters other than newlines." :
 				"It must not contain control characters.";
 		blank = blank && !(IS_HIGHBIT_SET(c) || isalnum(c));
 	}
@@ -258,22 +279,26 @@ static const char *
 array_problem(Jsonb *value, Jsonb *model)
 {
 	/* a scalar is stored as an array of one element */
-	if (!JB_ROOT_IS_ARRAY(value) || JB_ROOT_IS_SCALAR(value) || JB_ROOT_COUNT(value) == 0)
+	if (!JB_ROOT_IS_ARRAY(value) || JB_ROOT_IS_SCALAR(value) ||
+		JB_ROOT_COUNT(value) == 0)
 		return "It must be an array that is not empty.";
 	for (uint32 i = 0; i < JB_ROOT_COUNT(value); i++)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(&value->root, i);
 
 		if (element->type != jbvString ||
-			findJsonbValueFromContainer(&model->root, JB_FARRAY, element) == NULL)
+			findJsonbValueFromContainer(&model->root, JB_FARRAY, element) ==
+			NULL)
 			return psprintf("Its elements must be among %s.",
-							JsonbToCString(NULL, &model->root, VARSIZE(model)));
+							JsonbToCString(NULL, &model->root,
+										   VARSIZE(model)));
 		for (uint32 j = 0; j < i; j++)
 		{
 			JsonbValue *other = getIthJsonbValueFromContainer(&value->root, j);
 
 			if (other->val.string.len == element->val.string.len &&
-				memcmp(other->val.string.val, element->val.string.val, element->val.string.len) == 0)
+				memcmp(other->val.string.val, element->val.string.val,
+					   element->val.string.len) == 0)
 				return "Its elements must differ.";
 		}
 	}
@@ -288,8 +313,10 @@ overriding_value(const Datum *key)
 {
 	bool		isnull;
 
-	if (ienv_query("SELECT value FROM instance_env.policy_override WHERE instance OPERATOR(pg_catalog.=) $1"
-				   " AND name OPERATOR(pg_catalog.=) $2", 2, types, key, NULL) == 0)
+	if (ienv_query("SELECT value FROM instance_env.policy_override"
+				   " WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " AND name OPERATOR(pg_catalog.=) $2", 2, types, key,
+				   NULL) == 0)
 		return (Datum) 0;
 	return ienv_result_datum(0, 1, &isnull);
 }

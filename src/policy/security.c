@@ -70,8 +70,10 @@ instance_env_security_policy(PG_FUNCTION_ARGS)
 	values = palloc(desc->natts * sizeof(Datum));
 	nulls = palloc(desc->natts * sizeof(bool));
 	for (int i = 0; i < desc->natts; i++)
-		values[i] = ienv_policy(PG_GETARG_DATUM(0), NameStr(TupleDescAttr(desc, i)->attname),
-								TupleDescAttr(desc, i)->atttypid, &nulls[i]);
+		values[i] =
+			ienv_policy(PG_GETARG_DATUM(0),
+						NameStr(TupleDescAttr(desc, i)->attname),
+						TupleDescAttr(desc, i)->atttypid, &nulls[i]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
 
@@ -90,14 +92,17 @@ instance_env_redirect_url_allowed(PG_FUNCTION_ARGS)
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	ienv_require_argument(fcinfo, 1, "url");
-	schemes = ienv_policy(PG_GETARG_DATUM(0), "redirect_schemes", TEXTARRAYOID, &isnull);
+	schemes =
+		ienv_policy(PG_GETARG_DATUM(0), "redirect_schemes", TEXTARRAYOID,
+					&isnull);
 	scheme = ienv_url_scheme(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (scheme != NULL && !isnull)
 	{
 		Datum	   *elements;
 		int			n;
 
-		deconstruct_array(DatumGetArrayTypeP(schemes), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &n);
+		deconstruct_array(DatumGetArrayTypeP(schemes), TEXTOID, -1, false,
+						  TYPALIGN_INT, &elements, NULL, &n);
 		for (int i = 0; i < n && !allowed; i++)
 			allowed = strcmp(scheme, TextDatumGetCString(elements[i])) == 0;
 	}

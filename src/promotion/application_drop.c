@@ -22,9 +22,11 @@
 #include "table/table.h"
 
 static void record_losses(Datum application);
-static void refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances);
+static void refuse_if_in_use(const char *name, SPITupleTable *instances,
+							 uint64 ninstances);
 static Datum value_of(SPITupleTable *table, uint64 row, int column);
-pg_noreturn static void report_in_use(const char *name, Oid relid, Datum id, Datum key);
+pg_noreturn static void report_in_use(const char *name, Oid relid, Datum id,
+									  Datum key);
 
 PG_FUNCTION_INFO_V1(instance_env_drop_application);
 
@@ -46,8 +48,10 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 		"DELETE FROM instance_env." table " t USING instance_env.instance i" \
 		" WHERE t.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1"
 	static const char *const deletes[] = {
-		"DELETE FROM instance_env.dns_record r USING instance_env.domain d, instance_env.instance i"
-		" WHERE r.domain OPERATOR(pg_catalog.=) d.name AND d.instance OPERATOR(pg_catalog.=) i.id"
+		"DELETE FROM instance_env.dns_record r USING instance_env.domain d,"
+		" instance_env.instance i"
+		" WHERE r.domain OPERATOR(pg_catalog.=) d.name"
+		" AND d.instance OPERATOR(pg_catalog.=) i.id"
 		" AND i.application OPERATOR(pg_catalog.=) $1",
 		DELETE_OF_INSTANCES("domain"),
 		DELETE_OF_INSTANCES("policy_override"),
@@ -55,9 +59,12 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 		DELETE_OF_INSTANCES("instance_feature"),
 		DELETE_OF_INSTANCES("setting"),
 		DELETE_OF_INSTANCES("api_key"),
-		"DELETE FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1",
-		"DELETE FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
-		"UPDATE instance_env.application SET staging_of = NULL WHERE staging_of OPERATOR(pg_catalog.=) $1"
+		"DELETE FROM instance_env.instance"
+		" WHERE application OPERATOR(pg_catalog.=) $1",
+		"DELETE FROM instance_env.application"
+		" WHERE id OPERATOR(pg_catalog.=) $1",
+		"UPDATE instance_env.application SET staging_of = NULL"
+		" WHERE staging_of OPERATOR(pg_catalog.=) $1"
 	};
 	Oid			type = UUIDOID;
 	Datum		application;
@@ -71,8 +78,12 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	application = PG_GETARG_DATUM(0);
 
 	SPI_connect();
-	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
-								   1, &type, &application, NULL), application);
+	ienv_require_application(ienv_query("SELECT name"
+										" FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1"
+										" FOR UPDATE",
+										1, &type, &application, NULL),
+							 application);
 	name = ienv_result_text(0, 1);
 
 	/*
@@ -80,12 +91,16 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	 * application.
 	 */
 	ninstances = ienv_query("SELECT id, external_key,"
-							"  type OPERATOR(pg_catalog.=) 'production' AND status OPERATOR(pg_catalog.=) 'active'"
-							" FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
-							" ORDER BY type FOR UPDATE", 1, &type, &application, NULL);
+							"  type OPERATOR(pg_catalog.=) 'production'"
+							" AND status OPERATOR(pg_catalog.=) 'active'"
+							" FROM instance_env.instance"
+							" WHERE application OPERATOR(pg_catalog.=) $1"
+							" ORDER BY type FOR UPDATE", 1, &type,
+							&application, NULL);
 	instances = SPI_tuptable;
 	for (uint64 i = 0; i < ninstances; i++)
-		if (DatumGetBool(SPI_getbinval(instances->vals[i], instances->tupdesc, 3, &isnull)))
+		if (DatumGetBool(SPI_getbinval(instances->vals[i], instances->tupdesc,
+									   3, &isnull)))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot drop application \"%s\" because its production instance is active", name),
@@ -98,7 +113,8 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 	/* including what was written since the transaction's snapshot */
 	for (int i = 0; i < lengthof(deletes); i++)
 		(void) ienv_write_latest(deletes[i], 1, &type, &application);
-	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL, name, before, 0);
+	ienv_record_event("drop_application", DatumGetUUIDP(application), NULL,
+					  name, before, 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -114,13 +130,13 @@ refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 
 	foreach(lc, ienv_trusted_roots())
 		for (uint64 i = 0; i < ninstances; i++)
-		{
-			Datum		id = value_of(instances, i, 1);
-			Datum		key = value_of(instances, i, 2);
+	{
+		Datum		id = value_of(instances, i, 1);
+		Datum		key = value_of(instances, i, 2);
 
-			if (ienv_has_rows_at_once(lfirst_oid(lc), id, key))
-				report_in_use(name, lfirst_oid(lc), id, key);
-		}
+		if (ienv_has_rows_at_once(lfirst_oid(lc), id, key))
+			report_in_use(name, lfirst_oid(lc), id, key);
+	}
 
 	ienv_keep_from_guarding();
 	foreach(lc, ienv_lock_guarded_tables())
@@ -157,14 +173,15 @@ report_in_use(const char *name, Oid relid, Datum id, Datum key)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("cannot drop application \"%s\" because its instances have rows", name),
-			 errdetail("Table %s has rows of instance %s.", ienv_quoted_name(relid),
+			 errdetail("Table %s has rows of instance %s.",
+					   ienv_quoted_name(relid),
 					   ienv_instance_text(is_uuid ? id : key, is_uuid)),
 			 errhint("Delete them first.")));
 }
 
 /*
- * Record what an application loses when it is dropped: an event for each domain, key,
- * setting and so on, without secrets.  SPI is connected.
+ * Record what an application loses when it is dropped: an event for each
+ * domain, key, setting and so on, without secrets.  SPI is connected.
  */
 static void
 record_losses(Datum application)
@@ -176,15 +193,24 @@ record_losses(Datum application)
 	SPITupleTable *losses;
 
 	n = ienv_query("SELECT l.instance, l.item, l.before FROM ("
-				   LOSS("t.name", "pg_catalog.to_jsonb(t)", "domain") " UNION ALL"
-				   LOSS("t.hint", "pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.-) 'hash'", "api_key") " UNION ALL"
+				   LOSS("t.name", "pg_catalog.to_jsonb(t)",
+						"domain") " UNION ALL"
+				   LOSS("t.hint", "pg_catalog.to_jsonb(t)"
+						" OPERATOR(pg_catalog.-) 'hash'",
+						"api_key") " UNION ALL"
 				   LOSS("t.name", "t.value", "setting") " UNION ALL"
 				   LOSS("t.name", "t.value", "policy_override") " UNION ALL"
-				   LOSS("t.feature", "pg_catalog.jsonb_build_object('quantity', t.quantity)", "instance_feature") " UNION ALL"
-				   LOSS("t.provider", "pg_catalog.to_jsonb(t) OPERATOR(pg_catalog.-) 'secret_reference'", "social_connection")
+				   LOSS("t.feature",
+						"pg_catalog.jsonb_build_object('quantity', t.quantity)",
+						"instance_feature") " UNION ALL"
+				   LOSS("t.provider", "pg_catalog.to_jsonb(t)"
+						" OPERATOR(pg_catalog.-) 'secret_reference'",
+						"social_connection")
 				   ") l (instance, item, before)"
-				   " JOIN instance_env.instance i ON i.id OPERATOR(pg_catalog.=) l.instance"
-				   " WHERE i.application OPERATOR(pg_catalog.=) $1", 1, &type, &application, NULL);
+				   " JOIN instance_env.instance i"
+				   " ON i.id OPERATOR(pg_catalog.=) l.instance"
+				   " WHERE i.application OPERATOR(pg_catalog.=) $1", 1, &type,
+				   &application, NULL);
 	losses = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -192,7 +218,8 @@ record_losses(Datum application)
 		bool		isnull;
 		Datum		instance = SPI_getbinval(row, losses->tupdesc, 1, &isnull);
 
-		ienv_record_event("drop_application", DatumGetUUIDP(application), DatumGetUUIDP(instance),
+		ienv_record_event("drop_application", DatumGetUUIDP(application),
+						  DatumGetUUIDP(instance),
 						  SPI_getvalue(row, losses->tupdesc, 2),
 						  SPI_getbinval(row, losses->tupdesc, 3, &isnull), 0);
 	}

@@ -20,7 +20,8 @@
  * or 0; hint is what to do if the check has failed, or NULL.
  */
 void
-ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int sqlstate,
+ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity,
+			   int sqlstate,
 			   bool passed, const char *message, const char *hint)
 {
 	IenvCheck  *check = palloc(sizeof(IenvCheck));
@@ -35,9 +36,9 @@ ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity, int
 }
 
 /*
- * Run a query whose $1 is the instance, $2 the development instance to be judged with
- * it, or null, and $3 the application, null until it is known; the result is in
- * SPI_tuptable.
+ * Run a query whose $1 is the instance, $2 the development instance to be
+ * judged with it, or null, and $3 the application, null until it is known; the
+ * result is in SPI_tuptable.
  */
 uint64
 ienv_read(const IenvValidation *run, const char *sql)

@@ -42,7 +42,8 @@ typedef struct Guard
 
 static void check_guard(IenvValidation *run, const IenvRoot *root);
 static void read_problems(Oid relid, void *arg);
-static void check_whole(IenvValidation *run, const IenvRoot *root, List *problems);
+static void check_whole(IenvValidation *run, const IenvRoot *root,
+						List *problems);
 static bool may_matter(const IenvValidation *run, const IenvRoot *root);
 
 /*
@@ -56,7 +57,8 @@ ienv_check_guards(IenvValidation *run)
 
 	if (roots == NIL)
 		ienv_add_check(run, "guard", IENV_WARNING, 0, false,
-					   "No table is guarded.", "Call instance_env.guard() for the table of users.");
+					   "No table is guarded.",
+					   "Call instance_env.guard() for the table of users.");
 	foreach(lc, roots)
 		check_guard(run, lfirst(lc));
 }
@@ -81,16 +83,19 @@ check_guard(IenvValidation *run, const IenvRoot *root)
 		if (guard.there)
 			check_whole(run, root, guard.problems);
 	}
-	else if (ienv_has_too_many_partitions(root->relid) && !superuser_arg(root->owner))
+	else if (ienv_has_too_many_partitions(root->relid) &&
+			 !superuser_arg(root->owner))
 		ienv_add_check(run, name, IENV_WARNING, 0, false,
 					   psprintf("The guard of table \"%s\" is not looked at: %s.",
 								root->name, ienv_why_not_at_once(root->relid)),
 					   "Have its owner merge partitions.");
 	else
-		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE, false,
+		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE,
+					   false,
 					   psprintf("The guard of table \"%s\" could not be looked at, because %s.",
 								root->name, ienv_why_not_at_once(root->relid)),
-					   ienv_has_too_many_partitions(root->relid) ? "Merge partitions." :
+					   ienv_has_too_many_partitions(root->relid) ?
+					   "Merge partitions." :
 					   "Try again when no other session has the table locked.");
 }
 
@@ -121,15 +126,19 @@ check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 	if (problems == NIL)
 	{
 		ienv_add_check(run, name, IENV_ERROR, 0, true,
-					   psprintf("The guard of table \"%s\" is whole.", root->name), NULL);
+					   psprintf("The guard of table \"%s\" is whole.",
+								root->name), NULL);
 		return;
 	}
 	initStringInfo(&text);
 	foreach(lc, problems)
-		appendStringInfo(&text, "%s%s", text.len ? "; " : "", (char *) lfirst(lc));
+		appendStringInfo(&text, "%s%s", text.len ? "; " : "",
+						 (char *) lfirst(lc));
 	if (may_matter(run, root))
-		ienv_add_check(run, name, IENV_ERROR, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
-					   psprintf("The guard of table \"%s\" is not whole: %s.", root->name, text.data), HINT_REPAIR);
+		ienv_add_check(run, name, IENV_ERROR,
+					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
+					   psprintf("The guard of table \"%s\" is not whole: %s.",
+								root->name, text.data), HINT_REPAIR);
 	else
 		ienv_add_check(run, name, IENV_WARNING, 0, false,
 					   psprintf("The guard of table \"%s\" is not whole, but it has no rows of the application: %s.",
@@ -137,8 +146,8 @@ check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 }
 
 /*
- * Does it matter to the application that the table's guard is not whole?  SPI is
- * connected.
+ * Does it matter to the application that the table's guard is not whole?  SPI
+ * is connected.
  */
 static bool
 may_matter(const IenvValidation *run, const IenvRoot *root)
@@ -154,8 +163,10 @@ may_matter(const IenvValidation *run, const IenvRoot *root)
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
-		Datum		id = SPI_getbinval(instances->vals[i], instances->tupdesc, 1, &isnull);
-		Datum		key = SPI_getbinval(instances->vals[i], instances->tupdesc, 2, &isnull);
+		Datum		id = SPI_getbinval(instances->vals[i], instances->tupdesc,
+									   1, &isnull);
+		Datum		key = SPI_getbinval(instances->vals[i], instances->tupdesc,
+										2, &isnull);
 
 		/* rows that cannot be counted may be there */
 		if (ienv_users_at_once(root->relid, id, key, 0) != 0)

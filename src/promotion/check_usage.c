@@ -24,10 +24,11 @@ ienv_check_usage(IenvValidation *run)
 	ListCell   *lc;
 
 	if (usage == NIL)
-		ienv_add_check(run, "usage", IENV_WARNING, 0, true, "No table is counted.", NULL);
+		ienv_add_check(run, "usage", IENV_WARNING, 0, true,
+					   "No table is counted.", NULL);
 	foreach(lc, usage)
 	{
-		const IenvUsage *u = lfirst(lc);
+		const		IenvUsage *u = lfirst(lc);
 		const char *table = u->root->name;
 		char	   *name = psprintf("usage:%s", table);
 
@@ -39,7 +40,8 @@ ienv_check_usage(IenvValidation *run)
 						   "Try again when no other session has the table locked and its guard is whole.");
 		else
 			ienv_add_check(run, name, IENV_WARNING,
-						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED : 0,
+						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED :
+						   0,
 						   u->users * 100 < (int64) cap * IENV_NEARLY_FULL,
 						   psprintf("Table \"%s\" holds %lld of at most %d users.", table, (long long) u->users, cap),
 						   "Delete users, or raise the cap with instance_env.set_user_cap().");

@@ -39,11 +39,14 @@
 #include "table/table.h"
 
 /* In milliseconds */
-#define ATTEMPT		200			/* for one attempt: inserts may be held up that long */
+#define ATTEMPT		200			/* for one attempt: inserts may be held up
+								 * that long */
 #define PAUSE		300			/* between two attempts */
-#define PATIENCE	5000		/* for all attempts; the session's lock_timeout, if that is less */
+#define PATIENCE	5000		/* for all attempts; the session's
+								 * lock_timeout, if that is less */
 
-static bool lock_in_subtransaction(int milliseconds, List **roots, char **busy);
+static bool lock_in_subtransaction(int milliseconds, List **roots,
+								   char **busy);
 static List *lock_all(TimestampTz deadline, char **busy);
 static void refuse_partitions(Oid relid);
 static void lock_table_full(void);
@@ -59,14 +62,16 @@ static void take_a_break(void);
 List *
 ienv_lock_guarded_tables(void)
 {
-	int			patience = LockTimeout > 0 ? Min(LockTimeout, PATIENCE) : PATIENCE;
+	int			patience = LockTimeout > 0 ? Min(LockTimeout,
+												 PATIENCE) : PATIENCE;
 	TimestampTz start = GetCurrentTimestamp();
 	List	   *roots;
 	char	   *busy = NULL;
 
 	while (!lock_in_subtransaction(Min(ATTEMPT, patience), &roots, &busy))
 	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), Max(patience - PAUSE, 0)))
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   Max(patience - PAUSE, 0)))
 			ereport(ERROR,
 					(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					 errmsg("could not lock guarded table %s", busy),
@@ -94,7 +99,9 @@ lock_in_subtransaction(int milliseconds, List **roots, char **busy)
 	{
 		int			nest_level = NewGUCNestLevel();
 
-		*roots = lock_all(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds), busy);
+		*roots =
+			lock_all(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												 milliseconds), busy);
 		AtEOXact_GUC(false, nest_level);
 		ReleaseCurrentSubTransaction();
 		locked = true;
@@ -141,7 +148,9 @@ lock_all(TimestampTz deadline, char **busy)
 		{
 			if (ienv_has_too_many_partitions(lfirst_oid(lc)))
 				refuse_partitions(lfirst_oid(lc));
-			relations = list_concat(relations, find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+			relations =
+				list_concat(relations,
+							find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
 		}
 		list_sort(relations, list_oid_cmp);
 		foreach(lc, relations)
@@ -186,7 +195,8 @@ refuse_partitions(Oid relid)
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("could not lock guarded table %s because it has too many partitions", ienv_quoted_name(relid)),
 			 errdetail("It has %d, and at most %d can be locked; its owner is \"%s\".",
-					   ienv_count_partitions(relid), IENV_MAX_PARTITIONS, owner),
+					   ienv_count_partitions(relid), IENV_MAX_PARTITIONS,
+					   owner),
 			 errhint("Have the owner merge partitions, or call instance_env.revoke_access() for the owner, whose tables are then not looked at.")));
 }
 
@@ -216,7 +226,8 @@ lock_table_full(void)
 			 OidIsValid(largest) ?
 			 errdetail("The largest number of partitions, %d, is that of table %s of role \"%s\".",
 					   most, ienv_quoted_name(largest),
-					   GetUserNameFromId(ienv_relation_owner(largest), false)) : 0,
+					   GetUserNameFromId(ienv_relation_owner(largest),
+										 false)) : 0,
 			 errhint("Have the owner merge partitions, call instance_env.revoke_access() for the owner, whose tables are then not looked at, or raise max_locks_per_transaction.")));
 }
 
@@ -236,7 +247,8 @@ static void
 limit_wait(TimestampTz deadline)
 {
 	char		value[16];
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   deadline);
 
 	snprintf(value, sizeof(value), "%ld", Max(left, 1));
 	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
@@ -249,12 +261,16 @@ limit_wait(TimestampTz deadline)
 static void
 take_a_break(void)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PAUSE);
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													PAUSE);
 	long		left;
 
-	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
+	while ((left =
+			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until)) > 0)
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left, PG_WAIT_EXTENSION);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+						 PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

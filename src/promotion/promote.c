@@ -34,19 +34,24 @@ typedef struct Blockers
 } Blockers;
 
 static void promote(FunctionCallInfo fcinfo);
-static void check_domain(Blockers *blockers, const IenvApplication *application, const char *domain);
-static void add_blocker(Blockers *blockers, const char *hint, const char *what);
+static void check_domain(Blockers *blockers,
+						 const IenvApplication *application,
+						 const char *domain);
+static void add_blocker(Blockers *blockers, const char *hint,
+						const char *what);
 static void report_blockers(const Blockers *blockers, const char *name);
-static void record_promotion(Datum application, Datum snapshot, const List *changes);
+static void record_promotion(Datum application, Datum snapshot,
+							 const List *changes);
 
 PG_FUNCTION_INFO_V1(instance_env_promote);
 
 /*
- * promote(application uuid, domain text, clone_settings boolean, dry_run boolean)
+ * promote(application uuid, domain text, clone_settings boolean,
+ *		   dry_run boolean)
  * RETURNS TABLE (step, item, before, after)
  *
- * Returns a row for each change, none if there was nothing to do.  Promotions of
- * an application wait for each other.
+ * Returns a row for each change, none if there was nothing to do.  Promotions
+ * of an application wait for each other.
  */
 Datum
 instance_env_promote(PG_FUNCTION_ARGS)
@@ -68,7 +73,8 @@ promote(FunctionCallInfo fcinfo)
 {
 	Datum		id = PG_GETARG_DATUM(0);
 	bool		clone_settings = PG_GETARG_BOOL(2);
-	char	   *domain = PG_ARGISNULL(1) ? NULL : ienv_require_text(fcinfo, 1, "domain", IENV_MAX_DOMAIN);
+	char	   *domain = PG_ARGISNULL(1) ? NULL :
+	ienv_require_text(fcinfo, 1, "domain", IENV_MAX_DOMAIN);
 	IenvApplication application;
 	Datum		production;
 	Datum		snapshot;
@@ -101,16 +107,21 @@ promote(FunctionCallInfo fcinfo)
 
 	snapshot = ienv_configuration(production);
 	if (clone_settings)
-		changes = ienv_clone_configuration(application.instances[IENV_DEVELOPMENT], production);
+		changes =
+			ienv_clone_configuration(application.instances[IENV_DEVELOPMENT],
+									 production);
 
 	/* validate() has reported a suspended instance as a blocker */
 	if (ienv_query("UPDATE instance_env.instance SET status = 'active',"
 				   " config_version = config_version OPERATOR(pg_catalog.+) 1"
-				   " WHERE id OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) 'inactive'",
+				   " WHERE id OPERATOR(pg_catalog.=) $1"
+				   " AND status OPERATOR(pg_catalog.=) 'inactive'",
 				   1, &type, &production, NULL) != 1)
-		elog(ERROR, "production instance %s is not inactive", ienv_instance_text(production, true));
+		elog(ERROR, "production instance %s is not inactive",
+			 ienv_instance_text(production, true));
 	changes = ienv_add_change(changes, "activate",
-							  DatumGetCString(DirectFunctionCall1(uuid_out, production)),
+							  DatumGetCString(DirectFunctionCall1(uuid_out,
+																  production)),
 							  ienv_jsonb("{\"status\": \"inactive\"}"),
 							  ienv_jsonb("{\"status\": \"active\"}"));
 
@@ -125,7 +136,8 @@ promote(FunctionCallInfo fcinfo)
  * production instance.
  */
 static void
-check_domain(Blockers *blockers, const IenvApplication *application, const char *domain)
+check_domain(Blockers *blockers, const IenvApplication *application,
+			 const char *domain)
 {
 	Oid			types[2] = {UUIDOID, TEXTOID};
 	Datum		values[2] = {application->instances[IENV_PRODUCTION], CStringGetTextDatum(domain)};
@@ -134,14 +146,21 @@ check_domain(Blockers *blockers, const IenvApplication *application, const char 
 	if (problem != NULL)
 		add_blocker(blockers, "A domain is a host name such as example.com.",
 					psprintf("\"%s\" cannot be the domain of a production instance. %s", domain, problem));
-	else if (ienv_query("SELECT FROM instance_env.domain WHERE name OPERATOR(pg_catalog.=) $2"
-						" AND instance OPERATOR(pg_catalog.<>) $1", 2, types, values, NULL) > 0)
-		add_blocker(blockers, "Associate a domain of this application's own with instance_env.associate_domain().",
-					psprintf("\"%s\" is the domain of another application.", domain));
-	else if (ienv_query("SELECT FROM instance_env.domain WHERE name OPERATOR(pg_catalog.=) $2"
-						" AND instance OPERATOR(pg_catalog.=) $1 AND is_primary", 2, types, values, NULL) == 0)
+	else if (ienv_query("SELECT FROM instance_env.domain"
+						" WHERE name OPERATOR(pg_catalog.=) $2"
+						" AND instance OPERATOR(pg_catalog.<>) $1", 2, types,
+						values, NULL) > 0)
 		add_blocker(blockers,
-					strcmp(application->status[IENV_PRODUCTION], "inactive") == 0 ?
+					"Associate a domain of this application's own with instance_env.associate_domain().",
+					psprintf("\"%s\" is the domain of another application.",
+							 domain));
+	else if (ienv_query("SELECT FROM instance_env.domain"
+						" WHERE name OPERATOR(pg_catalog.=) $2"
+						" AND instance OPERATOR(pg_catalog.=) $1"
+						" AND is_primary", 2, types, values, NULL) == 0)
+		add_blocker(blockers,
+					strcmp(application->status[IENV_PRODUCTION], "inactive") ==
+					0 ?
 					"Associate the domain with instance_env.associate_domain(), then verify it." :
 					"Change the domain with instance_env.change_domain().",
 					psprintf("\"%s\" is not the primary domain of production instance %s.", domain,
@@ -183,11 +202,15 @@ record_promotion(Datum application, Datum snapshot, const List *changes)
 	Datum		values[5];
 
 	values[0] = application;
-	values[1] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
-	values[2] = CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
+	values[1] =
+		CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	values[2] =
+		CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
 	values[3] = snapshot;
 	values[4] = ienv_changes_jsonb(changes);
-	(void) ienv_query("INSERT INTO instance_env.promotion (application, session_user_name, current_user_name,"
+	(void) ienv_query("INSERT INTO instance_env.promotion (application,"
+					  " session_user_name, current_user_name,"
 					  "  client_address, snapshot, changes)"
-					  " VALUES ($1, $2, $3, pg_catalog.inet_client_addr(), $4, $5)", 5, types, values, NULL);
+					  " VALUES ($1, $2, $3, pg_catalog.inet_client_addr(), $4,"
+					  " $5)", 5, types, values, NULL);
 }

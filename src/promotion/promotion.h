@@ -27,7 +27,8 @@ typedef struct IenvCheck
 	bool		passed;
 	const char *message;
 	const char *hint;			/* NULL if there is nothing to do */
-	int			sqlstate;		/* what a refusal for this reason has; 0 if it refuses nothing */
+	int			sqlstate;		/* what a refusal for this reason has; 0 if it
+								 * refuses nothing */
 } IenvCheck;
 
 extern List *ienv_validate(Datum instance, bool clone_settings);

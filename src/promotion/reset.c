@@ -51,20 +51,22 @@ static void begin_batch(IenvReset *reset, bool first);
 static void end_batch(IenvReset *reset);
 static void empty_in_batches(IenvReset *reset, IenvResetTable *table);
 static void empty_at_once(IenvReset *reset, List *tables);
-pg_noreturn static void refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table);
+pg_noreturn static void refuse_kept_rows(const IenvReset *reset,
+										 const IenvResetTable *table);
 static void report(IenvReset *reset, IenvResetTable *table, int64 n);
 static void remove_settings(IenvReset *reset);
 
 PG_FUNCTION_INFO_V1(instance_env_reset_development);
 
 /*
- * PROCEDURE reset_development(instance uuid, settings boolean, batch_size integer,
+ * PROCEDURE reset_development(instance uuid, settings boolean, batch_size
+ * integer,
  *							   INOUT deleted bigint)
  */
 Datum
 instance_env_reset_development(PG_FUNCTION_ARGS)
 {
-	IenvReset		reset = {0};
+	IenvReset	reset = {0};
 	bool		settings;
 	List	   *steps;
 	ListCell   *lc;
@@ -87,7 +89,8 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 				 errmsg("the size of a batch must be greater than zero")));
 	desc = ienv_result_desc(fcinfo);
 
-	reset.atomic = fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+	reset.atomic = fcinfo->context == NULL ||
+		!IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
 	SPI_connect_ext(reset.atomic ? 0 : SPI_OPT_NONATOMIC);
 
@@ -126,7 +129,8 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 	SPI_finish();
 
 	result = Int64GetDatum(reset.deleted);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, &result, &isnull)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, &result,
+													  &isnull)));
 }
 
 /*
@@ -146,7 +150,8 @@ warn_of_others(void)
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("table \"%s\" is not looked at", root->name),
-					 errdetail("Its guard does not count: %s.", ienv_why_not_trusted(root)),
+					 errdetail("Its guard does not count: %s.",
+							   ienv_why_not_trusted(root)),
 					 errhint("Have it guarded again by a role that may, or delete its rows by hand.")));
 	}
 }
@@ -165,7 +170,8 @@ begin_batch(IenvReset *reset, bool first)
 	if (ienv_lock_instance(reset->instance, &status).type != IENV_DEVELOPMENT)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot reset production instance %s", ienv_instance_text(reset->instance, true)),
+				 errmsg("cannot reset production instance %s",
+						ienv_instance_text(reset->instance, true)),
 				 errhint("Give the id of the application's development instance.")));
 	if (first)
 		reset->external_key = ienv_external_key(reset->instance);
@@ -203,10 +209,17 @@ empty_in_batches(IenvReset *reset, IenvResetTable *table)
 
 		CHECK_FOR_INTERRUPTS();
 		n = ienv_reset_query(reset, list_make1(table),
-				  psprintf("WITH batch AS MATERIALIZED (SELECT tableoid AS t, ctid AS c FROM %s WHERE %s LIMIT %d)"
-						   " DELETE FROM %s AS d USING batch"
-						   " WHERE d.ctid OPERATOR(pg_catalog.=) batch.c AND d.tableoid OPERATOR(pg_catalog.=) batch.t",
-						   name, table->condition, reset->batch_size, name));
+							 psprintf("WITH batch AS MATERIALIZED"
+									  " (SELECT tableoid AS t, ctid AS c"
+									  " FROM %s"
+									  " WHERE %s LIMIT %d)"
+									  " DELETE FROM %s AS d USING batch"
+									  " WHERE d.ctid OPERATOR(pg_catalog.=)"
+									  " batch.c AND"
+									  " d.tableoid OPERATOR(pg_catalog.=)"
+									  " batch.t",
+									  name, table->condition,
+									  reset->batch_size, name));
 		if (n > 0)
 		{
 			fruitless = 0;
@@ -241,15 +254,18 @@ empty_at_once(IenvReset *reset, List *tables)
 
 		if (table->rows == 0)
 			continue;
-		appendStringInfo(&sql, "%s d%d AS (DELETE FROM %s WHERE %s RETURNING 1)", i == 0 ? "WITH" : ",",
+		appendStringInfo(&sql, "%s d%d AS (DELETE FROM %s WHERE %s"
+						 " RETURNING 1)", i == 0 ? "WITH" : ",",
 						 i, ienv_sql_name(table->relid), table->condition);
-		appendStringInfo(&counts, "%s (SELECT pg_catalog.count(*) FROM d%d)", i == 0 ? " SELECT" : ",", i);
+		appendStringInfo(&counts, "%s (SELECT pg_catalog.count(*) FROM d%d)",
+						 i == 0 ? " SELECT" : ",", i);
 		filled = lappend(filled, lfirst(lc));
 	}
 	if (filled == NIL)
 		return;
 
-	if (ienv_reset_query(reset, filled, psprintf("%s%s", sql.data, counts.data)) != 1)
+	if (ienv_reset_query(reset, filled,
+						 psprintf("%s%s", sql.data, counts.data)) != 1)
 		elog(ERROR, "unexpected number of rows");
 	n = palloc(list_length(filled) * sizeof(int64));
 	for (int i = 0; i < list_length(filled); i++)
@@ -275,7 +291,8 @@ refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("could not delete all rows of development instance %s from table %s",
-					ienv_instance_text(reset->instance, true), ienv_quoted_name(table->relid)),
+					ienv_instance_text(reset->instance, true),
+					ienv_quoted_name(table->relid)),
 			 errdetail("Some rows remain after DELETE; a trigger on the table may be suppressing it.")));
 }
 
@@ -292,9 +309,11 @@ report(IenvReset *reset, IenvResetTable *table, int64 n)
 	table->deleted += n;
 	ereport(NOTICE,
 			(errmsg("deleted %lld of %lld rows of development instance %s from table %s",
-					(long long) table->deleted, (long long) Max(table->deleted, table->rows),
+					(long long) table->deleted,
+					(long long) Max(table->deleted, table->rows),
 					ienv_instance_text(reset->instance, true), name)));
-	ienv_record_event("reset_development", NULL, &reset->id, pnstrdup(name + 1, strlen(name) - 2),
+	ienv_record_event("reset_development", NULL, &reset->id,
+					  pnstrdup(name + 1, strlen(name) - 2),
 					  0, ienv_jsonb(json));
 }
 
@@ -310,26 +329,42 @@ remove_settings(IenvReset *reset)
 
 	ienv_become_owner(&saved);
 	if (ienv_query("WITH setting AS (DELETE FROM instance_env.setting"
-				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING name, value),"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " RETURNING name, value),"
 				   "  policy AS (DELETE FROM instance_env.policy_override"
-				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING name, value),"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " RETURNING name, value),"
 				   "  feature AS (DELETE FROM instance_env.instance_feature"
-				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING feature, quantity),"
-				   "  connection AS (DELETE FROM instance_env.social_connection"
-				   "   WHERE instance OPERATOR(pg_catalog.=) $1 RETURNING provider, source, client_id, scopes)"
-				   " SELECT pg_catalog.jsonb_object_agg(kind, removed) FROM (VALUES"
-				   "  ('settings', (SELECT pg_catalog.jsonb_object_agg(name, value) FROM setting)),"
-				   "  ('policies', (SELECT pg_catalog.jsonb_object_agg(name, value) FROM policy)),"
-				   "  ('features', (SELECT pg_catalog.jsonb_object_agg(feature, quantity) FROM feature)),"
-				   "  ('social_connections', (SELECT pg_catalog.jsonb_agg(connection) FROM connection))) AS v (kind, removed)"
-				   " WHERE removed IS NOT NULL HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0", 1, &type, &reset->instance, NULL) > 0)
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " RETURNING feature, quantity),"
+				   "  connection AS (DELETE"
+				   " FROM instance_env.social_connection"
+				   "   WHERE instance OPERATOR(pg_catalog.=) $1"
+				   " RETURNING provider, source, client_id, scopes)"
+				   " SELECT pg_catalog.jsonb_object_agg(kind, removed)"
+				   " FROM (VALUES"
+				   "  ('settings', (SELECT pg_catalog.jsonb_object_agg(name,"
+				   " value) FROM setting)),"
+				   "  ('policies', (SELECT pg_catalog.jsonb_object_agg(name,"
+				   " value) FROM policy)),"
+				   "  ('features',"
+				   " (SELECT pg_catalog.jsonb_object_agg(feature, quantity)"
+				   " FROM feature)),"
+				   "  ('social_connections',"
+				   " (SELECT pg_catalog.jsonb_agg(connection)"
+				   " FROM connection))) AS v (kind, removed)"
+				   " WHERE removed IS NOT NULL"
+				   " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0", 1,
+				   &type, &reset->instance, NULL) > 0)
 	{
 		Datum		before = ienv_result_datum(0, 1, &isnull);
 
 		ienv_config_changed(reset->instance);
-		ienv_record_event("reset_development", NULL, &reset->id, "settings", before, 0);
+		ienv_record_event("reset_development", NULL, &reset->id, "settings",
+						  before, 0);
 		ereport(NOTICE,
-				(errmsg("removed the settings of development instance %s", ienv_instance_text(reset->instance, true))));
+				(errmsg("removed the settings of development instance %s",
+						ienv_instance_text(reset->instance, true))));
 	}
 	ienv_leave_owner(&saved);
 }

@@ -18,7 +18,8 @@ typedef struct IenvResetTable
 	List	   *tree;			/* it and its partitions */
 	bool		refers_to_itself;	/* by a foreign key that does not cascade */
 	bool		placed;			/* has its place in the order */
-	char	   *condition;		/* of its rows: $1 is the instance, $2 its external key */
+	char	   *condition;		/* of its rows: $1 is the instance, $2 its
+								 * external key */
 	int64		rows;			/* how many there are, at most */
 	int64		deleted;
 } IenvResetTable;
@@ -32,7 +33,8 @@ typedef struct IenvReset
 	int			batch_size;
 	bool		atomic;			/* the transaction is the caller's */
 	int64		deleted;
-	const IenvResetTable *current;	/* the table that an error is about, or NULL */
+	const IenvResetTable *current;	/* the table that an error is about, or
+									 * NULL */
 } IenvReset;
 
 /*
@@ -50,7 +52,8 @@ extern List *ienv_reset_order(void);
  * reset_rows.c
  */
 extern void ienv_reset_prepare(IenvReset *reset, IenvResetTable *table);
-extern uint64 ienv_reset_query(IenvReset *reset, const List *tables, const char *sql);
+extern uint64 ienv_reset_query(IenvReset *reset, const List *tables,
+							   const char *sql);
 extern bool ienv_reset_has_rows(IenvReset *reset, IenvResetTable *table);
 extern void ienv_reset_context(void *arg);
 

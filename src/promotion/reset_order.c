@@ -29,7 +29,8 @@ typedef struct Reference
 
 static List *read_references(List *tables);
 static IenvResetTable *table_of(List *tables, Oid relid);
-static IenvResetTable *next_table(List *tables, List *references, bool ignore_cascades);
+static IenvResetTable *next_table(List *tables, List *references,
+								  bool ignore_cascades);
 
 /*
  * The guarded tables that administration looks at, as IenvResetTables, in
@@ -83,7 +84,8 @@ static List *
 read_references(List *tables)
 {
 	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
 	HeapTuple	tuple;
 	List	   *references = NIL;
 
@@ -98,7 +100,8 @@ read_references(List *tables)
 			(from = table_of(tables, form->conrelid)) == NULL ||
 			(to = table_of(tables, form->confrelid)) == NULL)
 			continue;
-		cascades = form->confdeltype != FKCONSTR_ACTION_NOACTION && form->confdeltype != FKCONSTR_ACTION_RESTRICT;
+		cascades = form->confdeltype != FKCONSTR_ACTION_NOACTION &&
+			form->confdeltype != FKCONSTR_ACTION_RESTRICT;
 		if (from == to)
 			from->refers_to_itself |= !cascades;
 		else
@@ -150,7 +153,8 @@ next_table(List *tables, List *references, bool ignore_cascades)
 		{
 			const Reference *reference = lfirst(r);
 
-			if (reference->to == table && !reference->from->placed && !(ignore_cascades && reference->cascades))
+			if (reference->to == table && !reference->from->placed &&
+				!(ignore_cascades && reference->cascades))
 				free = false;
 		}
 		if (free)

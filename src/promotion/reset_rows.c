@@ -39,10 +39,14 @@ ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
 	if (guard != NULL)
 	{
 		table->condition = psprintf("%s OPERATOR(pg_catalog.=) %s",
-									quote_identifier(get_attname(table->relid, guard->instance_attno, false)),
+									quote_identifier(get_attname(table->relid,
+																 guard->instance_attno, false)),
 									guard->is_uuid ? "$1" : "$2");
-		table->rows = ienv_user_count(guard, guard->is_uuid ? reset->instance : reset->external_key,
-									  PG_INT64_MAX);
+		table->rows =
+			ienv_user_count(guard,
+							guard->is_uuid ? reset->instance :
+							reset->external_key,
+							PG_INT64_MAX);
 	}
 	reset->current = NULL;
 	if (table->rows > 0)
@@ -58,21 +62,24 @@ check_rights(const IenvResetTable *table)
 	static const AclMode needed[] = {ACL_SELECT, ACL_DELETE};
 
 	for (int i = 0; i < lengthof(needed); i++)
-		if (pg_class_aclcheck(table->relid, GetUserId(), needed[i]) != ACLCHECK_OK)
+		if (pg_class_aclcheck(table->relid, GetUserId(), needed[i]) !=
+			ACLCHECK_OK)
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied for table %s", ienv_quoted_name(table->relid)),
+					 errmsg("permission denied for table %s",
+							ienv_quoted_name(table->relid)),
 					 errdetail("The instance has rows in it; deleting them takes SELECT and DELETE.")));
 	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("row-level security of table %s could hide rows", ienv_quoted_name(table->relid)),
+				 errmsg("row-level security of table %s could hide rows",
+						ienv_quoted_name(table->relid)),
 				 errhint("Call it as a role that row-level security does not apply to.")));
 }
 
 /*
- * Run a statement on these tables, as their owner; its $1 is the instance and $2 its
- * external key.
+ * Run a statement on these tables, as their owner; its $1 is the instance and
+ * $2 its external key.
  */
 uint64
 ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
@@ -89,7 +96,8 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 	foreach(lc, tables)
 	{
 		check_rights(lfirst(lc));
-		relids = lappend_oid(relids, ((const IenvResetTable *) lfirst(lc))->relid);
+		relids =
+			lappend_oid(relids, ((const IenvResetTable *) lfirst(lc))->relid);
 	}
 
 	/* each time, because a trigger may have made them deferred again */
@@ -130,7 +138,8 @@ check_owners(const List *tables)
 		if (ienv_lock_owner(table->relid) != owner)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot empty tables %s and %s together", ienv_quoted_name(first->relid),
+					 errmsg("cannot empty tables %s and %s together",
+							ienv_quoted_name(first->relid),
 							ienv_quoted_name(table->relid)),
 					 errdetail("Their foreign keys form a circle, and the tables belong to different roles."),
 					 errhint("Delete the rows of one of them first.")));
@@ -151,14 +160,18 @@ ienv_reset_context(void *arg)
 		return;
 	if (geterrcode() == ERRCODE_LOCK_NOT_AVAILABLE)
 		errhint("Try again when no other session has the table or its rows locked%s.",
-				reset->atomic ? "" : "; what has been deleted so far stays deleted");
-	errcontext("reset of table %s, as its owner and with search_path \"pg_catalog, pg_temp\"",
+				reset->atomic ? "" :
+				"; what has been deleted so far stays deleted");
+	errcontext("reset of table %s,"
+			   " as its owner and with search_path \"pg_catalog, pg_temp\"",
 			   reset->current->name);
 }
 
 bool
 ienv_reset_has_rows(IenvReset *reset, IenvResetTable *table)
 {
-	return ienv_reset_query(reset, list_make1(table), psprintf("SELECT FROM %s WHERE %s LIMIT 1",
-													ienv_sql_name(table->relid), table->condition)) > 0;
+	return ienv_reset_query(reset, list_make1(table),
+							psprintf("SELECT FROM %s WHERE %s LIMIT 1",
+									 ienv_sql_name(table->relid),
+									 table->condition)) > 0;
 }

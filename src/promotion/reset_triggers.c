@@ -55,7 +55,8 @@ static bool changes_rows(char action);
 static void check_owner(Oid relid, Oid owner, const char *from);
 static void check_rules(Oid relid);
 static void check_triggers(Oid relid, Oid owner);
-static void check_object(Form_pg_trigger trigger, Oid classid, Oid objid, Oid owner);
+static void check_object(Form_pg_trigger trigger, Oid classid, Oid objid,
+						 Oid owner);
 static Oid	owner_of(Oid classid, Oid objid);
 
 /*
@@ -87,9 +88,9 @@ ienv_check_deletion(const List *tables, Oid owner)
 				continue;
 
 			/*
-			 * The DELETE takes RowExclusiveLock anyway, under which no one can
-			 * add a trigger, a rule or a foreign key.  It takes more to keep
-			 * partitions from being attached.
+			 * The DELETE takes RowExclusiveLock anyway, under which no one
+			 * can add a trigger, a rule or a foreign key.  It takes more to
+			 * keep partitions from being attached.
 			 */
 			LockRelationOid(relid, RowExclusiveLock);
 			if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
@@ -109,7 +110,8 @@ ienv_check_deletion(const List *tables, Oid owner)
 			ListCell   *part;
 
 			foreach(part, find_all_inheritors(relid, NoLock, NULL))
-				check_owner(lfirst_oid(part), ienv_relation_owner(relid), ienv_quoted_name(relid));
+				check_owner(lfirst_oid(part), ienv_relation_owner(relid),
+							ienv_quoted_name(relid));
 		}
 		check_rules(relid);
 		check_triggers(relid, owner);
@@ -128,11 +130,13 @@ reached(const List *tables)
 	ListCell   *lc;
 
 	foreach(lc, tables)
-		all = with_partitions(all, ((const IenvResetTable *) lfirst(lc))->relid);
+		all =
+		with_partitions(all, ((const IenvResetTable *) lfirst(lc))->relid);
 	do
 	{
 		Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-		SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+		SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+											  NULL);
 		HeapTuple	tuple;
 
 		before = list_length(all);
@@ -140,8 +144,10 @@ reached(const List *tables)
 		{
 			Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-			if (form->contype == CONSTRAINT_FOREIGN && list_member_oid(all, form->confrelid) &&
-				(changes_rows(form->confdeltype) || changes_rows(form->confupdtype)))
+			if (form->contype == CONSTRAINT_FOREIGN &&
+				list_member_oid(all, form->confrelid) &&
+				(changes_rows(form->confdeltype) ||
+				 changes_rows(form->confupdtype)))
 				all = with_partitions(all, form->conrelid);
 		}
 		systable_endscan(scan);
@@ -155,31 +161,35 @@ with_partitions(List *relations, Oid relid)
 {
 	if (list_member_oid(relations, relid))
 		return relations;
-	return list_concat_unique_oid(relations, find_all_inheritors(relid, NoLock, NULL));
+	return list_concat_unique_oid(relations,
+								  find_all_inheritors(relid, NoLock, NULL));
 }
 
 static bool
 changes_rows(char action)
 {
-	return action == FKCONSTR_ACTION_CASCADE || action == FKCONSTR_ACTION_SETNULL ||
+	return action == FKCONSTR_ACTION_CASCADE ||
+		action == FKCONSTR_ACTION_SETNULL ||
 		action == FKCONSTR_ACTION_SETDEFAULT;
 }
 
 /*
- * Refuse a relation whose owner does not have the rights of this role.  It may have been
- * dropped before it was locked.
+ * Refuse a relation whose owner does not have the rights of this role.  It may
+ * have been dropped before it was locked.
  */
 static void
 check_owner(Oid relid, Oid owner, const char *from)
 {
-	if (get_rel_name(relid) == NULL || has_privs_of_role(ienv_relation_owner(relid), owner))
+	if (get_rel_name(relid) == NULL ||
+		has_privs_of_role(ienv_relation_owner(relid), owner))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("deleting from table %s would change table %s, which belongs to another role", from,
 					ienv_quoted_name(relid)),
 			 errdetail("Code that role \"%s\" has attached to it could run with the rights of role \"%s\".",
-					   GetUserNameFromId(ienv_relation_owner(relid), false), GetUserNameFromId(owner, false)),
+					   GetUserNameFromId(ienv_relation_owner(relid), false),
+					   GetUserNameFromId(owner, false)),
 			 errhint("Let its owner delete the rows there and drop the foreign key, or the partition.")));
 }
 
@@ -196,11 +206,14 @@ check_rules(Oid relid)
 
 	for (int i = 0; rules != NULL && i < rules->numLocks; i++)
 		if (rules->rules[i]->enabled != RULE_DISABLED &&
-			(rules->rules[i]->event == CMD_DELETE || rules->rules[i]->event == CMD_UPDATE))
+			(rules->rules[i]->event == CMD_DELETE ||
+			 rules->rules[i]->event == CMD_UPDATE))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table %s has a rule on %s", ienv_quoted_name(relid),
-							rules->rules[i]->event == CMD_DELETE ? "DELETE" : "UPDATE"),
+					 errmsg("table %s has a rule on %s",
+							ienv_quoted_name(relid),
+							rules->rules[i]->event == CMD_DELETE ? "DELETE" :
+							"UPDATE"),
 					 errdetail("A reset does not delete where a rule would do something else, or more."),
 					 errhint("Disable the rule meanwhile, or delete the rows by hand.")));
 	if (rel != NULL)
@@ -219,8 +232,10 @@ check_triggers(Oid relid, Oid owner)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
@@ -234,9 +249,13 @@ check_triggers(Oid relid, Oid owner)
 
 		/* objects that come with PostgreSQL itself have no such entry */
 		depend = table_open(DependRelationId, AccessShareLock);
-		ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
-		ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(form->oid));
-		dependencies = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, keys);
+		ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
+		ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(form->oid));
+		dependencies =
+			systable_beginscan(depend, DependDependerIndexId, true, NULL, 2,
+							   keys);
 		while (HeapTupleIsValid(dependency = systable_getnext(dependencies)))
 		{
 			Oid			classid = ((Form_pg_depend) GETSTRUCT(dependency))->refclassid;
@@ -249,8 +268,10 @@ check_triggers(Oid relid, Oid owner)
 			check_object(form, classid, objid, ienv_relation_owner(relid));
 			if (classid == OperatorRelationId)
 			{
-				check_object(form, ProcedureRelationId, get_opcode(objid), owner);
-				check_object(form, ProcedureRelationId, get_opcode(objid), ienv_relation_owner(relid));
+				check_object(form, ProcedureRelationId, get_opcode(objid),
+							 owner);
+				check_object(form, ProcedureRelationId, get_opcode(objid),
+							 ienv_relation_owner(relid));
 			}
 		}
 		systable_endscan(dependencies);
@@ -270,15 +291,19 @@ check_object(Form_pg_trigger trigger, Oid classid, Oid objid, Oid owner)
 	Oid			other = owner_of(classid, objid);
 	ObjectAddress address;
 
-	if (!OidIsValid(other) || other == ienv_oids()->owner || has_privs_of_role(other, owner))
+	if (!OidIsValid(other) || other == ienv_oids()->owner ||
+		has_privs_of_role(other, owner))
 		return;
 	ObjectAddressSet(address, classid, objid);
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("trigger \"%s\" of table %s could run code of role \"%s\" with the rights of role \"%s\"",
-					NameStr(trigger->tgname), ienv_quoted_name(trigger->tgrelid),
-					GetUserNameFromId(other, false), GetUserNameFromId(owner, false)),
-			 errdetail("It involves %s.", getObjectDescription(&address, false)),
+					NameStr(trigger->tgname),
+					ienv_quoted_name(trigger->tgrelid),
+					GetUserNameFromId(other, false),
+					GetUserNameFromId(owner, false)),
+			 errdetail("It involves %s.",
+					   getObjectDescription(&address, false)),
 			 errhint("Disable the trigger meanwhile, or drop it.")));
 }
 
@@ -297,9 +322,12 @@ owner_of(Oid classid, Oid objid)
 	if (attno == InvalidAttrNumber)
 		return InvalidOid;
 	rel = table_open(classid, AccessShareLock);
-	tuple = get_catalog_object_by_oid(rel, get_object_attnum_oid(classid), objid);
+	tuple =
+		get_catalog_object_by_oid(rel, get_object_attnum_oid(classid), objid);
 	if (HeapTupleIsValid(tuple))
-		owner = DatumGetObjectId(heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull));
+		owner =
+			DatumGetObjectId(heap_getattr(tuple, attno, RelationGetDescr(rel),
+										  &isnull));
 	table_close(rel, AccessShareLock);
 	return owner;
 }

@@ -23,15 +23,18 @@
 
 static Datum snapshot_of(Datum promotion);
 static void refuse_if_used(const IenvApplication *application);
-static void refuse_rows(const IenvApplication *application, List *roots, Datum key, bool locked);
+static void refuse_rows(const IenvApplication *application, List *roots,
+						Datum key, bool locked);
 
 PG_FUNCTION_INFO_V1(instance_env_rollback_promotion);
 
 /*
- * rollback_promotion(application uuid) RETURNS TABLE (step, item, before, after)
+ * rollback_promotion(application uuid) RETURNS TABLE (step, item, before,
+ *					  after)
  *
  * Puts the production instance back to what it was before its last promotion.
- * Returns a row for each change, none if that promotion has been rolled back already.
+ * Returns a row for each change, none if that promotion has been rolled back
+ * already.
  */
 Datum
 instance_env_rollback_promotion(PG_FUNCTION_ARGS)
@@ -56,12 +59,15 @@ instance_env_rollback_promotion(PG_FUNCTION_ARGS)
 	production = application.instances[IENV_PRODUCTION];
 	status = application.status[IENV_PRODUCTION];
 
-	if (ienv_query("SELECT id, rolled_back_at IS NOT NULL FROM instance_env.promotion"
-				   " WHERE application OPERATOR(pg_catalog.=) $1 ORDER BY id DESC LIMIT 1",
+	if (ienv_query("SELECT id, rolled_back_at IS NOT NULL"
+				   " FROM instance_env.promotion"
+				   " WHERE application OPERATOR(pg_catalog.=) $1"
+				   " ORDER BY id DESC LIMIT 1",
 				   1, types, &id, NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("application \"%s\" has no promotion to roll back", application.name),
+				 errmsg("application \"%s\" has no promotion to roll back",
+						application.name),
 				 errhint("All promotions are in view instance_env.promotions.")));
 	promotion = ienv_result_datum(0, 1, &isnull);
 	rolled_back = DatumGetBool(ienv_result_datum(0, 2, &isnull));
@@ -74,14 +80,20 @@ instance_env_rollback_promotion(PG_FUNCTION_ARGS)
 
 	changes = ienv_restore_configuration(production, snapshot_of(promotion));
 	(void) ienv_query("UPDATE instance_env.instance SET status = 'inactive',"
-					  " config_version = config_version OPERATOR(pg_catalog.+) 1"
-					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, types, &production, NULL);
+					  " config_version = config_version OPERATOR(pg_catalog.+)"
+					  " 1"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, types,
+					  &production, NULL);
 	changes = ienv_add_change(changes, "deactivate",
-							  DatumGetCString(DirectFunctionCall1(uuid_out, production)),
-							  ienv_jsonb(psprintf("{\"status\": \"%s\"}", status)),
+							  DatumGetCString(DirectFunctionCall1(uuid_out,
+																  production)),
+							  ienv_jsonb(psprintf("{\"status\": \"%s\"}",
+												  status)),
 							  ienv_jsonb("{\"status\": \"inactive\"}"));
-	(void) ienv_query("UPDATE instance_env.promotion SET rolled_back_at = pg_catalog.now()"
-					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &bigint_type, &promotion, NULL);
+	(void) ienv_query("UPDATE instance_env.promotion"
+					  " SET rolled_back_at = pg_catalog.now()"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &bigint_type,
+					  &promotion, NULL);
 
 	ienv_record_changes("rollback_promotion", id, production, changes);
 	ienv_return_changes(fcinfo, changes);
@@ -95,7 +107,8 @@ snapshot_of(Datum promotion)
 	Oid			type = INT8OID;
 	bool		isnull;
 
-	if (ienv_query("SELECT snapshot FROM instance_env.promotion WHERE id OPERATOR(pg_catalog.=) $1",
+	if (ienv_query("SELECT snapshot FROM instance_env.promotion"
+				   " WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &promotion, NULL) != 1)
 		elog(ERROR, "the promotion is gone");
 	return ienv_result_datum(0, 1, &isnull);
@@ -127,7 +140,8 @@ refuse_if_used(const IenvApplication *application)
  * locked are left to the second look.
  */
 static void
-refuse_rows(const IenvApplication *application, List *roots, Datum key, bool locked)
+refuse_rows(const IenvApplication *application, List *roots, Datum key,
+			bool locked)
 {
 	Datum		instance = application->instances[IENV_PRODUCTION];
 	StringInfoData detail;
@@ -149,8 +163,10 @@ refuse_rows(const IenvApplication *application, List *roots, Datum key, bool loc
 		count = ienv_user_count(guard, value, PG_INT32_MAX);
 		if (count == 0)
 			continue;
-		appendStringInfo(&detail, "%sTable %s has %lld %s of instance %s.", detail.len > 0 ? "\n" : "",
-						 ienv_quoted_name(guard->relid), (long long) count, count == 1 ? "row" : "rows",
+		appendStringInfo(&detail, "%sTable %s has %lld %s of instance %s.",
+						 detail.len > 0 ? "\n" : "",
+						 ienv_quoted_name(guard->relid), (long long) count,
+						 count == 1 ? "row" : "rows",
 						 ienv_instance_text(value, guard->is_uuid));
 	}
 	if (detail.len > 0)

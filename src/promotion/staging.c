@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * staging.c
- *	  Environments beyond development and production: a staging environment is an
- *	  application of its own.
+ *	  Environments beyond development and production: a staging environment is
+ *	  an application of its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,8 +27,8 @@ PG_FUNCTION_INFO_V1(instance_env_create_staging_application);
  * create_staging_application(application uuid, domain text, name text)
  * RETURNS record (application_id, development_id, production_id)
  *
- * Each of its instances gets the configuration of the original's instance of the same
- * type, as far as promotion would clone it.
+ * Each of its instances gets the configuration of the original's instance of
+ * the same type, as far as promotion would clone it.
  */
 Datum
 instance_env_create_staging_application(PG_FUNCTION_ARGS)
@@ -53,30 +53,41 @@ instance_env_create_staging_application(PG_FUNCTION_ARGS)
 	application = ienv_lock_application(original);
 
 	values[0] = original;
-	values[1] = PG_ARGISNULL(2) ? default_name(application.name) : PG_GETARG_DATUM(2);
-	ienv_query_one("SELECT c.application_id, c.development_id, c.production_id FROM instance_env.application a,"
-				   " LATERAL instance_env.create_application(name => $2, plan => a.plan) c"
+	values[1] = PG_ARGISNULL(2) ? default_name(application.name) :
+		PG_GETARG_DATUM(2);
+	ienv_query_one("SELECT c.application_id, c.development_id, c.production_id"
+				   " FROM instance_env.application a,"
+				   " LATERAL instance_env.create_application(name => $2,"
+				   " plan => a.plan) c"
 				   " WHERE a.id OPERATOR(pg_catalog.=) $1", 2, types, values);
 	for (int i = 0; i < 3; i++)
 		result[i] = ienv_returned_uuid(i + 1);
 
 	/* first the link, because the domain may be below the original's */
 	values[2] = result[0];
-	(void) ienv_query("UPDATE instance_env.application SET staging_of = $1 WHERE id OPERATOR(pg_catalog.=) $3",
+	(void) ienv_query("UPDATE instance_env.application SET staging_of = $1"
+					  " WHERE id OPERATOR(pg_catalog.=) $3",
 					  3, types, values, NULL);
 	values[1] = PG_GETARG_DATUM(1);
 	values[2] = result[2];
-	(void) ienv_query("SELECT instance_env.associate_domain($3, $2, true)", 3, types, values, NULL);
+	(void) ienv_query("SELECT instance_env.associate_domain($3, $2, true)", 3,
+					  types, values, NULL);
 
 	values[0] = result[0];
-	(void) ienv_query("SELECT pg_catalog.jsonb_build_object('staging_of', staging_of)"
-					  " FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1", 1, types, values, NULL);
-	ienv_record_event("create_staging_application", DatumGetUUIDP(result[0]), NULL, NULL, (Datum) 0,
+	(void) ienv_query("SELECT pg_catalog.jsonb_build_object('staging_of',"
+					  " staging_of)"
+					  " FROM instance_env.application"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, types, values,
+					  NULL);
+	ienv_record_event("create_staging_application", DatumGetUUIDP(result[0]),
+					  NULL, NULL, (Datum) 0,
 					  ienv_result_datum(0, 1, &missing));
 
 	for (int i = 0; i < 2; i++)
-		ienv_record_changes("create_staging_application", result[0], result[i + 1],
-							ienv_clone_configuration(application.instances[i], result[i + 1]));
+		ienv_record_changes("create_staging_application", result[0],
+							result[i + 1],
+							ienv_clone_configuration(application.instances[i],
+													 result[i + 1]));
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, isnull)));
 }

@@ -41,8 +41,8 @@ PG_FUNCTION_INFO_V1(instance_env_assert_valid);
 /*
  * All checks of an instance, in their order, as IenvChecks.  SPI is connected.
  *
- * With clone_settings, a production instance that has not been promoted is judged
- * together with what promote() would copy from development.
+ * With clone_settings, a production instance that has not been promoted is
+ * judged together with what promote() would copy from development.
  */
 List *
 ienv_validate(Datum instance, bool clone_settings)
@@ -59,9 +59,11 @@ ienv_validate(Datum instance, bool clone_settings)
 				  " FROM instance_env.instance i JOIN instance_env.instance d"
 				  "   ON d.application OPERATOR(pg_catalog.=) i.application"
 				  "   AND d.type OPERATOR(pg_catalog.=) 'development'"
-				  "  JOIN instance_env.application a ON a.id OPERATOR(pg_catalog.=) i.application"
+				  "  JOIN instance_env.application a"
+				  " ON a.id OPERATOR(pg_catalog.=) i.application"
 				  " WHERE i.id OPERATOR(pg_catalog.=) $1") != 1)
-		elog(ERROR, "instance %s has no application", ienv_instance_text(instance, true));
+		elog(ERROR, "instance %s has no application",
+			 ienv_instance_text(instance, true));
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
 	run.external_key = SPI_getbinval(row, desc, 1, &isnull);
@@ -72,7 +74,8 @@ ienv_validate(Datum instance, bool clone_settings)
 	ienv_check_status(&run);
 	if (run.info.type == IENV_PRODUCTION)
 	{
-		run.with_development = clone_settings && run.info.status == IENV_INACTIVE;
+		run.with_development = clone_settings &&
+			run.info.status == IENV_INACTIVE;
 		ienv_check_domains(&run);
 		ienv_check_credentials(&run);
 		ienv_check_plan(&run);
@@ -112,7 +115,8 @@ instance_env_validate(PG_FUNCTION_ARGS)
 		bool		nulls[VALIDATE_COLUMNS] = {false};
 
 		values[0] = CStringGetTextDatum(check->name);
-		values[1] = ObjectIdGetDatum(severity_label(check->severity, severity));
+		values[1] =
+			ObjectIdGetDatum(severity_label(check->severity, severity));
 		values[2] = BoolGetDatum(check->passed);
 		values[3] = CStringGetTextDatum(check->message);
 		nulls[4] = check->hint == NULL;
@@ -121,7 +125,8 @@ instance_env_validate(PG_FUNCTION_ARGS)
 		nulls[5] = check->sqlstate == 0;
 		if (!nulls[5])
 			values[5] = CStringGetTextDatum(unpack_sql_state(check->sqlstate));
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+							 nulls);
 	}
 	SPI_finish();
 	return (Datum) 0;
@@ -135,7 +140,8 @@ severity_label(IenvSeverity severity, Oid enumtype)
 {
 	static const char *const labels[] = {"info", "warning", "error"};
 
-	return DatumGetObjectId(OidFunctionCall2(F_ENUM_IN, CStringGetDatum(labels[severity]),
+	return DatumGetObjectId(OidFunctionCall2(F_ENUM_IN,
+											 CStringGetDatum(labels[severity]),
 											 ObjectIdGetDatum(enumtype)));
 }
 
@@ -162,12 +168,14 @@ instance_env_assert_valid(PG_FUNCTION_ARGS)
 			continue;
 		if (hint == NULL)
 			hint = check->hint;
-		appendStringInfo(&detail, "%s%s", detail.len ? "\n" : "", check->message);
+		appendStringInfo(&detail, "%s%s", detail.len ? "\n" : "",
+						 check->message);
 	}
 	if (detail.len > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_PROMOTION_BLOCKED),
-				 errmsg("instance %s is not valid", ienv_instance_text(PG_GETARG_DATUM(0), true)),
+				 errmsg("instance %s is not valid",
+						ienv_instance_text(PG_GETARG_DATUM(0), true)),
 				 errdetail("%s", detail.data),
 				 hint ? errhint("%s", hint) : 0));
 	SPI_finish();

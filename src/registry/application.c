@@ -3,8 +3,8 @@
  * application.c
  *	  Applications with their two instances: create, rename, lock.
  *
- * These SQL functions are SECURITY DEFINER with a pinned search_path, so their SQL
- * runs as the extension's owner.
+ * These SQL functions are SECURITY DEFINER with a pinned search_path, so their
+ * SQL runs as the extension's owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,7 +27,8 @@ PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
 
 /*
- * create_application(name text, plan plan, development_id uuid, production_id uuid,
+ * create_application(name text, plan plan, development_id uuid,
+ *					  production_id uuid,
  *					  development_key text, production_key text)
  * RETURNS record (application_id, development_id, production_id)
  *
@@ -67,7 +68,8 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	for (int i = 2; i < 6; i++)
 		if (!PG_ARGISNULL(i))
 			require_free(values[i], i < 4);
-	(void) ienv_query("INSERT INTO instance_env.application (name, plan) VALUES ($1, $2) RETURNING id",
+	(void) ienv_query("INSERT INTO instance_env.application (name, plan)"
+					  " VALUES ($1, $2) RETURNING id",
 					  2, types, values, NULL);
 	result[0] = ienv_returned_uuid(1);
 
@@ -77,13 +79,18 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 2; i++)
 	{
 		static const char *const sql[] = {
-			"INSERT INTO instance_env.instance (application, type, status, id, external_key, slug)"
-			" SELECT $1, 'development', 'active', id, COALESCE($5, id::pg_catalog.text), $7"
+			"INSERT INTO instance_env.instance (application, type, status, id,"
+			" external_key, slug)"
+			" SELECT $1, 'development', 'active', id, COALESCE($5,"
+			" id::pg_catalog.text), $7"
 			" FROM COALESCE($3, pg_catalog.gen_random_uuid()) AS id"
 			" ON CONFLICT (slug) DO NOTHING RETURNING id",
-			"INSERT INTO instance_env.instance (application, type, status, id, external_key)"
-			" SELECT $1, 'production', 'inactive', id, COALESCE($6, id::pg_catalog.text)"
-			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id RETURNING id"
+			"INSERT INTO instance_env.instance (application, type, status, id,"
+			" external_key)"
+			" SELECT $1, 'production', 'inactive', id, COALESCE($6,"
+			" id::pg_catalog.text)"
+			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id"
+			" RETURNING id"
 		};
 
 		/* draw slugs until one is free */
@@ -95,7 +102,8 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 		}
 		result[i + 1] = ienv_returned_uuid(1);
 	}
-	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL, name, 0, ienv_application_jsonb(result[0]));
+	ienv_record_event("create_application", DatumGetUUIDP(result[0]), NULL,
+					  name, 0, ienv_application_jsonb(result[0]));
 	SPI_finish();
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, result, isnull)));
 }
@@ -114,8 +122,10 @@ make_identity_secret(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
-	(void) ienv_query("INSERT INTO instance_env.identity_key (secret) SELECT $1"
-					  " WHERE NOT EXISTS (SELECT FROM instance_env.identity_key) ON CONFLICT DO NOTHING",
+	(void) ienv_query("INSERT INTO instance_env.identity_key (secret)"
+					  " SELECT $1"
+					  " WHERE NOT EXISTS (SELECT"
+					  " FROM instance_env.identity_key) ON CONFLICT DO NOTHING",
 					  1, &type, &value, NULL);
 }
 
@@ -128,7 +138,8 @@ require_free(Datum value, bool is_id)
 	if (ienv_instance_by_value(value, is_id, true) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg(is_id ? "instance %s already exists" : "an instance with external key %s already exists",
+				 errmsg(is_id ? "instance %s already exists" :
+						"an instance with external key %s already exists",
 						ienv_instance_text(value, is_id))));
 }
 
@@ -143,9 +154,12 @@ ienv_application_jsonb(Datum application)
 	bool		isnull;
 
 	(void) ienv_query("SELECT pg_catalog.to_jsonb(a) OPERATOR(pg_catalog.||)"
-					  "  pg_catalog.jsonb_build_object('instances', (SELECT pg_catalog.jsonb_agg(i ORDER BY type)"
-					  "   FROM instance_env.instance i WHERE application OPERATOR(pg_catalog.=) $1))"
-					  " FROM instance_env.application a WHERE id OPERATOR(pg_catalog.=) $1",
+					  "  pg_catalog.jsonb_build_object('instances',"
+					  " (SELECT pg_catalog.jsonb_agg(i ORDER BY type)"
+					  "   FROM instance_env.instance i"
+					  " WHERE application OPERATOR(pg_catalog.=) $1))"
+					  " FROM instance_env.application a"
+					  " WHERE id OPERATOR(pg_catalog.=) $1",
 					  1, &type, &application, NULL);
 	return ienv_result_datum(0, 1, &isnull);
 }
@@ -165,24 +179,31 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(1);
 
 	SPI_connect();
-	ienv_require_application(ienv_query("SELECT name FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1"
-										" FOR NO KEY UPDATE", 1, types, values, NULL), values[0]);
+	ienv_require_application(ienv_query("SELECT name"
+										" FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1"
+										" FOR NO KEY UPDATE", 1, types, values,
+										NULL), values[0]);
 	if (strcmp(ienv_result_text(0, 1), TextDatumGetCString(values[1])) != 0)
 		require_free_name(values[1]);
-	(void) ienv_query("UPDATE instance_env.application a SET name = $2 FROM instance_env.application o"
-					  " WHERE a.id OPERATOR(pg_catalog.=) $1 AND o.id OPERATOR(pg_catalog.=) $1"
+	(void) ienv_query("UPDATE instance_env.application a SET name = $2"
+					  " FROM instance_env.application o"
+					  " WHERE a.id OPERATOR(pg_catalog.=) $1"
+					  " AND o.id OPERATOR(pg_catalog.=) $1"
 					  " AND a.name OPERATOR(pg_catalog.<>) $2"
-					  " RETURNING pg_catalog.jsonb_build_object('name', o.name),"
+					  " RETURNING pg_catalog.jsonb_build_object('name',"
+					  " o.name),"
 					  "  pg_catalog.jsonb_build_object('name', a.name)",
 					  2, types, values, NULL);
-	ienv_record_returned("rename_application", DatumGetUUIDP(values[0]), NULL, TextDatumGetCString(values[1]));
+	ienv_record_returned("rename_application", DatumGetUUIDP(values[0]), NULL,
+						 TextDatumGetCString(values[1]));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /*
- * An application and its instances, locked against change until the transaction ends.
- * SPI is connected.
+ * An application and its instances, locked against change until the
+ * transaction ends. SPI is connected.
  *
  * All code that locks more than one of them does so in this order:
  * application, development, production.
@@ -193,13 +214,18 @@ ienv_lock_application(Datum id)
 	IenvApplication application = {0};
 	Oid			type = UUIDOID;
 
-	ienv_require_application(ienv_query("SELECT name FROM instance_env.application"
-										" WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+	ienv_require_application(ienv_query("SELECT name"
+										" FROM instance_env.application"
+										" WHERE id OPERATOR(pg_catalog.=) $1"
+										" FOR UPDATE",
 										1, &type, &id, NULL), id);
 	application.name = ienv_result_text(0, 1);
-	if (ienv_query("SELECT id, status FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1"
-				   " ORDER BY type FOR NO KEY UPDATE", 1, &type, &id, NULL) != 2)
-		elog(ERROR, "application \"%s\" does not have two instances", application.name);
+	if (ienv_query("SELECT id, status FROM instance_env.instance"
+				   " WHERE application OPERATOR(pg_catalog.=) $1"
+				   " ORDER BY type FOR NO KEY UPDATE", 1, &type, &id, NULL) !=
+		2)
+		elog(ERROR, "application \"%s\" does not have two instances",
+			 application.name);
 	for (int i = 0; i < 2; i++)
 	{
 		bool		isnull;
@@ -219,11 +245,13 @@ require_free_name(Datum name)
 {
 	Oid			type = TEXTOID;
 
-	if (ienv_query_latest("SELECT FROM instance_env.application WHERE name OPERATOR(pg_catalog.=) $1",
+	if (ienv_query_latest("SELECT FROM instance_env.application"
+						  " WHERE name OPERATOR(pg_catalog.=) $1",
 						  1, &type, &name, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("application \"%s\" already exists", TextDatumGetCString(name)),
+				 errmsg("application \"%s\" already exists",
+						TextDatumGetCString(name)),
 				 errhint("Its instances are in view instance_env.instances.")));
 }
 
@@ -240,14 +268,17 @@ ienv_require_application(uint64 processed, Datum application)
 
 	if (processed > 0)
 		return;
-	if (ienv_query_latest("SELECT FROM instance_env.application WHERE id OPERATOR(pg_catalog.=) $1",
+	if (ienv_query_latest("SELECT FROM instance_env.application"
+						  " WHERE id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &application, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("application %s has been created concurrently", ienv_instance_text(application, true)),
+				 errmsg("application %s has been created concurrently",
+						ienv_instance_text(application, true)),
 				 errhint("Repeat the transaction.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("application %s does not exist", ienv_instance_text(application, true)),
+			 errmsg("application %s does not exist",
+					ienv_instance_text(application, true)),
 			 errhint("Find an application by its name with instance_env.application_id().")));
 }

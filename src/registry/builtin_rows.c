@@ -34,15 +34,19 @@ PG_FUNCTION_INFO_V1(instance_env_keep_promise);
 Datum
 instance_env_mark_changed(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "mark_changed", TRIGGER_EVENT_BEFORE);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "mark_changed",
+												   TRIGGER_EVENT_BEFORE);
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	int			attnum = SPI_fnumber(desc, "changed");
 	Datum		value = BoolGetDatum(true);
 	bool		isnull = false;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) || attnum <= 0)
-		elog(ERROR, "trigger \"%s\" does not have its original definition", trigdata->tg_trigger->tgname);
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_newtuple, desc, 1, &attnum, &value, &isnull));
+		elog(ERROR, "trigger \"%s\" does not have its original definition",
+			 trigdata->tg_trigger->tgname);
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigdata->tg_newtuple,
+													 desc, 1, &attnum, &value,
+													 &isnull));
 }
 
 /*
@@ -54,10 +58,15 @@ instance_env_mark_changed(PG_FUNCTION_ARGS)
 Datum
 instance_env_replace_builtin(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "replace_builtin", TRIGGER_EVENT_BEFORE);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "replace_builtin",
+												   TRIGGER_EVENT_BEFORE);
 	Oid			types[2] = {TEXTOID, TEXTOID};
-	char	   *name = ienv_row_column(RelationGetDescr(trigdata->tg_relation), trigdata->tg_trigtuple, "name");
-	char	   *type = ienv_row_column(RelationGetDescr(trigdata->tg_relation), trigdata->tg_trigtuple, "instance_type");
+	char	   *name =
+	ienv_row_column(RelationGetDescr(trigdata->tg_relation),
+					trigdata->tg_trigtuple, "name");
+	char	   *type =
+	ienv_row_column(RelationGetDescr(trigdata->tg_relation),
+					trigdata->tg_trigtuple, "instance_type");
 	Datum		values[2];
 	IenvOwner	saved;
 
@@ -69,9 +78,12 @@ instance_env_replace_builtin(PG_FUNCTION_ARGS)
 	values[1] = CStringGetTextDatum(type == NULL ? "" : type);
 	SPI_connect();
 	ienv_become_owner(&saved);
-	(void) ienv_query(psprintf("DELETE FROM %s WHERE builtin AND name OPERATOR(pg_catalog.=) $1%s",
+	(void) ienv_query(psprintf("DELETE FROM %s WHERE builtin"
+							   " AND name OPERATOR(pg_catalog.=) $1%s",
 							   ienv_sql_name(RelationGetRelid(trigdata->tg_relation)),
-							   type == NULL ? "" : " AND instance_type::pg_catalog.text OPERATOR(pg_catalog.=) $2"),
+							   type == NULL ? "" :
+							   " AND instance_type::pg_catalog.text"
+							   " OPERATOR(pg_catalog.=) $2"),
 					  2, types, values, NULL);
 	ienv_leave_owner(&saved);
 	SPI_finish();
@@ -88,11 +100,14 @@ instance_env_replace_builtin(PG_FUNCTION_ARGS)
 Datum
 instance_env_keep_promise(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_promise", TRIGGER_EVENT_BEFORE);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_promise",
+												   TRIGGER_EVENT_BEFORE);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("policy \"%s\" cannot be changed", ienv_row_column(RelationGetDescr(trigdata->tg_relation), trigdata->tg_trigtuple, "name")),
+			 errmsg("policy \"%s\" cannot be changed",
+					ienv_row_column(RelationGetDescr(trigdata->tg_relation),
+									trigdata->tg_trigtuple, "name")),
 			 errdetail("It describes what the extension enforces, regardless of what the table says.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
 }

@@ -34,7 +34,9 @@ environment_type(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_INVALID_TYPE),
 			 errmsg("invalid environment type: \"%s\"",
-					pnstrdup(name, pg_mbcliplen(name, strlen(name), MAX_NAME_SHOWN))),
+					pnstrdup(name,
+							 pg_mbcliplen(name, strlen(name),
+										  MAX_NAME_SHOWN))),
 			 errdetail("An application has a development and a production instance, and no other."),
 			 strcmp(name, "preview") == 0 ?
 			 errhint("A preview deployment uses one of the two; see instance_env.instance_for_host().") :
@@ -58,11 +60,14 @@ instance_env_instance_id(PG_FUNCTION_ARGS)
 	(void) environment_type(TextDatumGetCString(values[1]));
 
 	SPI_connect();
-	if (SPI_execute_with_args("SELECT i.id FROM instance_env.instance i JOIN instance_env.application a"
+	if (SPI_execute_with_args("SELECT i.id FROM instance_env.instance i"
+							  " JOIN instance_env.application a"
 							  "  ON a.id OPERATOR(pg_catalog.=) i.application"
 							  " WHERE a.name OPERATOR(pg_catalog.=) $1"
-							  "  AND i.type OPERATOR(pg_catalog.=) $2::instance_env.instance_type",
-							  2, types, values, NULL, true, 1) != SPI_OK_SELECT)
+							  "  AND i.type OPERATOR(pg_catalog.=)"
+							  " $2::instance_env.instance_type",
+							  2, types, values, NULL, true, 1) !=
+		SPI_OK_SELECT)
 		elog(ERROR, "could not look up an instance");
 	if (SPI_processed > 0)
 	{

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * grant.c
- *	  Who may call what: grant_backend(), grant_monitor(), grant_guard(), grant_admin().
+ *	  Who may call what: grant_backend(), grant_monitor(), grant_guard(),
+ *	  grant_admin().
  *
  * The list below is the only place that says so.  It omits functions that
  * PUBLIC may execute (see the end of the install script) and trigger functions
@@ -27,8 +28,10 @@
 #include "registry/registry.h"
 
 /* Audiences, as bits; ADMIN may do all that the others may */
-#define BACKEND		0x01		/* an application's backend: what it calls on a request */
-#define MONITOR		0x02		/* the views, hence the functions that they call */
+#define BACKEND		0x01		/* an application's backend: what it calls on
+								 * a request */
+#define MONITOR		0x02		/* the views, hence the functions that they
+								 * call */
 #define ADMIN		0x04
 #define GUARD		0x08		/* owners of tables, who guard them */
 #define NOBODY		0x00		/* superusers and the extension's owner */
@@ -158,9 +161,11 @@ static const Audience audiences[] = {
 	"  WHERE typnamespace" IN_SCHEMA ") o, LATERAL pg_catalog.aclexplode(o.acl) a"
 
 static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);
-static void grant_rights(FunctionCallInfo fcinfo, const char *action, int bits);
+static void grant_rights(FunctionCallInfo fcinfo, const char *action,
+						 int bits);
 static Datum rights_of(Oid roleid);
-static void record_rights(const char *action, const char *role, Oid roleid, Datum before);
+static void record_rights(const char *action, const char *role, Oid roleid,
+						  Datum before);
 static void grant_views(const char *role);
 static uint64 revoke_all(Oid roleid);
 static void revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee);
@@ -306,17 +311,21 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 
 		if ((audiences[i].bits & bits) == 0)
 			continue;
-		n = ienv_query("SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace" IN_SCHEMA
-					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type, &function, NULL);
+		n =
+			ienv_query("SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace" IN_SCHEMA
+					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type,
+					   &function, NULL);
 		functions = SPI_tuptable;
 		if (n == 0)
-			elog(ERROR, "function \"%s\" does not exist", audiences[i].function);
+			elog(ERROR, "function \"%s\" does not exist",
+				 audiences[i].function);
 		for (uint64 j = 0; j < n; j++)
 		{
 			bool		isnull;
 			Oid			oid = DatumGetObjectId(SPI_getbinval(functions->vals[j], functions->tupdesc, 1, &isnull));
 
-			ienv_execute("GRANT EXECUTE ON ROUTINE %s TO %s", format_procedure_qualified(oid), role);
+			ienv_execute("GRANT EXECUTE ON ROUTINE %s TO %s",
+						 format_procedure_qualified(oid), role);
 		}
 	}
 	if (bits & MONITOR)
@@ -337,8 +346,10 @@ rights_of(Oid roleid)
 
 	(void) ienv_query("SELECT '{\"functions\": 0, \"views\": 0}'::pg_catalog.jsonb OPERATOR(pg_catalog.||)"
 					  "  COALESCE(pg_catalog.jsonb_object_agg(kind, n), '{}')"
-					  " FROM (SELECT o.kind, pg_catalog.count(DISTINCT o.oid) AS n FROM " PRIVILEGES
-					  "  WHERE a.grantee OPERATOR(pg_catalog.=) $1 GROUP BY o.kind) counts",
+					  " FROM (SELECT o.kind,"
+					  " pg_catalog.count(DISTINCT o.oid) AS n FROM " PRIVILEGES
+					  "  WHERE a.grantee OPERATOR(pg_catalog.=) $1"
+					  " GROUP BY o.kind) counts",
 					  1, &type, &value, NULL);
 	return ienv_result_datum(0, 1, &isnull);
 }
@@ -362,14 +373,18 @@ record_rights(const char *action, const char *role, Oid roleid, Datum before)
 static void
 grant_views(const char *role)
 {
-	uint64		n = ienv_query("SELECT oid FROM pg_catalog.pg_class WHERE relnamespace" IN_SCHEMA
-							   " AND relkind OPERATOR(pg_catalog.=) 'v'", 0, NULL, NULL, NULL);
+	uint64		n = ienv_query("SELECT oid FROM pg_catalog.pg_class"
+							   " WHERE relnamespace" IN_SCHEMA
+							   " AND relkind OPERATOR(pg_catalog.=) 'v'", 0,
+							   NULL, NULL, NULL);
 	SPITupleTable *views = SPI_tuptable;
 
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
-		Oid			oid = DatumGetObjectId(SPI_getbinval(views->vals[i], views->tupdesc, 1, &isnull));
+		Oid			oid = DatumGetObjectId(SPI_getbinval(views->vals[i],
+														 views->tupdesc, 1,
+														 &isnull));
 
 		ienv_execute("GRANT SELECT ON %s TO %s", ienv_sql_name(oid), role);
 	}
@@ -385,10 +400,12 @@ revoke_all(Oid roleid)
 {
 	Oid			type = OIDOID;
 	Datum		value = ObjectIdGetDatum(roleid);
-	uint64		n = ienv_query("SELECT DISTINCT o.kind, o.oid, a.grantor, a.grantee FROM " PRIVILEGES
+	uint64		n = ienv_query("SELECT DISTINCT o.kind, o.oid, a.grantor,"
+							   " a.grantee FROM " PRIVILEGES
 							   " WHERE a.grantee OPERATOR(pg_catalog.<>) 0"
 							   " AND a.grantee OPERATOR(pg_catalog.<>) o.owner"
-							   " AND (a.grantee OPERATOR(pg_catalog.=) $1 OR $1 OPERATOR(pg_catalog.=) 0)",
+							   " AND (a.grantee OPERATOR(pg_catalog.=) $1"
+							   " OR $1 OPERATOR(pg_catalog.=) 0)",
 							   1, &type, &value, NULL);
 	SPITupleTable *privileges = SPI_tuptable;
 
@@ -438,7 +455,8 @@ revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee)
 		name = ienv_sql_name(oid);
 	}
 	GetUserIdAndSecContext(&saved.userid, &saved.sec_context);
-	SetUserIdAndSecContext(grantor, saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(grantor,
+						   saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	ienv_execute("REVOKE ALL ON %s %s FROM %s CASCADE", keyword, name,
 				 quote_identifier(GetUserNameFromId(grantee, false)));
 	SetUserIdAndSecContext(saved.userid, saved.sec_context);

@@ -3,8 +3,8 @@
  * instance.c
  *	  Instances: finding and locking one, and its status.
  *
- * These SQL functions are SECURITY DEFINER with a pinned search_path, so their SQL
- * runs as the extension's owner.
+ * These SQL functions are SECURITY DEFINER with a pinned search_path, so their
+ * SQL runs as the extension's owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,7 +18,8 @@
 #include "base/errcodes.h"
 #include "registry/registry.h"
 
-static void set_status(FunctionCallInfo fcinfo, const char *action, const char *from, const char *to);
+static void set_status(FunctionCallInfo fcinfo, const char *action,
+					   const char *from, const char *to);
 
 PG_FUNCTION_INFO_V1(instance_env_suspend_instance);
 PG_FUNCTION_INFO_V1(instance_env_resume_instance);
@@ -47,7 +48,8 @@ instance_env_resume_instance(PG_FUNCTION_ARGS)
  * Change the status of an instance, unless it already is as desired.
  */
 static void
-set_status(FunctionCallInfo fcinfo, const char *action, const char *from, const char *to)
+set_status(FunctionCallInfo fcinfo, const char *action, const char *from,
+		   const char *to)
 {
 	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
 	Datum		values[3];
@@ -62,17 +64,22 @@ set_status(FunctionCallInfo fcinfo, const char *action, const char *from, const 
 	(void) ienv_lock_instance(values[0], &status);
 	if (strcmp(status, from) == 0)
 	{
-		(void) ienv_query("UPDATE instance_env.instance SET status = $2::instance_env.instance_status,"
-						  " config_version = config_version OPERATOR(pg_catalog.+) 1"
+		(void) ienv_query("UPDATE instance_env.instance"
+						  " SET status = $2::instance_env.instance_status,"
+						  " config_version ="
+						  " config_version OPERATOR(pg_catalog.+) 1"
 						  " WHERE id OPERATOR(pg_catalog.=) $1"
-						  " RETURNING pg_catalog.jsonb_build_object('status', $3),"
-						  "  pg_catalog.jsonb_build_object('status', $2)", 3, types, values, NULL);
+						  " RETURNING pg_catalog.jsonb_build_object('status',"
+						  " $3),"
+						  "  pg_catalog.jsonb_build_object('status', $2)", 3,
+						  types, values, NULL);
 		ienv_record_returned(action, NULL, DatumGetUUIDP(values[0]), NULL);
 	}
 	else if (strcmp(status, to) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("instance %s is not active", ienv_instance_text(values[0], true)),
+				 errmsg("instance %s is not active",
+						ienv_instance_text(values[0], true)),
 				 errdetail("A production instance is inactive until its application is promoted."),
 				 errhint("Promote its application with instance_env.promote().")));
 	SPI_finish();
@@ -89,7 +96,8 @@ ienv_require_instance(Datum id)
 	if (instance == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
-				 errmsg("instance %s does not exist", ienv_instance_text(id, true)),
+				 errmsg("instance %s does not exist",
+						ienv_instance_text(id, true)),
 				 errhint("All instances are in view instance_env.instances.")));
 	return *instance;
 }
@@ -98,8 +106,8 @@ ienv_require_instance(Datum id)
  * The same, locked against change until the transaction ends; *status is taken
  * from the locked row.  SPI is connected.
  *
- * The instance is looked up with a fresh snapshot but locked with the transaction's,
- * which may be older.
+ * The instance is looked up with a fresh snapshot but locked with the
+ * transaction's, which may be older.
  */
 IenvInstance
 ienv_lock_instance(Datum id, char **status)
@@ -107,13 +115,15 @@ ienv_lock_instance(Datum id, char **status)
 	IenvInstance instance = ienv_require_instance(id);
 	Oid			type = UUIDOID;
 
-	if (ienv_query("SELECT status FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+	if (ienv_query("SELECT status FROM instance_env.instance"
+				   " WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
 				   1, &type, &id, NULL) != 1)
 	{
 		(void) ienv_require_instance(id);
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("instance %s has been created concurrently", ienv_instance_text(id, true)),
+				 errmsg("instance %s has been created concurrently",
+						ienv_instance_text(id, true)),
 				 errhint("Repeat the transaction.")));
 	}
 	*status = ienv_result_text(0, 1);
@@ -130,7 +140,8 @@ ienv_external_key(Datum instance)
 	Oid			type = UUIDOID;
 	bool		isnull;
 
-	ienv_query_one("SELECT external_key FROM instance_env.instance WHERE id OPERATOR(pg_catalog.=) $1",
+	ienv_query_one("SELECT external_key FROM instance_env.instance"
+				   " WHERE id OPERATOR(pg_catalog.=) $1",
 				   1, &type, &instance);
 	return ienv_result_datum(0, 1, &isnull);
 }
@@ -144,6 +155,9 @@ ienv_config_changed(Datum instance)
 {
 	Oid			type = UUIDOID;
 
-	(void) ienv_query("UPDATE instance_env.instance SET config_version = config_version OPERATOR(pg_catalog.+) 1"
-					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &type, &instance, NULL);
+	(void) ienv_query("UPDATE instance_env.instance"
+					  " SET config_version ="
+					  " config_version OPERATOR(pg_catalog.+) 1"
+					  " WHERE id OPERATOR(pg_catalog.=) $1", 1, &type,
+					  &instance, NULL);
 }

@@ -74,7 +74,8 @@ static uint64 invalidated = 0;
 static bool listening = false;
 
 static inline void hear_news(bool now);
-static IenvInstance *look_up(const char *data, int len, bool is_uuid, bool fresh);
+static IenvInstance *look_up(const char *data, int len, bool is_uuid,
+							 bool fresh);
 
 PG_FUNCTION_INFO_V1(instance_env_registry_changed);
 
@@ -140,7 +141,8 @@ ienv_instance_by_value(Datum value, bool is_uuid, bool fresh)
 	text	   *key;
 
 	if (is_uuid)
-		return look_up((const char *) DatumGetUUIDP(value)->data, UUID_LEN, true, fresh);
+		return look_up((const char *) DatumGetUUIDP(value)->data, UUID_LEN,
+					   true, fresh);
 
 	key = DatumGetTextPP(value);
 	instance = look_up(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), false, fresh);
@@ -154,7 +156,8 @@ key_hash(const void *key, Size keysize)
 {
 	const InstanceKey *k = (const InstanceKey *) key;
 
-	return hash_bytes((const unsigned char *) k, offsetof(InstanceKey, data) + k->len);
+	return hash_bytes((const unsigned char *) k,
+					  offsetof(InstanceKey, data) + k->len);
 }
 
 static int
@@ -171,7 +174,9 @@ key_compare(const void *a, const void *b, Size keysize)
 static void *
 key_copy(void *dest, const void *src, Size keysize)
 {
-	return memcpy(dest, src, offsetof(InstanceKey, data) + ((const InstanceKey *) src)->len);
+	return memcpy(dest, src,
+				  offsetof(InstanceKey, data) +
+				  ((const InstanceKey *) src)->len);
 }
 
 static void
@@ -182,8 +187,9 @@ reset_cache(void)
 	last_entry = NULL;
 	cache_valid = false;
 	if (cache_context == NULL)
-		cache_context = AllocSetContextCreate(CacheMemoryContext, "instance_env registry",
-											  ALLOCSET_DEFAULT_SIZES);
+		cache_context =
+			AllocSetContextCreate(CacheMemoryContext, "instance_env registry",
+								  ALLOCSET_DEFAULT_SIZES);
 	if (cache != NULL)
 	{
 		HTAB	   *old = cache;
@@ -199,7 +205,8 @@ reset_cache(void)
 	ctl.keycopy = key_copy;
 	ctl.hcxt = cache_context;
 	cache = hash_create("instance_env registry", 64, &ctl,
-						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_KEYCOPY | HASH_CONTEXT);
+						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
+						HASH_KEYCOPY | HASH_CONTEXT);
 	cache_valid = true;
 }
 

@@ -40,7 +40,8 @@ static int	read_default_user_cap(Snapshot snapshot);
  * exist.
  */
 bool
-ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance)
+ienv_read_instance(const char *data, int len, bool is_uuid,
+				   IenvInstance *instance)
 {
 	const IenvOids *o = ienv_oids();
 	Relation	rel = table_open(o->instance, AccessShareLock);
@@ -51,13 +52,18 @@ ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instan
 	bool		found;
 
 	if (is_uuid)
-		ScanKeyInit(&key, Anum_instance_id, BTEqualStrategyNumber, F_UUID_EQ, PointerGetDatum(data));
+		ScanKeyInit(&key, Anum_instance_id, BTEqualStrategyNumber, F_UUID_EQ,
+					PointerGetDatum(data));
 	else
-		ScanKeyInit(&key, Anum_instance_external_key, BTEqualStrategyNumber, F_TEXTEQ,
+		ScanKeyInit(&key, Anum_instance_external_key, BTEqualStrategyNumber,
+					F_TEXTEQ,
 					PointerGetDatum(cstring_to_text_with_len(data, len)));
 
-	scan = systable_beginscan(rel, is_uuid ? o->instance_pkey : o->instance_external_key,
-							  true, snapshot, 1, &key);
+	scan =
+		systable_beginscan(rel,
+						   is_uuid ? o->instance_pkey :
+						   o->instance_external_key,
+						   true, snapshot, 1, &key);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
 	if (found)
@@ -68,19 +74,29 @@ ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instan
 		Datum		cap;
 
 		memset(instance, 0, sizeof(*instance));
-		instance->id = *DatumGetUUIDP(heap_getattr(tuple, Anum_instance_id, desc, &isnull));
+		instance->id =
+			*DatumGetUUIDP(heap_getattr(tuple, Anum_instance_id, desc,
+										&isnull));
 		instance->created_at =
-			DatumGetTimestampTz(heap_getattr(tuple, Anum_instance_created_at, desc, &isnull));
-		label = DatumGetObjectId(heap_getattr(tuple, Anum_instance_type, desc, &isnull));
-		instance->type = label == o->types[IENV_PRODUCTION] ? IENV_PRODUCTION : IENV_DEVELOPMENT;
-		label = DatumGetObjectId(heap_getattr(tuple, Anum_instance_status, desc, &isnull));
+			DatumGetTimestampTz(heap_getattr(tuple, Anum_instance_created_at,
+											 desc, &isnull));
+		label =
+			DatumGetObjectId(heap_getattr(tuple, Anum_instance_type, desc,
+										  &isnull));
+		instance->type = label == o->types[IENV_PRODUCTION] ? IENV_PRODUCTION :
+			IENV_DEVELOPMENT;
+		label =
+			DatumGetObjectId(heap_getattr(tuple, Anum_instance_status, desc,
+										  &isnull));
 		instance->status = label == o->statuses[IENV_ACTIVE] ? IENV_ACTIVE :
-			label == o->statuses[IENV_SUSPENDED] ? IENV_SUSPENDED : IENV_INACTIVE;
+			label == o->statuses[IENV_SUSPENDED] ? IENV_SUSPENDED :
+			IENV_INACTIVE;
 		cap = heap_getattr(tuple, Anum_instance_user_cap, desc, &isnull);
 		if (instance->type == IENV_PRODUCTION)
 			instance->user_cap = -1;
 		else
-			instance->user_cap = isnull ? read_default_user_cap(snapshot) : DatumGetInt32(cap);
+			instance->user_cap = isnull ? read_default_user_cap(snapshot) :
+				DatumGetInt32(cap);
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -103,21 +119,30 @@ read_default_user_cap(Snapshot snapshot)
 	bool		isnull;
 	int			cap;
 
-	ScanKeyInit(&keys[0], Anum_policy_default_type, BTEqualStrategyNumber, F_ENUM_EQ,
+	ScanKeyInit(&keys[0], Anum_policy_default_type, BTEqualStrategyNumber,
+				F_ENUM_EQ,
 				ObjectIdGetDatum(o->types[IENV_DEVELOPMENT]));
-	ScanKeyInit(&keys[1], Anum_policy_default_name, BTEqualStrategyNumber, F_TEXTEQ,
+	ScanKeyInit(&keys[1], Anum_policy_default_name, BTEqualStrategyNumber,
+				F_TEXTEQ,
 				CStringGetTextDatum("user_cap"));
-	scan = systable_beginscan(rel, o->policy_default_pkey, true, snapshot, 2, keys);
+	scan =
+		systable_beginscan(rel, o->policy_default_pkey, true, snapshot, 2,
+						   keys);
 	tuple = systable_getnext(scan);
 	if (!HeapTupleIsValid(tuple) ||
-		!JsonbExtractScalar(&DatumGetJsonbP(heap_getattr(tuple, Anum_policy_default_value,
-														 RelationGetDescr(rel), &isnull))->root, &value) ||
+		!JsonbExtractScalar(&DatumGetJsonbP(heap_getattr(tuple,
+														 Anum_policy_default_value,
+														 RelationGetDescr(rel),
+														 &isnull))->root,
+							&value) ||
 		value.type != jbvNumeric)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.policy_default\" has no number for \"user_cap\" of a development instance", IENV_SCHEMA),
 				 errhint("Restore the row that CREATE EXTENSION made.")));
-	cap = DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value.val.numeric)));
+	cap =
+		DatumGetInt32(DirectFunctionCall1(numeric_int4,
+										  NumericGetDatum(value.val.numeric)));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return cap;
@@ -128,17 +153,23 @@ read_default_user_cap(Snapshot snapshot)
  * owner.
  */
 bool
-ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance)
+ienv_query_instance(const char *data, int len, bool is_uuid,
+					IenvInstance *instance)
 {
 	static const char *const query =
-		"SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production', i.status::pg_catalog.text,"
-		" COALESCE(i.user_cap, (SELECT d.value::pg_catalog.int4 FROM instance_env.policy_default d"
-		" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development' AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
-		" i.created_at"
-		" FROM instance_env.instance i WHERE ";
+	"SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production',"
+	" i.status::pg_catalog.text,"
+	" COALESCE(i.user_cap, (SELECT d.value::pg_catalog.int4"
+	" FROM instance_env.policy_default d"
+	" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
+	" AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
+	" i.created_at"
+	" FROM instance_env.instance i WHERE ";
 	Oid			type = is_uuid ? UUIDOID : TEXTOID;
 	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
-	char	   *sql = psprintf("%s %s OPERATOR(pg_catalog.=) $1", query, is_uuid ? "i.id" : "i.external_key");
+	char	   *sql =
+	psprintf("%s %s OPERATOR(pg_catalog.=) $1", query,
+			 is_uuid ? "i.id" : "i.external_key");
 	IenvOwner	saved;
 	bool		found;
 
@@ -148,7 +179,8 @@ ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *insta
 	SPI_connect();
 	ienv_become_owner(&saved);
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 1) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 1) !=
+		SPI_OK_SELECT)
 		elog(ERROR, "could not query the registry");
 	PopActiveSnapshot();
 	found = SPI_processed == 1;
@@ -161,12 +193,14 @@ ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *insta
 
 		memset(instance, 0, sizeof(*instance));
 		instance->id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &isnull));
-		instance->type = DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull)) ? IENV_PRODUCTION : IENV_DEVELOPMENT;
+		instance->type = DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull)) ?
+			IENV_PRODUCTION : IENV_DEVELOPMENT;
 		instance->status = strcmp(status, "active") == 0 ? IENV_ACTIVE :
 			strcmp(status, "suspended") == 0 ? IENV_SUSPENDED : IENV_INACTIVE;
 		instance->user_cap = instance->type == IENV_PRODUCTION ? -1 :
 			DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
-		instance->created_at = DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
+		instance->created_at =
+			DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
 	}
 	ienv_leave_owner(&saved);
 	SPI_finish();

@@ -30,7 +30,8 @@ PG_FUNCTION_INFO_V1(instance_env_keep_application);
 Datum
 instance_env_keep_instance(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_instance", TRIGGER_EVENT_BEFORE);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_instance",
+												   TRIGGER_EVENT_BEFORE);
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
 	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
@@ -55,14 +56,16 @@ instance_env_keep_instance(PG_FUNCTION_ARGS)
 Datum
 instance_env_keep_application(PG_FUNCTION_ARGS)
 {
-	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_application", TRIGGER_EVENT_BEFORE);
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_application",
+												   TRIGGER_EVENT_BEFORE);
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	char	   *id = ienv_row_column(desc, trigdata->tg_trigtuple, "id");
 	Oid			type = UUIDOID;
 	Datum		value = DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 
 	SPI_connect();
-	if (ienv_query_latest("SELECT FROM instance_env.instance WHERE application OPERATOR(pg_catalog.=) $1",
+	if (ienv_query_latest("SELECT FROM instance_env.instance"
+						  " WHERE application OPERATOR(pg_catalog.=) $1",
 						  1, &type, &value, NULL) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -23,12 +23,14 @@ typedef struct IenvInstance
 	IenvType	type;
 	IenvStatus	status;
 	TimestampTz created_at;
-	int			user_cap;		/* in users; -1: unlimited, a production instance */
+	int			user_cap;		/* in users; -1: unlimited, a production
+								 * instance */
 } IenvInstance;
 
 extern bool ienv_is_known_production(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
-extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid, bool fresh);
+extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid,
+											bool fresh);
 
 /*
  * known_production.c: the ids of active production instances
@@ -40,8 +42,10 @@ extern void ienv_production_forget(void);
 /*
  * instance_read.c: reading the registry's tables, for instance_lookup.c
  */
-extern bool ienv_read_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
-extern bool ienv_query_instance(const char *data, int len, bool is_uuid, IenvInstance *instance);
+extern bool ienv_read_instance(const char *data, int len, bool is_uuid,
+							   IenvInstance *instance);
+extern bool ienv_query_instance(const char *data, int len, bool is_uuid,
+								IenvInstance *instance);
 
 /*
  * application.c: applications

@@ -70,18 +70,22 @@ ienv_let_in(Oid owner)
 	initStringInfo(&functions);
 	for (int i = 0; i < IENV_TRIGGERS; i++)
 		if (!ienv_may_execute(oids->functions[i], owner))
-			appendStringInfo(&functions, "%s%s.%s()", functions.len > 0 ? ", " : "",
+			appendStringInfo(&functions, "%s%s.%s()",
+							 functions.len > 0 ? ", " : "",
 							 IENV_SCHEMA, ienv_trigger_kinds[i].function);
 	if (functions.len == 0)
 		return false;
 
 	ienv_become_owner(&saved);
 	if (!ienv_may_use_schema(oids->schema, owner))
-		ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA, quote_identifier(name));
-	ienv_execute("GRANT EXECUTE ON FUNCTION %s TO %s", functions.data, quote_identifier(name));
+		ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA,
+					 quote_identifier(name));
+	ienv_execute("GRANT EXECUTE ON FUNCTION %s TO %s", functions.data,
+				 quote_identifier(name));
 	ienv_leave_owner(&saved);
 	CommandCounterIncrement();
-	ienv_record_event("guard", NULL, NULL, name, 0, ienv_jsonb("{\"execute\": \"trigger functions\"}"));
+	ienv_record_event("guard", NULL, NULL, name, 0,
+					  ienv_jsonb("{\"execute\": \"trigger functions\"}"));
 	return true;
 }
 
@@ -103,7 +107,8 @@ ienv_lock_rights(void)
 	context.callback = lock_context;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0, ShareUpdateExclusiveLock);
+	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0,
+					   ShareUpdateExclusiveLock);
 	error_context_stack = context.previous;
 	AtEOXact_GUC(false, nest_level);
 }

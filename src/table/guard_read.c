@@ -42,7 +42,8 @@ typedef struct GuardEntry
 {
 	IenvGuard	guard;			/* relid is the hash key, must be first */
 	bool		valid;
-	bool		guarded;		/* false: the relation has none of our triggers */
+	bool		guarded;		/* false: the relation has none of our
+								 * triggers */
 } GuardEntry;
 
 static HTAB *guards = NULL;
@@ -50,7 +51,8 @@ static HTAB *guards = NULL;
 /* when anything was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 
-static bool is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *columns);
+static bool is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
+						IenvColumns * columns);
 static bool read_columns(Relation rel, IenvGuard *guard);
 static Oid	find_root(Oid trigger);
 
@@ -103,7 +105,8 @@ ienv_guard_of(Oid relid)
 	bool		found;
 
 	/* rows tend to come in runs */
-	if (last != NULL && last->valid && last->guarded && last->guard.relid == relid)
+	if (last != NULL && last->valid && last->guarded &&
+		last->guard.relid == relid)
 		return &last->guard;
 
 	if (guards == NULL)
@@ -112,7 +115,9 @@ ienv_guard_of(Oid relid)
 
 		ctl.keysize = sizeof(Oid);
 		ctl.entrysize = sizeof(GuardEntry);
-		guards = hash_create("instance_env guards", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+		guards =
+			hash_create("instance_env guards", 64, &ctl,
+						HASH_ELEM | HASH_BLOBS);
 		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 	}
 
@@ -144,10 +149,12 @@ ienv_guard_of(Oid relid)
 		if (guarded)
 		{
 			/* a label rarely changes, and a caller may hold a pointer to it */
-			if (entry->guard.label != NULL && strcmp(entry->guard.label, guard.label) == 0)
+			if (entry->guard.label != NULL &&
+				strcmp(entry->guard.label, guard.label) == 0)
 				guard.label = entry->guard.label;
 			else
-				guard.label = MemoryContextStrdup(CacheMemoryContext, guard.label);
+				guard.label =
+					MemoryContextStrdup(CacheMemoryContext, guard.label);
 			entry->guard = guard;
 		}
 		entry->guarded = guarded;
@@ -171,7 +178,8 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	const IenvTriggerKind *kind;
 	IenvColumns columns;
 	bool		is_partition = false;
-	int			told_by = 0;	/* the kind of trigger that the columns are from */
+	int			told_by = 0;	/* the kind of trigger that the columns are
+								 * from */
 
 	memset(guard, 0, sizeof(*guard));
 	guard->relid = RelationGetRelid(rel);
@@ -183,7 +191,8 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 		is_partition = is_partition || (triggers->triggers[i].tgisclone &&
-										is_of_guard(&triggers->triggers[i], &kind, &columns));
+										is_of_guard(&triggers->triggers[i],
+													&kind, &columns));
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
@@ -193,10 +202,12 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		 * if it has inherited triggers, only those count, besides TRUNCATE's
 		 */
 		if (!is_of_guard(trigger, &kind, &columns) ||
-			(is_partition && !trigger->tgisclone && kind->bit != IENV_TRIGGER_TRUNCATE))
+			(is_partition && !trigger->tgisclone &&
+			 kind->bit != IENV_TRIGGER_TRUNCATE))
 			continue;
 		*present |= kind->bit;
-		if (trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN && trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
+		if (trigger->tgenabled != TRIGGER_FIRES_ON_ORIGIN &&
+			trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			*disabled |= kind->bit;
 		if (trigger->tgisclone && guard->root == guard->relid)
 			guard->root = find_root(trigger->tgoid);
@@ -204,15 +215,18 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 			guard->departure_trigger = trigger->tgoid;
 		else if (kind->bit == IENV_TRIGGER_NO_MOVE)
 			guard->move_trigger = trigger->tgoid;
-		else if (kind->bit == IENV_TRIGGER_USER_CAP || kind->bit == IENV_TRIGGER_ACTIVE)
+		else if (kind->bit == IENV_TRIGGER_USER_CAP ||
+				 kind->bit == IENV_TRIGGER_ACTIVE)
 		{
 			guard->made_by = ienv_trigger_writer(trigger->tgoid);
-			if (kind->bit == IENV_TRIGGER_USER_CAP && trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
+			if (kind->bit == IENV_TRIGGER_USER_CAP &&
+				trigger->tgenabled == TRIGGER_FIRES_ALWAYS)
 				guard->version = ienv_trigger_version(trigger->tgoid);
 		}
 
 		/* if they differ, the columns of the trigger for new rows count */
-		if (kind->bit > IENV_TRIGGER_NO_TRANSFER || (told_by != 0 && kind->bit > told_by))
+		if (kind->bit > IENV_TRIGGER_NO_TRANSFER ||
+			(told_by != 0 && kind->bit > told_by))
 			continue;
 		told_by = kind->bit;
 		guard->instance_attno = columns.instance;
@@ -240,7 +254,10 @@ read_columns(Relation rel, IenvGuard *guard)
 	Form_pg_attribute att;
 	Oid			type;
 
-	/* a superuser may have made a trigger whose condition names something else */
+	/*
+	 * a superuser may have made a trigger whose condition names something
+	 * else
+	 */
 	att = TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1);
 	type = getBaseType(att->atttypid);
 	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
@@ -255,8 +272,10 @@ read_columns(Relation rel, IenvGuard *guard)
 		guard->key_collation = att->attcollation;
 		ienv_identity_prepare(guard);
 		guard->key_index = ienv_index_on(rel, guard->key_attno, false);
-		guard->key_is_unique = OidIsValid(ienv_index_on(rel, guard->key_attno, true)) &&
-			guard->root == guard->relid && rel->rd_rel->relkind == RELKIND_RELATION;
+		guard->key_is_unique =
+			OidIsValid(ienv_index_on(rel, guard->key_attno, true)) &&
+			guard->root == guard->relid &&
+			rel->rd_rel->relkind == RELKIND_RELATION;
 	}
 	return true;
 }
@@ -266,11 +285,14 @@ read_columns(Relation rel, IenvGuard *guard)
  * if it executes none of our functions.
  */
 static bool
-is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind, IenvColumns *columns)
+is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
+			IenvColumns * columns)
 {
 	*kind = ienv_trigger_kind(trigger->tgfoid);
 	return *kind != NULL &&
-		ienv_read_condition(*kind, trigger->tgqual ? stringToNode(trigger->tgqual) : NULL, columns);
+		ienv_read_condition(*kind,
+							trigger->tgqual ? stringToNode(trigger->tgqual) :
+							NULL, columns);
 }
 
 /*
@@ -285,7 +307,7 @@ ienv_guards_itself(Relation rel)
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const IenvTriggerKind *kind = triggers->triggers[i].tgisclone ? NULL :
-			ienv_trigger_kind(triggers->triggers[i].tgfoid);
+		ienv_trigger_kind(triggers->triggers[i].tgfoid);
 
 		if (kind != NULL && kind->bit != IENV_TRIGGER_TRUNCATE)
 			return true;
@@ -309,7 +331,8 @@ ienv_odd_triggers(Relation rel)
 		const IenvTriggerKind *kind;
 		IenvColumns columns;
 
-		if (!is_of_guard(&triggers->triggers[i], &kind, &columns) && kind != NULL)
+		if (!is_of_guard(&triggers->triggers[i], &kind, &columns) &&
+			kind != NULL)
 			names = lappend(names, triggers->triggers[i].tgname);
 	}
 	return names;
@@ -353,14 +376,16 @@ Oid
 ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-	Oid			opfamily = lookup_type_cache(att->atttypid, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	Oid			opfamily = lookup_type_cache(att->atttypid,
+											 TYPECACHE_BTREE_OPFAMILY)->btree_opf;
 	List	   *indexes = RelationGetIndexList(rel);
 	Oid			found = InvalidOid;
 	ListCell   *lc;
 
 	foreach(lc, indexes)
 	{
-		HeapTuple	index = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	index = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index form;
 		Datum		collations;
 		Datum		classes;
@@ -369,17 +394,25 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 		if (!HeapTupleIsValid(index))
 			continue;			/* dropped meanwhile */
 		form = (Form_pg_index) GETSTRUCT(index);
-		collations = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation, &isnull);
-		classes = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass, &isnull);
+		collations =
+			SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation,
+							&isnull);
+		classes =
+			SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass,
+							&isnull);
+
 		/*
 		 * another operator class or access method may define equality
 		 * differently
 		 */
 		if (form->indisvalid && form->indkey.values[0] == attno &&
 			get_opclass_family(((oidvector *) DatumGetPointer(classes))->values[0]) == opfamily &&
-			((oidvector *) DatumGetPointer(collations))->values[0] == att->attcollation &&
+			((oidvector *) DatumGetPointer(collations))->values[0] ==
+			att->attcollation &&
 			heap_attisnull(index, Anum_pg_index_indpred, NULL) &&
-			(!unique_alone || (form->indisunique && form->indimmediate && form->indnkeyatts == 1)))
+			(!unique_alone ||
+			 (form->indisunique && form->indimmediate &&
+			  form->indnkeyatts == 1)))
 			found = form->indexrelid;
 		ReleaseSysCache(index);
 		if (OidIsValid(found))

@@ -32,7 +32,8 @@ ienv_guard_version(const IenvGuard *guard)
 		return root->tree_version;
 
 	/*
-	 * make an entry for every partition, so that its invalidation gets noticed
+	 * make an entry for every partition, so that its invalidation gets
+	 * noticed
 	 */
 	foreach(lc, ienv_partition_tree(root->relid, AccessShareLock))
 		(void) ienv_guard_of(lfirst_oid(lc));

@@ -44,7 +44,8 @@
 #include "table/table.h"
 
 static List *guarded_roots(void);
-static bool look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg);
+static bool look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look,
+					void *arg);
 static bool lock_rows(Oid relid);
 static bool lock_guard(Oid relid);
 static int	compare_roots(const ListCell *a, const ListCell *b);
@@ -95,7 +96,8 @@ ienv_all_roots(void)
 
 	foreach(lc, guarded_roots())
 	{
-		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	tuple = SearchSysCache1(RELOID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_class form;
 		IenvRoot   *root;
 
@@ -103,7 +105,8 @@ ienv_all_roots(void)
 			continue;			/* dropped meanwhile */
 		form = (Form_pg_class) GETSTRUCT(tuple);
 		if (form->relpersistence != RELPERSISTENCE_TEMP &&
-			(form->relkind == RELKIND_RELATION || form->relkind == RELKIND_PARTITIONED_TABLE))
+			(form->relkind == RELKIND_RELATION ||
+			 form->relkind == RELKIND_PARTITIONED_TABLE))
 		{
 			char	   *name = ienv_quoted_name(form->oid);
 
@@ -135,7 +138,8 @@ ienv_roots_by_name(void)
 static int
 compare_roots(const ListCell *a, const ListCell *b)
 {
-	return strcmp(((const IenvRoot *) lfirst(a))->name, ((const IenvRoot *) lfirst(b))->name);
+	return strcmp(((const IenvRoot *) lfirst(a))->name,
+				  ((const IenvRoot *) lfirst(b))->name);
 }
 
 /*
@@ -171,8 +175,10 @@ ienv_is_counted(Oid relid)
 	HeapTuple	tuple;
 	bool		counted = false;
 
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
 	while (!counted && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		const IenvTriggerKind *kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
@@ -206,7 +212,8 @@ char *
 ienv_why_not_at_once(Oid relid)
 {
 	return ienv_has_too_many_partitions(relid) ?
-		psprintf("the table has more than %d partitions", IENV_MAX_PARTITIONS) :
+		psprintf("the table has more than %d partitions",
+				 IENV_MAX_PARTITIONS) :
 		pstrdup("the table is locked");
 }
 
@@ -299,7 +306,8 @@ lock_rows(Oid relid)
 			continue;
 		guard = ienv_guard_of(lfirst_oid(lc));
 		if (guard != NULL && OidIsValid(guard->instance_index) &&
-			!ConditionalLockRelationOid(guard->instance_index, AccessShareLock))
+			!ConditionalLockRelationOid(guard->instance_index,
+										AccessShareLock))
 			return false;
 	}
 	return true;
@@ -321,14 +329,18 @@ lock_guard(Oid relid)
 	if (!lock_rows(relid))
 		return false;
 	rel = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1,
+						   &key);
 	while (locked && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (form->contype == CONSTRAINT_FOREIGN)
-			locked = ConditionalLockRelationOid(form->confrelid, AccessShareLock);
+			locked =
+				ConditionalLockRelationOid(form->confrelid, AccessShareLock);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -34,6 +34,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/nbtree.h"
 #include "catalog/pg_type.h"
 #include "port/pg_bswap.h"
@@ -42,7 +44,6 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
-#include <math.h>
 
 #include "table/table.h"
 
@@ -145,7 +146,9 @@ void
 ienv_identity_prepare(IenvGuard *guard)
 {
 	Oid			type = getBaseType(guard->key_type);
-	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY | TYPECACHE_HASH_EXTENDED_PROC);
+	TypeCacheEntry *entry = lookup_type_cache(type,
+											  TYPECACHE_BTREE_OPFAMILY |
+											  TYPECACHE_HASH_EXTENDED_PROC);
 	Oid			equalimage = InvalidOid;
 
 	guard->key_len = entry->typlen;
@@ -154,14 +157,18 @@ ienv_identity_prepare(IenvGuard *guard)
 	guard->key_hash = entry->hash_extended_proc;
 
 	/*
-	 * btree support function 4 tells whether equal values have the same bytes.
-	 * For char(n) it ignores trailing blanks, as ienv_identity_of() does.
+	 * btree support function 4 tells whether equal values have the same
+	 * bytes. For char(n) it ignores trailing blanks, as ienv_identity_of()
+	 * does.
 	 */
 	if (OidIsValid(entry->btree_opf))
-		equalimage = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype,
-									   BTEQUALIMAGE_PROC);
+		equalimage =
+			get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
+							  entry->btree_opintype,
+							  BTEQUALIMAGE_PROC);
 	guard->key_is_image = OidIsValid(equalimage) &&
-		DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation, ObjectIdGetDatum(entry->btree_opintype)));
+		DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation,
+										  ObjectIdGetDatum(entry->btree_opintype)));
 }
 
 /*
@@ -171,11 +178,14 @@ bool
 ienv_identity_possible(const IenvGuard *guard, const char **why)
 {
 	if (has_catalog_oids(guard->key_type))
-		*why = "Its values refer to system catalog entries by OID, which a dump does not preserve.";
+		*why =
+			"Its values refer to system catalog entries by OID, which a dump does not preserve.";
 	else if (is_compound(guard->key_type))
-		*why = "Its values are composed of other values; a single value must identify a user.";
+		*why =
+			"Its values are composed of other values; a single value must identify a user.";
 	else if (!guard->key_is_image && !OidIsValid(guard->key_hash))
-		*why = "The type has no hash function, and equal values may differ in their bytes.";
+		*why =
+			"The type has no hash function, and equal values may differ in their bytes.";
 	else
 		return true;
 	return false;
@@ -214,8 +224,10 @@ static bool
 is_compound(Oid type)
 {
 	type = getBaseType(type);
-	return OidIsValid(get_element_type(type)) || type_is_range(type) || type_is_multirange(type) ||
-		OidIsValid(get_typ_typrelid(type)) || type == JSONBOID || type == OIDVECTOROID || type == INT2VECTOROID ||
+	return OidIsValid(get_element_type(type)) || type_is_range(type) ||
+		type_is_multirange(type) ||
+		OidIsValid(get_typ_typrelid(type)) || type == JSONBOID ||
+		type == OIDVECTOROID || type == INT2VECTOROID ||
 		type == RECORDOID;
 }
 
@@ -235,12 +247,15 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 	if (guard->secret[0] != secret[0] || guard->secret[1] != secret[1])
 	{
 		memcpy(guard->secret, secret, sizeof(guard->secret));
-		siphash(guard->label, strlen(guard->label), secret, (char *) guard->label_key);
+		siphash(guard->label, strlen(guard->label), secret,
+				(char *) guard->label_key);
 	}
 
 	if (guard->key_base == NUMERICOID)
 	{
-		char	   *digits = DatumGetCString(DirectFunctionCall1(numeric_out, DirectFunctionCall1(numeric_trim_scale, key)));
+		char	   *digits =
+		DatumGetCString(DirectFunctionCall1(numeric_out,
+											DirectFunctionCall1(numeric_trim_scale, key)));
 
 		siphash(digits, strlen(digits), guard->label_key, result);
 		pfree(digits);
@@ -260,7 +275,8 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		hash_by_type(guard, key, result);
 	else if (guard->key_byval)
 	{
-		uint64		word = little_endian((uint64) value_of(key, guard->key_len));
+		uint64		word = little_endian((uint64) value_of(key,
+														   guard->key_len));
 
 		siphash((const char *) &word, sizeof(word), guard->label_key, result);
 	}
@@ -316,11 +332,16 @@ static void
 hash_by_type(const IenvGuard *guard, Datum key, char *result)
 {
 	uint64		hash[2];
-	char		text[64];
+	char text[	64];
 
 	for (int i = 0; i < 2; i++)
-		hash[i] = DatumGetUInt64(OidFunctionCall2Coll(guard->key_hash, guard->key_collation, key,
-													  UInt64GetDatum(little_endian(guard->label_key[i]))));
-	siphash(text, snprintf(text, sizeof(text), UINT64_FORMAT " " UINT64_FORMAT, hash[0], hash[1]),
+		hash[i] =
+			DatumGetUInt64(OidFunctionCall2Coll(guard->key_hash,
+												guard->key_collation, key,
+												UInt64GetDatum(little_endian(guard->label_key[i]))));
+	siphash(text,
+			snprintf(text, sizeof(text), UINT64_FORMAT " " UINT64_FORMAT,
+					 hash[0],
+					 hash[1]),
 			guard->label_key, result);
 }

@@ -55,14 +55,16 @@ ienv_identity_secret(void)
 		uint64		since = ienv_news_time();
 		Relation	rel = table_open(oids->identity_key, AccessShareLock);
 		Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-		SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+		SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, snapshot,
+											  0, NULL);
 		HeapTuple	tuple = systable_getnext(scan);
 		bool		found = HeapTupleIsValid(tuple);
 		bool		isnull;
 
 		if (found)
 			memcpy(secret,
-				   DatumGetUUIDP(heap_getattr(tuple, Anum_identity_key_secret, RelationGetDescr(rel), &isnull)),
+				   DatumGetUUIDP(heap_getattr(tuple, Anum_identity_key_secret,
+											  RelationGetDescr(rel), &isnull)),
 				   sizeof(secret));
 		systable_endscan(scan);
 		UnregisterSnapshot(snapshot);

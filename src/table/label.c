@@ -51,8 +51,8 @@ ienv_stable_name(Oid relid)
 }
 
 /*
- * A name, in double quotes unless it consists of lower-case letters, digits and
- * underscores.
+ * A name, in double quotes unless it consists of lower-case letters, digits
+ * and underscores.
  */
 static void
 append_name(StringInfo text, const char *name)
@@ -108,7 +108,8 @@ ienv_may_have_label(Oid relid, const char *label)
 	initStringInfo(&owner);
 	append_name(&owner, GetUserNameFromId(ienv_relation_owner(relid), false));
 	appendStringInfoChar(&owner, '/');
-	return strncmp(label, owner.data, owner.len) == 0 && !is_taken(label, relid);
+	return strncmp(label, owner.data, owner.len) == 0 &&
+		!is_taken(label, relid);
 }
 
 /*
@@ -121,7 +122,8 @@ static bool
 is_taken(const char *label, Oid relid)
 {
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
 	HeapTuple	tuple;
 	bool		taken = false;
 
@@ -133,14 +135,17 @@ is_taken(const char *label, Oid relid)
 		Datum		args;
 
 		/* a partition's triggers are inherited, except the one for TRUNCATE */
-		if (form->tgrelid == relid || OidIsValid(form->tgparentid) || form->tgnargs == 0)
+		if (form->tgrelid == relid || OidIsValid(form->tgparentid) ||
+			form->tgnargs == 0)
 			continue;
 		kind = ienv_trigger_kind(form->tgfoid);
 		if (kind == NULL || kind->bit == IENV_TRIGGER_TRUNCATE)
 			continue;
 
 		/* arguments are strings, each with its terminating zero byte */
-		args = heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(rel), &isnull);
+		args =
+			heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(rel),
+						 &isnull);
 		taken = strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) == 0;
 	}
 	systable_endscan(scan);

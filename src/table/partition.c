@@ -60,13 +60,16 @@ static List *
 partitions_of(Oid relid, LOCKMODE lockmode)
 {
 	bool		leaving = false;
-	List	   *partitions = find_inheritance_children_extended(relid, false, lockmode, &leaving, NULL);
+	List	   *partitions =
+	find_inheritance_children_extended(relid, false, lockmode, &leaving,
+									   NULL);
 	ListCell   *lc;
 
 	if (leaving)
 		foreach(lc, partitions)
-			if (ienv_guard_of(lfirst_oid(lc)) == NULL && is_leaving(lfirst_oid(lc)))
-				partitions = foreach_delete_current(partitions, lc);
+			if (ienv_guard_of(lfirst_oid(lc)) == NULL &&
+				is_leaving(lfirst_oid(lc)))
+			partitions = foreach_delete_current(partitions, lc);
 	return partitions;
 }
 
@@ -83,8 +86,11 @@ is_leaving(Oid relid)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan =
+		systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1,
+						   &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		leaving = ((Form_pg_inherits) GETSTRUCT(tuple))->inhdetachpending;
@@ -122,7 +128,9 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("partition %s of guarded table %s is not an ordinary table",
-							ienv_quoted_name(leaf), ienv_quoted_name(guard != NULL ? guard->root : relid)),
+							ienv_quoted_name(leaf),
+							ienv_quoted_name(guard != NULL ? guard->root :
+											 relid)),
 					 errhint("Detach the partition, or call instance_env.unguard().")));
 		}
 	}
@@ -138,7 +146,8 @@ static LocalTransactionId locked_lxid = InvalidLocalTransactionId;
 static Oid	locked_root = InvalidOid;
 
 static void
-subtransaction_ends(SubXactEvent event, SubTransactionId subxact, SubTransactionId parent, void *arg)
+subtransaction_ends(SubXactEvent event, SubTransactionId subxact,
+					SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		locked_root = InvalidOid;
@@ -155,7 +164,8 @@ ienv_lock_beside_new_partition(const IenvGuard *guard)
 {
 	static bool registered = false;
 
-	if (likely(guard->root == guard->relid || !TransactionIdIsCurrentTransactionId(guard->made_by)) ||
+	if (likely(guard->root == guard->relid ||
+			   !TransactionIdIsCurrentTransactionId(guard->made_by)) ||
 		(locked_lxid == ienv_lxid() && locked_root == guard->root))
 		return;
 	if (!registered)

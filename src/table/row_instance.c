@@ -33,7 +33,8 @@ ienv_trigger_guard(TriggerData *trigdata, const char *funcname)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was called by a trigger whose condition names no columns of table %s",
-						funcname, ienv_quoted_name(RelationGetRelid(trigdata->tg_relation))),
+						funcname,
+						ienv_quoted_name(RelationGetRelid(trigdata->tg_relation))),
 				 errhint("Let instance_env.guard() create the trigger.")));
 	return guard;
 }
@@ -46,7 +47,8 @@ ienv_trigger_guard(TriggerData *trigdata, const char *funcname)
  * with fresh, also before it is accepted.
  */
 IenvInstance *
-ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh)
+ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
+					bool fresh)
 {
 	IenvInstance *instance;
 
@@ -54,7 +56,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("null value in column \"%s\" of table %s does not name an instance",
-						get_attname(guard->relid, guard->instance_attno, false), ienv_quoted_name(guard->root)),
+						get_attname(guard->relid, guard->instance_attno,
+									false), ienv_quoted_name(guard->root)),
 				 errdetail("Each row of a guarded table belongs to an instance."),
 				 ienv_errguard(guard, NULL)));
 
@@ -68,7 +71,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull, bool fresh
 	if (instance->status != IENV_ACTIVE)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
-				 errmsg("instance %s is not active", ienv_instance_text(value, guard->is_uuid)),
+				 errmsg("instance %s is not active",
+						ienv_instance_text(value, guard->is_uuid)),
 				 instance->status == IENV_SUSPENDED ?
 				 errdetail("The instance is suspended.") :
 				 errdetail("The production instance has not been promoted."),
@@ -95,10 +99,12 @@ report_unknown(const IenvGuard *guard, Datum value)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
-			 errmsg("instance %s does not exist", ienv_instance_text(value, guard->is_uuid)),
+			 errmsg("instance %s does not exist",
+					ienv_instance_text(value, guard->is_uuid)),
 			 errdetail("Column \"%s\" of table %s must name an instance by its %s.",
 					   get_attname(guard->relid, guard->instance_attno, false),
-					   ienv_quoted_name(guard->root), guard->is_uuid ? "id" : "external key"),
+					   ienv_quoted_name(guard->root),
+					   guard->is_uuid ? "id" : "external key"),
 			 errhint("Create it with instance_env.create_application(). When restoring data only, restore schema \"%s\" first.", IENV_SCHEMA),
 			 ienv_errguard(guard, NULL)));
 }
@@ -118,15 +124,18 @@ ienv_report_unguarded_partition(Oid relid, Oid root)
 }
 
 /*
- * Auxiliary to ereport(): the schema, table, column and, unless NULL, constraint
- * that an error concerns.
+ * Auxiliary to ereport(): the schema, table, column and, unless NULL,
+ * constraint that an error concerns.
  */
 int
 ienv_errguard(const IenvGuard *guard, const char *constraint)
 {
-	err_generic_string(PG_DIAG_SCHEMA_NAME, get_namespace_name(get_rel_namespace(guard->root)));
+	err_generic_string(PG_DIAG_SCHEMA_NAME,
+					   get_namespace_name(get_rel_namespace(guard->root)));
 	err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(guard->root));
-	err_generic_string(PG_DIAG_COLUMN_NAME, get_attname(guard->relid, guard->instance_attno, false));
+	err_generic_string(PG_DIAG_COLUMN_NAME,
+					   get_attname(guard->relid, guard->instance_attno,
+								   false));
 	if (constraint != NULL)
 		err_generic_string(PG_DIAG_CONSTRAINT_NAME, constraint);
 	return 0;					/* return value does not matter */

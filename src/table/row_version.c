@@ -66,8 +66,10 @@
 #include "table/table.h"
 
 static bool on_visible_page(IenvScan *scan, BlockNumber block);
-static bool judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version);
-static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version);
+static bool judge_in_place(IenvScan *scan, OffsetNumber offset,
+						   Snapshot snapshot, IenvVersion *version);
+static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot,
+							  IenvVersion *version);
 static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
 
 /*
@@ -80,7 +82,8 @@ static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
  * snapshot that it classifies versions by.
  */
 void
-ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value)
+ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno,
+				Datum value)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(heap), attno - 1);
 
@@ -102,26 +105,35 @@ ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datu
 		scan->index = index_open(index, AccessShareLock);
 		opfamily = scan->index->rd_opfamily[0];
 		opcintype = scan->index->rd_opcintype[0];
-		equal = get_opfamily_member(opfamily, opcintype, opcintype, BTEqualStrategyNumber);
+		equal =
+			get_opfamily_member(opfamily, opcintype, opcintype,
+								BTEqualStrategyNumber);
 		if (!OidIsValid(equal))
-			elog(ERROR, "index \"%s\" has no equality operator", RelationGetRelationName(scan->index));
+			elog(ERROR, "index \"%s\" has no equality operator",
+				 RelationGetRelationName(scan->index));
 
 		ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, opcintype,
-							   scan->index->rd_indcollation[0], get_opcode(equal), value);
-		scan->index_scan = ienv_index_beginscan(heap, scan->index, &scan->non_vacuumable, 1);
+							   scan->index->rd_indcollation[0],
+							   get_opcode(equal), value);
+		scan->index_scan =
+			ienv_index_beginscan(heap, scan->index, &scan->non_vacuumable, 1);
 		index_rescan(scan->index_scan, &key, 1, NULL, 0);
 	}
 	else
 	{
-		TypeCacheEntry *type = lookup_type_cache(att->atttypid, TYPECACHE_EQ_OPR_FINFO);
+		TypeCacheEntry *type = lookup_type_cache(att->atttypid,
+												 TYPECACHE_EQ_OPR_FINFO);
 
 		if (!OidIsValid(type->eq_opr))
 			elog(ERROR, "type %u has no equality operator", att->atttypid);
-		fmgr_info_copy(&scan->equal, &type->eq_opr_finfo, CurrentMemoryContext);
+		fmgr_info_copy(&scan->equal, &type->eq_opr_finfo,
+					   CurrentMemoryContext);
 		scan->collation = att->attcollation;
 
 		/* no synchronized scan, because the scan must be complete */
-		scan->table_scan = table_beginscan_strat(heap, &scan->non_vacuumable, 0, NULL, true, false);
+		scan->table_scan =
+			table_beginscan_strat(heap, &scan->non_vacuumable, 0, NULL, true,
+								  false);
 	}
 }
 
@@ -133,15 +145,19 @@ bool
 ienv_scan_next(IenvScan *scan)
 {
 	if (scan->index_scan)
-		return index_getnext_slot(scan->index_scan, ForwardScanDirection, scan->slot);
+		return index_getnext_slot(scan->index_scan, ForwardScanDirection,
+								  scan->slot);
 
-	while (table_scan_getnextslot(scan->table_scan, ForwardScanDirection, scan->slot))
+	while (table_scan_getnextslot(scan->table_scan, ForwardScanDirection,
+								  scan->slot))
 	{
 		bool		isnull;
 		Datum		value = slot_getattr(scan->slot, scan->attno, &isnull);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!isnull && DatumGetBool(FunctionCall2Coll(&scan->equal, scan->collation, value, scan->value)))
+		if (!isnull &&
+			DatumGetBool(FunctionCall2Coll(&scan->equal, scan->collation,
+										   value, scan->value)))
 			return true;
 	}
 	return false;
@@ -159,7 +175,8 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 		/* a HOT chain can have several versions for one entry */
 		if (!scan->index_scan->xs_heap_continue)
 		{
-			ItemPointer tid = index_getnext_tid(scan->index_scan, ForwardScanDirection);
+			ItemPointer tid = index_getnext_tid(scan->index_scan,
+												ForwardScanDirection);
 
 			if (tid == NULL)
 				return false;
@@ -169,7 +186,8 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 				version->inserted = IENV_BEFORE;
 				return true;
 			}
-			if (judge_in_place(scan, ItemPointerGetOffsetNumber(tid), snapshot, version))
+			if (judge_in_place(scan, ItemPointerGetOffsetNumber(tid), snapshot,
+							   version))
 				return true;
 		}
 		if (index_fetch_heap(scan->index_scan, scan->slot))
@@ -196,9 +214,11 @@ ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 static bool
 on_visible_page(IenvScan *scan, BlockNumber block)
 {
-	if (BufferIsValid(scan->buffer) && BufferGetBlockNumber(scan->buffer) == block)
+	if (BufferIsValid(scan->buffer) &&
+		BufferGetBlockNumber(scan->buffer) == block)
 		return false;
-	if (!scan->own_file && VM_ALL_VISIBLE(scan->heap, block, &scan->visibility))
+	if (!scan->own_file &&
+		VM_ALL_VISIBLE(scan->heap, block, &scan->visibility))
 		return true;
 	scan->buffer = ReleaseAndReadBuffer(scan->buffer, scan->heap, block);
 	LockBuffer(scan->buffer, BUFFER_LOCK_SHARE);
@@ -211,7 +231,8 @@ on_visible_page(IenvScan *scan, BlockNumber block)
  * without a lock.
  */
 static bool
-judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersion *version)
+judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot,
+			   IenvVersion *version)
 {
 	Page		page = BufferGetPage(scan->buffer);
 	HeapTupleHeader tuple;
@@ -225,7 +246,8 @@ judge_in_place(IenvScan *scan, OffsetNumber offset, Snapshot snapshot, IenvVersi
 
 	/* there may be other versions in its HOT chain */
 	tuple = (HeapTupleHeader) PageGetItem(page, item);
-	return !HeapTupleHeaderIsHotUpdated(tuple) && judge_at_a_glance(tuple, snapshot, version);
+	return !HeapTupleHeaderIsHotUpdated(tuple) &&
+		judge_at_a_glance(tuple, snapshot, version);
 }
 
 void
@@ -265,16 +287,19 @@ ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version)
 	version->replacement = (tuple->t_infomask & HEAP_UPDATED) != 0;
 	version->xmin = HeapTupleHeaderGetRawXmin(tuple);
 	if (HeapTupleHeaderXminFrozen(tuple))
-		version->inserted = scan->own_file && TransactionIdIsCurrentTransactionId(version->xmin) ?
+		version->inserted = scan->own_file &&
+			TransactionIdIsCurrentTransactionId(version->xmin) ?
 			IENV_MINE : IENV_BEFORE;
 	else if (HeapTupleHeaderXminInvalid(tuple))
 		version->inserted = IENV_NEVER;
 	else if (HeapTupleHeaderXminCommitted(tuple))
-		version->inserted = XidInMVCCSnapshot(version->xmin, snapshot) ? IENV_SINCE : IENV_BEFORE;
+		version->inserted = XidInMVCCSnapshot(version->xmin, snapshot) ?
+			IENV_SINCE : IENV_BEFORE;
 	else
 		version->inserted = fate_of(version->xmin, snapshot);
 
-	if (!(tuple->t_infomask & HEAP_XMAX_INVALID) && !HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
+	if (!(tuple->t_infomask & HEAP_XMAX_INVALID) &&
+		!HEAP_XMAX_IS_LOCKED_ONLY(tuple->t_infomask))
 	{
 		/* reads the multixact, if it is one; lockers in it do not matter */
 		xmax = HeapTupleHeaderGetUpdateXid(tuple);
@@ -306,7 +331,8 @@ ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version)
  * by then; and nobody else can touch a row of my own transaction.
  */
 static bool
-judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version)
+judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot,
+				  IenvVersion *version)
 {
 	uint16		infomask = tuple->t_infomask;
 	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple);
@@ -314,9 +340,11 @@ judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot, IenvVersion *version
 	memset(version, 0, sizeof(*version));
 	if (!(infomask & HEAP_XMAX_INVALID))
 		return false;
-	if ((infomask & HEAP_XMIN_COMMITTED) && TransactionIdPrecedes(xmin, snapshot->xmin))
+	if ((infomask & HEAP_XMIN_COMMITTED) &&
+		TransactionIdPrecedes(xmin, snapshot->xmin))
 		version->inserted = IENV_BEFORE;
-	else if (!(infomask & HEAP_XMIN_COMMITTED) && TransactionIdEquals(xmin, GetTopTransactionIdIfAny()))
+	else if (!(infomask & HEAP_XMIN_COMMITTED) &&
+			 TransactionIdEquals(xmin, GetTopTransactionIdIfAny()))
 	{
 		version->inserted = IENV_MINE;
 		version->xmin = xmin;
@@ -357,7 +385,8 @@ fate_of(TransactionId xid, Snapshot snapshot)
 bool
 ienv_is_older(TransactionId xid)
 {
-	return TransactionIdPrecedes(SubTransGetTopmostTransaction(xid), GetTopTransactionId());
+	return TransactionIdPrecedes(SubTransGetTopmostTransaction(xid),
+								 GetTopTransactionId());
 }
 
 /*

@@ -31,30 +31,38 @@ typedef struct IenvGuard
 	AttrNumber	instance_attno; /* of relid; root's may be different */
 	bool		is_uuid;		/* instance column is a uuid, else a text */
 	bool		counted;		/* the cap applies */
-	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not tracked */
-	bool		key_is_unique;	/* at most one live row per key, over all instances */
+	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not
+								 * tracked */
+	bool		key_is_unique;	/* at most one live row per key, over all
+								 * instances */
 	Oid			key_type;
 	Oid			key_collation;
 	int16		key_len;		/* its type's typlen and typbyval */
 	bool		key_byval;
-	Oid			key_base;		/* the type, or its base type if it is a domain */
+	Oid			key_base;		/* the type, or its base type if it is a
+								 * domain */
 	bool		key_is_image;	/* equal keys have the same bytes */
-	Oid			key_hash;		/* its type's extended hash function, or InvalidOid */
-	Oid			departure_trigger;	/* the one whose condition queues departures */
+	Oid			key_hash;		/* its type's extended hash function, or
+								 * InvalidOid */
+	Oid			departure_trigger;	/* the one whose condition queues
+									 * departures */
 	Oid			move_trigger;	/* the one whose condition queues moves */
 	TransactionId made_by;		/* xid that wrote the trigger for new rows */
-	uint64		version;		/* of the triggers that take tickets, see below */
+	uint64		version;		/* of the triggers that take tickets, see
+								 * below */
 	uint64		tree_version;	/* root only: over all its partitions */
 	bool		tree_valid;		/* tree_version has been computed */
 	uint64		secret[2];		/* what label_key was derived from; 0: not yet */
 	uint64		label_key[2];
 	Oid			instance_index; /* InvalidOid: no usable one */
 	Oid			key_index;
-	char	   *label;			/* which identities; the table's owner and original name */
+	char	   *label;			/* which identities; the table's owner and
+								 * original name */
 } IenvGuard;
 
 extern IenvGuard *ienv_guard_of(Oid relid);
-extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled);
+extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present,
+							int *disabled);
 extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
 extern bool ienv_guards_itself(Relation rel);
 extern List *ienv_odd_triggers(Relation rel);
@@ -68,9 +76,10 @@ typedef struct IenvColumns
 {
 	AttrNumber	instance;
 	AttrNumber	key;
-} IenvColumns;
+}			IenvColumns;
 
-extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *columns);
+extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
+								IenvColumns * columns);
 
 /*
  * label.c: the label under which a table's triggers record identities
@@ -103,9 +112,11 @@ extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
  */
 typedef enum IenvFate
 {
-	IENV_NEVER,					/* it did not happen, or its transaction aborted */
+	IENV_NEVER,					/* it did not happen, or its transaction
+								 * aborted */
 	IENV_MINE,					/* by my transaction */
-	IENV_BEFORE,				/* by a transaction that committed before the snapshot */
+	IENV_BEFORE,				/* by a transaction that committed before the
+								 * snapshot */
 	IENV_SINCE,					/* by one that has committed since */
 	IENV_OPEN					/* by one that has not finished */
 } IenvFate;
@@ -114,10 +125,12 @@ typedef struct IenvVersion
 {
 	IenvFate	inserted;
 	TransactionId xmin;			/* meaningless if inserted is NEVER or BEFORE */
-	bool		replacement;	/* made by an UPDATE: another version precedes it */
+	bool		replacement;	/* made by an UPDATE: another version precedes
+								 * it */
 	IenvFate	ended;
 	TransactionId xmax;			/* meaningless if ended is NEVER */
-	bool		replaced;		/* ended by an UPDATE: another version follows it */
+	bool		replaced;		/* ended by an UPDATE: another version follows
+								 * it */
 	bool		moved;			/* ended by a move to another partition */
 } IenvVersion;
 
@@ -134,15 +147,19 @@ typedef struct IenvScan
 	SnapshotData non_vacuumable;
 	bool		own_file;		/* my transaction created the table's file */
 	Buffer		visibility;		/* a page of the visibility map, or invalid */
-	Buffer		buffer;			/* a page of the table, pinned by ienv_scan_count(), or invalid */
+	Buffer		buffer;			/* a page of the table, pinned by
+								 * ienv_scan_count(), or invalid */
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
-extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno, Datum value);
+extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index,
+							AttrNumber attno, Datum value);
 extern bool ienv_scan_next(IenvScan *scan);
-extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot, IenvVersion *version);
+extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot,
+							IenvVersion *version);
 extern void ienv_scan_end(IenvScan *scan);
-extern void ienv_classify(const IenvScan *scan, Snapshot snapshot, IenvVersion *version);
+extern void ienv_classify(const IenvScan *scan, Snapshot snapshot,
+						  IenvVersion *version);
 extern bool ienv_is_older(TransactionId xid);
 extern void ienv_wait_for(TransactionId xid);
 
@@ -161,8 +178,10 @@ extern const uint64 *ienv_identity_secret(void);
 /*
  * row_instance.c: the instance that a row names, and errors about a row
  */
-extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata, const char *funcname);
-extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
+extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata,
+									 const char *funcname);
+extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value,
+										 bool isnull,
 										 bool fresh);
 extern void ienv_require_known(const IenvGuard *guard, Datum value);
 pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);

@@ -23,15 +23,16 @@
 
 static List *arguments_of(Node *node, const char *function);
 static AttrNumber column(Node *node, int varno);
-static bool read_new_row(List *args, IenvColumns *columns);
-static bool read_change(Node *node, IenvColumns *columns);
+static bool read_new_row(List *args, IenvColumns * columns);
+static bool read_change(Node *node, IenvColumns * columns);
 
 /*
  * Is this what guard() writes for a trigger of this kind?  Sets *columns to
  * those that it names; condition is NULL if there is none.
  */
 bool
-ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *columns)
+ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
+					IenvColumns * columns)
 {
 	List	   *args;
 
@@ -39,22 +40,27 @@ ienv_read_condition(const IenvTriggerKind *kind, Node *condition, IenvColumns *c
 	switch (kind->bit)
 	{
 		case IENV_TRIGGER_USER_CAP:
-			return read_new_row(arguments_of(condition, "admission_required"), columns);
+			return read_new_row(arguments_of(condition, "admission_required"),
+								columns);
 		case IENV_TRIGGER_ACTIVE:
-			return read_new_row(arguments_of(condition, "instance_unavailable"), columns);
+			return read_new_row(arguments_of(condition,
+											 "instance_unavailable"), columns);
 		case IENV_TRIGGER_NO_TRANSFER:
 			return read_change(condition, columns);
 		case IENV_TRIGGER_NO_MOVE:
 			args = arguments_of(condition, "row_moves");
 			if (list_length(args) != 3 ||
-				column(lsecond(args), PRS2_OLD_VARNO) != TableOidAttributeNumber ||
-				column(lthird(args), PRS2_OLD_VARNO) != SelfItemPointerAttributeNumber)
+				column(lsecond(args), PRS2_OLD_VARNO) !=
+				TableOidAttributeNumber ||
+				column(lthird(args), PRS2_OLD_VARNO) !=
+				SelfItemPointerAttributeNumber)
 				return false;
 			columns->instance = column(linitial(args), PRS2_OLD_VARNO);
 			return columns->instance > 0;
 		case IENV_TRIGGER_DEPARTURE:
 			return condition != NULL && IsA(condition, FuncExpr) &&
-				((FuncExpr *) condition)->funcid == ienv_oids()->departure_queued;
+				((FuncExpr *) condition)->funcid ==
+				ienv_oids()->departure_queued;
 		default:
 			return condition == NULL;
 	}
@@ -72,7 +78,8 @@ arguments_of(Node *node, const char *function)
 	if (node == NULL || !IsA(node, FuncExpr))
 		return NIL;
 	funcid = ((FuncExpr *) node)->funcid;
-	if (get_func_namespace(funcid) != ienv_oids()->schema || strcmp(get_func_name(funcid), function) != 0)
+	if (get_func_namespace(funcid) != ienv_oids()->schema ||
+		strcmp(get_func_name(funcid), function) != 0)
 		return NIL;
 	return ((FuncExpr *) node)->args;
 }
@@ -94,11 +101,12 @@ column(Node *node, int varno)
  * (NEW.instance [, NEW.key], NEW.tableoid)
  */
 static bool
-read_new_row(List *args, IenvColumns *columns)
+read_new_row(List *args, IenvColumns * columns)
 {
 	int			nargs = list_length(args);
 
-	if (nargs < 2 || nargs > 3 || column(llast(args), PRS2_NEW_VARNO) != TableOidAttributeNumber)
+	if (nargs < 2 || nargs > 3 ||
+		column(llast(args), PRS2_NEW_VARNO) != TableOidAttributeNumber)
 		return false;
 	columns->instance = column(linitial(args), PRS2_NEW_VARNO);
 	if (nargs == 3)
@@ -111,19 +119,22 @@ read_new_row(List *args, IenvColumns *columns)
  * NEW.key)], with a built-in equality operator.
  */
 static bool
-read_change(Node *node, IenvColumns *columns)
+read_change(Node *node, IenvColumns * columns)
 {
 	DistinctExpr *distinct;
 
-	if (node != NULL && IsA(node, BoolExpr) && ((BoolExpr *) node)->boolop == OR_EXPR)
+	if (node != NULL && IsA(node, BoolExpr) &&
+		((BoolExpr *) node)->boolop == OR_EXPR)
 	{
 		List	   *either = ((BoolExpr *) node)->args;
-		List	   *args = list_length(either) == 2 ? arguments_of(lsecond(either), "identity_changes") : NIL;
+		List	   *args = list_length(either) == 2 ?
+		arguments_of(lsecond(either), "identity_changes") : NIL;
 
 		if (list_length(args) != 2)
 			return false;
 		columns->key = column(linitial(args), PRS2_OLD_VARNO);
-		if (columns->key <= 0 || columns->key != column(lsecond(args), PRS2_NEW_VARNO))
+		if (columns->key <= 0 ||
+			columns->key != column(lsecond(args), PRS2_NEW_VARNO))
 			return false;
 		node = linitial(either);
 	}

@@ -31,9 +31,9 @@ typedef struct RowPlace
 	TransactionId xmin;
 	uint32		block;
 	uint32		offset;
-} RowPlace;
+}			RowPlace;
 
-static void set_place(RowPlace *place, Oid catalog, HeapTuple tuple);
+static void set_place(RowPlace * place, Oid catalog, HeapTuple tuple);
 
 /*
  * A copy of a trigger's pg_trigger row; NULL if it is gone.
@@ -46,7 +46,8 @@ ienv_read_trigger(Oid trigger)
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
 	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
 	tuple = heap_copytuple(systable_getnext(scan));
 	systable_endscan(scan);
@@ -87,14 +88,15 @@ ienv_trigger_version(Oid trigger)
 		return 0;
 	set_place(&origin.database, DatabaseRelationId, tuple);
 	ReleaseSysCache(tuple);
-	return hash_bytes_extended((const unsigned char *) &origin, sizeof(origin), 0);
+	return hash_bytes_extended((const unsigned char *) &origin, sizeof(origin),
+							   0);
 }
 
 /*
  * Where a catalog row is stored, and which xid wrote it.
  */
 static void
-set_place(RowPlace *place, Oid catalog, HeapTuple tuple)
+set_place(RowPlace * place, Oid catalog, HeapTuple tuple)
 {
 	Relation	rel = table_open(catalog, AccessShareLock);
 

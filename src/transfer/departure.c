@@ -67,7 +67,8 @@ ienv_unqueue_departure(void)
 void
 ienv_depart(IenvGuard *guard, Datum value, Datum key)
 {
-	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid, false);
+	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid,
+													false);
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
 
@@ -97,7 +98,9 @@ nowhere(Datum value)
 	pg_uuid_t	id;
 
 	for (int i = 0; i < 2; i++)
-		hash[i] = hash_bytes_extended((const unsigned char *) VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), i);
+		hash[i] =
+			hash_bytes_extended((const unsigned char *) VARDATA_ANY(key),
+								VARSIZE_ANY_EXHDR(key), i);
 	memcpy(id.data, hash, UUID_LEN);
 	return id;
 }
@@ -115,15 +118,18 @@ ienv_depart_all(IenvGuard *guard)
 	Relation	rel = table_open(guard->relid, NoLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true, false);
-	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext, "instance_env truncate",
+	TableScanDesc scan = table_beginscan_strat(rel, snapshot, 0, NULL, true,
+											   false);
+	MemoryContext row_context = AllocSetContextCreate(CurrentMemoryContext,
+													  "instance_env truncate",
 													  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(row_context);
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull[2];
-		Datum		value = slot_getattr(slot, guard->instance_attno, &isnull[0]);
+		Datum		value = slot_getattr(slot, guard->instance_attno,
+										 &isnull[0]);
 		Datum		key = slot_getattr(slot, guard->key_attno, &isnull[1]);
 
 		CHECK_FOR_INTERRUPTS();

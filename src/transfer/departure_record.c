@@ -100,9 +100,12 @@ Datum
 instance_env_departure_recorded(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_trigger(fcinfo, "departure_recorded",
-											   TRIGGER_EVENT_INSERT | TRIGGER_EVENT_ROW | TRIGGER_EVENT_AFTER);
+											   TRIGGER_EVENT_INSERT |
+											   TRIGGER_EVENT_ROW |
+											   TRIGGER_EVENT_AFTER);
 	bool		isnull;
-	Datum		identity = heap_getattr(trigdata->tg_trigtuple, Anum_departed_user_identity,
+	Datum		identity = heap_getattr(trigdata->tg_trigtuple,
+										Anum_departed_user_identity,
 										RelationGetDescr(trigdata->tg_relation), &isnull);
 
 	count_record(DatumGetUUIDP(identity));
@@ -246,8 +249,10 @@ build_filter(uint64 as_of)
 	uint64		wanted;
 
 	/* 92 bytes per record, estimating how many there may be */
-	wanted = (uint64) RelationGetNumberOfBlocks(rel) * (BLCKSZ / 92) * BITS_PER_IDENTITY;
-	wanted = pg_nextpower2_64(Min(Max(wanted, MIN_FILTER_BITS), MAX_FILTER_BITS));
+	wanted = (uint64) RelationGetNumberOfBlocks(rel) * (BLCKSZ / 92) *
+		BITS_PER_IDENTITY;
+	wanted =
+		pg_nextpower2_64(Min(Max(wanted, MIN_FILTER_BITS), MAX_FILTER_BITS));
 	filter_valid = false;
 	if (filter != NULL && wanted != filter_bits)
 	{
@@ -255,7 +260,8 @@ build_filter(uint64 as_of)
 		filter = NULL;
 	}
 	if (filter == NULL)
-		filter = MemoryContextAlloc(CacheMemoryContext, wanted / BITS_PER_BYTE);
+		filter =
+			MemoryContextAlloc(CacheMemoryContext, wanted / BITS_PER_BYTE);
 	filter_bits = wanted;
 	memset(filter, 0, filter_bits / BITS_PER_BYTE);
 	filter_records = 0;
@@ -266,7 +272,9 @@ build_filter(uint64 as_of)
 		bool		isnull;
 
 		CHECK_FOR_INTERRUPTS();
-		filter_add(DatumGetUUIDP(slot_getattr(slot, Anum_departed_user_identity, &isnull)));
+		filter_add(DatumGetUUIDP(slot_getattr(slot,
+											  Anum_departed_user_identity,
+											  &isnull)));
 		filter_records++;
 	}
 	table_endscan(scan);
@@ -288,7 +296,8 @@ filter_block(const pg_uuid_t *identity, uint64 *probes)
 
 	memcpy(hash, identity, sizeof(hash));
 	*probes = hash[1];
-	return filter + (hash[0] & (filter_bits / BLOCK_BITS - 1)) * (BLOCK_BITS / 64);
+	return filter + (hash[0] & (filter_bits / BLOCK_BITS - 1)) *
+		(BLOCK_BITS / 64);
 }
 
 static void
@@ -308,13 +317,15 @@ filter_has(const pg_uuid_t *identity)
 	uint64	   *block = filter_block(identity, &probes);
 
 	for (int i = 0; i < PROBES; i++, probes >>= 9)
-		if (!(block[probes % BLOCK_BITS / 64] & (UINT64CONST(1) << (probes % 64))))
+		if (!(block[probes % BLOCK_BITS / 64] &
+			  (UINT64CONST(1) << (probes % 64))))
 			return false;
 	return true;
 }
 
 /*
- * Is it on record, as of snapshot, that this user belonged to another instance?
+ * Is it on record, as of snapshot, that this user belonged to another
+ * instance?
  *
  * snapshot is registered, and was taken after the user's new row came into the
  * heap.  The record is classified in the same manner as any other row version
@@ -322,25 +333,29 @@ filter_has(const pg_uuid_t *identity)
  * with all deletes by others.
  */
 bool
-ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot)
+ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance,
+						Snapshot snapshot)
 {
 	const IenvOids *oids = ienv_oids();
 	Relation	rel = table_open(oids->departed_user, AccessShareLock);
 	bool		found = false;
 	IenvScan	scan;
 
-	ienv_scan_begin(&scan, rel, oids->departed_user_identity, Anum_departed_user_identity,
+	ienv_scan_begin(&scan, rel, oids->departed_user_identity,
+					Anum_departed_user_identity,
 					UUIDPGetDatum(identity));
 	while (!found && ienv_scan_next(&scan))
 	{
 		bool		isnull;
-		pg_uuid_t  *home = DatumGetUUIDP(slot_getattr(scan.slot, Anum_departed_user_instance, &isnull));
+		pg_uuid_t  *home = DatumGetUUIDP(slot_getattr(scan.slot,
+													  Anum_departed_user_instance, &isnull));
 		IenvVersion version;
 
 		if (memcmp(home, instance, UUID_LEN) == 0)
 			continue;
 		ienv_classify(&scan, snapshot, &version);
-		found = (version.inserted == IENV_MINE || version.inserted == IENV_BEFORE) &&
+		found = (version.inserted == IENV_MINE ||
+				 version.inserted == IENV_BEFORE) &&
 			version.ended != IENV_MINE && version.ended != IENV_BEFORE;
 	}
 	ienv_scan_end(&scan);
@@ -389,16 +404,21 @@ instance_env_forget_departed(PG_FUNCTION_ARGS)
 	ienv_require_argument(fcinfo, 0, "before");
 	value = PG_GETARG_DATUM(0);
 	SPI_connect();
-	if (SPI_execute_with_args("DELETE FROM instance_env.departed_user WHERE departed_at OPERATOR(pg_catalog.<) $1",
-							  1, &type, &value, NULL, false, 0) != SPI_OK_DELETE)
+	if (SPI_execute_with_args("DELETE FROM instance_env.departed_user"
+							  " WHERE departed_at OPERATOR(pg_catalog.<) $1",
+							  1, &type, &value, NULL, false, 0) !=
+		SPI_OK_DELETE)
 		elog(ERROR, "could not forget departed users");
 	forgotten = SPI_processed;
 	if (forgotten > 0)
 	{
-		char	   *event = psprintf("{\"before\": \"%s\", \"forgotten\": " UINT64_FORMAT "}",
-									 JsonEncodeDateTime(NULL, value, TIMESTAMPTZOID, NULL), forgotten);
+		char	   *event =
+		psprintf("{\"before\": \"%s\", \"forgotten\": " UINT64_FORMAT "}",
+				 JsonEncodeDateTime(NULL, value,
+									TIMESTAMPTZOID, NULL), forgotten);
 
-		ienv_record_event("forget_departed", NULL, NULL, NULL, 0, ienv_jsonb(event));
+		ienv_record_event("forget_departed", NULL, NULL, NULL, 0,
+						  ienv_jsonb(event));
 	}
 	SPI_finish();
 	PG_RETURN_INT64((int64) forgotten);

@@ -20,11 +20,15 @@
  *	 inserted by				ended by						the key is
  *	 ---------------------------------------------------------------------------
  *	 me, or committed before S	nobody, or aborted				there: refuse
- *	 the same					me								moved by me: refuse
- *	 committed before S			a transaction S does not see	there, or departed when
+ *	 the same					me								moved by me:
+ *	 refuse
+ *	 committed before S			a transaction S does not see	there, or
+ *	 departed when
  *																that commits: refuse
- *	 the same					committed before S				on record, if it departed
- *	 committed since S			whatever						there, or was: refuse
+ *	 the same					committed before S				on record, if
+ *	 it departed
+ *	 committed since S			whatever						there, or was:
+ *	 refuse
  *	 not finished				whatever						claimed
  *
  * Claims are decided by age, as in user_cap.c: an older transaction's claim
@@ -63,7 +67,8 @@
 #include "transfer/transfer.h"
 
 static bool may_read_instance(const IenvGuard *guard);
-static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot,
+static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
+							Snapshot snapshot,
 							TransactionId *younger);
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
 
@@ -90,9 +95,11 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
 		return true;
 	if (ienv_nobody_departed())
 		return false;
-	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) || !ienv_maybe_departed(&identity))
+	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) ||
+		!ienv_maybe_departed(&identity))
 		return false;
-	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid, false);
+	instance =
+		ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid, false);
 	if (instance == NULL)
 		return true;
 	home = instance->id;
@@ -107,17 +114,22 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
  * disclosed only to users who may read it.
  */
 void
-ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to, bool to_null)
+ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to,
+				 bool to_null)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
-			 errmsg("cannot move a row of table %s to another instance", ienv_quoted_name(guard->root)),
+			 errmsg("cannot move a row of table %s to another instance",
+					ienv_quoted_name(guard->root)),
 			 may_read_instance(guard) ?
 			 errdetail("The update changes its instance from %s to %s.",
-					   from_null ? "null" : ienv_instance_text(from, guard->is_uuid),
-					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)) :
+					   from_null ? "null" :
+					   ienv_instance_text(from, guard->is_uuid),
+					   to_null ? "null" :
+					   ienv_instance_text(to, guard->is_uuid)) :
 			 errdetail("The update changes its instance to %s.",
-					   to_null ? "null" : ienv_instance_text(to, guard->is_uuid)),
+					   to_null ? "null" :
+					   ienv_instance_text(to, guard->is_uuid)),
 			 errhint("Create a new row, with a key of its own, in the other instance."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
 }
@@ -133,10 +145,16 @@ may_read_instance(const IenvGuard *guard)
 
 	for (int i = 0; i < 2; i++)
 	{
-		AttrNumber	attno = get_attnum(relids[i], get_attname(guard->relid, guard->instance_attno, false));
+		AttrNumber	attno = get_attnum(relids[i],
+									   get_attname(guard->relid,
+												   guard->instance_attno,
+												   false));
 
-		granted = granted || pg_class_aclcheck(relids[i], GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-			pg_attribute_aclcheck(relids[i], attno, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+		granted = granted ||
+			pg_class_aclcheck(relids[i], GetUserId(), ACL_SELECT) ==
+			ACLCHECK_OK ||
+			pg_attribute_aclcheck(relids[i], attno, GetUserId(), ACL_SELECT) ==
+			ACLCHECK_OK;
 		if (check_enable_rls(relids[i], InvalidOid, true) == RLS_ENABLED)
 			return false;
 	}
@@ -158,7 +176,8 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 	bool		maybe_departed;
 	bool		look_live;
 
-	maybe_departed = !ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
+	maybe_departed = !ienv_nobody_departed() &&
+		ienv_identity_of(guard, key, &identity) &&
 		ienv_maybe_departed(&identity);
 
 	/*
@@ -182,8 +201,10 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 		TransactionId younger = InvalidTransactionId;
 		bool		elsewhere;
 
-		elsewhere = (look_live && lives_elsewhere(guard, value, key, snapshot, &younger)) ||
-			(!ienv_nobody_departed() && ienv_identity_of(guard, key, &identity) &&
+		elsewhere = (look_live &&
+					 lives_elsewhere(guard, value, key, snapshot, &younger)) ||
+			(!ienv_nobody_departed() &&
+			 ienv_identity_of(guard, key, &identity) &&
 			 ienv_departed_elsewhere(&identity, &home, snapshot));
 		UnregisterSnapshot(snapshot);
 
@@ -201,7 +222,8 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
  * for if the answer depends on it.
  */
 static bool
-lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapshot, TransactionId *younger)
+lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
+				Snapshot snapshot, TransactionId *younger)
 {
 	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
 	bool		elsewhere = false;
@@ -216,7 +238,8 @@ lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapsho
 		IenvScan	scan;
 
 		if (leaf == NULL || leaf->key_attno == InvalidAttrNumber)
-			ienv_report_unguarded_partition(RelationGetRelid(rel), guard->root);
+			ienv_report_unguarded_partition(RelationGetRelid(rel),
+											guard->root);
 		attno = leaf->instance_attno;
 		att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
 
@@ -227,7 +250,8 @@ lives_elsewhere(const IenvGuard *guard, Datum value, Datum key, Snapshot snapsho
 			Datum		other = slot_getattr(scan.slot, attno, &isnull);
 			IenvVersion version;
 
-			if (isnull || datum_image_eq(other, value, att->attbyval, att->attlen))
+			if (isnull ||
+				datum_image_eq(other, value, att->attbyval, att->attlen))
 				continue;
 			ienv_classify(&scan, snapshot, &version);
 			if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
@@ -253,7 +277,8 @@ refuse_arrival(const IenvGuard *guard, Datum value)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
-			 errmsg("a user of table %s belongs to another instance", ienv_quoted_name(guard->root)),
+			 errmsg("a user of table %s belongs to another instance",
+					ienv_quoted_name(guard->root)),
 			 errdetail("The row of instance %s has the key of a user who lives, or once lived, in another instance, or is being created there.",
 					   ienv_instance_text(value, guard->is_uuid)),
 			 errhint("Create a new user, with a key of its own."),

@@ -15,7 +15,8 @@
  */
 extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
-pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from, bool from_null,
+pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
+										 bool from_null,
 										 Datum to, bool to_null);
 
 /*
@@ -33,7 +34,10 @@ extern void ienv_depart_all(IenvGuard *guard);
 extern bool ienv_nobody_departed(void);
 extern void ienv_forget_departures(void);
 extern bool ienv_maybe_departed(const pg_uuid_t *identity);
-extern bool ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance, Snapshot snapshot);
-extern void ienv_record_departure(const pg_uuid_t *identity, const pg_uuid_t *instance);
+extern bool ienv_departed_elsewhere(const pg_uuid_t *identity,
+									const pg_uuid_t *instance,
+									Snapshot snapshot);
+extern void ienv_record_departure(const pg_uuid_t *identity,
+								  const pg_uuid_t *instance);
 
 #endif							/* IENV_TRANSFER_H */
