@@ -100,6 +100,67 @@ label_of(Oid type, const char *label)
 }
 
 /*
+ * Look all of them up.
+ */
+static void
+look_up(void)
+{
+	Oid			schema = get_namespace_oid(IENV_SCHEMA, false);
+	Oid			type;
+	HeapTuple	tuple;
+	oidvector  *noargs;
+
+	oids.schema = schema;
+	oids.instance = get_relname_relid("instance", schema);
+	oids.instance_pkey = get_relname_relid("instance_pkey", schema);
+	oids.instance_external_key =
+		get_relname_relid("instance_external_key_key", schema);
+	oids.policy_default = get_relname_relid("policy_default", schema);
+	oids.policy_default_pkey =
+		get_relname_relid("policy_default_pkey", schema);
+	oids.identity_key = get_relname_relid("identity_key", schema);
+	oids.departed_user = get_relname_relid("departed_user", schema);
+	oids.departed_user_identity =
+		get_relname_relid("departed_user_identity", schema);
+
+	type =
+		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						CStringGetDatum("instance_type"),
+						ObjectIdGetDatum(schema));
+	oids.types[IENV_DEVELOPMENT] = label_of(type, "development");
+	oids.types[IENV_PRODUCTION] = label_of(type, "production");
+	type =
+		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						CStringGetDatum("instance_status"),
+						ObjectIdGetDatum(schema));
+	oids.statuses[IENV_INACTIVE] = label_of(type, "inactive");
+	oids.statuses[IENV_ACTIVE] = label_of(type, "active");
+	oids.statuses[IENV_SUSPENDED] = label_of(type, "suspended");
+
+	noargs = buildoidvector(NULL, 0);
+	oids.departure_queued =
+		GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						CStringGetDatum("departure_queued"),
+						PointerGetDatum(noargs),
+						ObjectIdGetDatum(schema));
+	for (int i = 0; i < IENV_TRIGGERS; i++)
+		oids.functions[i] =
+			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							CStringGetDatum(ienv_trigger_kinds[i].function),
+							PointerGetDatum(noargs),
+							ObjectIdGetDatum(schema));
+
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" is not installed in this database",
+						IENV_SCHEMA)));
+	oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+}
+
+/*
  * The OIDs of the extension's objects and of its enum labels, looked up by
  * name.
  *
@@ -111,10 +172,6 @@ ienv_oids(void)
 {
 	static bool registered = false;
 	uint64		since;
-	Oid			schema;
-	Oid			type;
-	HeapTuple	tuple;
-	oidvector  *noargs;
 
 	if (oids_valid)
 		return &oids;
@@ -129,54 +186,7 @@ ienv_oids(void)
 	do
 	{
 		since = ienv_news_time();
-		schema = get_namespace_oid(IENV_SCHEMA, false);
-		oids.schema = schema;
-		oids.instance = get_relname_relid("instance", schema);
-		oids.instance_pkey = get_relname_relid("instance_pkey", schema);
-		oids.instance_external_key =
-			get_relname_relid("instance_external_key_key", schema);
-		oids.policy_default = get_relname_relid("policy_default", schema);
-		oids.policy_default_pkey =
-			get_relname_relid("policy_default_pkey", schema);
-		oids.identity_key = get_relname_relid("identity_key", schema);
-		oids.departed_user = get_relname_relid("departed_user", schema);
-		oids.departed_user_identity =
-			get_relname_relid("departed_user_identity", schema);
-
-		type =
-			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-							CStringGetDatum("instance_type"),
-							ObjectIdGetDatum(schema));
-		oids.types[IENV_DEVELOPMENT] = label_of(type, "development");
-		oids.types[IENV_PRODUCTION] = label_of(type, "production");
-		type =
-			GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-							CStringGetDatum("instance_status"),
-							ObjectIdGetDatum(schema));
-		oids.statuses[IENV_INACTIVE] = label_of(type, "inactive");
-		oids.statuses[IENV_ACTIVE] = label_of(type, "active");
-		oids.statuses[IENV_SUSPENDED] = label_of(type, "suspended");
-
-		noargs = buildoidvector(NULL, 0);
-		oids.departure_queued =
-			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-							CStringGetDatum("departure_queued"),
-							PointerGetDatum(noargs),
-							ObjectIdGetDatum(schema));
-		for (int i = 0; i < IENV_TRIGGERS; i++)
-			oids.functions[i] =
-				GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-								CStringGetDatum(ienv_trigger_kinds[i].function),
-								PointerGetDatum(noargs),
-								ObjectIdGetDatum(schema));
-
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
-		if (!HeapTupleIsValid(tuple))
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("extension \"%s\" is not installed in this database", IENV_SCHEMA)));
-		oids.owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
+		look_up();
 	} while (invalidated > since);
 	oids_valid = true;
 	return &oids;

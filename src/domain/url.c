@@ -20,7 +20,6 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-
 #include "domain/domain.h"
 
 /* unlike isdigit() and isalpha(), these ignore the locale */

@@ -34,6 +34,9 @@
 static bool is_only_enabled(Relation rel, HeapTuple tuple, CommandId since);
 static bool same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno);
 static void check_trigger(Oid trigger);
+static void check_as_made(Oid relid, const TriggerDesc *triggers,
+						  const Trigger *t, const IenvTriggerKind *kind,
+						  bool is_partition);
 static bool was_of_guard(Oid trigger);
 static bool has_sibling(const TriggerDesc *triggers, Oid trigger,
 						const IenvTriggerKind *kind);
@@ -164,39 +167,49 @@ check_trigger(Oid trigger)
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		const Trigger *t = &triggers->triggers[i];
-		IenvColumns columns;
 
-		if (t->tgoid != trigger)
-			continue;
-
-		/*
-		 * guard() itself is at work, perhaps with a label that the table has
-		 * long had.
-		 */
-		if (ienv_making_triggers_of != NULL &&
-			ienv_making_triggers_of->relid == relid &&
-			t->tgnargs == 1 &&
-			strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
-			return;
-		if (t->tgnargs != 1 ||
-			(kind->bit != IENV_TRIGGER_TRUNCATE &&
-			 !ienv_may_have_label(relid, t->tgargs[0])))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
-							t->tgname, ienv_free_label(relid)),
-					 errhint("Let instance_env.guard() create the triggers.")));
-		if (!ienv_read_condition(kind,
-								 t->tgqual ? stringToNode(t->tgqual) : NULL,
-								 &columns) ||
-			(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) ||
-			has_sibling(triggers, trigger, kind))
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("permission denied to create trigger \"%s\" on table %s", t->tgname, ienv_quoted_name(relid)),
-					 errdetail("It executes a function of extension \"%s\", but is not what guard() creates.", IENV_SCHEMA),
-					 errhint("Let instance_env.guard() create the triggers.")));
+		if (t->tgoid == trigger)
+			check_as_made(relid, triggers, t, kind, is_partition);
 	}
+}
+
+/*
+ * Refuse a trigger of the table that executes one of our functions, unless
+ * guard() might have created it.
+ */
+static void
+check_as_made(Oid relid, const TriggerDesc *triggers, const Trigger *t,
+			  const IenvTriggerKind *kind, bool is_partition)
+{
+	IenvColumns columns;
+
+	/*
+	 * guard() itself is at work, perhaps with a label that the table has long
+	 * had.
+	 */
+	if (ienv_making_triggers_of != NULL &&
+		ienv_making_triggers_of->relid == relid &&
+		t->tgnargs == 1 &&
+		strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
+		return;
+	if (t->tgnargs != 1 ||
+		(kind->bit != IENV_TRIGGER_TRUNCATE &&
+		 !ienv_may_have_label(relid, t->tgargs[0])))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
+						t->tgname, ienv_free_label(relid)),
+				 errhint("Let instance_env.guard() create the triggers.")));
+	if (!ienv_read_condition(kind,
+							 t->tgqual ? stringToNode(t->tgqual) : NULL,
+							 &columns) ||
+		(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) ||
+		has_sibling(triggers, t->tgoid, kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create trigger \"%s\" on table %s", t->tgname, ienv_quoted_name(relid)),
+				 errdetail("It executes a function of extension \"%s\", but is not what guard() creates.", IENV_SCHEMA),
+				 errhint("Let instance_env.guard() create the triggers.")));
 }
 
 /*

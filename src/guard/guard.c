@@ -36,9 +36,20 @@
 #include "registry/registry.h"
 #include "table/table.h"
 
+/* What guard() finds on a table */
+typedef struct Existing
+{
+	int			missing;		/* triggers to make, as IENV_TRIGGER_ bits */
+	int			asleep;			/* triggers to enable */
+	List	   *orphans;		/* triggers left by a former partitioned
+								 * parent */
+	bool		instance_indexed;
+	bool		key_indexed;
+	Datum		before;			/* the guard as the audit log shows it, or 0 */
+}			Existing;
+
+static void compare(Relation rel, IenvGuard *guard, Existing * there);
 static Relation open_owned(Oid relid, LOCKMODE lockmode);
-static AttrNumber read_columns(FunctionCallInfo fcinfo, Relation rel,
-							   IenvGuard *guard);
 static Relation open_owned(Oid relid, LOCKMODE lockmode);
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
@@ -54,8 +65,7 @@ PG_FUNCTION_INFO_V1(instance_env_unguard);
 
 /*
  * guard(relation regclass, instance_column name, user_key name,
- *		 counted boolean,
- *		 user_table regclass) RETURNS void
+ *		 counted boolean, user_table regclass) RETURNS void
  *
  * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the
  * table and its partitions.
@@ -64,17 +74,9 @@ Datum
 instance_env_guard(PG_FUNCTION_ARGS)
 {
 	IenvGuard	guard;
-	IenvGuard	existing;
 	Relation	rel;
-	int			present;
-	int			disabled;
-	int			missing;
-	int			asleep;
-	List	   *orphans = NIL;	/* left by a former partitioned parent */
-	bool		instance_indexed;
-	bool		key_indexed;
+	Existing	there;
 	bool		owner_is_new;
-	Datum		before = (Datum) 0;
 	Oid			user_table = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
 	AttrNumber	user_attno;
 
@@ -95,107 +97,75 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	/* now, lest a new name make us give up later */
 	(void) ienv_kept_name(guard.relid);
 
-	user_attno = read_columns(fcinfo, rel, &guard);
-	guard.label = ienv_free_label(guard.relid);
-	if (ienv_read_guard(rel, &existing, &present, &disabled))
-	{
-		check_same(&guard, &existing, present);
-		guard.label = existing.label;
-		before = described(&existing, InvalidOid);
-	}
-	else if (present != 0)
-		orphans = ienv_own_triggers(rel);
-	missing = ienv_triggers_for(rel, &guard) & ~(orphans == NIL ? present : 0);
-	asleep = missing | (orphans == NIL ? disabled_anywhere(rel) : 0);
-	if (guard.counted && ienv_guard_version(&existing) == 0)
-		asleep |= IENV_TRIGGER_USER_CAP;
-	instance_indexed =
-		OidIsValid(ienv_index_on(rel, guard.instance_attno, false));
-	key_indexed = guard.key_attno == InvalidAttrNumber ||
-		OidIsValid(ienv_index_on(rel, guard.key_attno, false));
-	guard.key_is_unique = guard.key_attno != InvalidAttrNumber &&
-		OidIsValid(ienv_index_on(rel, guard.key_attno, true));
+	user_attno = ienv_read_columns(fcinfo, rel, &guard);
+	compare(rel, &guard, &there);
 
 	/* DDL requires that we do not have the table open; the lock stays */
 	table_close(rel, NoLock);
 
-	if (missing & ~IENV_TRIGGER_TRUNCATE)
+	if (there.missing & ~IENV_TRIGGER_TRUNCATE)
 		check_partition_rights(guard.relid);
 
 	SPI_connect();
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
-	ienv_drop_triggers(guard.relid, orphans);
+	ienv_drop_triggers(guard.relid, there.orphans);
 	ienv_check_rows(&guard, InvalidOid);
-	if (!instance_indexed)
+	if (!there.instance_indexed)
 		make_index(guard.relid, guard.instance_attno);
-	if (!key_indexed)
+	if (!there.key_indexed)
 		make_index(guard.relid, guard.key_attno);
 	if (OidIsValid(user_table))
 		ienv_make_reference(guard.relid, guard.instance_attno, user_attno,
 							user_table);
-	if (missing == 0 && asleep == 0 && !owner_is_new)
+	if (there.missing == 0 && there.asleep == 0 && !owner_is_new)
 		ereport(NOTICE,
 				(errmsg("table %s is already guarded",
 						ienv_quoted_name(guard.relid))));
-	ienv_make_triggers(&guard, missing, asleep);
+	ienv_make_triggers(&guard, there.missing, there.asleep);
 	if (guard.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(guard.relid);
-	if (missing != 0 || asleep != 0 || !instance_indexed || !key_indexed)
+	if (there.missing != 0 || there.asleep != 0 || !there.instance_indexed ||
+		!there.key_indexed)
 		ienv_record_event("guard", NULL, NULL, ienv_stable_name(guard.relid),
-						  before, described(&guard, user_table));
+						  there.before, described(&guard, user_table));
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /*
- * Read the columns that the caller has named into guard.  Returns the column
- * that refers to the user in user_table, if there is one.
+ * Compare what the table is to have, all but its label in guard, with what it
+ * has; sets the label and what else depends on that.
  */
-static AttrNumber
-read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
+static void
+compare(Relation rel, IenvGuard *guard, Existing * there)
 {
-	const char *user_key = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
-	AttrNumber	user_attno = InvalidAttrNumber;
+	IenvGuard	existing;
+	int			present;
+	int			disabled;
 
-	guard->instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
-	ienv_check_instance_column(rel, guard->instance_attno);
-	guard->is_uuid =
-		getBaseType(TupleDescAttr(RelationGetDescr(rel),
-								  guard->instance_attno - 1)->atttypid) ==
-		UUIDOID;
-
-	if (!PG_ARGISNULL(4))
+	there->orphans = NIL;
+	there->before = (Datum) 0;
+	guard->label = ienv_free_label(guard->relid);
+	if (ienv_read_guard(rel, &existing, &present, &disabled))
 	{
-		if (guard->counted || user_key == NULL || *user_key == '\0')
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("user_table requires counted => false and a user_key"),
-					 errhint("Name the column of table %s that refers to the user as user_key.",
-							 ienv_quoted_name(guard->relid))));
-		user_attno = ienv_find_column(rel, user_key);
+		check_same(guard, &existing, present);
+		guard->label = existing.label;
+		there->before = described(&existing, InvalidOid);
 	}
-	else if (user_key == NULL)
-		guard->key_attno = ienv_default_user_key(rel, guard->instance_attno);
-	else if (*user_key != '\0')
-		guard->key_attno = ienv_find_column(rel, user_key);
-
-	if (guard->key_attno == guard->instance_attno ||
-		user_attno == guard->instance_attno)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"%s\" cannot be both instance column and user key",
-						get_attname(guard->relid, guard->instance_attno,
-									false))));
-	if (guard->key_attno != InvalidAttrNumber)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  guard->key_attno - 1);
-
-		guard->key_type = att->atttypid;
-		guard->key_collation = att->attcollation;
-		ienv_check_user_key(rel, guard);
-	}
-	return user_attno;
+	else if (present != 0)
+		there->orphans = ienv_own_triggers(rel);
+	there->missing = ienv_triggers_for(rel, guard) &
+		~(there->orphans == NIL ? present : 0);
+	there->asleep = there->missing |
+		(there->orphans == NIL ? disabled_anywhere(rel) : 0);
+	if (guard->counted && ienv_guard_version(&existing) == 0)
+		there->asleep |= IENV_TRIGGER_USER_CAP;
+	there->instance_indexed =
+		OidIsValid(ienv_index_on(rel, guard->instance_attno, false));
+	there->key_indexed = guard->key_attno == InvalidAttrNumber ||
+		OidIsValid(ienv_index_on(rel, guard->key_attno, false));
+	guard->key_is_unique = guard->key_attno != InvalidAttrNumber &&
+		OidIsValid(ienv_index_on(rel, guard->key_attno, true));
 }
 
 /*

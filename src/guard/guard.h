@@ -42,6 +42,8 @@ extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
 extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);
 extern AttrNumber ienv_default_user_key(Relation rel,
 										AttrNumber instance_attno);
+extern AttrNumber ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
+									IenvGuard *guard);
 
 /*
  * guard_triggers.c: the triggers that a guard consists of

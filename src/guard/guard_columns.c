@@ -142,3 +142,55 @@ ienv_default_user_key(Relation rel, AttrNumber instance_attno)
 			 errhint("Name the column that identifies a user as user_key.")));
 	return InvalidAttrNumber;
 }
+
+/*
+ * Read the columns that the caller of guard() has named, in its arguments,
+ * into guard.  Returns the column that refers to the user in user_table, if
+ * there is one.
+ */
+AttrNumber
+ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
+{
+	const char *user_key = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
+	AttrNumber	user_attno = InvalidAttrNumber;
+
+	guard->instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
+	ienv_check_instance_column(rel, guard->instance_attno);
+	guard->is_uuid =
+		getBaseType(TupleDescAttr(RelationGetDescr(rel),
+								  guard->instance_attno - 1)->atttypid) ==
+		UUIDOID;
+
+	if (!PG_ARGISNULL(4))
+	{
+		if (guard->counted || user_key == NULL || *user_key == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("user_table requires counted => false and a user_key"),
+					 errhint("Name the column of table %s that refers to the user as user_key.",
+							 ienv_quoted_name(guard->relid))));
+		user_attno = ienv_find_column(rel, user_key);
+	}
+	else if (user_key == NULL)
+		guard->key_attno = ienv_default_user_key(rel, guard->instance_attno);
+	else if (*user_key != '\0')
+		guard->key_attno = ienv_find_column(rel, user_key);
+
+	if (guard->key_attno == guard->instance_attno ||
+		user_attno == guard->instance_attno)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" cannot be both instance column and user key",
+						get_attname(guard->relid, guard->instance_attno,
+									false))));
+	if (guard->key_attno != InvalidAttrNumber)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  guard->key_attno - 1);
+
+		guard->key_type = att->atttypid;
+		guard->key_collation = att->attcollation;
+		ienv_check_user_key(rel, guard);
+	}
+	return user_attno;
+}

@@ -22,6 +22,10 @@
 
 #define GUARD_LIST_COLUMNS 7
 
+/* Adds a phrase, made as by psprintf(), to a list of them. */
+#define ADD_PROBLEM(problems, ...) \
+	((problems) = lappend((problems), psprintf(__VA_ARGS__)))
+
 /* A row of the list */
 typedef struct GuardRow
 {
@@ -32,6 +36,8 @@ typedef struct GuardRow
 } GuardRow;
 
 static void read_root(Oid relid, void *arg);
+static void add_partition_problems(List **problems, Oid relid, int present,
+								   int disabled);
 static bool is_slow(const IenvGuard *guard, List **problems);
 static ArrayType *text_array(List *strings);
 
@@ -133,75 +139,76 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		if (missing & ienv_trigger_kinds[kind].bit)
-			problems =
-				lappend(problems,
-						psprintf("trigger %s is missing",
-								 ienv_trigger_kinds[kind].name));
+			ADD_PROBLEM(problems, "trigger %s is missing",
+						ienv_trigger_kinds[kind].name);
 		if (disabled & ienv_trigger_kinds[kind].bit)
-			problems =
-				lappend(problems,
-						psprintf("trigger %s is disabled",
-								 ienv_trigger_kinds[kind].name));
+			ADD_PROBLEM(problems, "trigger %s is disabled",
+						ienv_trigger_kinds[kind].name);
 	}
 	if (guard->counted && !(disabled & IENV_TRIGGER_USER_CAP) &&
 		is_slow(guard, &problems))
-		problems =
-			lappend(problems,
-					psprintf("trigger %s is not always enabled: every admission scans", IENV_USER_CAP));
+		ADD_PROBLEM(problems,
+					"trigger %s is not always enabled: every admission scans",
+					IENV_USER_CAP);
 	if (!OidIsValid(guard->instance_index))
-		problems = lappend(problems, psprintf("no index serves column \"%s\"",
-											  get_attname(guard->relid,
-														  guard->instance_attno,
-														  false)));
+		ADD_PROBLEM(problems, "no index serves column \"%s\"",
+					get_attname(guard->relid, guard->instance_attno, false));
 	if (guard->key_attno != InvalidAttrNumber && !OidIsValid(guard->key_index))
-		problems = lappend(problems, psprintf("no index serves column \"%s\"",
-											  get_attname(guard->relid,
-														  guard->key_attno,
-														  false)));
+		ADD_PROBLEM(problems, "no index serves column \"%s\"",
+					get_attname(guard->relid, guard->key_attno, false));
 	if (guard->key_attno != InvalidAttrNumber &&
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
-		problems =
-			lappend(problems,
-					pstrdup("the table is unlogged: after a crash its users are no longer known"));
+		ADD_PROBLEM(problems,
+					"the table is unlogged: after a crash its users are no longer known");
 	foreach(lc, ienv_odd_triggers(rel))
-		problems =
-		lappend(problems,
-				psprintf("trigger %s executes a function of the extension's, but is not what guard() creates",
-						 (char *) lfirst(lc)));
-	foreach(lc, ienv_loose_references(guard))
-		problems =
-		lappend(problems,
-				psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
-						 (char *) lfirst(lc)));
-
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		foreach(lc, find_all_inheritors(guard->relid, NoLock, NULL))
 	{
-		/* one that has just been created may still be locked */
-		Relation	part = ConditionalLockRelationOid(lfirst_oid(lc),
-													  AccessShareLock) ?
-		try_relation_open(lfirst_oid(lc), NoLock) : NULL;
-		IenvGuard	part_guard;
+		ADD_PROBLEM(problems,
+					"trigger %s executes a function of the extension's, but is not what guard() creates",
+					(char *) lfirst(lc));
+	}
+	foreach(lc, ienv_loose_references(guard))
+	{
+		ADD_PROBLEM(problems,
+					"foreign key \"%s\" lets a row refer to a user of another instance",
+					(char *) lfirst(lc));
+	}
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		add_partition_problems(&problems, guard->relid, present, disabled);
+	return problems;
+}
+
+/*
+ * Add what is wrong with the partitions of a table, all of whose triggers are
+ * present but for those that are missing there, too.
+ */
+static void
+add_partition_problems(List **problems, Oid relid, int present, int disabled)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Oid			partition = lfirst_oid(lc);
+		Relation	rel;
+		IenvGuard	guard;
 		int			part_present;
 		int			part_disabled;
 
-		if (part == NULL)
+		/* one that has just been created may still be locked */
+		if (!ConditionalLockRelationOid(partition, AccessShareLock))
 			continue;
-		(void) ienv_read_guard(part, &part_guard, &part_present,
-							   &part_disabled);
+		rel = try_relation_open(partition, NoLock);
+		if (rel == NULL)
+			continue;
+		(void) ienv_read_guard(rel, &guard, &part_present, &part_disabled);
 		if (present & ~part_present)
-			problems =
-				lappend(problems,
-						psprintf("partition %s lacks triggers",
-								 ienv_quoted_name(part_guard.relid)));
+			ADD_PROBLEM(*problems, "partition %s lacks triggers",
+						ienv_quoted_name(partition));
 		if (part_disabled & ~disabled)
-			problems =
-				lappend(problems,
-						psprintf("partition %s has disabled triggers",
-								 ienv_quoted_name(part_guard.relid)));
-		relation_close(part, NoLock);
+			ADD_PROBLEM(*problems, "partition %s has disabled triggers",
+						ienv_quoted_name(partition));
+		relation_close(rel, NoLock);
 	}
-	return problems;
 }
 
 /*
@@ -240,9 +247,11 @@ text_array(List *strings)
 	ListCell   *lc;
 
 	foreach(lc, strings)
+	{
 		array =
-		accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)),
-						 false, TEXTOID, CurrentMemoryContext);
+			accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)),
+							 false, TEXTOID, CurrentMemoryContext);
+	}
 	return array ?
 		DatumGetArrayTypeP(makeArrayResult(array, CurrentMemoryContext)) :
 		construct_empty_array(TEXTOID);

@@ -21,6 +21,30 @@
 #include "registry/registry.h"
 #include "table/table.h"
 
+/* What is deleted, in this order; $1 is the application */
+#define DELETE_OF_INSTANCES(table) \
+	"DELETE FROM instance_env." table " t USING instance_env.instance i" \
+	" WHERE t.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1"
+static const char *const deletes[] = {
+	"DELETE FROM instance_env.dns_record r USING instance_env.domain d,"
+	" instance_env.instance i"
+	" WHERE r.domain OPERATOR(pg_catalog.=) d.name"
+	" AND d.instance OPERATOR(pg_catalog.=) i.id"
+	" AND i.application OPERATOR(pg_catalog.=) $1",
+	DELETE_OF_INSTANCES("domain"),
+	DELETE_OF_INSTANCES("policy_override"),
+	DELETE_OF_INSTANCES("social_connection"),
+	DELETE_OF_INSTANCES("instance_feature"),
+	DELETE_OF_INSTANCES("setting"),
+	DELETE_OF_INSTANCES("api_key"),
+	"DELETE FROM instance_env.instance"
+	" WHERE application OPERATOR(pg_catalog.=) $1",
+	"DELETE FROM instance_env.application"
+	" WHERE id OPERATOR(pg_catalog.=) $1",
+	"UPDATE instance_env.application SET staging_of = NULL"
+	" WHERE staging_of OPERATOR(pg_catalog.=) $1"
+};
+
 static void record_losses(Datum application);
 static void refuse_if_in_use(const char *name, SPITupleTable *instances,
 							 uint64 ninstances);
@@ -44,28 +68,6 @@ PG_FUNCTION_INFO_V1(instance_env_drop_application);
 Datum
 instance_env_drop_application(PG_FUNCTION_ARGS)
 {
-#define DELETE_OF_INSTANCES(table) \
-		"DELETE FROM instance_env." table " t USING instance_env.instance i" \
-		" WHERE t.instance OPERATOR(pg_catalog.=) i.id AND i.application OPERATOR(pg_catalog.=) $1"
-	static const char *const deletes[] = {
-		"DELETE FROM instance_env.dns_record r USING instance_env.domain d,"
-		" instance_env.instance i"
-		" WHERE r.domain OPERATOR(pg_catalog.=) d.name"
-		" AND d.instance OPERATOR(pg_catalog.=) i.id"
-		" AND i.application OPERATOR(pg_catalog.=) $1",
-		DELETE_OF_INSTANCES("domain"),
-		DELETE_OF_INSTANCES("policy_override"),
-		DELETE_OF_INSTANCES("social_connection"),
-		DELETE_OF_INSTANCES("instance_feature"),
-		DELETE_OF_INSTANCES("setting"),
-		DELETE_OF_INSTANCES("api_key"),
-		"DELETE FROM instance_env.instance"
-		" WHERE application OPERATOR(pg_catalog.=) $1",
-		"DELETE FROM instance_env.application"
-		" WHERE id OPERATOR(pg_catalog.=) $1",
-		"UPDATE instance_env.application SET staging_of = NULL"
-		" WHERE staging_of OPERATOR(pg_catalog.=) $1"
-	};
 	Oid			type = UUIDOID;
 	Datum		application;
 	Datum		before;
@@ -129,13 +131,15 @@ refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 	ListCell   *lc;
 
 	foreach(lc, ienv_trusted_roots())
-		for (uint64 i = 0; i < ninstances; i++)
 	{
-		Datum		id = value_of(instances, i, 1);
-		Datum		key = value_of(instances, i, 2);
+		for (uint64 i = 0; i < ninstances; i++)
+		{
+			Datum		id = value_of(instances, i, 1);
+			Datum		key = value_of(instances, i, 2);
 
-		if (ienv_has_rows_at_once(lfirst_oid(lc), id, key))
-			report_in_use(name, lfirst_oid(lc), id, key);
+			if (ienv_has_rows_at_once(lfirst_oid(lc), id, key))
+				report_in_use(name, lfirst_oid(lc), id, key);
+		}
 	}
 
 	ienv_keep_from_guarding();

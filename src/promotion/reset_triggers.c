@@ -130,8 +130,11 @@ reached(const List *tables)
 	ListCell   *lc;
 
 	foreach(lc, tables)
-		all =
-		with_partitions(all, ((const IenvResetTable *) lfirst(lc))->relid);
+	{
+		const IenvResetTable *table = lfirst(lc);
+
+		all = with_partitions(all, table->relid);
+	}
 	do
 	{
 		Relation	rel = table_open(ConstraintRelationId, AccessShareLock);

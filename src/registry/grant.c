@@ -8,10 +8,6 @@
  * PUBLIC may execute (see the end of the install script) and trigger functions
  * of the extension's own tables; a test ensures that it has all others.
  *
- * Revoking takes away all privileges that a role has in the schema, wherever
- * they come from: a manual GRANT, or default privileges, which may include
- * what nobody is meant to have.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/regproc.h"
 
 #include "base/base.h"
@@ -141,34 +136,10 @@ static const Audience audiences[] = {
 	{"revoke_access", NOBODY},
 };
 
-/*
- * Every privilege on the schema and on objects in it: the kind of object, one
- * of the names below, its owner, and an entry of its ACL (an object without an
- * ACL has PostgreSQL's defaults).
- */
-#define IN_SCHEMA " OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
-#define PRIVILEGES \
-	"(SELECT 'schema' AS kind, oid, nspowner AS owner, nspacl AS acl FROM pg_catalog.pg_namespace" \
-	"  WHERE oid" IN_SCHEMA \
-	" UNION ALL SELECT 'functions', oid, proowner, proacl FROM pg_catalog.pg_proc" \
-	"  WHERE pronamespace" IN_SCHEMA \
-	" UNION ALL SELECT CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 'sequences'" \
-	"   WHEN c.relkind OPERATOR(pg_catalog.=) 'v' THEN 'views' ELSE 'tables' END, c.oid, c.relowner, a.acl" \
-	"  FROM pg_catalog.pg_class c, LATERAL (SELECT c.relacl AS acl UNION ALL SELECT attacl" \
-	"   FROM pg_catalog.pg_attribute WHERE attrelid OPERATOR(pg_catalog.=) c.oid) a" \
-	"  WHERE c.relnamespace" IN_SCHEMA \
-	" UNION ALL SELECT 'types', oid, typowner, typacl FROM pg_catalog.pg_type" \
-	"  WHERE typnamespace" IN_SCHEMA ") o, LATERAL pg_catalog.aclexplode(o.acl) a"
-
 static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);
 static void grant_rights(FunctionCallInfo fcinfo, const char *action,
 						 int bits);
-static Datum rights_of(Oid roleid);
-static void record_rights(const char *action, const char *role, Oid roleid,
-						  Datum before);
 static void grant_views(const char *role);
-static uint64 revoke_all(Oid roleid);
-static void revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee);
 
 PG_FUNCTION_INFO_V1(instance_env_grant_backend);
 PG_FUNCTION_INFO_V1(instance_env_grant_monitor);
@@ -232,14 +203,14 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 
 	ienv_lock_rights();
 	SPI_connect();
-	before = rights_of(roleid);
-	if (revoke_all(roleid) > 0 && revoke_all(roleid) > 0)
+	before = ienv_privileges_of(roleid);
+	if (ienv_revoke_all(roleid) > 0 && ienv_revoke_all(roleid) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"", name, IENV_SCHEMA),
 				 errdetail("Some were granted by a role that has since become a superuser; REVOKE by a superuser affects only what the object's owner granted."),
 				 errhint("Call instance_env.revoke_access() for that role, which also revokes what it has granted.")));
-	record_rights("revoke_access", name, roleid, before);
+	ienv_record_privileges("revoke_access", name, roleid, before);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -255,7 +226,7 @@ Datum
 instance_env_revoke_defaults(PG_FUNCTION_ARGS)
 {
 	SPI_connect();
-	(void) revoke_all(InvalidOid);
+	(void) ienv_revoke_all(InvalidOid);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -300,7 +271,7 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 
 	ienv_lock_rights();
 	SPI_connect();
-	before = rights_of(roleid);
+	before = ienv_privileges_of(roleid);
 	ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA, role);
 	for (int i = 0; i < lengthof(audiences); i++)
 	{
@@ -312,7 +283,7 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 		if ((audiences[i].bits & bits) == 0)
 			continue;
 		n =
-			ienv_query("SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace" IN_SCHEMA
+			ienv_query("SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace" IENV_IN_SCHEMA
 					   " AND proname OPERATOR(pg_catalog.=) $1", 1, &type,
 					   &function, NULL);
 		functions = SPI_tuptable;
@@ -330,41 +301,8 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 	}
 	if (bits & MONITOR)
 		grant_views(role);
-	record_rights(action, name, roleid, before);
+	ienv_record_privileges(action, name, roleid, before);
 	SPI_finish();
-}
-
-/*
- * How much a role itself has been granted, as shown in the audit log.
- */
-static Datum
-rights_of(Oid roleid)
-{
-	Oid			type = OIDOID;
-	Datum		value = ObjectIdGetDatum(roleid);
-	bool		isnull;
-
-	(void) ienv_query("SELECT '{\"functions\": 0, \"views\": 0}'::pg_catalog.jsonb OPERATOR(pg_catalog.||)"
-					  "  COALESCE(pg_catalog.jsonb_object_agg(kind, n), '{}')"
-					  " FROM (SELECT o.kind,"
-					  " pg_catalog.count(DISTINCT o.oid) AS n FROM " PRIVILEGES
-					  "  WHERE a.grantee OPERATOR(pg_catalog.=) $1"
-					  " GROUP BY o.kind) counts",
-					  1, &type, &value, NULL);
-	return ienv_result_datum(0, 1, &isnull);
-}
-
-/*
- * Record what a role had been granted before and what it has been granted now,
- * if the two differ.
- */
-static void
-record_rights(const char *action, const char *role, Oid roleid, Datum before)
-{
-	Datum		after = rights_of(roleid);
-
-	if (DatumGetBool(DirectFunctionCall2(jsonb_ne, before, after)))
-		ienv_record_event(action, NULL, NULL, role, before, after);
 }
 
 /*
@@ -374,7 +312,7 @@ static void
 grant_views(const char *role)
 {
 	uint64		n = ienv_query("SELECT oid FROM pg_catalog.pg_class"
-							   " WHERE relnamespace" IN_SCHEMA
+							   " WHERE relnamespace" IENV_IN_SCHEMA
 							   " AND relkind OPERATOR(pg_catalog.=) 'v'", 0,
 							   NULL, NULL, NULL);
 	SPITupleTable *views = SPI_tuptable;
@@ -388,76 +326,4 @@ grant_views(const char *role)
 
 		ienv_execute("GRANT SELECT ON %s TO %s", ienv_sql_name(oid), role);
 	}
-}
-
-/*
- * Revoke every privilege of a role or, if roleid is invalid, of every role but
- * PUBLIC and the owner; return how many grants there were, counted by object,
- * grantor and grantee.
- */
-static uint64
-revoke_all(Oid roleid)
-{
-	Oid			type = OIDOID;
-	Datum		value = ObjectIdGetDatum(roleid);
-	uint64		n = ienv_query("SELECT DISTINCT o.kind, o.oid, a.grantor,"
-							   " a.grantee FROM " PRIVILEGES
-							   " WHERE a.grantee OPERATOR(pg_catalog.<>) 0"
-							   " AND a.grantee OPERATOR(pg_catalog.<>) o.owner"
-							   " AND (a.grantee OPERATOR(pg_catalog.=) $1"
-							   " OR $1 OPERATOR(pg_catalog.=) 0)",
-							   1, &type, &value, NULL);
-	SPITupleTable *privileges = SPI_tuptable;
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		HeapTuple	row = privileges->vals[i];
-		TupleDesc	desc = privileges->tupdesc;
-		bool		isnull;
-
-		revoke_one(SPI_getvalue(row, desc, 1),
-				   DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull)),
-				   DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull)),
-				   DatumGetObjectId(SPI_getbinval(row, desc, 4, &isnull)));
-	}
-	return n;
-}
-
-/*
- * Revoke what one role has granted another on one object.  REVOKE affects only
- * what the role that runs it has granted, so it runs as the grantor.
- */
-static void
-revoke_one(const char *kind, Oid oid, Oid grantor, Oid grantee)
-{
-	const char *keyword;
-	const char *name;
-	IenvOwner	saved;
-
-	if (strcmp(kind, "functions") == 0)
-	{
-		keyword = "ROUTINE";
-		name = format_procedure_qualified(oid);
-	}
-	else if (strcmp(kind, "types") == 0)
-	{
-		keyword = "TYPE";
-		name = format_type_extended(oid, -1, FORMAT_TYPE_FORCE_QUALIFY);
-	}
-	else if (strcmp(kind, "schema") == 0)
-	{
-		keyword = "SCHEMA";
-		name = IENV_SCHEMA;
-	}
-	else
-	{
-		keyword = strcmp(kind, "sequences") == 0 ? "SEQUENCE" : "TABLE";
-		name = ienv_sql_name(oid);
-	}
-	GetUserIdAndSecContext(&saved.userid, &saved.sec_context);
-	SetUserIdAndSecContext(grantor,
-						   saved.sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	ienv_execute("REVOKE ALL ON %s %s FROM %s CASCADE", keyword, name,
-				 quote_identifier(GetUserNameFromId(grantee, false)));
-	SetUserIdAndSecContext(saved.userid, saved.sec_context);
 }

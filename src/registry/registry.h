@@ -75,6 +75,18 @@ extern void ienv_config_changed(Datum instance);
 extern char *ienv_random_slug(int attempt);
 
 /*
+ * privileges.c: what roles have been granted in the extension's schema
+ */
+
+/* Ends a condition on a catalog's column that holds the OID of a schema */
+#define IENV_IN_SCHEMA " OPERATOR(pg_catalog.=) '" IENV_SCHEMA "'::pg_catalog.regnamespace"
+
+extern Datum ienv_privileges_of(Oid roleid);
+extern void ienv_record_privileges(const char *action, const char *role,
+								   Oid roleid, Datum before);
+extern uint64 ienv_revoke_all(Oid roleid);
+
+/*
  * trust.c: whose tables the administrative functions look at
  */
 extern bool ienv_is_let_in(Oid role);
