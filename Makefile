@@ -13,13 +13,29 @@
 EXTENSION = instance_env
 # The version is written in the control file, and nowhere else.
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
-DATA = $(sort $(wildcard sql/$(EXTENSION)--*.sql))
 
 MODULE_big = $(EXTENSION)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 PGFILEDESC = "$(EXTENSION) - development and production instances"
 PG_CPPFLAGS = -Isrc -DIENV_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -Werror -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+
+# The install script is put together from sql/parts: a part for each room of src, each after
+# those that it needs, and then the rights.  What needs a later part, stands at the end of its
+# own part, below a line that begins with "-- After all parts:"; it is moved to before the
+# rights.  The parts are those of the newest version; what upgrades an older one is in sql/.
+ROOMS = base registry table config cap transfer domain guard policy promotion
+PARTS = $(ROOMS:%=sql/parts/%.sql) sql/parts/rights.sql
+INSTALL_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
+DELTAS := $(sort $(wildcard sql/$(EXTENSION)--*--*.sql))
+
+DATA = $(DELTAS)
+DATA_built = $(INSTALL_SQL)
+
+UNLISTED := $(filter-out $(PARTS),$(wildcard sql/parts/*.sql))
+ifneq ($(UNLISTED),)
+$(error The Makefile does not say where these belong in the install script: $(UNLISTED))
+endif
 
 # pg_regress looks for expected/ in the output directory first, which is this one.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
@@ -29,13 +45,28 @@ ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
-EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check
+EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check \
+	$(filter-out $(DELTAS),$(wildcard sql/$(EXTENSION)--*.sql*))
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
 .PHONY: all compiler demo test test-matrix bench indent
 all:
+
+$(INSTALL_SQL): $(PARTS) $(EXTENSION).control Makefile
+	@mkdir -p $(@D)
+	@{ printf '%s\n' '/* $@ */' '' \
+		'-- complain if the script is sourced in psql, rather than via CREATE EXTENSION' \
+		'\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit' '' \
+		'-- make has put this together from sql/parts: changes belong there.' && \
+	awk 'FNR == 1 { below = 0; print "" } \
+		/^-- After all parts:/ { below = 1; last = last "\n" } \
+		below { last = last $$0 "\n"; next } \
+		{ print } \
+		END { print last }' $(ROOMS:%=sql/parts/%.sql) && \
+	cat sql/parts/rights.sql; } >$@.new
+	@mv $@.new $@
 
 # These come before PGXS, which they may have to install.  TESTS can name the test
 # files to run; without it, all are.

@@ -1,0 +1,225 @@
+-- domain: domains and their DNS records, the addresses made of them, hosts and previews, and
+-- the keys of the API.
+
+--
+-- Domains
+--
+
+-- An index below is made of what it returns.
+CREATE FUNCTION instance_env.domain_root(domain text) RETURNS text
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_domain_root';
+COMMENT ON FUNCTION instance_env.domain_root(text) IS
+'the part of a domain that its owner has registered: example.com of www.example.com';
+
+CREATE TABLE instance_env.domain
+(
+	name text COLLATE "C" PRIMARY KEY,
+	instance uuid NOT NULL,
+	is_primary boolean NOT NULL DEFAULT true,
+	verified_at timestamptz,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX domain_primary ON instance_env.domain (instance) WHERE is_primary;
+CREATE INDEX domain_instance ON instance_env.domain (instance);
+CREATE INDEX domain_root ON instance_env.domain (instance_env.domain_root(name));
+COMMENT ON TABLE instance_env.domain IS
+'the domains of production instances';
+COMMENT ON COLUMN instance_env.domain.verified_at IS
+'when the last of its DNS records was verified; null before';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.domain', '');
+
+CREATE TABLE instance_env.dns_record
+(
+	domain text COLLATE "C",
+	record text COLLATE "C",
+	type text NOT NULL DEFAULT 'CNAME',
+	target text NOT NULL,
+	verified_at timestamptz,
+	PRIMARY KEY (domain, record)
+);
+COMMENT ON TABLE instance_env.dns_record IS
+'the DNS records that a domain needs';
+COMMENT ON COLUMN instance_env.dns_record.record IS
+'the name within the domain: clerk means clerk.example.com';
+COMMENT ON COLUMN instance_env.dns_record.verified_at IS
+'when verify_domain() was called for it; null before';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.dns_record', '');
+
+CREATE FUNCTION instance_env.associate_domain(instance uuid, domain text, is_primary boolean DEFAULT true)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_associate_domain';
+COMMENT ON FUNCTION instance_env.associate_domain(uuid, text, boolean) IS
+'associates a domain with a production instance, not yet verified';
+
+CREATE FUNCTION instance_env.verify_domain(instance uuid, domain text, record text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_verify_domain';
+COMMENT ON FUNCTION instance_env.verify_domain(uuid, text, text) IS
+'records that a DNS record of a production instance''s domain has been verified, or all of them';
+
+CREATE FUNCTION instance_env.change_domain(instance uuid, domain text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_change_domain';
+COMMENT ON FUNCTION instance_env.change_domain(uuid, text) IS
+'gives a production instance another primary domain, not yet verified';
+
+CREATE FUNCTION instance_env.remove_domain(instance uuid, domain text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_remove_domain';
+COMMENT ON FUNCTION instance_env.remove_domain(uuid, text) IS
+'takes a satellite domain from a production instance';
+
+CREATE FUNCTION instance_env.dns_records(instance uuid)
+RETURNS TABLE (domain text, record text, name text, type text, target text, verified boolean,
+	verified_at timestamptz)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 5
+AS 'MODULE_PATHNAME', 'instance_env_dns_records';
+COMMENT ON FUNCTION instance_env.dns_records(uuid) IS
+'the DNS records that the domains of a production instance need';
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.domain
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.domain
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.domain
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+--
+-- Addresses.  An application may call these on every request: their SECURITY DEFINER is in C,
+-- where a cached answer does without.
+--
+
+CREATE FUNCTION instance_env.account_portal_url(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_account_portal_url';
+COMMENT ON FUNCTION instance_env.account_portal_url(uuid) IS
+'where the users of an instance manage their accounts';
+
+CREATE FUNCTION instance_env.frontend_api_host(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_frontend_api_host';
+COMMENT ON FUNCTION instance_env.frontend_api_host(uuid) IS
+'the host that the browsers of an instance''s users talk to';
+
+CREATE FUNCTION instance_env.oauth_consent_domain(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_oauth_consent_domain';
+COMMENT ON FUNCTION instance_env.oauth_consent_domain(uuid) IS
+'the domain that OAuth consent screens show';
+
+CREATE FUNCTION instance_env.oauth_callback_url(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_oauth_callback_url';
+COMMENT ON FUNCTION instance_env.oauth_callback_url(uuid) IS
+'where OAuth providers send the users of an instance back to';
+
+--
+-- Hosts and previews
+--
+
+CREATE FUNCTION instance_env.instance_for_host(application uuid, host text)
+RETURNS uuid
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_instance_for_host';
+COMMENT ON FUNCTION instance_env.instance_for_host(uuid, text) IS
+'the instance of an application that serves a host';
+
+CREATE FUNCTION instance_env.check_preview(application uuid, host text,
+	OUT instance_id uuid, OUT instance_type instance_env.instance_type, OUT reason text)
+RETURNS record
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_check_preview';
+COMMENT ON FUNCTION instance_env.check_preview(uuid, text) IS
+'the instance of an application that serves a host, and why';
+
+--
+-- API keys
+--
+
+CREATE TABLE instance_env.api_key
+(
+	hash bytea PRIMARY KEY CHECK (length(hash) = 32),
+	instance uuid NOT NULL,
+	hint text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	revoked_at timestamptz
+);
+CREATE INDEX api_key_instance ON instance_env.api_key (instance);
+COMMENT ON TABLE instance_env.api_key IS
+'the secret keys of instances';
+COMMENT ON COLUMN instance_env.api_key.hash IS
+'SHA-256 of the key, which is not stored';
+COMMENT ON COLUMN instance_env.api_key.hint IS
+'the last characters of the key, by which a person tells keys apart';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.api_key', '');
+
+CREATE FUNCTION instance_env.publishable_key(instance uuid)
+RETURNS text
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_publishable_key';
+COMMENT ON FUNCTION instance_env.publishable_key(uuid) IS
+'the key that browsers may see';
+
+CREATE FUNCTION instance_env.key_instance_type(key text)
+RETURNS instance_env.instance_type
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_key_instance_type';
+COMMENT ON FUNCTION instance_env.key_instance_type(text) IS
+'the type of the instance that a key is for';
+
+CREATE FUNCTION instance_env.key_frontend_api(key text)
+RETURNS text
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_key_frontend_api';
+COMMENT ON FUNCTION instance_env.key_frontend_api(text) IS
+'the frontend API host that a publishable key carries';
+
+CREATE FUNCTION instance_env.create_secret_key(instance uuid)
+RETURNS text
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_secret_key';
+COMMENT ON FUNCTION instance_env.create_secret_key(uuid) IS
+'makes a secret key; only its hash is kept';
+
+CREATE FUNCTION instance_env.verify_secret_key(key text)
+RETURNS uuid
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_verify_secret_key';
+COMMENT ON FUNCTION instance_env.verify_secret_key(text) IS
+'the instance that a secret key is for; null if it is none, or revoked';
+
+CREATE FUNCTION instance_env.revoke_secret_key(key text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_revoke_secret_key';
+COMMENT ON FUNCTION instance_env.revoke_secret_key(text) IS
+'makes a secret key invalid';
+
+CREATE FUNCTION instance_env.revoke_secret_key(instance uuid, hint text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_revoke_secret_key_by_hint';
+COMMENT ON FUNCTION instance_env.revoke_secret_key(uuid, text) IS
+'makes the secret key of an instance invalid that ends in these characters';
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.api_key
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.api_key
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.api_key
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE VIEW instance_env.secret_keys AS
+SELECT instance, hint, created_at, revoked_at
+FROM instance_env.api_key;
+COMMENT ON VIEW instance_env.secret_keys IS
+'the secret keys of instances, by their last characters';

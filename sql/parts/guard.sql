@@ -1,0 +1,201 @@
+-- guard: the triggers of guarded tables and their conditions, and what attaches them.
+
+--
+-- Trigger conditions.  They are evaluated with the rights of the role that inserts, hence
+-- executable by PUBLIC; called otherwise than by a trigger they tell nothing.
+--
+
+CREATE FUNCTION instance_env.admission_required(instance uuid, relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
+COMMENT ON FUNCTION instance_env.admission_required(uuid, oid) IS
+'trigger condition: must check_user_cap() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.admission_required(instance uuid, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
+COMMENT ON FUNCTION instance_env.admission_required(uuid, "any", oid) IS
+'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
+
+CREATE FUNCTION instance_env.admission_required(instance text, relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
+COMMENT ON FUNCTION instance_env.admission_required(text, oid) IS
+'trigger condition: must check_user_cap() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.admission_required(instance text, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
+COMMENT ON FUNCTION instance_env.admission_required(text, "any", oid) IS
+'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance uuid, relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
+COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, oid) IS
+'trigger condition: must check_instance() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance uuid, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
+COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, "any", oid) IS
+'trigger condition: must check_instance() look at a new row of this user in this instance?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance text, relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
+COMMENT ON FUNCTION instance_env.instance_unavailable(text, oid) IS
+'trigger condition: must check_instance() look at a new row of this instance?';
+
+CREATE FUNCTION instance_env.instance_unavailable(instance text, user_key "any", relation oid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
+COMMENT ON FUNCTION instance_env.instance_unavailable(text, "any", oid) IS
+'trigger condition: must check_instance() look at a new row of this user in this instance?';
+
+CREATE FUNCTION instance_env.departure_queued()
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_departure_queued';
+COMMENT ON FUNCTION instance_env.departure_queued() IS
+'trigger condition: always true; the transaction knows that it has deleted users who are not on record yet';
+
+CREATE FUNCTION instance_env.identity_changes(old_key "any", new_key "any")
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_identity_changes';
+COMMENT ON FUNCTION instance_env.identity_changes("any", "any") IS
+'trigger condition: does an update give a user another key?';
+
+CREATE FUNCTION instance_env.row_moves(instance uuid, relation oid, place tid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_row_moves';
+COMMENT ON FUNCTION instance_env.row_moves(uuid, oid, tid) IS
+'trigger condition: has an update moved a row from this place to another partition?';
+
+CREATE FUNCTION instance_env.row_moves(instance text, relation oid, place tid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_row_moves';
+COMMENT ON FUNCTION instance_env.row_moves(text, oid, tid) IS
+'trigger condition: has an update moved a row from this place to another partition?';
+
+--
+-- Trigger functions.  guard() attaches them, and an event trigger sees to it that nobody
+-- else does so under another table's label.  Whoever creates a trigger needs EXECUTE on its
+-- function, and so does the owner of a guarded table with each new partition: to have that
+-- right is to be allowed to guard.
+--
+
+CREATE FUNCTION instance_env.check_user_cap()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_user_cap';
+COMMENT ON FUNCTION instance_env.check_user_cap() IS
+'trigger: refuses a user beyond the cap, of another instance, or of an instance that is not active';
+
+CREATE FUNCTION instance_env.check_instance()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_instance';
+COMMENT ON FUNCTION instance_env.check_instance() IS
+'trigger: refuses a row of an instance that is not active, and a user of another instance';
+
+CREATE FUNCTION instance_env.check_transfer()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_transfer';
+COMMENT ON FUNCTION instance_env.check_transfer() IS
+'trigger: refuses to move a user to another instance';
+
+CREATE FUNCTION instance_env.check_move()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_check_move';
+COMMENT ON FUNCTION instance_env.check_move() IS
+'trigger: refuses to move a user to another instance by moving the row to another partition';
+
+CREATE FUNCTION instance_env.record_departure()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_record_departure';
+COMMENT ON FUNCTION instance_env.record_departure() IS
+'trigger: remembers the instance of a deleted user';
+
+CREATE FUNCTION instance_env.record_truncate()
+RETURNS trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_record_truncate';
+COMMENT ON FUNCTION instance_env.record_truncate() IS
+'trigger: remembers the instances of all users before they are truncated';
+
+--
+-- Guards
+--
+
+CREATE FUNCTION instance_env.guard(
+	relation regclass,
+	instance_column name DEFAULT 'instance_id',
+	user_key name DEFAULT NULL,
+	counted boolean DEFAULT true,
+	user_table regclass DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_guard';
+COMMENT ON FUNCTION instance_env.guard(regclass, name, name, boolean, regclass) IS
+'makes a table obey the rules of the instances its rows belong to';
+
+CREATE FUNCTION instance_env.unguard(relation regclass)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_unguard';
+COMMENT ON FUNCTION instance_env.unguard(regclass) IS
+'removes from a table what guard() attached; indexes and foreign keys stay';
+
+CREATE FUNCTION instance_env.guard_list(
+	OUT relation regclass,
+	OUT instance_column name,
+	OUT user_key name,
+	OUT counted boolean,
+	OUT label text,
+	OUT whole boolean,
+	OUT problems text[])
+RETURNS SETOF record
+LANGUAGE C VOLATILE ROWS 10
+AS 'MODULE_PATHNAME', 'instance_env_guard_list';
+COMMENT ON FUNCTION instance_env.guard_list() IS
+'the guarded tables, and whether each guard is whole';
+
+CREATE VIEW instance_env.guards AS
+SELECT relation, instance_column, user_key, counted, label, whole, problems
+FROM instance_env.guard_list();
+COMMENT ON VIEW instance_env.guards IS
+'the guarded tables, read from their triggers';
+
+-- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
+-- trigger that names another table's label could forge departures.
+CREATE FUNCTION instance_env.watch_ddl()
+RETURNS event_trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_watch_ddl';
+COMMENT ON FUNCTION instance_env.watch_ddl() IS
+'event trigger: completes the guard of new partitions, and keeps guards from being forged';
+
+-- After all parts: it fires for CREATE TABLE, also in this script.
+
+CREATE EVENT TRIGGER instance_env_watch_ddl
+	ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER FOREIGN TABLE',
+		'CREATE TRIGGER', 'CREATE SCHEMA')
+	EXECUTE FUNCTION instance_env.watch_ddl();
+COMMENT ON EVENT TRIGGER instance_env_watch_ddl IS
+'completes the guard of new partitions, and keeps guards from being forged';

@@ -1,0 +1,255 @@
+-- registry: applications and their instances, how they are found by name, what makes every
+-- backend forget them, the rows that the extension brings, and who is granted what.
+
+--
+-- Applications and instances
+--
+
+CREATE TYPE instance_env.instance_type AS ENUM ('development', 'production');
+COMMENT ON TYPE instance_env.instance_type IS
+'an application has exactly one instance of each type';
+
+CREATE TYPE instance_env.instance_status AS ENUM ('inactive', 'active', 'suspended');
+COMMENT ON TYPE instance_env.instance_status IS
+'only an active instance takes new users';
+
+CREATE TYPE instance_env.plan AS ENUM ('free', 'pro', 'enterprise');
+COMMENT ON TYPE instance_env.plan IS
+'what an application has subscribed to';
+
+CREATE TABLE instance_env.application
+(
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	name text NOT NULL UNIQUE CHECK (name <> ''),
+	plan instance_env.plan NOT NULL DEFAULT 'free',
+	staging_of uuid CHECK (staging_of <> id),
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE instance_env.application IS
+'an application: one development and one production instance';
+COMMENT ON COLUMN instance_env.application.staging_of IS
+'the application that this one is the staging environment of';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.application', '');
+
+CREATE TABLE instance_env.instance
+(
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	application uuid NOT NULL,
+	type instance_env.instance_type NOT NULL,
+	status instance_env.instance_status NOT NULL,
+	user_cap integer CHECK (user_cap >= 0),
+	-- C collation: keys are compared byte by byte, in the index as in C
+	external_key text COLLATE "C" NOT NULL UNIQUE CHECK (external_key <> ''),
+	config_version bigint NOT NULL DEFAULT 1,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	slug text COLLATE "C" UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+	UNIQUE (application, type),
+	CONSTRAINT instance_user_cap_development CHECK (type = 'development' OR user_cap IS NULL),
+	CONSTRAINT instance_slug_development CHECK ((type = 'development') = (slug IS NOT NULL))
+);
+COMMENT ON TABLE instance_env.instance IS
+'the two instances of each application';
+COMMENT ON COLUMN instance_env.instance.user_cap IS
+'the most users this development instance may hold; null means the policy_default';
+COMMENT ON COLUMN instance_env.instance.external_key IS
+'what names this instance where a guarded table''s instance column is text';
+COMMENT ON COLUMN instance_env.instance.config_version IS
+'rises with every change of the instance''s configuration';
+COMMENT ON COLUMN instance_env.instance.slug IS
+'the name of a development instance below the service''s own domain; it never changes';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
+
+CREATE FUNCTION instance_env.create_application(
+	name text,
+	plan instance_env.plan DEFAULT 'free',
+	OUT application_id uuid,
+	INOUT development_id uuid DEFAULT NULL,
+	INOUT production_id uuid DEFAULT NULL,
+	development_key text DEFAULT NULL,
+	production_key text DEFAULT NULL)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_application';
+COMMENT ON FUNCTION instance_env.create_application(text, instance_env.plan, uuid, uuid, text, text) IS
+'creates an application with its development instance, active, and its production instance, inactive';
+
+CREATE FUNCTION instance_env.rename_application(application uuid, name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rename_application';
+COMMENT ON FUNCTION instance_env.rename_application(uuid, text) IS
+'gives an application another name';
+
+CREATE FUNCTION instance_env.suspend_instance(instance uuid)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_suspend_instance';
+COMMENT ON FUNCTION instance_env.suspend_instance(uuid) IS
+'makes an active instance refuse new users';
+
+CREATE FUNCTION instance_env.resume_instance(instance uuid)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_resume_instance';
+COMMENT ON FUNCTION instance_env.resume_instance(uuid) IS
+'makes a suspended instance active again';
+
+CREATE FUNCTION instance_env.application_id(name text) RETURNS uuid
+LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT a.id FROM instance_env.application a WHERE a.name = $1);
+COMMENT ON FUNCTION instance_env.application_id(text) IS
+'the id of the application with this name';
+
+CREATE FUNCTION instance_env.instance_id(application text, type instance_env.instance_type) RETURNS uuid
+LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT i.id FROM instance_env.instance i JOIN instance_env.application a ON a.id = i.application
+		WHERE a.name = $1 AND i.type = $2);
+COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) IS
+'the id of the instance of this type of the application with this name';
+
+-- Where the type is a literal or a text: other names get an error that tells more than
+-- the enum's.
+CREATE FUNCTION instance_env.instance_id(application text, type text) RETURNS uuid
+LANGUAGE C STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_instance_id';
+COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
+'the id of the instance of this type of the application with this name';
+
+CREATE FUNCTION instance_env.keep_instance() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
+COMMENT ON FUNCTION instance_env.keep_instance() IS
+'trigger: an instance keeps its id, application and type, and an active production instance stays';
+
+CREATE FUNCTION instance_env.keep_application() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_application';
+COMMENT ON FUNCTION instance_env.keep_application() IS
+'trigger: an application stays while it has instances';
+
+CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.id <> NEW.id OR OLD.application <> NEW.application OR OLD.type <> NEW.type)
+	EXECUTE FUNCTION instance_env.keep_instance();
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
+
+-- These judge a deletion where it is made, not where it is applied: they are not enabled always.
+CREATE TRIGGER keep_active BEFORE DELETE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.type = 'production' AND OLD.status = 'active')
+	EXECUTE FUNCTION instance_env.keep_instance();
+CREATE TRIGGER keep_application BEFORE DELETE ON instance_env.application
+	FOR EACH ROW EXECUTE FUNCTION instance_env.keep_application();
+
+CREATE VIEW instance_env.applications AS
+SELECT a.name AS application, a.plan, s.name AS staging_of, p.status AS production_status,
+	a.id AS application_id, d.id AS development_id, p.id AS production_id, a.created_at
+FROM instance_env.application a
+	JOIN instance_env.instance d ON d.application = a.id AND d.type = 'development'
+	JOIN instance_env.instance p ON p.application = a.id AND p.type = 'production'
+	LEFT JOIN instance_env.application s ON s.id = a.staging_of;
+COMMENT ON VIEW instance_env.applications IS
+'every application with its two instances';
+
+--
+-- Invalidation of what each backend has cached
+--
+
+CREATE FUNCTION instance_env.registry_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_registry_changed';
+COMMENT ON FUNCTION instance_env.registry_changed() IS
+'trigger: makes every backend forget what it knows of the instances';
+
+-- Row triggers, which fire in an apply worker, too, where the registry itself arrives by
+-- replication; a statement trigger does not.  Only TRUNCATE has no other kind, and fires
+-- it there.
+--
+-- An INSERT: absence is never cached, but an instance that was read by the transaction
+-- that made it must be forgotten if that is rolled back.  A new config_version alone is
+-- of no concern; where a worker applies an UPDATE, it sets all columns.
+CREATE TRIGGER registry_changed AFTER INSERT OR DELETE ON instance_env.instance
+	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_updated
+	AFTER UPDATE OF id, type, status, user_cap, external_key, created_at, slug ON instance_env.instance
+	FOR EACH ROW WHEN ((OLD.id, OLD.type, OLD.status, OLD.user_cap, OLD.external_key, OLD.created_at, OLD.slug)
+		IS DISTINCT FROM (NEW.id, NEW.type, NEW.status, NEW.user_cap, NEW.external_key, NEW.created_at, NEW.slug))
+	EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.instance
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER registry_changed,
+	ENABLE ALWAYS TRIGGER registry_updated, ENABLE ALWAYS TRIGGER registry_truncated;
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.application
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.application
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.application
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+--
+-- Rows that the extension brings.  The triggers are with the tables that have such rows.
+--
+
+CREATE FUNCTION instance_env.mark_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_mark_changed';
+COMMENT ON FUNCTION instance_env.mark_changed() IS
+'trigger: marks a builtin row that is changed, so that a dump takes it along';
+
+CREATE FUNCTION instance_env.replace_builtin() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_replace_builtin';
+COMMENT ON FUNCTION instance_env.replace_builtin() IS
+'trigger: makes way for a changed builtin row that is restored';
+
+CREATE FUNCTION instance_env.keep_promise() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_promise';
+COMMENT ON FUNCTION instance_env.keep_promise() IS
+'trigger: refuses to change a policy that tells what the extension enforces';
+
+--
+-- What roles are granted.  The list of who may execute what is in grant.c.
+--
+
+CREATE FUNCTION instance_env.grant_backend(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_backend';
+COMMENT ON FUNCTION instance_env.grant_backend(regrole) IS
+'lets a role ask what an application''s backend asks';
+
+CREATE FUNCTION instance_env.grant_monitor(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_monitor';
+COMMENT ON FUNCTION instance_env.grant_monitor(regrole) IS
+'lets a role read the views';
+
+CREATE FUNCTION instance_env.grant_guard(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_guard';
+COMMENT ON FUNCTION instance_env.grant_guard(regrole) IS
+'lets a role guard the tables that it owns';
+
+CREATE FUNCTION instance_env.grant_admin(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_grant_admin';
+COMMENT ON FUNCTION instance_env.grant_admin(regrole) IS
+'lets a role administer applications, guard its tables, and do what backends and monitors may';
+
+CREATE FUNCTION instance_env.revoke_access(role regrole)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_revoke_access';
+COMMENT ON FUNCTION instance_env.revoke_access(regrole) IS
+'takes from a role all that it has been granted in this schema, by whatever means';
+
+-- After all parts: it reads domains, and the cap's default, which is a policy.
+
+CREATE VIEW instance_env.instances AS
+SELECT a.name AS application, i.type, i.status, a.plan,
+	CASE i.type WHEN 'development' THEN coalesce(i.user_cap, d.value::integer) END AS user_cap,
+	m.name AS domain, m.verified_at AS domain_verified_at,
+	i.id AS instance_id, i.external_key, i.application AS application_id, i.created_at, i.slug
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	LEFT JOIN instance_env.policy_default d ON d.instance_type = i.type AND d.name = 'user_cap'
+	LEFT JOIN instance_env.domain m ON m.instance = i.id AND m.is_primary;
+COMMENT ON VIEW instance_env.instances IS
+'every instance with what applies to it';
