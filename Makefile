@@ -9,15 +9,29 @@
 #   make bench            what guarding a table costs; ONLY, SCALE and REPEAT make it
 #                         shorter, see test/bench/run
 #   make indent           format src/ as PostgreSQL formats its own source
+#   make dist             the archive for PGXN, of what is committed
 
 EXTENSION = instance_env
+
+# As PGXS has it, make may run in a folder of its own, with VPATH=FOLDER or -f FOLDER/Makefile.
+# What is made goes there, and the folder of the sources is only read.
+source := $(patsubst %/,%,$(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST)))))
+ifeq ($(realpath $(source)),$(realpath $(CURDIR)))
+source := .
+else
+out_of_tree := yes
+endif
+# the files of these patterns, by their names within the sources
+files = $(patsubst $(source)/%,%,$(sort $(wildcard $(addprefix $(source)/,$(1)))))
+
 # The version is written in the control file, and nowhere else.
-EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(source)/$(EXTENSION).control)
 
 MODULE_big = $(EXTENSION)
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+OBJS := $(patsubst %.c,%.o,$(call files,src/*.c src/*/*.c))
+OWN_HEADERS := $(addprefix $(source)/,$(call files,src/*.h src/*/*.h))
 PGFILEDESC = "$(EXTENSION) - development and production instances"
-PG_CPPFLAGS = -Isrc -DIENV_VERSION='"$(EXTVERSION)"'
+PG_CPPFLAGS = -DIENV_VERSION='"$(EXTVERSION)"' -I$(source)/src
 PG_CFLAGS = -Werror -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 
 # The install script is put together from sql/parts: a part for each room of src, each after
@@ -25,36 +39,42 @@ PG_CFLAGS = -Werror -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 # own part, below a line that begins with "-- After all parts:"; it is moved to before the
 # rights.  The parts are those of the newest version; what upgrades an older one is in sql/.
 ROOMS = base registry table config cap transfer domain guard policy promotion
-PARTS = $(ROOMS:%=sql/parts/%.sql) sql/parts/rights.sql
+PARTS = $(ROOMS:%=$(source)/sql/parts/%.sql) $(source)/sql/parts/rights.sql
 INSTALL_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
-DELTAS := $(sort $(wildcard sql/$(EXTENSION)--*--*.sql))
+DELTAS := $(call files,sql/$(EXTENSION)--*--*.sql)
 
-DATA = $(DELTAS)
+DATA := $(DELTAS)
 DATA_built = $(INSTALL_SQL)
+DOCS := $(call files,doc/*.md)
 
-UNLISTED := $(filter-out $(PARTS),$(wildcard sql/parts/*.sql))
-ifneq ($(UNLISTED),)
-$(error The Makefile does not say where these belong in the install script: $(UNLISTED))
+ifeq ($(and $(EXTVERSION),$(OBJS)),)
+$(error There are no sources in $(source): name their folder, VPATH=FOLDER)
+endif
+FOUND_PARTS := $(wildcard $(source)/sql/parts/*.sql)
+ifneq ($(sort $(PARTS)),$(sort $(FOUND_PARTS)))
+$(error These are only one of listed here and found in sql/parts: \
+	$(notdir $(filter-out $(PARTS),$(FOUND_PARTS)) $(filter-out $(FOUND_PARTS),$(PARTS))))
 endif
 
-# pg_regress looks for expected/ in the output directory first, which is this one.
-REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
-ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
+REGRESS = $(patsubst test/sql/%.sql,%,$(call files,test/sql/*.sql))
+REGRESS_OPTS = --inputdir=$(source)/test --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst test/specs/%.spec,%,$(call files,test/specs/*.spec))
+ISOLATION_OPTS = --inputdir=$(source)/test --outputdir=. --load-extension=$(EXTENSION)
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
+# also what was built from sources that are elsewhere since
 EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check \
+	$(wildcard src/*.o src/*.bc src/*/*.o src/*/*.bc) $(EXTENSION)-*.zip \
 	$(filter-out $(DELTAS),$(wildcard sql/$(EXTENSION)--*.sql*))
 
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
-.PHONY: all compiler demo test test-matrix bench indent
+.PHONY: all compiler demo test test-matrix bench indent dist
 all:
 
-$(INSTALL_SQL): $(PARTS) $(EXTENSION).control Makefile
+$(INSTALL_SQL): $(PARTS) $(source)/$(EXTENSION).control $(source)/Makefile
 	@mkdir -p $(@D)
 	@{ printf '%s\n' '/* $@ */' '' \
 		'-- complain if the script is sourced in psql, rather than via CREATE EXTENSION' \
@@ -64,9 +84,25 @@ $(INSTALL_SQL): $(PARTS) $(EXTENSION).control Makefile
 		/^-- After all parts:/ { below = 1; last = last "\n" } \
 		below { last = last $$0 "\n"; next } \
 		{ print } \
-		END { print last }' $(ROOMS:%=sql/parts/%.sql) && \
-	cat sql/parts/rights.sql; } >$@.new
+		END { print last }' $(ROOMS:%=$(source)/sql/parts/%.sql) && \
+	cat $(source)/sql/parts/rights.sql; } >$@.new
 	@mv $@.new $@
+
+# pg_regress looks for expected/ where it runs.
+ifdef out_of_tree
+REGRESS_PREP = expected
+EXTRA_CLEAN += expected
+expected:
+	ln -s $(abspath $(source))/expected $@
+endif
+
+# The archive for PGXN has the install script, too, since META.json names it.
+DIST = $(EXTENSION)-$(EXTVERSION).0
+dist: $(INSTALL_SQL)
+	@test -z "$$(git -C $(source) status --porcelain)" || { \
+		echo 'The archive is made of what is committed: commit, or stash, the rest first' >&2; exit 1; }
+	git -C $(source) archive --format=zip --output=$(CURDIR)/$(DIST).zip \
+		--prefix=$(DIST)/sql/ --add-file=$(CURDIR)/$(INSTALL_SQL) --prefix=$(DIST)/ HEAD
 
 # These come before PGXS, which they may have to install.  TESTS can name the test
 # files to run; without it, all are.
@@ -111,6 +147,12 @@ endif
 
 include $(PGXS)
 
+# Only sources are looked for in their folder, not what another build has left there.
+srcdir := $(source)
+override VPATH :=
+vpath %.c $(source)
+vpath %.control $(source)
+
 # What was built for another server, or with other options, is built again.
 BUILT_WITH = $(strip $(VERSION) $(CC) $(CPPFLAGS) $(CFLAGS))
 ifneq ($(BUILT_WITH),$(shell cat .built-with 2>/dev/null))
@@ -120,7 +162,9 @@ endif
 	$(compile_header)
 	@echo '$(subst ','\'',$(BUILT_WITH))' >$@
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h) .built-with
+$(OBJS) $(OBJS:.o=.bc): $(OWN_HEADERS) .built-with | $(sort $(dir $(OBJS)))
+$(sort $(dir $(OBJS))):
+	@mkdir -p $@
 
 # PGXS may be there without the headers: Debian has it in the package of the client programs.
 # Where they are not found, or there is no compiler, it is said here what to install.

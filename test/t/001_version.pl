@@ -17,7 +17,8 @@ my $meta = decode_json(slurp_file('META.json'));
 is($meta->{version}, "$version.0", 'META.json has the version');
 is($meta->{provides}{instance_env}{version},
 	"$version.0", 'META.json provides the version');
-ok(-e $meta->{provides}{instance_env}{file}, 'META.json names the install script');
+is($meta->{provides}{instance_env}{file},
+	"sql/instance_env--$version.sql", 'META.json names the install script, which the archive has');
 
 my ($newest) = slurp_file('CHANGELOG.md') =~ /^## (\S+)/m;
 is($newest, $version, 'CHANGELOG.md begins with the version');

@@ -24,7 +24,7 @@ foreach my $file (glob 'src/*.c')
 	is("@found", "@{ $allowed{$file} // [] }", "$file: no backslash in a string");
 }
 
-foreach my $file (glob 'sql/*.sql')
+foreach my $file (glob 'sql/parts/*.sql sql/*.sql')
 {
 	my $source = slurp_file($file);
 
