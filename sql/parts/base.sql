@@ -43,14 +43,28 @@ CREATE TABLE instance_env.event
 CREATE INDEX event_application ON instance_env.event (application);
 COMMENT ON TABLE instance_env.event IS
 'audit log: every change of applications, instances, domains, connections, features, settings, keys, guards, promotions and rights';
+COMMENT ON COLUMN instance_env.event.id IS
+'the number of the event';
+COMMENT ON COLUMN instance_env.event.happened_at IS
+'when the function recorded it, by the clock';
 COMMENT ON COLUMN instance_env.event.session_user_name IS
 'who the session had logged in as, or SET SESSION AUTHORIZATION had made it';
 COMMENT ON COLUMN instance_env.event.current_user_name IS
 'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
+COMMENT ON COLUMN instance_env.event.client_address IS
+'the address of the client; null if it came through a Unix socket';
 COMMENT ON COLUMN instance_env.event.action IS
 'the function that was called';
+COMMENT ON COLUMN instance_env.event.application IS
+'the application concerned; null if there is none, as for a guard or a role';
+COMMENT ON COLUMN instance_env.event.instance IS
+'the instance concerned; null if the event concerns a whole application, or none';
 COMMENT ON COLUMN instance_env.event.item IS
-'what it was called for: a domain, a provider, a feature, a setting, a table, a role';
+'what it was called for: a domain, a provider, a feature, a setting, a table, a role; null if nothing but the application or instance';
+COMMENT ON COLUMN instance_env.event.before IS
+'what the item was before; null if there was none';
+COMMENT ON COLUMN instance_env.event.after IS
+'what the item is since; null if there is none any more';
 COMMENT ON SEQUENCE instance_env.event_id_seq IS
 'numbers events';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.event', '');
@@ -81,3 +95,29 @@ FROM instance_env.event e
 	LEFT JOIN instance_env.instance i ON i.id = e.instance;
 COMMENT ON VIEW instance_env.events IS
 'the audit log, with the names that applications have now';
+COMMENT ON COLUMN instance_env.events.id IS
+'the number of the event';
+COMMENT ON COLUMN instance_env.events.happened_at IS
+'when the function recorded it, by the clock';
+COMMENT ON COLUMN instance_env.events.session_user_name IS
+'who the session had logged in as, or SET SESSION AUTHORIZATION had made it';
+COMMENT ON COLUMN instance_env.events.current_user_name IS
+'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
+COMMENT ON COLUMN instance_env.events.client_address IS
+'the address of the client; null if it came through a Unix socket';
+COMMENT ON COLUMN instance_env.events.action IS
+'the function that was called';
+COMMENT ON COLUMN instance_env.events.application IS
+'the name that the application has now; null if it has been dropped, or none is concerned';
+COMMENT ON COLUMN instance_env.events.type IS
+'the type of the instance; null if it has been dropped, or none is concerned';
+COMMENT ON COLUMN instance_env.events.item IS
+'what it was called for: a domain, a provider, a feature, a setting, a table, a role; null if nothing but the application or instance';
+COMMENT ON COLUMN instance_env.events.before IS
+'what the item was before, without the reference to a client secret; null if there was none';
+COMMENT ON COLUMN instance_env.events.after IS
+'what the item is since, without the reference to a client secret; null if there is none any more';
+COMMENT ON COLUMN instance_env.events.application_id IS
+'the id of the application; null if none is concerned';
+COMMENT ON COLUMN instance_env.events.instance_id IS
+'the id of the instance; null if the event concerns a whole application, or none';

@@ -28,3 +28,17 @@ FROM instance_env.instance i
 WHERE i.type = 'development';
 COMMENT ON VIEW instance_env.usage IS
 'how full every development instance is, in each counted table';
+COMMENT ON COLUMN instance_env.usage.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.usage.relation IS
+'the guarded table, or the root of its partitions';
+COMMENT ON COLUMN instance_env.usage.users IS
+'how many users of the instance the table has, those of open transactions included; null if they cannot be counted now';
+COMMENT ON COLUMN instance_env.usage.user_cap IS
+'the most users the instance may hold in this table';
+COMMENT ON COLUMN instance_env.usage.percent IS
+'users in percent of the cap, to one decimal; null if they cannot be counted now';
+COMMENT ON COLUMN instance_env.usage.state IS
+'ok, warning from 80 percent, full at the cap and above, or unknown if users cannot be counted now';
+COMMENT ON COLUMN instance_env.usage.instance_id IS
+'the id of the development instance';

@@ -15,8 +15,12 @@ CREATE TABLE instance_env.setting_section
 );
 COMMENT ON TABLE instance_env.setting_section IS
 'catalogue of the sections of settings: the part of a setting''s name before its first dot';
+COMMENT ON COLUMN instance_env.setting_section.name IS
+'the section, as in the name of a setting before its first dot';
 COMMENT ON COLUMN instance_env.setting_section.cloned IS
 'do promote() and create_staging_application() copy these settings?';
+COMMENT ON COLUMN instance_env.setting_section.description IS
+'what its settings are about';
 COMMENT ON COLUMN instance_env.setting_section.builtin IS
 'the extension brings this row; a dump leaves it out unless it was changed';
 COMMENT ON COLUMN instance_env.setting_section.changed IS
@@ -49,6 +53,12 @@ CREATE TABLE instance_env.setting
 );
 COMMENT ON TABLE instance_env.setting IS
 'the settings of instances';
+COMMENT ON COLUMN instance_env.setting.instance IS
+'the instance that has the setting';
+COMMENT ON COLUMN instance_env.setting.name IS
+'its section, a dot, and one name or more with dots between them';
+COMMENT ON COLUMN instance_env.setting.value IS
+'the value; JSON''s null is one, too';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.setting', '');
 
 CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
@@ -116,6 +126,8 @@ CREATE TABLE instance_env.social_provider
 );
 COMMENT ON TABLE instance_env.social_provider IS
 'catalogue of the providers of social connections';
+COMMENT ON COLUMN instance_env.social_provider.name IS
+'the name of the provider';
 COMMENT ON COLUMN instance_env.social_provider.offers_shared IS
 'may a development instance use credentials that it shares with others?';
 COMMENT ON COLUMN instance_env.social_provider.builtin IS
@@ -171,12 +183,22 @@ CREATE TABLE instance_env.social_connection
 );
 COMMENT ON TABLE instance_env.social_connection IS
 'the social connections that instances have enabled';
+COMMENT ON COLUMN instance_env.social_connection.instance IS
+'the instance that has enabled the connection';
+COMMENT ON COLUMN instance_env.social_connection.provider IS
+'a provider of the catalogue, or one with a name that begins with custom_';
 COMMENT ON COLUMN instance_env.social_connection.instance_type IS
 'the type of the instance, which never changes';
+COMMENT ON COLUMN instance_env.social_connection.source IS
+'whether the credentials are its own or shared';
+COMMENT ON COLUMN instance_env.social_connection.client_id IS
+'the id that the provider has given to the application; null if credentials are shared';
 COMMENT ON COLUMN instance_env.social_connection.secret_reference IS
-'where the application keeps the client secret; the secret itself is never stored';
+'where the application keeps the client secret, which is never stored itself; null if credentials are shared';
 COMMENT ON COLUMN instance_env.social_connection.scopes IS
-'what is asked for beyond the provider''s default; needs own credentials';
+'what is asked for beyond the provider''s default, which needs own credentials; null if nothing';
+COMMENT ON COLUMN instance_env.social_connection.created_at IS
+'when it was first enabled';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.social_connection', '');
 
 CREATE FUNCTION instance_env.set_social_connection(
@@ -240,6 +262,12 @@ CREATE VIEW instance_env.social_providers AS
 SELECT name, offers_shared, builtin FROM instance_env.social_provider;
 COMMENT ON VIEW instance_env.social_providers IS
 'the catalogue of social providers';
+COMMENT ON COLUMN instance_env.social_providers.name IS
+'the name of the provider';
+COMMENT ON COLUMN instance_env.social_providers.offers_shared IS
+'may a development instance use credentials that it shares with others?';
+COMMENT ON COLUMN instance_env.social_providers.builtin IS
+'does the extension bring it?';
 
 CREATE VIEW instance_env.social_connections AS
 SELECT a.name AS application, i.type, c.provider, c.source, c.client_id, c.scopes, c.created_at,
@@ -249,6 +277,24 @@ FROM instance_env.social_connection c
 	JOIN instance_env.application a ON a.id = i.application;
 COMMENT ON VIEW instance_env.social_connections IS
 'the social connections of instances, without the references to their secrets';
+COMMENT ON COLUMN instance_env.social_connections.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.social_connections.type IS
+'the type of the instance';
+COMMENT ON COLUMN instance_env.social_connections.provider IS
+'the name of the provider';
+COMMENT ON COLUMN instance_env.social_connections.source IS
+'whether the credentials are its own or shared';
+COMMENT ON COLUMN instance_env.social_connections.client_id IS
+'the id that the provider has given to the application; null if credentials are shared';
+COMMENT ON COLUMN instance_env.social_connections.scopes IS
+'what is asked for beyond the provider''s default; null if nothing';
+COMMENT ON COLUMN instance_env.social_connections.created_at IS
+'when it was first enabled';
+COMMENT ON COLUMN instance_env.social_connections.instance_id IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.social_connections.application_id IS
+'the id of the application';
 
 --
 -- Export, import, drift
@@ -291,10 +337,16 @@ CREATE TABLE instance_env.feature
 );
 COMMENT ON TABLE instance_env.feature IS
 'catalogue of the features that depend on the plan or on the type of an instance';
+COMMENT ON COLUMN instance_env.feature.name IS
+'the name of the feature';
 COMMENT ON COLUMN instance_env.feature.plan IS
 'the lowest plan that covers it in production; in development all of them do';
+COMMENT ON COLUMN instance_env.feature.production_only IS
+'is it unavailable in development?';
 COMMENT ON COLUMN instance_env.feature.development_limit IS
 'the most of it that a development instance may use; null means no limit';
+COMMENT ON COLUMN instance_env.feature.description IS
+'what the feature does';
 COMMENT ON COLUMN instance_env.feature.builtin IS
 'the extension brings this row; a dump leaves it out unless it was changed';
 COMMENT ON COLUMN instance_env.feature.changed IS
@@ -323,6 +375,14 @@ CREATE TABLE instance_env.instance_feature
 );
 COMMENT ON TABLE instance_env.instance_feature IS
 'the features that instances use';
+COMMENT ON COLUMN instance_env.instance_feature.instance IS
+'the instance that uses the feature';
+COMMENT ON COLUMN instance_env.instance_feature.feature IS
+'the name of the feature';
+COMMENT ON COLUMN instance_env.instance_feature.quantity IS
+'how much of it the instance uses, in units of the feature';
+COMMENT ON COLUMN instance_env.instance_feature.enabled_at IS
+'when its use was first recorded';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance_feature', '');
 
 -- These two run as the caller, since an application asks them on every request; what
@@ -379,6 +439,18 @@ CREATE VIEW instance_env.features AS
 SELECT name, plan, production_only, development_limit, description, builtin FROM instance_env.feature;
 COMMENT ON VIEW instance_env.features IS
 'the catalogue of features';
+COMMENT ON COLUMN instance_env.features.name IS
+'the name of the feature';
+COMMENT ON COLUMN instance_env.features.plan IS
+'the lowest plan that covers it in production';
+COMMENT ON COLUMN instance_env.features.production_only IS
+'is it unavailable in development?';
+COMMENT ON COLUMN instance_env.features.development_limit IS
+'the most of it that a development instance may use; null means no limit';
+COMMENT ON COLUMN instance_env.features.description IS
+'what the feature does';
+COMMENT ON COLUMN instance_env.features.builtin IS
+'does the extension bring it?';
 
 -- After all parts: it counts satellite domains.
 
@@ -398,3 +470,19 @@ FROM (
 GROUP BY a.name, a.plan, i.type, u.feature, f.plan, i.id, i.application;
 COMMENT ON VIEW instance_env.instance_features IS
 'the features that instances use, and whether the application''s plan covers them in production';
+COMMENT ON COLUMN instance_env.instance_features.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.instance_features.type IS
+'the type of the instance';
+COMMENT ON COLUMN instance_env.instance_features.feature IS
+'the name of the feature';
+COMMENT ON COLUMN instance_env.instance_features.quantity IS
+'how much of it the instance uses, in units of the feature';
+COMMENT ON COLUMN instance_env.instance_features.needed_plan IS
+'the lowest plan that covers it in production; null if the catalogue does not have the feature';
+COMMENT ON COLUMN instance_env.instance_features.covered IS
+'does the application''s plan cover it in production? null if the catalogue does not have the feature';
+COMMENT ON COLUMN instance_env.instance_features.instance_id IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.instance_features.application_id IS
+'the id of the application';

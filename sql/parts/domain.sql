@@ -25,8 +25,16 @@ CREATE INDEX domain_instance ON instance_env.domain (instance);
 CREATE INDEX domain_root ON instance_env.domain (instance_env.domain_root(name));
 COMMENT ON TABLE instance_env.domain IS
 'the domains of production instances';
+COMMENT ON COLUMN instance_env.domain.name IS
+'the domain, in lower case';
+COMMENT ON COLUMN instance_env.domain.instance IS
+'the production instance that it belongs to';
+COMMENT ON COLUMN instance_env.domain.is_primary IS
+'is it the instance''s primary domain, rather than a satellite?';
 COMMENT ON COLUMN instance_env.domain.verified_at IS
 'when the last of its DNS records was verified; null before';
+COMMENT ON COLUMN instance_env.domain.created_at IS
+'when it was associated with the instance';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.domain', '');
 
 CREATE TABLE instance_env.dns_record
@@ -40,8 +48,14 @@ CREATE TABLE instance_env.dns_record
 );
 COMMENT ON TABLE instance_env.dns_record IS
 'the DNS records that a domain needs';
+COMMENT ON COLUMN instance_env.dns_record.domain IS
+'the domain that needs the record';
 COMMENT ON COLUMN instance_env.dns_record.record IS
 'the name within the domain: clerk means clerk.example.com';
+COMMENT ON COLUMN instance_env.dns_record.type IS
+'the type of the record: CNAME';
+COMMENT ON COLUMN instance_env.dns_record.target IS
+'the host that the record has to lead to';
 COMMENT ON COLUMN instance_env.dns_record.verified_at IS
 'when verify_domain() was called for it; null before';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.dns_record', '');
@@ -158,8 +172,14 @@ COMMENT ON TABLE instance_env.api_key IS
 'the secret keys of instances';
 COMMENT ON COLUMN instance_env.api_key.hash IS
 'SHA-256 of the key, which is not stored';
+COMMENT ON COLUMN instance_env.api_key.instance IS
+'the instance that the key is for';
 COMMENT ON COLUMN instance_env.api_key.hint IS
 'the last characters of the key, by which a person tells keys apart';
+COMMENT ON COLUMN instance_env.api_key.created_at IS
+'when it was made';
+COMMENT ON COLUMN instance_env.api_key.revoked_at IS
+'when it was revoked; null while it is valid';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.api_key', '');
 
 CREATE FUNCTION instance_env.publishable_key(instance uuid)
@@ -223,3 +243,11 @@ SELECT instance, hint, created_at, revoked_at
 FROM instance_env.api_key;
 COMMENT ON VIEW instance_env.secret_keys IS
 'the secret keys of instances, by their last characters';
+COMMENT ON COLUMN instance_env.secret_keys.instance IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.secret_keys.hint IS
+'the last four characters of the key';
+COMMENT ON COLUMN instance_env.secret_keys.created_at IS
+'when it was made';
+COMMENT ON COLUMN instance_env.secret_keys.revoked_at IS
+'when it was revoked; null while it is valid';

@@ -180,6 +180,20 @@ SELECT relation, instance_column, user_key, counted, label, whole, problems
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
+COMMENT ON COLUMN instance_env.guards.relation IS
+'the guarded table, or the root of its partitions';
+COMMENT ON COLUMN instance_env.guards.instance_column IS
+'the column that names a row''s instance; null if the table could not be looked at';
+COMMENT ON COLUMN instance_env.guards.user_key IS
+'the column by which users are told apart; null if they are not followed, or the table could not be looked at';
+COMMENT ON COLUMN instance_env.guards.counted IS
+'does each row count as a user against the cap?';
+COMMENT ON COLUMN instance_env.guards.label IS
+'what identities of its users belong to: the first owner and name; null if the table could not be looked at';
+COMMENT ON COLUMN instance_env.guards.whole IS
+'is the guard as guard() makes it? null if the table could not be looked at now';
+COMMENT ON COLUMN instance_env.guards.problems IS
+'what is wrong with the guard, or why the table could not be looked at; empty if nothing';
 
 -- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
 -- trigger that names another table's label could forge departures.

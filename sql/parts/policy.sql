@@ -24,8 +24,16 @@ CREATE TABLE instance_env.policy_default
 );
 COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';
+COMMENT ON COLUMN instance_env.policy_default.instance_type IS
+'the type of the instances that it applies to';
+COMMENT ON COLUMN instance_env.policy_default.name IS
+'the name of the policy';
+COMMENT ON COLUMN instance_env.policy_default.value IS
+'the value; JSON''s null means that nothing applies';
 COMMENT ON COLUMN instance_env.policy_default.overridable IS
 'may set_policy() give an instance another value?';
+COMMENT ON COLUMN instance_env.policy_default.description IS
+'what the policy says';
 COMMENT ON COLUMN instance_env.policy_default.builtin IS
 'the extension brings this row; a dump leaves it out unless it was changed';
 COMMENT ON COLUMN instance_env.policy_default.changed IS
@@ -111,6 +119,12 @@ CREATE TABLE instance_env.policy_override
 );
 COMMENT ON TABLE instance_env.policy_override IS
 'where an instance has another value than its policy_default; its user cap is in table instance';
+COMMENT ON COLUMN instance_env.policy_override.instance IS
+'the instance that has the value';
+COMMENT ON COLUMN instance_env.policy_override.name IS
+'the name of the policy';
+COMMENT ON COLUMN instance_env.policy_override.value IS
+'the value that applies instead of the default';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.policy_override', '');
 
 CREATE FUNCTION instance_env.policy(instance uuid)
@@ -175,6 +189,20 @@ FROM instance_env.instance i
 	LATERAL (SELECT CASE d.name WHEN 'user_cap' THEN to_jsonb(i.user_cap) ELSE p.value END AS value) o;
 COMMENT ON VIEW instance_env.policies IS
 'everything that applies to each instance';
+COMMENT ON COLUMN instance_env.policies.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.policies.type IS
+'the type of the instance';
+COMMENT ON COLUMN instance_env.policies.instance_id IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.policies.name IS
+'the name of the policy';
+COMMENT ON COLUMN instance_env.policies.value IS
+'what applies to the instance; JSON''s null means that nothing applies';
+COMMENT ON COLUMN instance_env.policies.source IS
+'default, or override if the instance has a value of its own';
+COMMENT ON COLUMN instance_env.policies.overridable IS
+'may set_policy() give the instance another value?';
 
 --
 -- The banner and messages

@@ -37,6 +37,20 @@ FROM instance_env.instance i
 WHERE i.type = 'production';
 COMMENT ON VIEW instance_env.readiness IS
 'what validate() says of every production instance: is it ready, and if not, what is in the way?';
+COMMENT ON COLUMN instance_env.readiness.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.readiness.status IS
+'the status of the production instance';
+COMMENT ON COLUMN instance_env.readiness.ready IS
+'is there no failed check of severity error?';
+COMMENT ON COLUMN instance_env.readiness.errors IS
+'the messages of failed checks of severity error; empty if there are none';
+COMMENT ON COLUMN instance_env.readiness.warnings IS
+'the messages of all other failed checks; empty if there are none';
+COMMENT ON COLUMN instance_env.readiness.next_step IS
+'the hint of the first error; null if there is none';
+COMMENT ON COLUMN instance_env.readiness.instance_id IS
+'the id of the production instance';
 
 --
 -- Promotion and rollback
@@ -57,14 +71,24 @@ CREATE TABLE instance_env.promotion
 CREATE INDEX promotion_application ON instance_env.promotion (application);
 COMMENT ON TABLE instance_env.promotion IS
 'every promotion: who, when, from where, and what it changed';
+COMMENT ON COLUMN instance_env.promotion.id IS
+'the number of the promotion';
+COMMENT ON COLUMN instance_env.promotion.application IS
+'the application that was promoted';
+COMMENT ON COLUMN instance_env.promotion.promoted_at IS
+'when the transaction of the promotion began';
 COMMENT ON COLUMN instance_env.promotion.session_user_name IS
 'who the session had logged in as, or SET SESSION AUTHORIZATION had made it';
 COMMENT ON COLUMN instance_env.promotion.current_user_name IS
 'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
+COMMENT ON COLUMN instance_env.promotion.client_address IS
+'the address of the client; null if it came through a Unix socket';
 COMMENT ON COLUMN instance_env.promotion.snapshot IS
 'the production instance as it was before, for rollback_promotion()';
 COMMENT ON COLUMN instance_env.promotion.changes IS
 'what promote() returned';
+COMMENT ON COLUMN instance_env.promotion.rolled_back_at IS
+'when it was rolled back; null if it was not';
 COMMENT ON SEQUENCE instance_env.promotion_id_seq IS
 'numbers promotions';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.promotion', '');
@@ -95,6 +119,24 @@ FROM instance_env.promotion p
 	LEFT JOIN instance_env.application a ON a.id = p.application;
 COMMENT ON VIEW instance_env.promotions IS
 'every promotion, also of applications that have been dropped';
+COMMENT ON COLUMN instance_env.promotions.id IS
+'the number of the promotion';
+COMMENT ON COLUMN instance_env.promotions.application IS
+'the name that the application has now; null if it has been dropped';
+COMMENT ON COLUMN instance_env.promotions.application_id IS
+'the id of the application';
+COMMENT ON COLUMN instance_env.promotions.promoted_at IS
+'when the transaction of the promotion began';
+COMMENT ON COLUMN instance_env.promotions.session_user_name IS
+'who the session had logged in as, or SET SESSION AUTHORIZATION had made it';
+COMMENT ON COLUMN instance_env.promotions.current_user_name IS
+'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
+COMMENT ON COLUMN instance_env.promotions.client_address IS
+'the address of the client; null if it came through a Unix socket';
+COMMENT ON COLUMN instance_env.promotions.changes IS
+'what promote() returned';
+COMMENT ON COLUMN instance_env.promotions.rolled_back_at IS
+'when it was rolled back; null if it was not';
 
 --
 -- Reset, staging, dropping

@@ -27,8 +27,16 @@ CREATE TABLE instance_env.application
 );
 COMMENT ON TABLE instance_env.application IS
 'an application: one development and one production instance';
+COMMENT ON COLUMN instance_env.application.id IS
+'the id of the application';
+COMMENT ON COLUMN instance_env.application.name IS
+'its name, which no other application has';
+COMMENT ON COLUMN instance_env.application.plan IS
+'what it has subscribed to';
 COMMENT ON COLUMN instance_env.application.staging_of IS
-'the application that this one is the staging environment of';
+'the application that this one is the staging environment of; null if it is none';
+COMMENT ON COLUMN instance_env.application.created_at IS
+'when it was created';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.application', '');
 
 CREATE TABLE instance_env.instance
@@ -49,14 +57,24 @@ CREATE TABLE instance_env.instance
 );
 COMMENT ON TABLE instance_env.instance IS
 'the two instances of each application';
+COMMENT ON COLUMN instance_env.instance.id IS
+'the id of the instance, which never changes';
+COMMENT ON COLUMN instance_env.instance.application IS
+'its application, which never changes';
+COMMENT ON COLUMN instance_env.instance.type IS
+'whether it is for development or production, which never changes';
+COMMENT ON COLUMN instance_env.instance.status IS
+'whether it takes new users';
 COMMENT ON COLUMN instance_env.instance.user_cap IS
-'the most users this development instance may hold; null means the policy_default';
+'the most users this development instance may hold; null means the policy_default, and in production no cap';
 COMMENT ON COLUMN instance_env.instance.external_key IS
 'what names this instance where a guarded table''s instance column is text';
 COMMENT ON COLUMN instance_env.instance.config_version IS
 'rises with every change of the instance''s configuration';
+COMMENT ON COLUMN instance_env.instance.created_at IS
+'when it was created';
 COMMENT ON COLUMN instance_env.instance.slug IS
-'the name of a development instance below the service''s own domain; it never changes';
+'the name of a development instance below the service''s own domain, which never changes; null in production';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
 
 CREATE FUNCTION instance_env.create_application(
@@ -146,6 +164,22 @@ FROM instance_env.application a
 	LEFT JOIN instance_env.application s ON s.id = a.staging_of;
 COMMENT ON VIEW instance_env.applications IS
 'every application with its two instances';
+COMMENT ON COLUMN instance_env.applications.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.applications.plan IS
+'what it has subscribed to';
+COMMENT ON COLUMN instance_env.applications.staging_of IS
+'the name of the application that it is the staging environment of; null if it is none';
+COMMENT ON COLUMN instance_env.applications.production_status IS
+'the status of its production instance';
+COMMENT ON COLUMN instance_env.applications.application_id IS
+'the id of the application';
+COMMENT ON COLUMN instance_env.applications.development_id IS
+'the id of its development instance';
+COMMENT ON COLUMN instance_env.applications.production_id IS
+'the id of its production instance';
+COMMENT ON COLUMN instance_env.applications.created_at IS
+'when it was created';
 
 --
 -- Invalidation of what each backend has cached
@@ -253,3 +287,27 @@ FROM instance_env.instance i
 	LEFT JOIN instance_env.domain m ON m.instance = i.id AND m.is_primary;
 COMMENT ON VIEW instance_env.instances IS
 'every instance with what applies to it';
+COMMENT ON COLUMN instance_env.instances.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.instances.type IS
+'the type of the instance';
+COMMENT ON COLUMN instance_env.instances.status IS
+'whether it takes new users';
+COMMENT ON COLUMN instance_env.instances.plan IS
+'what the application has subscribed to';
+COMMENT ON COLUMN instance_env.instances.user_cap IS
+'the most users it may hold, its own cap or the default; null in production';
+COMMENT ON COLUMN instance_env.instances.domain IS
+'its primary domain; null in development, and in production if it has none yet';
+COMMENT ON COLUMN instance_env.instances.domain_verified_at IS
+'when the last DNS record of the primary domain was verified; null before';
+COMMENT ON COLUMN instance_env.instances.instance_id IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.instances.external_key IS
+'what names the instance where a guarded table''s instance column is text';
+COMMENT ON COLUMN instance_env.instances.application_id IS
+'the id of the application';
+COMMENT ON COLUMN instance_env.instances.created_at IS
+'when it was created';
+COMMENT ON COLUMN instance_env.instances.slug IS
+'the name of a development instance below the service''s own domain; null in production';

@@ -8,6 +8,10 @@ CREATE TABLE instance_env.identity_key
 );
 COMMENT ON TABLE instance_env.identity_key IS
 'the key of the hash in departed_user; made with the first application, then never changed';
+COMMENT ON COLUMN instance_env.identity_key.singleton IS
+'always true, so that there is one row at most';
+COMMENT ON COLUMN instance_env.identity_key.secret IS
+'128 random bits, the key of the hash';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.identity_key', '');
 
 CREATE TRIGGER registry_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.identity_key

@@ -14,6 +14,10 @@ COMMENT ON TABLE instance_env.departed_user IS
 'departures of users, so that none of them returns under another instance';
 COMMENT ON COLUMN instance_env.departed_user.identity IS
 'keyed 128-bit hash (SipHash) of the guarded table''s label and the user''s key';
+COMMENT ON COLUMN instance_env.departed_user.instance IS
+'the instance that the user belonged to';
+COMMENT ON COLUMN instance_env.departed_user.departed_at IS
+'when the transaction began that deleted the user';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.departed_user', '');
 
 CREATE FUNCTION instance_env.departure_recorded() RETURNS trigger

@@ -4,7 +4,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(18);
+SELECT plan(20);
 
 CREATE TEMP VIEW members AS
 SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
@@ -29,6 +29,16 @@ SELECT is_empty(
 	$$SELECT description, obj_description(m.objid, m.classid::regclass::name) FROM members m
 	  WHERE obj_description(m.objid, m.classid::regclass::name) ~ E'^[A-Z][a-z]|\\.$'$$,
 	'comments are phrases, as PostgreSQL''s own: no capital, no period');
+SELECT is_empty(
+	$$SELECT attrelid::regclass, attname FROM members m
+	  JOIN pg_class c ON m.classid = 'pg_class'::regclass AND m.objid = c.oid JOIN pg_attribute ON attrelid = c.oid
+	  WHERE c.relkind IN ('r', 'v') AND attnum > 0 AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL$$,
+	'every column of a table or view has a comment');
+SELECT is_empty(
+	$$SELECT attrelid::regclass, attname, col_description(attrelid, attnum) FROM members m
+	  JOIN pg_attribute ON m.classid = 'pg_class'::regclass AND m.objid = attrelid
+	  WHERE col_description(attrelid, attnum) ~ E'^[A-Z][a-z]|\\.$'$$,
+	'and those are phrases, too');
 SELECT is_empty(
 	$$SELECT p.oid::regprocedure FROM members m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
 	  JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname NOT IN ('c', 'sql')$$,
