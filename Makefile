@@ -123,7 +123,7 @@ bench:
 	@test/bin/setup -w valgrind=valgrind -w gnuplot=gnuplot-nox test/bench/run
 
 indent:
-	@test/bin/indent
+	@test/bin/setup -w pg_bsd_indent=pg-bsd-indent test/bin/indent
 
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 

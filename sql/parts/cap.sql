@@ -9,19 +9,17 @@ COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer) IS
 'sets how many users a development instance may hold; null means the default';
 
 CREATE FUNCTION instance_env.instance_usage(instance uuid)
-RETURNS TABLE (relation regclass, users bigint, user_cap integer)
+RETURNS TABLE (relation regclass, users bigint, user_cap integer, state text)
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 2
 AS 'MODULE_PATHNAME', 'instance_env_instance_usage';
 COMMENT ON FUNCTION instance_env.instance_usage(uuid) IS
-'how many users each counted table has of an instance, null where they cannot be counted now';
+'how many users each counted table has of an instance, null where they cannot be counted now, and how full that makes it';
 
 -- Production has no cap, so nothing there is counted.
 CREATE VIEW instance_env.usage AS
 SELECT a.name AS application, u.relation, u.users, u.user_cap,
 	CASE WHEN u.user_cap > 0 THEN round(100.0 * u.users / u.user_cap, 1) WHEN u.users IS NOT NULL THEN 100 END AS percent,
-	CASE WHEN u.users IS NULL THEN 'unknown' WHEN u.users >= u.user_cap THEN 'full'
-		WHEN u.users * 100 >= u.user_cap::bigint * 80 THEN 'warning' ELSE 'ok' END AS state,
-	i.id AS instance_id
+	u.state, i.id AS instance_id
 FROM instance_env.instance i
 	JOIN instance_env.application a ON a.id = i.application
 	CROSS JOIN LATERAL instance_env.instance_usage(i.id) u
@@ -39,6 +37,6 @@ COMMENT ON COLUMN instance_env.usage.user_cap IS
 COMMENT ON COLUMN instance_env.usage.percent IS
 'users in percent of the cap, to one decimal; null if they cannot be counted now';
 COMMENT ON COLUMN instance_env.usage.state IS
-'ok, warning from 80 percent, full at the cap and above, or unknown if users cannot be counted now';
+'ok, warning when it is nearly full, full at the cap and above, or unknown if users cannot be counted now';
 COMMENT ON COLUMN instance_env.usage.instance_id IS
 'the id of the development instance';

@@ -115,11 +115,6 @@ extern bool ienv_has_rows_at_once(Oid relid, Datum instance,
  * usage.c: how full development instances are
  */
 
-/*
- * Percentage of its cap from which on an instance is reported as nearly full
- */
-#define IENV_NEARLY_FULL 80
-
 /* The number of users of an instance in one counted table */
 typedef struct IenvUsage
 {
@@ -127,6 +122,7 @@ typedef struct IenvUsage
 	int64		users;			/* -1: they cannot be counted, or not now */
 }			IenvUsage;
 
+extern bool ienv_is_nearly_full(int64 users, int user_cap);
 extern List *ienv_usage_of(Datum instance, Datum external_key);
 
 /*

@@ -13,15 +13,44 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
+#include "utils/builtins.h"
 
 #include "base/base.h"
 #include "cap/cap.h"
 #include "registry/registry.h"
 #include "table/table.h"
 
-#define USAGE_COLUMNS 3
+/* Percentage of its cap from which on an instance is nearly full */
+#define NEARLY_FULL 80
+
+#define USAGE_COLUMNS 4
 
 PG_FUNCTION_INFO_V1(instance_env_instance_usage);
+
+/*
+ * Does an instance with this cap have that many users, or nearly?
+ */
+bool
+ienv_is_nearly_full(int64 users, int user_cap)
+{
+	return users * 100 >= (int64) user_cap * NEARLY_FULL;
+}
+
+/*
+ * How full that is, in a word, as view usage says it.  users is -1 if they
+ * could not be counted.
+ */
+static const char *
+state_of(int64 users, int user_cap)
+{
+	if (users < 0)
+		return "unknown";
+	if (user_cap < 0)
+		return "ok";
+	if (users >= user_cap)
+		return "full";
+	return ienv_is_nearly_full(users, user_cap) ? "warning" : "ok";
+}
 
 /*
  * The users of an instance in each counted table, as IenvUsages.
@@ -50,7 +79,8 @@ ienv_usage_of(Datum instance, Datum external_key)
 }
 
 /*
- * instance_usage(instance uuid) RETURNS TABLE (relation, users, user_cap)
+ * instance_usage(instance uuid)
+ * RETURNS TABLE (relation, users, user_cap, state)
  *
  * One row per counted table; users is null if they cannot be counted now.
  */
@@ -88,6 +118,7 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 		nulls[1] = u->users < 0;
 		values[2] = Int32GetDatum(info.user_cap);
 		nulls[2] = info.user_cap < 0;
+		values[3] = CStringGetTextDatum(state_of(u->users, info.user_cap));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}

@@ -42,7 +42,7 @@ ienv_check_usage(IenvValidation *run)
 			ienv_add_check(run, name, IENV_WARNING,
 						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED :
 						   0,
-						   u->users * 100 < (int64) cap * IENV_NEARLY_FULL,
+						   !ienv_is_nearly_full(u->users, cap),
 						   psprintf("Table \"%s\" holds %lld of at most %d users.", table, (long long) u->users, cap),
 						   "Delete users, or raise the cap with instance_env.set_user_cap().");
 	}
