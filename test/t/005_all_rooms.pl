@@ -43,7 +43,7 @@ foreach my $object (glob 'src/*/*.o')
 	IPC::Run::run([ 'nm', '-P', $object ], '>', \$stdout, '2>', \$stderr) or die "nm $object: $stderr";
 	foreach (split /\n/, $stdout)
 	{
-		next unless /^(ienv_\w+) (\w)/;
+		next unless /^((?:ienv|instance_env)_\w+) (\w)/;
 		if ($2 eq 'U') { $called{$object}{$1} = 1 }
 		else           { $defined_in{$1} = $object }
 	}
@@ -51,7 +51,7 @@ foreach my $object (glob 'src/*/*.o')
 
 SKIP:
 {
-	skip 'there are no object files: build the extension here first', 3 unless %called;
+	skip 'there are no object files: build the extension here first', 3 + @rooms unless %called;
 	my (@upward, @unknown, %calls);
 	foreach my $object (sort keys %called)
 	{
@@ -75,6 +75,14 @@ SKIP:
 		delete @left{@free};
 	}
 	is(join(' ', sort keys %left), '', 'no files of a room call each other in a circle');
+
+	# What SQL calls is declared in the part of the room that defines it.
+	foreach my $room (@rooms)
+	{
+		my %declared = map { $_ => 1 } slurp_file("sql/parts/$room.sql") =~ /'MODULE_PATHNAME', '(\w+)'/g;
+		is(join(' ', grep { ($defined_in{$_} // '') !~ m{^src/$room/} } sort keys %declared),
+			'', "sql/parts/$room.sql declares functions of $room");
+	}
 }
 
 done_testing();
