@@ -27,7 +27,7 @@ GRANT INSERT, DELETE ON app.users TO instance_env_inserter;
 -- whatever else comes of it, the schema may be used
 GRANT USAGE ON SCHEMA instance_env TO instance_env_nothing, instance_env_maker, instance_env_inserter;
 
-\ir include/outcome.sql
+\ir ../include/outcome.sql
 
 CREATE TEMP TABLE roles AS
 SELECT unnest('{instance_env_nothing, instance_env_maker, instance_env_backend, instance_env_monitor, instance_env_guardian, instance_env_inserter}'::name[]) AS role;

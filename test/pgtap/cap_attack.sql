@@ -22,7 +22,7 @@ SELECT format('GRANT TEMPORARY ON DATABASE %I TO instance_env_inserter', current
 
 CREATE FUNCTION pg_temp.users() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM app.users WHERE instance_id = '00000000-0000-4000-8000-00000000000d' $$;
-\ir include/outcome.sql
+\ir ../include/outcome.sql
 
 -- runs a command as the role, and says what became of it and whether the cap holds
 CREATE FUNCTION pg_temp.try(role name, command text, what text) RETURNS SETOF text LANGUAGE plpgsql AS $$

@@ -11,7 +11,7 @@ SELECT production_id FROM instance_env.create_application('domains staging', 'pr
 	production_id => 'a0000000-0000-4000-8000-000000000003');
 UPDATE instance_env.application SET staging_of = instance_env.application_id('domains test') WHERE name = 'domains staging';
 
--- Names: a reason for each that is refused; promotion has more.
+-- Names: a reason for each that is refused; promotion_promote.sql has more.
 SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'user@shop.example.com');
 SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.local');
 SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', '[::1]');

@@ -18,7 +18,7 @@ CREATE SCHEMA own AUTHORIZATION instance_env_owner;
 CREATE SCHEMA s AUTHORIZATION instance_env_mallory;
 GRANT USAGE ON SCHEMA own TO instance_env_mallory;
 
-\ir include/outcome.sql
+\ir ../include/outcome.sql
 
 SET LOCAL ROLE instance_env_owner;
 CREATE TABLE own.users (id text PRIMARY KEY, instance_id text, note text);

@@ -15,7 +15,7 @@ GRANT USAGE ON SCHEMA app TO instance_env_mover, instance_env_owner;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_owner;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA instance_env TO instance_env_owner;
 
-\ir include/outcome.sql
+\ir ../include/outcome.sql
 
 --
 -- DELETE and INSERT in one statement, while triggers of another table run in between. The owner

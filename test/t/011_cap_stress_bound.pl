@@ -5,4 +5,4 @@ use warnings;
 use FindBin;
 
 $ENV{INSTANCE_ENV_STRESS_PRELOAD} = 'instance_env';
-exec $^X, (map { "-I$_" } @INC), "$FindBin::RealBin/010_stress.pl";
+exec $^X, (map { "-I$_" } @INC), "$FindBin::RealBin/010_cap_stress.pl";

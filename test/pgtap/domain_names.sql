@@ -38,7 +38,7 @@ CREATE FUNCTION pg_temp.config(instance uuid) RETURNS bigint LANGUAGE SQL VOLATI
 CREATE FUNCTION pg_temp.events(instance uuid) RETURNS bigint LANGUAGE SQL VOLATILE AS
 'SELECT count(*) FROM instance_env.event e WHERE e.instance = $1';
 
--- what a name must be; promotion.sql has more
+-- what a name must be; promotion_promote.sql has more
 
 SELECT is(pg_temp.associate(:prod, name, false), expected, 'domain ' || left(to_json(name)::text, 50))
 FROM (VALUES
