@@ -4,7 +4,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(58);
+SELECT plan(59);
 
 CREATE SCHEMA app;
 CREATE SCHEMA "odd ""name";
@@ -220,6 +220,11 @@ SELECT throws_ok(
 	$$SELECT pg_temp.run_as('instance_env_tester', 'CALL instance_env.reset_development(''d0000000-0000-4000-8000-000000000001'')')$$,
 	'42501', NULL, 'nor read it');
 GRANT SELECT ON "odd ""name"."Users 2" TO instance_env_tester;
+REVOKE DELETE ON "odd ""name"."Users 2" FROM instance_env_tester;
+SELECT throws_matching(
+	$$SELECT pg_temp.run_as('instance_env_tester', 'CALL instance_env.reset_development(''d0000000-0000-4000-8000-000000000001'')')$$,
+	'Users 2', 'one that may only read it');
+GRANT DELETE ON "odd ""name"."Users 2" TO instance_env_tester;
 SELECT throws_matching(
 	$$SELECT pg_temp.run_as('instance_env_tester', 'CALL instance_env.reset_development(''d0000000-0000-4000-8000-000000000001'')')$$,
 	'row-level security of table "app.tokens"', 'row-level security would hide rows from it');
