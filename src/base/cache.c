@@ -136,9 +136,9 @@ prepare(IenvCache *cache)
 
 	if (cache->context == NULL)
 	{
-		cache->context =
-			AllocSetContextCreate(CacheMemoryContext, "instance_env cache",
-								  ALLOCSET_SMALL_SIZES);
+		cache->context = AllocSetContextCreate(CacheMemoryContext,
+											   "instance_env cache",
+											   ALLOCSET_SMALL_SIZES);
 		MemoryContextSetIdentifier(cache->context, cache->name);
 		if (caches == NULL)
 			CacheRegisterRelcacheCallback(table_invalidated, (Datum) 0);
@@ -153,17 +153,16 @@ prepare(IenvCache *cache)
 	ctl.keysize = cache->keysize;
 	ctl.entrysize = cache->entrysize;
 	ctl.hcxt = cache->context;
-	cache->entries =
-		hash_create(cache->name, 32, &ctl,
-					HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	cache->entries = hash_create(cache->name, 32, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
 	/* the extension may have been dropped and re-created */
 	do
 	{
 		since = ienv_news_time();
 		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
-			cache->relids[i] =
-				get_relname_relid(cache->tables[i], ienv_oids()->schema);
+			cache->relids[i] = get_relname_relid(cache->tables[i],
+												 ienv_oids()->schema);
 	} while (cache->changed > since);
 	cache->valid = true;
 }

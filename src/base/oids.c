@@ -113,42 +113,37 @@ look_up(void)
 	oids.schema = schema;
 	oids.instance = get_relname_relid("instance", schema);
 	oids.instance_pkey = get_relname_relid("instance_pkey", schema);
-	oids.instance_external_key =
-		get_relname_relid("instance_external_key_key", schema);
+	oids.instance_external_key = get_relname_relid("instance_external_key_key",
+												   schema);
 	oids.policy_default = get_relname_relid("policy_default", schema);
-	oids.policy_default_pkey =
-		get_relname_relid("policy_default_pkey", schema);
+	oids.policy_default_pkey = get_relname_relid("policy_default_pkey",
+												 schema);
 	oids.identity_key = get_relname_relid("identity_key", schema);
 	oids.departed_user = get_relname_relid("departed_user", schema);
-	oids.departed_user_identity =
-		get_relname_relid("departed_user_identity", schema);
+	oids.departed_user_identity = get_relname_relid("departed_user_identity",
+													schema);
 
-	type =
-		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-						CStringGetDatum("instance_type"),
-						ObjectIdGetDatum(schema));
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum("instance_type"),
+						   ObjectIdGetDatum(schema));
 	oids.types[IENV_DEVELOPMENT] = label_of(type, "development");
 	oids.types[IENV_PRODUCTION] = label_of(type, "production");
-	type =
-		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
-						CStringGetDatum("instance_status"),
-						ObjectIdGetDatum(schema));
+	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum("instance_status"),
+						   ObjectIdGetDatum(schema));
 	oids.statuses[IENV_INACTIVE] = label_of(type, "inactive");
 	oids.statuses[IENV_ACTIVE] = label_of(type, "active");
 	oids.statuses[IENV_SUSPENDED] = label_of(type, "suspended");
 
 	noargs = buildoidvector(NULL, 0);
-	oids.departure_queued =
-		GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-						CStringGetDatum("departure_queued"),
-						PointerGetDatum(noargs),
-						ObjectIdGetDatum(schema));
+	oids.departure_queued = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+											CStringGetDatum("departure_queued"), PointerGetDatum(noargs),
+											ObjectIdGetDatum(schema));
 	for (int i = 0; i < IENV_TRIGGERS; i++)
-		oids.functions[i] =
-			GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-							CStringGetDatum(ienv_trigger_kinds[i].function),
-							PointerGetDatum(noargs),
-							ObjectIdGetDatum(schema));
+		oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+											CStringGetDatum(ienv_trigger_kinds[i].function),
+											PointerGetDatum(noargs),
+											ObjectIdGetDatum(schema));
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
 	if (!HeapTupleIsValid(tuple))

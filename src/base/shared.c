@@ -89,14 +89,12 @@ attach(void)
 	bool		found;
 
 	if (state == NULL)
-		state =
-			GetNamedDSMSegment("instance_env", sizeof(SharedState), init_state,
-							   &found);
+		state = GetNamedDSMSegment("instance_env", sizeof(SharedState),
+								   init_state, &found);
 	if (buckets == NULL && state->nbuckets > 0)
-		buckets =
-			GetNamedDSMSegment("instance_env buckets",
-							   buckets_size(state->nbuckets),
-							   init_buckets, &found);
+		buckets = GetNamedDSMSegment("instance_env buckets",
+									 buckets_size(state->nbuckets),
+									 init_buckets, &found);
 }
 
 #else

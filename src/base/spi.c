@@ -146,11 +146,10 @@ ienv_write_latest(const char *sql, int nargs, const Oid *types,
 	if (plan == NULL)
 		elog(ERROR, "unexpected result %s of: %s",
 			 SPI_result_code_string(SPI_result), sql);
-	result =
-		SPI_execute_snapshot(plan, unconstify(Datum *, values),
-							 null_arguments(nargs, types, values, NULL),
-							 GetLatestSnapshot(), InvalidSnapshot, false,
-							 true, 0);
+	result = SPI_execute_snapshot(plan, unconstify(Datum *, values),
+								  null_arguments(nargs, types, values, NULL),
+								  GetLatestSnapshot(),
+								  InvalidSnapshot, false, true, 0);
 	if (result < 0)
 		elog(ERROR, "unexpected result %s of: %s",
 			 SPI_result_code_string(result), sql);

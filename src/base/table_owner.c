@@ -167,16 +167,15 @@ lock_schema_name(Oid schema)
 
 		ScanKeyInit(&key, Anum_pg_namespace_oid, BTEqualStrategyNumber,
 					F_OIDEQ, ObjectIdGetDatum(schema));
-		scan =
-			systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1, &key);
+		scan = systable_beginscan(rel, NamespaceOidIndexId, true, NULL, 1,
+								  &key);
 		tuple = heap_copytuple(systable_getnext(scan));
 		systable_endscan(scan);
 		if (!HeapTupleIsValid(tuple))
 			elog(ERROR, "cache lookup failed for namespace %u", schema);
-		result =
-			heap_lock_tuple(rel, tuple, GetCurrentCommandId(true),
-							LockTupleShare, LockWaitBlock, false,
-							&buffer, &failure);
+		result = heap_lock_tuple(rel, tuple, GetCurrentCommandId(true),
+								 LockTupleShare, LockWaitBlock, false, &buffer,
+								 &failure);
 		ReleaseBuffer(buffer);
 
 		/* the previous holder of the lock may have renamed the schema */

@@ -210,8 +210,8 @@ claim_of(IenvTally *tally, TransactionId xid)
 		if (tally->nclaims < FEW_CLAIMS)
 			return add_claim(tally, xid);
 
-		tally->places =
-			places_create(CurrentMemoryContext, 4 * FEW_CLAIMS, NULL);
+		tally->places = places_create(CurrentMemoryContext, 4 * FEW_CLAIMS,
+									  NULL);
 		for (int i = 0; i < tally->nclaims; i++)
 			places_insert(tally->places, tally->claims[i].xid, &found)->n = i;
 	}

@@ -70,9 +70,8 @@ ienv_usage_of(Datum instance, Datum external_key)
 			continue;
 		u = palloc(sizeof(IenvUsage));
 		u->root = root;
-		u->users =
-			ienv_users_at_once(root->relid, instance, external_key,
-							   PG_INT64_MAX);
+		u->users = ienv_users_at_once(root->relid, instance, external_key,
+									  PG_INT64_MAX);
 		usage = lappend(usage, u);
 	}
 	return usage;

@@ -195,9 +195,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
 		if (bucket != NULL)
 			ienv_count_has_snapshot(bucket, &mark);
-		complete =
-			ienv_count_seats(&tally, bucket ? &others : NULL, guard, value,
-							 cap, snapshot);
+		complete = ienv_count_seats(&tally, bucket ? &others : NULL, guard,
+									value, cap, snapshot);
 		compute_bounds(&tally, &bounds);
 		UnregisterSnapshot(snapshot);
 

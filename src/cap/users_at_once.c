@@ -58,11 +58,9 @@ count_users(Oid relid, void *arg)
 	const IenvGuard *guard = countable(relid);
 
 	if (guard != NULL)
-		rows->users =
-			ienv_user_count(guard,
-							guard->is_uuid ? rows->instance :
-							rows->external_key,
-							rows->limit);
+		rows->users = ienv_user_count(guard,
+									  guard->is_uuid ? rows->instance :
+									  rows->external_key, rows->limit);
 }
 
 /*

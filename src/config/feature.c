@@ -207,9 +207,7 @@ find_feature(FunctionCallInfo fcinfo)
 	{
 		since = ienv_cache_time(&features);
 		plan =
-			read_places("SELECT " PLACE_OF_PLAN("plan") ", production_only FROM instance_env.feature"
-						" WHERE name OPERATOR(pg_catalog.=) $1", TEXTOID,
-						PointerGetDatum(name), &production_only);
+			read_places("SELECT " PLACE_OF_PLAN("plan") ", production_only FROM instance_env.feature" " WHERE name OPERATOR(pg_catalog.=) $1", TEXTOID, PointerGetDatum(name), &production_only);
 		if (plan == 0)
 			ienv_report_unknown_feature(key);
 		entry = ienv_cache_enter(&features, key, since);
@@ -235,11 +233,7 @@ find_plan(const pg_uuid_t *instance)
 	{
 		since = ienv_cache_time(&plans);
 		plan =
-			read_places("SELECT " PLACE_OF_PLAN("a.plan") " FROM instance_env.application a"
-						" JOIN instance_env.instance i"
-						" ON i.application OPERATOR(pg_catalog.=) a.id"
-						" WHERE i.id OPERATOR(pg_catalog.=) $1", UUIDOID,
-						UUIDPGetDatum(instance), NULL);
+			read_places("SELECT " PLACE_OF_PLAN("a.plan") " FROM instance_env.application a" " JOIN instance_env.instance i" " ON i.application OPERATOR(pg_catalog.=) a.id" " WHERE i.id OPERATOR(pg_catalog.=) $1", UUIDOID, UUIDPGetDatum(instance), NULL);
 		if (plan == 0)
 			elog(ERROR, "instance %s has no application",
 				 ienv_instance_text(UUIDPGetDatum(instance), true));

@@ -207,8 +207,8 @@ import(FunctionCallInfo fcinfo)
 		if (nulls[0])
 			continue;
 		row[1] = SPI_getbinval(wished->vals[i], wished->tupdesc, 2, &nulls[1]);
-		row[2] = row[3] =
-			SPI_getbinval(wished->vals[i], wished->tupdesc, 4, &nulls[2]);
+		row[2] = row[3] = SPI_getbinval(wished->vals[i], wished->tupdesc, 4,
+										&nulls[2]);
 		nulls[3] = nulls[2];
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row, nulls);
 	}

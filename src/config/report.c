@@ -56,9 +56,8 @@ ienv_add_changes(List *changes, const char *step)
 			if (isnull)
 				values[j] = (Datum) 0;
 		}
-		changes =
-			ienv_add_change(changes, step, SPI_getvalue(tuple, desc, 1),
-							values[0], values[1]);
+		changes = ienv_add_change(changes, step, SPI_getvalue(tuple, desc, 1),
+								  values[0], values[1]);
 	}
 	return changes;
 }

@@ -129,9 +129,8 @@ instance_env_setting(PG_FUNCTION_ARGS)
 		(void) ienv_require_instance(instance);
 
 	entry = settings_of(instance);
-	value =
-		getKeyJsonValueFromContainer(&entry->settings->root, name,
-									 strlen(name), NULL);
+	value = getKeyJsonValueFromContainer(&entry->settings->root, name,
+										 strlen(name), NULL);
 	if (value != NULL)
 		PG_RETURN_JSONB_P(JsonbValueToJsonb(value));
 	if (getKeyJsonValueFromContainer(&entry->sections->root, section,

@@ -344,9 +344,8 @@ require_scopes(ArrayType *scopes)
 		if (*scope == '\0')
 			problem = "An element is empty.";
 		else if (strlen(scope) > IENV_MAX_CREDENTIAL)
-			problem =
-				psprintf("An element is longer than %d bytes.",
-						 IENV_MAX_CREDENTIAL);
+			problem = psprintf("An element is longer than %d bytes.",
+							   IENV_MAX_CREDENTIAL);
 		for (const char *p = scope; *p != '\0' && problem == NULL; p++)
 			if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
 				problem =

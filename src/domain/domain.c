@@ -271,8 +271,8 @@ claim(Datum instance, const char *name)
 	if (DatumGetBool(ienv_result_datum(0, 1, &isnull)) && !isnull)
 		why = "It is the domain of another application.";
 	else if (DatumGetBool(ienv_result_datum(0, 2, &isnull)) && !isnull)
-		why =
-			psprintf("Another application uses its root domain \"%s\".", root);
+		why = psprintf("Another application uses its root domain \"%s\".",
+					   root);
 	else if (DatumGetBool(ienv_result_datum(0, 3, &isnull)) && !isnull)
 		why =
 			"A staging application cannot have the root domain, only a name below it.";

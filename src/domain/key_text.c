@@ -62,8 +62,8 @@ Datum
 instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 {
 	const char *problem = NULL;
-	char	   *host =
-	decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)), &problem);
+	char	   *host = decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+								   &problem);
 
 	if (problem != NULL)
 		ereport(ERROR,

@@ -275,10 +275,10 @@ fill_entry(HostEntry *entry, SPITupleTable *instances, SPITupleTable *names,
 			*DatumGetUUIDP(SPI_getbinval(instances->vals[i],
 										 instances->tupdesc, 1, &isnull));
 	entry->nnames = entry->nroots = 0;
-	entry->names =
-		MemoryContextAllocHuge(cache.context, (n + 1) * sizeof(HostName));
-	entry->roots =
-		MemoryContextAllocHuge(cache.context, (n + 1) * sizeof(HostName));
+	entry->names = MemoryContextAllocHuge(cache.context,
+										  (n + 1) * sizeof(HostName));
+	entry->roots = MemoryContextAllocHuge(cache.context,
+										  (n + 1) * sizeof(HostName));
 	for (uint64 i = 0; i < n; i++)
 	{
 		HeapTuple	tuple = names->vals[i];

@@ -34,9 +34,8 @@ instance_env_publishable_key(PG_FUNCTION_ARGS)
 	 */
 	memcpy(key, entry->is_production ? IENV_PK_LIVE : IENV_PK_TEST,
 		   IENV_KEY_PREFIX);
-	length =
-		pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX,
-					  size);
+	length = pg_b64_encode((void *) host, strlen(host), key + IENV_KEY_PREFIX,
+						   size);
 	if (length < 0)
 		elog(ERROR, "could not encode a key");
 	while (key[IENV_KEY_PREFIX + length - 1] == '=')

@@ -62,9 +62,8 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 		ienv_refuse_unassociated(values[0], name);
 	before = ienv_result_datum(0, 1, &isnull);
 
-	changed =
-		verify_records(values[1],
-					   PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
+	changed = verify_records(values[1],
+							 PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
 	if (ienv_query("UPDATE instance_env.domain"
 				   " SET verified_at = pg_catalog.now()"
 				   " WHERE instance OPERATOR(pg_catalog.=) $1"

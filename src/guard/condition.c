@@ -47,9 +47,8 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 	{
 		Node	   *call = fcinfo->flinfo->fn_expr;
 
-		condition =
-			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
-								   sizeof(IenvCondition));
+		condition = MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt,
+										   sizeof(IenvCondition));
 		if (call != NULL && IsA(call, FuncExpr))
 			read_arguments(((FuncExpr *) call)->args, condition);
 		fcinfo->flinfo->fn_extra = condition;

@@ -87,18 +87,15 @@ is_only_enabled(Relation rel, HeapTuple tuple, CommandId since)
 
 	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(form->oid));
-	scan =
-		systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1,
+							  &key);
 	while (!found && HeapTupleIsValid(other = systable_getnext(scan)))
 	{
 		found =
 			(ienv_is_new_row(other) ?
 			 HeapTupleHeaderGetCmin(other->t_data) < since :
 			 HeapTupleHeaderXminFrozen(other->t_data) ||
-			 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
-			((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid &&
-			same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) &&
-			same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
+			 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) && ((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid && same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) && same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
 	}
 	systable_endscan(scan);
 	return found;
@@ -227,8 +224,8 @@ was_of_guard(Oid trigger)
 
 	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(trigger));
-	scan =
-		systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1, &key);
+	scan = systable_beginscan(rel, TriggerOidIndexId, true, SnapshotAny, 1,
+							  &key);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		found =
 			ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid) !=

@@ -71,8 +71,7 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 			row.nulls[5] = false;
 			row.values[5] = BoolGetDatum(false);
 			row.problems =
-				list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may",
-									ienv_why_not_trusted(root)));
+				list_make1(psprintf("administration does not look at the table: %s; have it guarded again by a role that may", ienv_why_not_trusted(root)));
 		}
 		else if (!ienv_look_at_guard(root->relid, read_root, &row))
 			row.problems =
@@ -248,9 +247,10 @@ text_array(List *strings)
 
 	foreach(lc, strings)
 	{
-		array =
-			accumArrayResult(array, CStringGetTextDatum((char *) lfirst(lc)),
-							 false, TEXTOID, CurrentMemoryContext);
+		array = accumArrayResult(array,
+								 CStringGetTextDatum((char *) lfirst(lc)),
+								 false, TEXTOID,
+								 CurrentMemoryContext);
 	}
 	return array ?
 		DatumGetArrayTypeP(makeArrayResult(array, CurrentMemoryContext)) :

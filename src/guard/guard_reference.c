@@ -154,9 +154,8 @@ find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1,
-						   &key);
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
+							  1, &key);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
@@ -240,9 +239,8 @@ ienv_loose_references(const IenvGuard *guard)
 
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1,
-						   &key);
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
+							  1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
@@ -288,9 +286,8 @@ has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
 
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(constraints, ConstraintRelidTypidNameIndexId, true,
-						   NULL, 1, &key);
+	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId,
+							  true, NULL, 1, &key);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);

@@ -266,15 +266,17 @@ check_identities(const IenvGuard *guard)
 {
 	const char *column = get_attname(guard->relid, guard->key_attno, false);
 	const char *key = quote_identifier(column);
-	char	   *sql =
-	psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL GROUP BY %s"
-			 " HAVING pg_catalog.count(DISTINCT"
-			 " %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1"
-			 " LIMIT %d",
-			 key, ienv_sql_name(guard->relid), key, key,
-			 quote_identifier(get_attname(guard->relid,
-										  guard->instance_attno, false)),
-			 MAX_OFFENDERS + 1);
+	char	   *sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL"
+							   " GROUP BY %s"
+							   " HAVING pg_catalog.count(DISTINCT"
+							   " %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1"
+							   " LIMIT %d", key, ienv_sql_name(guard->relid),
+							   key, key,
+							   quote_identifier(get_attname(guard->relid,
+															guard->instance_attno,
+															false)),
+							   MAX_OFFENDERS +
+							   1);
 	StringInfoData offenders;
 
 	ienv_expect_tables(list_make1_oid(guard->relid));

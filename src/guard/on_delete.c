@@ -114,12 +114,10 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	 * takes nothing from the count, and vacates no second seat.
 	 */
 	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
-	value =
-		heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
-					 &isnull[0]);
-	key =
-		heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc,
-					 &isnull[1]);
+	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
+						 &isnull[0]);
+	key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc,
+					   &isnull[1]);
 	if (!isnull[0] && !isnull[1])
 		ienv_depart(guard, value, key);
 	if (counts)

@@ -165,9 +165,8 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	move = palloc(sizeof(Move));
 	move->root = guard->root;
 	move->cid = HeapTupleHeaderGetCmax(tuple);
-	instance =
-		heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
-					 &move->isnull);
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
+							desc, &move->isnull);
 	if (!move->isnull)
 		move->instance = datumCopy(instance, att->attbyval, att->attlen);
 	moves = lappend(moves, move);
@@ -196,9 +195,8 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
 	if (move == NULL)
 		return false;
-	instance =
-		heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
-					 &isnull);
+	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
+							desc, &isnull);
 	if (isnull != move->isnull ||
 		(!isnull &&
 		 !datum_image_eq(instance, move->instance, att->attbyval,

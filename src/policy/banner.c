@@ -50,8 +50,8 @@ instance_env_message_prefix(PG_FUNCTION_ARGS)
 	Datum		prefix;
 
 	ienv_require_argument(fcinfo, 0, "instance");
-	prefix =
-		ienv_policy(PG_GETARG_DATUM(0), "message_prefix", TEXTOID, &isnull);
+	prefix = ienv_policy(PG_GETARG_DATUM(0), "message_prefix", TEXTOID,
+						 &isnull);
 	return isnull ? PointerGetDatum(cstring_to_text("")) : prefix;
 }
 
@@ -76,8 +76,8 @@ instance_env_prefix_message(PG_FUNCTION_ARGS)
 				 errmsg("unknown channel \"%s\"", channel),
 				 errhint("The channels are \"email\", for an e-mail's subject, and \"sms\", for an SMS's text.")));
 
-	prefix =
-		ienv_policy(PG_GETARG_DATUM(0), "message_prefix", TEXTOID, &isnull);
+	prefix = ienv_policy(PG_GETARG_DATUM(0), "message_prefix", TEXTOID,
+						 &isnull);
 	if (isnull || has_prefix(PG_GETARG_TEXT_PP(2), DatumGetTextPP(prefix)))
 		PG_RETURN_DATUM(PG_GETARG_DATUM(2));
 	return DirectFunctionCall2(textcat, prefix, PG_GETARG_DATUM(2));

@@ -235,8 +235,8 @@ fill(PolicySet *set, SPITupleTable *rows, int n)
 										 &isnull);
 
 		convert(DatumGetJsonbP(json), value);
-		value->name =
-			MemoryContextStrdup(cache.context, TextDatumGetCString(name));
+		value->name = MemoryContextStrdup(cache.context,
+										  TextDatumGetCString(name));
 		if (value->type == TEXTOID || value->type == TEXTARRAYOID)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(cache.context);
@@ -293,8 +293,7 @@ convert(Jsonb *json, PolicyValue *value)
 
 			if (element->type == jbvString)
 				elements[n++] =
-					PointerGetDatum(cstring_to_text_with_len(element->val.string.val,
-															 element->val.string.len));
+					PointerGetDatum(cstring_to_text_with_len(element->val.string.val, element->val.string.len));
 		}
 		if (n == JB_ROOT_COUNT(json))
 		{

@@ -70,10 +70,9 @@ instance_env_security_policy(PG_FUNCTION_ARGS)
 	values = palloc(desc->natts * sizeof(Datum));
 	nulls = palloc(desc->natts * sizeof(bool));
 	for (int i = 0; i < desc->natts; i++)
-		values[i] =
-			ienv_policy(PG_GETARG_DATUM(0),
-						NameStr(TupleDescAttr(desc, i)->attname),
-						TupleDescAttr(desc, i)->atttypid, &nulls[i]);
+		values[i] = ienv_policy(PG_GETARG_DATUM(0),
+								NameStr(TupleDescAttr(desc, i)->attname),
+								TupleDescAttr(desc, i)->atttypid, &nulls[i]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
 
@@ -92,9 +91,8 @@ instance_env_redirect_url_allowed(PG_FUNCTION_ARGS)
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	ienv_require_argument(fcinfo, 1, "url");
-	schemes =
-		ienv_policy(PG_GETARG_DATUM(0), "redirect_schemes", TEXTARRAYOID,
-					&isnull);
+	schemes = ienv_policy(PG_GETARG_DATUM(0), "redirect_schemes", TEXTARRAYOID,
+						  &isnull);
 	scheme = ienv_url_scheme(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	if (scheme != NULL && !isnull)
 	{

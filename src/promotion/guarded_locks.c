@@ -148,9 +148,9 @@ lock_all(TimestampTz deadline, char **busy)
 		{
 			if (ienv_has_too_many_partitions(lfirst_oid(lc)))
 				refuse_partitions(lfirst_oid(lc));
-			relations =
-				list_concat(relations,
-							find_all_inheritors(lfirst_oid(lc), NoLock, NULL));
+			relations = list_concat(relations,
+									find_all_inheritors(lfirst_oid(lc), NoLock,
+														NULL));
 		}
 		list_sort(relations, list_oid_cmp);
 		foreach(lc, relations)

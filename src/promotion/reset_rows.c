@@ -42,11 +42,10 @@ ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
 									quote_identifier(get_attname(table->relid,
 																 guard->instance_attno, false)),
 									guard->is_uuid ? "$1" : "$2");
-		table->rows =
-			ienv_user_count(guard,
-							guard->is_uuid ? reset->instance :
-							reset->external_key,
-							PG_INT64_MAX);
+		table->rows = ienv_user_count(guard,
+									  guard->is_uuid ? reset->instance :
+									  reset->external_key,
+									  PG_INT64_MAX);
 	}
 	reset->current = NULL;
 	if (table->rows > 0)
@@ -96,8 +95,8 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 	foreach(lc, tables)
 	{
 		check_rights(lfirst(lc));
-		relids =
-			lappend_oid(relids, ((const IenvResetTable *) lfirst(lc))->relid);
+		relids = lappend_oid(relids,
+							 ((const IenvResetTable *) lfirst(lc))->relid);
 	}
 
 	/* each time, because a trigger may have made them deferred again */

@@ -237,8 +237,8 @@ check_triggers(Oid relid, Oid owner)
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
@@ -256,9 +256,8 @@ check_triggers(Oid relid, Oid owner)
 					F_OIDEQ, ObjectIdGetDatum(TriggerRelationId));
 		ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
 					F_OIDEQ, ObjectIdGetDatum(form->oid));
-		dependencies =
-			systable_beginscan(depend, DependDependerIndexId, true, NULL, 2,
-							   keys);
+		dependencies = systable_beginscan(depend, DependDependerIndexId, true,
+										  NULL, 2, keys);
 		while (HeapTupleIsValid(dependency = systable_getnext(dependencies)))
 		{
 			Oid			classid = ((Form_pg_depend) GETSTRUCT(dependency))->refclassid;
@@ -325,8 +324,8 @@ owner_of(Oid classid, Oid objid)
 	if (attno == InvalidAttrNumber)
 		return InvalidOid;
 	rel = table_open(classid, AccessShareLock);
-	tuple =
-		get_catalog_object_by_oid(rel, get_object_attnum_oid(classid), objid);
+	tuple = get_catalog_object_by_oid(rel, get_object_attnum_oid(classid),
+									  objid);
 	if (HeapTupleIsValid(tuple))
 		owner =
 			DatumGetObjectId(heap_getattr(tuple, attno, RelationGetDescr(rel),

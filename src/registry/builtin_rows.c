@@ -61,12 +61,11 @@ instance_env_replace_builtin(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "replace_builtin",
 												   TRIGGER_EVENT_BEFORE);
 	Oid			types[2] = {TEXTOID, TEXTOID};
-	char	   *name =
-	ienv_row_column(RelationGetDescr(trigdata->tg_relation),
-					trigdata->tg_trigtuple, "name");
-	char	   *type =
-	ienv_row_column(RelationGetDescr(trigdata->tg_relation),
-					trigdata->tg_trigtuple, "instance_type");
+	char	   *name = ienv_row_column(RelationGetDescr(trigdata->tg_relation),
+									   trigdata->tg_trigtuple, "name");
+	char	   *type = ienv_row_column(RelationGetDescr(trigdata->tg_relation),
+									   trigdata->tg_trigtuple,
+									   "instance_type");
 	Datum		values[2];
 	IenvOwner	saved;
 

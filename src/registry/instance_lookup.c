@@ -187,9 +187,9 @@ reset_cache(void)
 	last_entry = NULL;
 	cache_valid = false;
 	if (cache_context == NULL)
-		cache_context =
-			AllocSetContextCreate(CacheMemoryContext, "instance_env registry",
-								  ALLOCSET_DEFAULT_SIZES);
+		cache_context = AllocSetContextCreate(CacheMemoryContext,
+											  "instance_env registry",
+											  ALLOCSET_DEFAULT_SIZES);
 	if (cache != NULL)
 	{
 		HTAB	   *old = cache;

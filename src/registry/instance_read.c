@@ -59,11 +59,10 @@ ienv_read_instance(const char *data, int len, bool is_uuid,
 					F_TEXTEQ,
 					PointerGetDatum(cstring_to_text_with_len(data, len)));
 
-	scan =
-		systable_beginscan(rel,
-						   is_uuid ? o->instance_pkey :
-						   o->instance_external_key,
-						   true, snapshot, 1, &key);
+	scan = systable_beginscan(rel,
+							  is_uuid ? o->instance_pkey :
+							  o->instance_external_key, true, snapshot,
+							  1, &key);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
 	if (found)
@@ -125,9 +124,8 @@ read_default_user_cap(Snapshot snapshot)
 	ScanKeyInit(&keys[1], Anum_policy_default_name, BTEqualStrategyNumber,
 				F_TEXTEQ,
 				CStringGetTextDatum("user_cap"));
-	scan =
-		systable_beginscan(rel, o->policy_default_pkey, true, snapshot, 2,
-						   keys);
+	scan = systable_beginscan(rel, o->policy_default_pkey, true, snapshot, 2,
+							  keys);
 	tuple = systable_getnext(scan);
 	if (!HeapTupleIsValid(tuple) ||
 		!JsonbExtractScalar(&DatumGetJsonbP(heap_getattr(tuple,
@@ -156,20 +154,17 @@ bool
 ienv_query_instance(const char *data, int len, bool is_uuid,
 					IenvInstance *instance)
 {
-	static const char *const query =
-	"SELECT i.id, i.type OPERATOR(pg_catalog.=) 'production',"
-	" i.status::pg_catalog.text,"
-	" COALESCE(i.user_cap, (SELECT d.value::pg_catalog.int4"
-	" FROM instance_env.policy_default d"
-	" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
-	" AND d.name OPERATOR(pg_catalog.=) 'user_cap')),"
-	" i.created_at"
+	static const char *const query = "SELECT i.id,"
+	" i.type OPERATOR(pg_catalog.=) 'production',"
+	" i.status::pg_catalog.text," " COALESCE(i.user_cap,"
+	" (SELECT d.value::pg_catalog.int4" " FROM instance_env.policy_default"
+	" d" " WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
+	" AND d.name OPERATOR(pg_catalog.=) 'user_cap'))," " i.created_at"
 	" FROM instance_env.instance i WHERE ";
 	Oid			type = is_uuid ? UUIDOID : TEXTOID;
 	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
-	char	   *sql =
-	psprintf("%s %s OPERATOR(pg_catalog.=) $1", query,
-			 is_uuid ? "i.id" : "i.external_key");
+	char	   *sql = psprintf("%s %s OPERATOR(pg_catalog.=) $1", query,
+							   is_uuid ? "i.id" : "i.external_key");
 	IenvOwner	saved;
 	bool		found;
 

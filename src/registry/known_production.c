@@ -99,9 +99,8 @@ ienv_production_remember(const pg_uuid_t *id)
 		slots = NULL;
 		nslots = MIN_SLOTS;
 		used = 0;
-		slots =
-			MemoryContextAllocZero(TopMemoryContext,
-								   nslots * sizeof(pg_uuid_t));
+		slots = MemoryContextAllocZero(TopMemoryContext,
+									   nslots * sizeof(pg_uuid_t));
 		valid = true;
 	}
 
@@ -110,9 +109,8 @@ ienv_production_remember(const pg_uuid_t *id)
 		pg_uuid_t  *old = slots;
 		uint32		old_nslots = nslots;
 
-		slots =
-			MemoryContextAllocZero(TopMemoryContext,
-								   2 * old_nslots * sizeof(pg_uuid_t));
+		slots = MemoryContextAllocZero(TopMemoryContext,
+									   2 * old_nslots * sizeof(pg_uuid_t));
 		nslots = 2 * old_nslots;
 		used = 0;
 		for (uint32 i = 0; i < old_nslots; i++)

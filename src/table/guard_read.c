@@ -115,9 +115,8 @@ ienv_guard_of(Oid relid)
 
 		ctl.keysize = sizeof(Oid);
 		ctl.entrysize = sizeof(GuardEntry);
-		guards =
-			hash_create("instance_env guards", 64, &ctl,
-						HASH_ELEM | HASH_BLOBS);
+		guards = hash_create("instance_env guards", 64, &ctl,
+							 HASH_ELEM | HASH_BLOBS);
 		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
 	}
 
@@ -153,8 +152,8 @@ ienv_guard_of(Oid relid)
 				strcmp(entry->guard.label, guard.label) == 0)
 				guard.label = entry->guard.label;
 			else
-				guard.label =
-					MemoryContextStrdup(CacheMemoryContext, guard.label);
+				guard.label = MemoryContextStrdup(CacheMemoryContext,
+												  guard.label);
 			entry->guard = guard;
 		}
 		entry->guarded = guarded;
@@ -394,12 +393,10 @@ ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
 		if (!HeapTupleIsValid(index))
 			continue;			/* dropped meanwhile */
 		form = (Form_pg_index) GETSTRUCT(index);
-		collations =
-			SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indcollation,
-							&isnull);
-		classes =
-			SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass,
-							&isnull);
+		collations = SysCacheGetAttr(INDEXRELID, index,
+									 Anum_pg_index_indcollation, &isnull);
+		classes = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass,
+								  &isnull);
 
 		/*
 		 * another operator class or access method may define equality

@@ -177,8 +177,8 @@ ienv_is_counted(Oid relid)
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1,
+							  &key);
 	while (!counted && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		const IenvTriggerKind *kind = ienv_trigger_kind(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
@@ -331,16 +331,15 @@ lock_guard(Oid relid)
 	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL, 1,
-						   &key);
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
+							  1, &key);
 	while (locked && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
 		if (form->contype == CONSTRAINT_FOREIGN)
-			locked =
-				ConditionalLockRelationOid(form->confrelid, AccessShareLock);
+			locked = ConditionalLockRelationOid(form->confrelid,
+												AccessShareLock);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

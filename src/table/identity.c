@@ -162,10 +162,9 @@ ienv_identity_prepare(IenvGuard *guard)
 	 * does.
 	 */
 	if (OidIsValid(entry->btree_opf))
-		equalimage =
-			get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
-							  entry->btree_opintype,
-							  BTEQUALIMAGE_PROC);
+		equalimage = get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
+									   entry->btree_opintype,
+									   BTEQUALIMAGE_PROC);
 	guard->key_is_image = OidIsValid(equalimage) &&
 		DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation,
 										  ObjectIdGetDatum(entry->btree_opintype)));

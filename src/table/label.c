@@ -143,9 +143,8 @@ is_taken(const char *label, Oid relid)
 			continue;
 
 		/* arguments are strings, each with its terminating zero byte */
-		args =
-			heap_getattr(tuple, Anum_pg_trigger_tgargs, RelationGetDescr(rel),
-						 &isnull);
+		args = heap_getattr(tuple, Anum_pg_trigger_tgargs,
+							RelationGetDescr(rel), &isnull);
 		taken = strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) == 0;
 	}
 	systable_endscan(scan);

@@ -60,9 +60,10 @@ static List *
 partitions_of(Oid relid, LOCKMODE lockmode)
 {
 	bool		leaving = false;
-	List	   *partitions =
-	find_inheritance_children_extended(relid, false, lockmode, &leaving,
-									   NULL);
+	List	   *partitions = find_inheritance_children_extended(relid, false,
+																lockmode,
+																&leaving,
+																NULL);
 	ListCell   *lc;
 
 	if (leaving)
@@ -88,9 +89,8 @@ is_leaving(Oid relid)
 
 	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan =
-		systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1,
-						   &key);
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1,
+							  &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		leaving = ((Form_pg_inherits) GETSTRUCT(tuple))->inhdetachpending;

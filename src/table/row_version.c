@@ -105,9 +105,8 @@ ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno,
 		scan->index = index_open(index, AccessShareLock);
 		opfamily = scan->index->rd_opfamily[0];
 		opcintype = scan->index->rd_opcintype[0];
-		equal =
-			get_opfamily_member(opfamily, opcintype, opcintype,
-								BTEqualStrategyNumber);
+		equal = get_opfamily_member(opfamily, opcintype, opcintype,
+									BTEqualStrategyNumber);
 		if (!OidIsValid(equal))
 			elog(ERROR, "index \"%s\" has no equality operator",
 				 RelationGetRelationName(scan->index));
@@ -115,8 +114,8 @@ ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno,
 		ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, opcintype,
 							   scan->index->rd_indcollation[0],
 							   get_opcode(equal), value);
-		scan->index_scan =
-			ienv_index_beginscan(heap, scan->index, &scan->non_vacuumable, 1);
+		scan->index_scan = ienv_index_beginscan(heap, scan->index,
+												&scan->non_vacuumable, 1);
 		index_rescan(scan->index_scan, &key, 1, NULL, 0);
 	}
 	else
@@ -131,9 +130,8 @@ ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno,
 		scan->collation = att->attcollation;
 
 		/* no synchronized scan, because the scan must be complete */
-		scan->table_scan =
-			table_beginscan_strat(heap, &scan->non_vacuumable, 0, NULL, true,
-								  false);
+		scan->table_scan = table_beginscan_strat(heap, &scan->non_vacuumable,
+												 0, NULL, true, false);
 	}
 }
 

@@ -98,9 +98,8 @@ nowhere(Datum value)
 	pg_uuid_t	id;
 
 	for (int i = 0; i < 2; i++)
-		hash[i] =
-			hash_bytes_extended((const unsigned char *) VARDATA_ANY(key),
-								VARSIZE_ANY_EXHDR(key), i);
+		hash[i] = hash_bytes_extended((const unsigned char *) VARDATA_ANY(key),
+									  VARSIZE_ANY_EXHDR(key), i);
 	memcpy(id.data, hash, UUID_LEN);
 	return id;
 }

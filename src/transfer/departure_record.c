@@ -260,8 +260,8 @@ build_filter(uint64 as_of)
 		filter = NULL;
 	}
 	if (filter == NULL)
-		filter =
-			MemoryContextAlloc(CacheMemoryContext, wanted / BITS_PER_BYTE);
+		filter = MemoryContextAlloc(CacheMemoryContext,
+									wanted / BITS_PER_BYTE);
 	filter_bits = wanted;
 	memset(filter, 0, filter_bits / BITS_PER_BYTE);
 	filter_records = 0;
@@ -414,8 +414,8 @@ instance_env_forget_departed(PG_FUNCTION_ARGS)
 	{
 		char	   *event =
 		psprintf("{\"before\": \"%s\", \"forgotten\": " UINT64_FORMAT "}",
-				 JsonEncodeDateTime(NULL, value,
-									TIMESTAMPTZOID, NULL), forgotten);
+				 JsonEncodeDateTime(NULL, value, TIMESTAMPTZOID, NULL),
+				 forgotten);
 
 		ienv_record_event("forget_departed", NULL, NULL, NULL, 0,
 						  ienv_jsonb(event));

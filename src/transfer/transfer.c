@@ -98,8 +98,8 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
 	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) ||
 		!ienv_maybe_departed(&identity))
 		return false;
-	instance =
-		ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid, false);
+	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid,
+									  false);
 	if (instance == NULL)
 		return true;
 	home = instance->id;
