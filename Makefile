@@ -125,7 +125,7 @@ bench:
 indent:
 	@test/bin/setup -w pg_bsd_indent=pg-bsd-indent test/bin/indent
 
-PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+PGXS := $(wildcard $(shell '$(PG_CONFIG)' --pgxs 2>/dev/null))
 
 ifeq ($(PGXS),)
 
@@ -146,6 +146,9 @@ override with_llvm = no
 endif
 
 include $(PGXS)
+
+# The folder that PGXS puts documents into is all extensions'.
+docmoduledir := $(EXTENSION)
 
 # Only sources are looked for in their folder, not what another build has left there.
 srcdir := $(source)

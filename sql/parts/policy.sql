@@ -1,5 +1,5 @@
--- policy: what applies to an instance besides its cap: policies, the banner, prefixes of
--- messages, search engines, security.
+-- policy: what applies to an instance: policies, the banner, prefixes of messages, search
+-- engines, security.
 
 --
 -- Policies.  What an application asks on every request is not SECURITY DEFINER, which costs

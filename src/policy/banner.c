@@ -4,6 +4,9 @@
  *	  What marks a development instance for those who see it: banner and
  *	  prefix.
  *
+ * The texts themselves are policies, whose defaults are rows of
+ * policy_default: see sql/parts/policy.sql.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

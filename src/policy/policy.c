@@ -24,6 +24,7 @@
 #include "utils/datum.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/tuplestore.h"
 
 #include "base/base.h"
 #include "policy/policy.h"

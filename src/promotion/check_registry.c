@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * check_registry.c
- *	  The checks of validate() that read the registry.
+ *	  The checks of validate() that read the registry: status, domains,
+ *	  credentials, plan, settings, keys.
  *
  *-------------------------------------------------------------------------
  */
