@@ -83,7 +83,7 @@ instance_env_create_staging_application(PG_FUNCTION_ARGS)
 					  NULL, NULL, (Datum) 0,
 					  ienv_result_datum(0, 1, &missing));
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < lengthof(application.instances); i++)
 		ienv_record_changes("create_staging_application", result[0],
 							result[i + 1],
 							ienv_clone_configuration(application.instances[i],

@@ -4,7 +4,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(20);
+SELECT plan(21);
 
 CREATE TEMP VIEW members AS
 SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
@@ -137,6 +137,8 @@ SELECT is_empty(
 	  AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'a'
 					  AND i.refclassid = 'pg_class'::regclass)$$,
 	'nothing in the schema is outside of the extension, also after guard()');
+SELECT results_eq($$SELECT name FROM pg_settings WHERE name LIKE 'instance!_env.%' ESCAPE '!'$$, ARRAY['instance_env.buckets'],
+	'the library has defined its parameter');
 SELECT lives_ok($$SELECT instance_env.unguard('app.sessions'); SELECT instance_env.unguard('app.users'); DROP EXTENSION instance_env$$,
 	'the extension can be dropped');
 SELECT hasnt_schema('instance_env', 'and takes its schema along');

@@ -3,9 +3,22 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(58);
+SELECT plan(60);
 
 CREATE SCHEMA app;
+
+-- nobody can have been a user before there is an application
+
+CREATE TABLE app.early (id text PRIMARY KEY, instance_id text NOT NULL);
+SELECT instance_env.guard('app.early') \gset
+SET LOCAL session_replication_role = replica;
+INSERT INTO app.early VALUES ('ann', 'dev');
+SET LOCAL session_replication_role = origin;
+DELETE FROM app.early;
+SELECT is_empty($$SELECT FROM instance_env.identity_key$$, 'without an application there is no key');
+SELECT is_empty($$SELECT FROM instance_env.departed_user$$, 'and nobody departs');
+DROP TABLE app.early;
+
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
 SELECT instance_env.create_application('blog', development_key => 'dev2') \gset
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL, n integer DEFAULT 0);
