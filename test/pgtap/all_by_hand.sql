@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(399);
+SELECT plan(417);
 
 CREATE ROLE instance_env_nobody;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
@@ -103,6 +103,10 @@ FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', 'NULL::uuid'
 	unnest(ARRAY['1', 'NULL::integer', '''x''::text', '''x''', 'NULL', 'ROW(1, 2)', 'ARRAY[1]', 'point(1, 2)']) k,
 	unnest(ARRAY['0', 'NULL', '''app.users''::regclass', '''app.plain''::regclass', '''app.view''::regclass',
 				 '''app.users_pkey''::regclass', '4294967295']) r;
+SELECT pg_temp.calls(format('row_moves(%s, %s, %s)', i, r, t))
+FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', 'NULL::uuid', '''dev''::text']) i,
+	unnest(ARRAY['0', '''app.users''::regclass', 'NULL']) r,
+	unnest(ARRAY['''(0,1)''::tid', 'NULL::tid']) t;
 SELECT pg_temp.calls('departure_queued()');
 SELECT throws_ok($$SELECT instance_env.admission_required(1, 0)$$, '42883', NULL, 'admission_required() of a number');
 SELECT throws_ok($$SELECT instance_env.instance_unavailable(1, 0)$$, '42883', NULL, 'instance_unavailable() of a number');

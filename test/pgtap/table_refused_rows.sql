@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(31);
+SELECT plan(33);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop',
@@ -78,6 +78,14 @@ SELECT lives_ok($$UPDATE app.users SET n = 1; UPDATE app.users SET id = 6; DELET
 SELECT instance_env.resume_instance('d0000000-0000-4000-8000-000000000001') \gset
 SELECT lives_ok($$INSERT INTO app.users VALUES (5, 'd0000000-0000-4000-8000-000000000001')$$, 'counted: resumed');
 SELECT lives_ok($$INSERT INTO app.sessions VALUES (5, 'd0000000-0000-4000-8000-000000000001')$$, 'not counted: resumed');
+
+-- a row of no instance that has come in by replication
+SET LOCAL session_replication_role = replica;
+INSERT INTO app.users VALUES (-1, NULL);
+INSERT INTO app.by_key VALUES (-1, NULL);
+SET LOCAL session_replication_role = origin;
+SELECT lives_ok($$UPDATE app.users SET id = -2 WHERE id = -1$$, 'may get another key: by id');
+SELECT lives_ok($$UPDATE app.by_key SET id = -2 WHERE id = -1$$, 'by key');
 
 SELECT * FROM finish();
 ROLLBACK;
