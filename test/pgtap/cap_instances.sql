@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(18);
+SELECT plan(27);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -19,6 +19,38 @@ CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.admins (id text PRIMARY KEY, instance_id text NOT NULL);
 SELECT instance_env.guard('app.users') \gset
 SELECT instance_env.guard('app.admins') \gset
+
+-- a production row queues no trigger, whatever column the instance is in and whether users are tracked
+
+CREATE FUNCTION pg_temp.fired(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	found text := '';
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || statement LOOP
+		found := found || coalesce(substring(line FROM 'Trigger (instance_env_\w+).* calls=\d+'), '');
+	END LOOP;
+	RETURN found;
+END $$;
+CREATE TABLE app.by_id (id text PRIMARY KEY, instance_id uuid NOT NULL);
+CREATE TABLE app.untracked (id text PRIMARY KEY, instance_id text NOT NULL);
+CREATE TABLE app.untracked_by_id (id text PRIMARY KEY, instance_id uuid NOT NULL);
+CREATE TABLE app.parts (id text, instance_id text NOT NULL, p integer) PARTITION BY LIST (p);
+CREATE TABLE app.part1 PARTITION OF app.parts FOR VALUES IN (1);
+CREATE TABLE app.part2 PARTITION OF app.parts FOR VALUES IN (2);
+SELECT instance_env.guard('app.by_id') \gset
+SELECT instance_env.guard('app.untracked', user_key => '') \gset
+SELECT instance_env.guard('app.untracked_by_id', user_key => '') \gset
+SELECT instance_env.guard('app.parts', user_key => '') \gset
+SELECT instance_env.instance_id('shop', 'production') AS prod \gset
+SELECT is(pg_temp.fired(format('INSERT INTO app.users VALUES (%L, %L)', 'q9', 'prod')), '', 'by key');
+SELECT is(pg_temp.fired(format('INSERT INTO app.by_id VALUES (%L, %L)', 'p9', :'prod')), '', 'by id');
+SELECT is(pg_temp.fired(format('INSERT INTO app.untracked VALUES (%L, %L)', 'p9', 'prod')), '', 'by key, users not tracked');
+SELECT is(pg_temp.fired(format('INSERT INTO app.untracked_by_id VALUES (%L, %L)', 'p9', :'prod')), '', 'by id, users not tracked');
+SELECT is(pg_temp.fired(format('INSERT INTO app.parts VALUES (%L, %L, 1)', 'p9', 'prod')), '', 'in a partition');
+SELECT is(pg_temp.fired('DELETE FROM app.parts'), '', 'nor does it when it is deleted from one without having moved');
+SELECT is(pg_temp.fired(format('INSERT INTO app.by_id VALUES (%L, %L)', 'd9', instance_env.instance_id('shop', 'development'))),
+	'instance_env_user_cap', 'a development row does');
 
 -- one statement, three instances
 
@@ -88,6 +120,14 @@ SELECT is(
 	0::bigint, 'each holds three');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('x', 'dev 1')$$, '23I01', NULL, 'the first is full');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('x', 'dev 300')$$, '23I01', NULL, 'the last is full');
+
+-- an instance whose id is all zeroes
+
+SELECT instance_env.create_application('nil', development_id => '00000000-0000-0000-0000-000000000000') \gset
+SELECT instance_env.set_user_cap('00000000-0000-0000-0000-000000000000', 1) \gset
+SELECT lives_ok($$INSERT INTO app.by_id VALUES ('n1', '00000000-0000-0000-0000-000000000000')$$, 'the nil uuid: one user');
+SELECT throws_ok($$INSERT INTO app.by_id VALUES ('n2', '00000000-0000-0000-0000-000000000000')$$, '23I01', NULL,
+	'and no more than the cap');
 
 SELECT * FROM finish();
 ROLLBACK;
