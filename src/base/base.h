@@ -99,6 +99,11 @@ extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
 
 /*
+ * invalidation.c: relcache invalidations
+ */
+extern void ienv_on_invalidation(void (*callback) (Oid relid));
+
+/*
  * cache.c: a backend's caches of the extension's tables
  */
 #define IENV_CACHE_TABLES 4
@@ -217,7 +222,7 @@ extern char *ienv_row_column(TupleDesc desc, HeapTuple row, const char *name);
  * that a provider has issued.
  */
 #define IENV_MAX_NAME		2048
-#define IENV_MAX_WORD		63
+#define IENV_MAX_WORD		(NAMEDATALEN - 1)
 #define IENV_MAX_CREDENTIAL	255
 
 extern void ienv_require_argument(FunctionCallInfo fcinfo, int n,

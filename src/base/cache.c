@@ -65,7 +65,7 @@ instance_env_table_changed(PG_FUNCTION_ARGS)
  * stack may be reading it.
  */
 static void
-table_invalidated(Datum arg, Oid relid)
+table_invalidated(Oid relid)
 {
 	for (IenvCache *cache = caches; cache != NULL; cache = cache->next)
 	{
@@ -141,7 +141,7 @@ prepare(IenvCache *cache)
 											   ALLOCSET_SMALL_SIZES);
 		MemoryContextSetIdentifier(cache->context, cache->name);
 		if (caches == NULL)
-			CacheRegisterRelcacheCallback(table_invalidated, (Datum) 0);
+			ienv_on_invalidation(table_invalidated);
 		cache->next = caches;
 		caches = cache;
 	}

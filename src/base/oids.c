@@ -21,7 +21,6 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -64,7 +63,7 @@ static int	nlisteners = 0;
  * because a caller up the stack may be reading.
  */
 static void
-registry_invalidated(Datum arg, Oid relid)
+registry_invalidated(Oid relid)
 {
 	if (oids_valid && OidIsValid(relid) && relid != oids.instance)
 		return;
@@ -84,7 +83,8 @@ registry_invalidated(Datum arg, Oid relid)
 void
 ienv_on_registry_change(void (*forget) (void))
 {
-	Assert(nlisteners < MAX_LISTENERS);
+	if (nlisteners >= MAX_LISTENERS)
+		elog(ERROR, "out of listeners to changes of the registry");
 	listeners[nlisteners++] = forget;
 }
 
@@ -173,7 +173,7 @@ ienv_oids(void)
 
 	if (!registered)
 	{
-		CacheRegisterRelcacheCallback(registry_invalidated, (Datum) 0);
+		ienv_on_invalidation(registry_invalidated);
 		registered = true;
 	}
 

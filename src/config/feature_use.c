@@ -109,11 +109,12 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
-	deleted = ienv_query("DELETE FROM instance_env.instance_feature"
-						 " WHERE instance OPERATOR(pg_catalog.=) $1"
-						 " AND feature OPERATOR(pg_catalog.=) $2"
-						 " RETURNING pg_catalog.jsonb_build_object('quantity',"
-						 " quantity)", 2, types, values, NULL) > 0;
+	deleted =
+		ienv_write_latest("DELETE FROM instance_env.instance_feature"
+						  " WHERE instance OPERATOR(pg_catalog.=) $1"
+						  " AND feature OPERATOR(pg_catalog.=) $2"
+						  " RETURNING pg_catalog.jsonb_build_object('quantity',"
+						  " quantity)", 2, types, values) > 0;
 	before = deleted ? ienv_result_datum(0, 1, &isnull) : 0;
 	refuse_if_used(values[0], values[1]);
 	if (deleted)

@@ -161,7 +161,7 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 								  guard->instance_attno - 1)->atttypid) ==
 		UUIDOID;
 
-	if (!PG_ARGISNULL(4))
+	if (!PG_ARGISNULL(4) && OidIsValid(PG_GETARG_OID(4)))
 	{
 		if (guard->counted || user_key == NULL || *user_key == '\0')
 			ereport(ERROR,

@@ -181,7 +181,7 @@ ienv_check_plan(IenvValidation *run)
 						   false,
 						   psprintf("Feature \"%s\" is not in the catalogue.",
 									feature),
-						   "Disable it with instance_env.disable_feature().");
+						   "Disable it with instance_env.disable_feature(), or add it to table instance_env.feature.");
 		else if (ienv_column_is_true(i, 3))
 			ienv_add_check(run, name, IENV_ERROR, 0, true,
 						   psprintf("Plan \"%s\" covers feature \"%s\".",

@@ -27,7 +27,6 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -61,7 +60,7 @@ static Oid	find_root(Oid trigger);
  * be read again.
  */
 static void
-relation_invalidated(Datum arg, Oid relid)
+relation_invalidated(Oid relid)
 {
 	HASH_SEQ_STATUS status;
 	GuardEntry *entry;
@@ -117,7 +116,7 @@ ienv_guard_of(Oid relid)
 		ctl.entrysize = sizeof(GuardEntry);
 		guards = hash_create("instance_env guards", 64, &ctl,
 							 HASH_ELEM | HASH_BLOBS);
-		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+		ienv_on_invalidation(relation_invalidated);
 	}
 
 	entry = hash_search(guards, &relid, HASH_FIND, NULL);

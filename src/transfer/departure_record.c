@@ -40,7 +40,6 @@
 #include "port/pg_bitutils.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -152,7 +151,7 @@ forget(void)
  * Relcache callback.
  */
 static void
-relation_invalidated(Datum arg, Oid relid)
+relation_invalidated(Oid relid)
 {
 	if (!OidIsValid(relid) || relid == known_of)
 		forget();
@@ -170,7 +169,7 @@ open_departed(void)
 
 	if (!registered)
 	{
-		CacheRegisterRelcacheCallback(relation_invalidated, (Datum) 0);
+		ienv_on_invalidation(relation_invalidated);
 		ienv_on_registry_change(forget);
 		registered = true;
 	}

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(46);
+SELECT plan(49);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -18,12 +18,24 @@ INSERT INTO app.users VALUES ('ann', 'dev'), ('zoe', 'dev2');
 
 -- arguments
 
-SELECT throws_ok($$SELECT instance_env.guard('app.mails', user_key => 'id', user_table => 'app.users')$$, NULL, NULL,
+CREATE TABLE app.plain (id integer PRIMARY KEY, instance_id text NOT NULL);
+SELECT instance_env.guard('app.plain', user_key => 'id', counted => false, user_table => '-') \gset
+SELECT results_eq($$SELECT user_key FROM instance_env.guards WHERE relation = 'app.plain'::regclass$$, ARRAY['id'::name],
+	'no table, said by a hyphen, is none: the users are tracked here');
+INSERT INTO app.plain VALUES (1, 'dev');
+DELETE FROM app.plain;
+SELECT throws_ok($$INSERT INTO app.plain VALUES (1, 'dev2')$$, '23I02', NULL, 'and do not come again elsewhere');
+DROP TABLE app.plain;
+CREATE TABLE app.plain (id integer PRIMARY KEY, instance_id text NOT NULL);
+SELECT lives_ok($$SELECT instance_env.guard('app.plain', user_table => '-')$$, 'also where the table is counted');
+DROP TABLE app.plain;
+
+SELECT throws_ok($$SELECT instance_env.guard('app.mails', user_key => 'id', user_table => 'app.users')$$, '22023', NULL,
 	'user_table with counted');
-SELECT throws_ok($$SELECT instance_env.guard('app.mails', counted => false, user_table => 'app.users')$$, NULL, NULL,
+SELECT throws_ok($$SELECT instance_env.guard('app.mails', counted => false, user_table => 'app.users')$$, '22023', NULL,
 	'user_table without user_key');
 SELECT throws_ok($$SELECT instance_env.guard('app.mails', user_key => '', counted => false, user_table => 'app.users')$$,
-	NULL, NULL, 'user_table with an empty user_key');
+	'22023', NULL, 'user_table with an empty user_key');
 SELECT throws_ok(
 	$$SELECT instance_env.guard('app.mails', user_key => 'nothing', counted => false, user_table => 'app.users')$$,
 	'42703', NULL, 'user_table with a user_key that does not exist');
