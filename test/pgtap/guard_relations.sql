@@ -46,14 +46,14 @@ SELECT throws_ok($$SELECT instance_env.guard('app.with_remote')$$, '42809', NULL
 SELECT throws_ok($$SELECT instance_env.guard('app.seq')$$, '42809', NULL, 'a sequence');
 SELECT throws_ok($$SELECT instance_env.guard('app.composite')$$, '42809', NULL, 'a composite type');
 SELECT throws_ok($$SELECT instance_env.guard('app.users_index')$$, '42809', NULL, 'an index');
-SELECT throws_ok($$SELECT instance_env.guard('pg_catalog.pg_class', 'relname')$$, NULL, NULL, 'a system table');
-SELECT throws_ok($$SELECT instance_env.guard('instance_env.instance', 'external_key')$$, NULL, NULL,
+SELECT throws_ok($$SELECT instance_env.guard('pg_catalog.pg_class', 'relname')$$, '42809', NULL, 'a system table');
+SELECT throws_ok($$SELECT instance_env.guard('instance_env.instance', 'external_key')$$, '42809', NULL,
 	'a table of the extension''s');
 SELECT throws_ok($$SELECT instance_env.guard('app.nothing')$$, '42P01', NULL, 'no table');
-SELECT throws_ok($$SELECT instance_env.guard(0)$$, NULL, NULL, 'an OID of nothing');
+SELECT throws_ok($$SELECT instance_env.guard(0)$$, '42P01', NULL, 'an OID of nothing');
 SELECT throws_ok($$SELECT instance_env.guard(NULL)$$, '22004', NULL, 'NULL as a table');
 SELECT throws_ok($$SELECT instance_env.unguard(NULL)$$, '22004', NULL, 'NULL as a table to unguard');
-SELECT throws_ok($$SELECT instance_env.unguard(0)$$, NULL, NULL, 'an OID of nothing to unguard');
+SELECT throws_ok($$SELECT instance_env.unguard(0)$$, '42P01', NULL, 'an OID of nothing to unguard');
 
 CREATE TEMP TABLE temporary (id text PRIMARY KEY, instance_id text);
 SELECT throws_ok($$SELECT instance_env.guard('temporary')$$, '42809', NULL, 'a temporary table cannot');
@@ -84,15 +84,15 @@ SELECT throws_ok($$SELECT instance_env.guard('app.columns', 'INSTANCE_ID')$$, '4
 SELECT throws_ok($$SELECT instance_env.guard('app.columns', counted => NULL)$$, '22004', NULL, 'counted => NULL');
 SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', %L)$$, c), '42804', NULL, 'instance column: ' || c)
 FROM unnest(ARRAY['num', 'bin', 'arr', 'js', 'fixed', 'flag', 'pt']) c;
-SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', %L)$$, c), NULL, NULL, 'instance column: ' || c)
+SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', %L)$$, c), '42P10', NULL, 'instance column: ' || c)
 FROM unnest(ARRAY['tableoid', 'ctid', 'xmin']) c;
 SELECT throws_ok($$SELECT instance_env.guard('app.columns', user_key => 'user_id')$$, '42703', NULL, 'no such key');
 SELECT throws_ok($$SELECT instance_env.guard('app.columns', user_key => 'gone')$$, '42703', NULL, 'a dropped key');
-SELECT throws_ok($$SELECT instance_env.guard('app.columns', user_key => 'instance_id')$$, NULL, NULL,
+SELECT throws_ok($$SELECT instance_env.guard('app.columns', user_key => 'instance_id')$$, '22023', NULL,
 	'the instance column as key');
-SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', user_key => %L)$$, c), NULL, NULL,
+SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', user_key => %L)$$, c), code, NULL,
 	'a key that cannot be compared or looked up: ' || c)
-FROM unnest(ARRAY['pt', 'js', 'tableoid', 'ctid']) c;
+FROM (VALUES ('pt', '42704'), ('js', '42704'), ('tableoid', '42P10'), ('ctid', '42P10')) AS v (c, code);
 SELECT is((SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.columns'::regclass AND NOT tgisinternal), 0::bigint,
 	'nothing was left by any of these');
 

@@ -106,7 +106,7 @@ SELECT lives_ok($$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-
 	'the same again');
 SELECT is((SELECT count(*) FROM instance_env.domain), 1::bigint, 'is one domain');
 SELECT throws_ok(
-	$$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com')$$, NULL, NULL,
+	$$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com')$$, '22I01', NULL,
 	'a domain that another application has');
 SELECT throws_ok($$SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com')$$,
 	NULL, NULL, 'nor can another application verify it');
@@ -155,7 +155,7 @@ SELECT throws_ok($$SELECT * FROM instance_env.promote('00000000-0000-0000-0000-0
 	'an unknown application');
 SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'not valid')$$, '55I01', NULL,
 	'with a name that is no domain');
-SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'shop.example.com')$$, NULL, NULL,
+SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'shop.example.com')$$, '55I01', NULL,
 	'with another application''s domain');
 SELECT throws_ok($$SELECT * FROM instance_env.promote(instance_env.application_id('blog'), 'blog.example.net')$$, '55I01', NULL,
 	'with a domain not yet verified: blocked');

@@ -37,7 +37,7 @@ SELECT is(instance_env.application_id('third'), :'third'::uuid, 'it returns the 
 SELECT throws_ok($$SELECT instance_env.create_application(NULL)$$, '22004', NULL, 'NULL as a name');
 SELECT throws_ok($$SELECT instance_env.create_application('x', NULL)$$, '22004', NULL, 'NULL as a plan');
 SELECT throws_ok($$SELECT instance_env.create_application('x', 'gold')$$, '22P02', NULL, 'an unknown plan');
-SELECT throws_ok($$SELECT instance_env.create_application('')$$, NULL, NULL, 'an empty name');
+SELECT throws_ok($$SELECT instance_env.create_application('')$$, '22023', NULL, 'an empty name');
 SELECT throws_ok($$SELECT instance_env.create_application('plain')$$, '23505', NULL, 'a name that is taken');
 SELECT lives_ok($$SELECT instance_env.create_application('Plain')$$, 'names keep their case');
 SELECT throws_ok(
@@ -48,7 +48,7 @@ SELECT throws_ok(
 	'23505', NULL, 'an id that another application''s production has');
 SELECT throws_ok(
 	$$SELECT instance_env.create_application('x', development_id => 'd0000000-0000-4000-8000-000000000005',
-		production_id => 'd0000000-0000-4000-8000-000000000005')$$, NULL, NULL, 'one id for both');
+		production_id => 'd0000000-0000-4000-8000-000000000005')$$, '23505', NULL, 'one id for both');
 SELECT throws_ok($$SELECT instance_env.create_application('x', development_key => 'prod')$$, '23505', NULL,
 	'a key that is taken');
 SELECT throws_ok($$SELECT instance_env.create_application('x', development_key => 'k', production_key => 'k')$$,
@@ -68,8 +68,8 @@ SELECT lives_ok(format('SELECT instance_env.create_application(%L, development_k
 SELECT throws_ok(
 	$$SELECT instance_env.create_application(string_agg(md5(i::text), '')) FROM generate_series(1, 10000) i$$,
 	'22023', NULL, 'a name of 320,000 characters is beyond what an index holds');
-SELECT throws_ok($$INSERT INTO instance_env.instance (application, type, status) SELECT id, 'development', 'active'
-				   FROM instance_env.application LIMIT 1$$, NULL, NULL,
+SELECT throws_ok($$INSERT INTO instance_env.instance (application, type, status, external_key, slug)
+				   SELECT id, 'development', 'active', 'a third', 'a-third-3' FROM instance_env.application LIMIT 1$$, '23505', NULL,
 	'not even a superuser makes a third instance of an application');
 
 -- rename_application(), set_plan()
@@ -81,7 +81,7 @@ SELECT lives_ok($$SELECT instance_env.rename_application(instance_env.applicatio
 SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), 'plain')$$, '23505',
 	'application "plain" already exists',
 	'a name that is taken');
-SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), '')$$, NULL, NULL,
+SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), '')$$, '22023', NULL,
 	'an empty name');
 SELECT throws_ok($$SELECT instance_env.rename_application(instance_env.application_id('fourth'), NULL)$$, '22004', NULL,
 	'NULL as a name');
@@ -104,7 +104,7 @@ SELECT lives_ok($$SELECT instance_env.set_user_cap(pg_temp.dev('plain'), 2147483
 SELECT is((SELECT user_cap FROM instance_env.instances WHERE instance_id = pg_temp.dev('plain')), 2147483647, 'is set');
 SELECT lives_ok($$SELECT instance_env.set_user_cap(pg_temp.dev('plain'), NULL)$$, 'the default');
 SELECT is((SELECT user_cap FROM instance_env.instances WHERE instance_id = pg_temp.dev('plain')), 500, 'is back');
-SELECT throws_ok($$SELECT instance_env.set_user_cap(pg_temp.dev('plain'), -1)$$, NULL, NULL, 'a negative cap');
+SELECT throws_ok($$SELECT instance_env.set_user_cap(pg_temp.dev('plain'), -1)$$, '22023', NULL, 'a negative cap');
 SELECT throws_ok($$SELECT instance_env.set_user_cap(pg_temp.prod('plain'), 1000)$$, '55000', NULL, 'production has none');
 SELECT throws_ok($$SELECT instance_env.set_user_cap(pg_temp.prod('plain'), NULL)$$, '55000', NULL,
 	'nor a default');

@@ -34,7 +34,7 @@ BEGIN
 		RETURN NEXT throws_ok(format('INSERT INTO app.users SELECT (%s)::%s, ''dev2''', key, key_type), '23I02', NULL,
 							  format('%s, and guarded anew', key_type));
 		RETURN NEXT lives_ok(format('INSERT INTO app.users SELECT (%s)::%s, ''dev''', key, key_type), key_type || ', back where it was');
-		RETURN NEXT throws_ok(format('INSERT INTO app.users SELECT (%s)::%s, ''dev2''', key, key_type), NULL, NULL, key_type || ', living');
+		RETURN NEXT throws_ok(format('INSERT INTO app.users SELECT (%s)::%s, ''dev2''', key, key_type), '23505', NULL, key_type || ', living');
 		DROP TABLE app.users;
 		PERFORM instance_env.forget_departed('infinity');
 	END LOOP;

@@ -56,7 +56,7 @@ SELECT throws_ok(
 	'DELETE, then INSERT');
 SELECT throws_ok(
 	$$WITH moved AS (DELETE FROM app.users WHERE id = 'bob' RETURNING *)
-	  INSERT INTO app.users SELECT id, 'dev2', n FROM moved$$, NULL, NULL, 'DELETE and INSERT in one statement');
+	  INSERT INTO app.users SELECT id, 'dev2', n FROM moved$$, '23I02', NULL, 'DELETE and INSERT in one statement');
 SELECT throws_ok(
 	$$INSERT INTO app.users VALUES ('bob', 'dev') ON CONFLICT (id) DO UPDATE SET instance_id = 'dev2'$$, '23I02', NULL,
 	'upsert');
