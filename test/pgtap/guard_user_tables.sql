@@ -45,11 +45,11 @@ SELECT throws_ok(
 CREATE TABLE app.plain (id text PRIMARY KEY, instance_id text);
 SELECT throws_ok(
 	$$SELECT instance_env.guard('app.mails', user_key => 'id', counted => false, user_table => 'app.plain')$$,
-	NULL, NULL, 'a user_table that is not guarded');
+	'55000', NULL, 'a user_table that is not guarded');
 CREATE VIEW app.view AS SELECT * FROM app.users;
 SELECT throws_ok(
 	$$SELECT instance_env.guard('app.mails', user_key => 'id', counted => false, user_table => 'app.view')$$,
-	NULL, NULL, 'a view as user_table');
+	'55000', NULL, 'a view as user_table');
 SELECT is((SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.mails'::regclass), 0::bigint, 'nothing was left');
 SELECT is((SELECT count(*) FROM pg_index WHERE indrelid = 'app.plain'::regclass), 1::bigint, 'nor an index');
 

@@ -99,7 +99,7 @@ SELECT throws_ok(
 	$$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000009', 'shop.example.com')$$, '23I03', NULL,
 	'an unknown instance');
 SELECT throws_ok($$SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com')$$,
-	NULL, NULL, 'a domain that nobody associated cannot be verified');
+	'55000', NULL, 'a domain that nobody associated cannot be verified');
 SELECT lives_ok($$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com')$$,
 	'a domain');
 SELECT lives_ok($$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com')$$,
@@ -109,7 +109,7 @@ SELECT throws_ok(
 	$$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com')$$, '22I01', NULL,
 	'a domain that another application has');
 SELECT throws_ok($$SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000002', 'shop.example.com')$$,
-	NULL, NULL, 'nor can another application verify it');
+	'55000', NULL, 'nor can another application verify it');
 SELECT lives_ok(
 	$$SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'satellite.example.org', false)$$,
 	'a satellite');

@@ -52,7 +52,7 @@ SELECT throws_ok(
 SELECT throws_ok($$SELECT instance_env.create_application('x', development_key => 'prod')$$, '23505', NULL,
 	'a key that is taken');
 SELECT throws_ok($$SELECT instance_env.create_application('x', development_key => 'k', production_key => 'k')$$,
-	NULL, NULL, 'one key for both');
+	'23505', NULL, 'one key for both');
 SELECT throws_ok($$SELECT instance_env.create_application('x', development_key => '')$$, '22023', NULL, 'an empty key');
 SELECT throws_ok(
 	$$SELECT instance_env.create_application('x', production_key => 'd0000000-0000-4000-8000-000000000001x'),

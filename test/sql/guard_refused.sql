@@ -72,6 +72,18 @@ RESET ROLE;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'users'::regclass;
 SELECT count(*) FROM pg_index WHERE indrelid = 'users'::regclass;
 
+-- so many that not all are named: instances that do not exist, that are over their cap
+CREATE TABLE many (id integer PRIMARY KEY, instance_id text NOT NULL);
+INSERT INTO many SELECT i, 'many ' || i % 7 FROM generate_series(1, 14) i;
+SELECT instance_env.guard('many');
+SET client_min_messages = error;
+SELECT count(instance_env.create_application('many ' || i, development_key => 'many ' || i)) FROM generate_series(0, 6) i;
+SELECT count(instance_env.set_user_cap(instance_env.instance_id('many ' || i, 'development'), 1)::text) FROM generate_series(0, 6) i;
+RESET client_min_messages;
+SELECT instance_env.guard('many');
+DROP TABLE many;
+SELECT count(instance_env.drop_application(instance_env.application_id('many ' || i))::text) FROM generate_series(0, 6) i;
+
 -- a table in use
 CREATE TABLE in_use AS SELECT NULL::uuid AS instance_id;
 SELECT instance_env.guard('in_use') FROM in_use;
