@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(41);
+SELECT plan(42);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set other '\'a0000000-0000-4000-8000-000000000002\''
@@ -49,6 +49,8 @@ SELECT throws_ok($$SELECT * FROM instance_env.dns_records(NULL)$$, '22004', NULL
 -- one by one
 
 SELECT pg_temp.config(:prod) AS config \gset
+SELECT throws_ok($$SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com', '')$$, '22023',
+	'invalid value for argument "record"', 'an empty record is no record');
 SELECT lives_ok($$SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com', 'clerk')$$,
 	'each verified on its own');
 SELECT is(pg_temp.state('shop.example.com'), 'x----', 'the others are not');
