@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(27);
+SELECT plan(28);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -51,6 +51,10 @@ SELECT is(pg_temp.fired(format('INSERT INTO app.parts VALUES (%L, %L, 1)', 'p9',
 SELECT is(pg_temp.fired('DELETE FROM app.parts'), '', 'nor does it when it is deleted from one without having moved');
 SELECT is(pg_temp.fired(format('INSERT INTO app.by_id VALUES (%L, %L)', 'd9', instance_env.instance_id('shop', 'development'))),
 	'instance_env_user_cap', 'a development row does');
+
+DELETE FROM app.users;
+SELECT is(pg_temp.fired(format('INSERT INTO app.users VALUES (%L, %L)', 'q8', 'prod')), '',
+	'nor does the next one once a departure is on record');
 
 -- one statement, three instances
 
