@@ -129,6 +129,7 @@ SELECT throws_ok($$INSERT INTO app.users VALUES ('x', 'dev 300')$$, '23I01', NUL
 
 SELECT instance_env.create_application('nil', development_id => '00000000-0000-0000-0000-000000000000') \gset
 SELECT instance_env.set_user_cap('00000000-0000-0000-0000-000000000000', 1) \gset
+INSERT INTO app.by_id VALUES ('p8', :'prod');	-- so that there is a production instance to remember
 SELECT lives_ok($$INSERT INTO app.by_id VALUES ('n1', '00000000-0000-0000-0000-000000000000')$$, 'the nil uuid: one user');
 SELECT throws_ok($$INSERT INTO app.by_id VALUES ('n2', '00000000-0000-0000-0000-000000000000')$$, '23I01', NULL,
 	'and no more than the cap');
