@@ -112,6 +112,26 @@ is($one[1], $without[1], 'the same errors');
 my $refused = () = $with[1] =~ /23I01/g;
 cmp_ok($refused, '>', $statements / 100, "the cap was reached often ($refused times)");
 
+# It does save them, also after rows have left and inserts were rolled back: one exact count, then
+# none until the next time that the bound is too high.
+$node->append_conf('postgresql.conf', "instance_env.buckets = 4096\n");
+$node->restart;
+sub scans
+{
+	return $node->safe_psql('with_bound', q{SELECT pg_stat_clear_snapshot();
+		SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'users_instance_id_idx'}) =~ s/^\n//r;
+}
+$node->safe_psql('with_bound', q{SELECT instance_env.set_user_cap(instance_env.instance_id('dev1', 'development'), 20);
+	DELETE FROM users});
+$node->safe_psql('with_bound', q{INSERT INTO users SELECT 'a' || i, 'dev1' FROM generate_series(1, 10) i});
+$node->safe_psql('with_bound', q{DELETE FROM users WHERE id = 'a1'});
+$node->safe_psql('with_bound', q{BEGIN; INSERT INTO users SELECT 'b' || i, 'dev1' FROM generate_series(1, 11) i; ROLLBACK});
+my $before = scans();
+$node->safe_psql('with_bound', "INSERT INTO users VALUES ('c$_', 'dev1')") foreach 1 .. 6;
+my $scans = scans() - $before;
+cmp_ok($scans, '<=', 2, "six admissions after deletes and rollbacks take one exact count ($scans scans)");
+cmp_ok($scans, '>=', 1, 'and that is what is counted here');
+
 # out of range
 for my $bad ('-1', '1048577', 'many')
 {
