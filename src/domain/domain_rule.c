@@ -27,14 +27,11 @@
  */
 static const char *const hosting_suffixes[] = {
 	"clerk.app", "vercel.app", "netlify.app", "pages.dev", "fly.dev",
-	"render.com", "herokuapp.com",
-	"amplifyapp.com", "azurestaticapps.net", "azurewebsites.net",
-	"cloudfront.net", "deno.dev",
-	"firebaseapp.com", "github.io", "gitlab.io", "ngrok-free.app", "ngrok.app",
-	"ngrok.dev",
+	"render.com", "herokuapp.com", "amplifyapp.com", "azurestaticapps.net",
+	"azurewebsites.net", "cloudfront.net", "deno.dev", "firebaseapp.com",
+	"github.io", "gitlab.io", "ngrok-free.app", "ngrok.app", "ngrok.dev",
 	"ngrok.io", "onrender.com", "railway.app", "replit.app", "run.app",
-	"surge.sh", "web.app",
-	"workers.dev"
+	"surge.sh", "web.app", "workers.dev"
 };
 
 /* The service's own names. */
