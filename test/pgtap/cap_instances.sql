@@ -28,7 +28,7 @@ DECLARE
 	found text := '';
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ' || statement LOOP
-		found := found || coalesce(substring(line FROM 'Trigger (instance_env_\w+).* calls=\d+'), '');
+		found := found || coalesce(substring(line FROM 'Trigger "?(instance_env_[a-z_]+).* calls=[0-9]'), '');
 	END LOOP;
 	RETURN found;
 END $$;
