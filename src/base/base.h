@@ -146,11 +146,12 @@ extern pg_atomic_uint64 *ienv_shared_era(void);
  * event.c: the audit log
  */
 extern void ienv_record_event(const char *action, const pg_uuid_t *application,
-							  const pg_uuid_t *instance,
-							  const char *item, Datum before, Datum after);
+							  const pg_uuid_t *instance, const char *item,
+							  Datum before, Datum after);
 extern void ienv_record_returned(const char *action,
 								 const pg_uuid_t *application,
-								 const pg_uuid_t *instance, const char *item);
+								 const pg_uuid_t *instance,
+								 const char *item);
 
 /*
  * spi.c: SQL through SPI
@@ -158,14 +159,11 @@ extern void ienv_record_returned(const char *action,
 extern char *ienv_sql_name(Oid relid);
 extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
 extern uint64 ienv_query(const char *sql, int nargs, const Oid *types,
-						 const Datum *values,
-						 const char *nulls);
+						 const Datum *values, const char *nulls);
 extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types,
-								const Datum *values,
-								const char *nulls);
+								const Datum *values, const char *nulls);
 extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types,
-								const Datum *values,
-								const char *nulls);
+								const Datum *values, const char *nulls);
 extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types,
 								const Datum *values);
 extern void ienv_return_rows(FunctionCallInfo fcinfo);

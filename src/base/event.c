@@ -38,8 +38,8 @@ PG_FUNCTION_INFO_V1(instance_env_refuse_change);
  */
 void
 ienv_record_event(const char *action, const pg_uuid_t *application,
-				  const pg_uuid_t *instance,
-				  const char *item, Datum before, Datum after)
+				  const pg_uuid_t *instance, const char *item, Datum before,
+				  Datum after)
 {
 	Oid			types[8] = {TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID};
 	Datum		values[8] = {0};
@@ -90,8 +90,7 @@ ienv_record_event(const char *action, const pg_uuid_t *application,
  */
 void
 ienv_record_returned(const char *action, const pg_uuid_t *application,
-					 const pg_uuid_t *instance,
-					 const char *item)
+					 const pg_uuid_t *instance, const char *item)
 {
 	HeapTuple	row;
 	TupleDesc	desc;

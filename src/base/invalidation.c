@@ -3,8 +3,8 @@
  * invalidation.c
  *	  Relcache invalidations, passed on to several modules by one callback.
  *
- * A backend has room for ten relcache callbacks, those of PostgreSQL itself and
- * of all other extensions included; one too many ends the session.
+ * A backend has room for ten relcache callbacks, those of PostgreSQL itself
+ * and of all other extensions included; one too many ends the session.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,10 +28,10 @@ relation_invalidated(Datum arg, Oid relid)
 }
 
 /*
- * Have a function called with each relation that is invalidated, InvalidOid for
- * all of them, as by CacheRegisterRelcacheCallback().  To be called once in a
- * backend's life by each module that caches what depends on relations, before
- * it reads.
+ * Have a function called with each relation that is invalidated, InvalidOid
+ * for all of them, as by CacheRegisterRelcacheCallback().  To be called once
+ * in a backend's life by each module that caches what depends on relations,
+ * before it reads.
  */
 void
 ienv_on_invalidation(void (*callback) (Oid relid))

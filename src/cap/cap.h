@@ -52,8 +52,7 @@ extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key,
 extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
-							const IenvCountMark *mark,
-							int64 rows);
+							const IenvCountMark *mark, int64 rows);
 extern void ienv_leave(IenvBucket *bucket);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,
 						   int64 n);
@@ -95,8 +94,7 @@ extern int64 ienv_vacated(const IenvBoundKey *key);
  * user_cap.c: admission
  */
 extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance,
-					   Datum value,
-					   IenvBucket *bucket, bool early);
+					   Datum value, IenvBucket *bucket, bool early);
 
 /*
  * seats.c: counting

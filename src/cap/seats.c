@@ -76,8 +76,7 @@ ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
  */
 bool
 ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard,
-				 Datum value,
-				 int64 cap, Snapshot snapshot)
+				 Datum value, int64 cap, Snapshot snapshot)
 {
 	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
 	ListCell   *lc;

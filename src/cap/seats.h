@@ -37,8 +37,8 @@ typedef struct IenvTally
 } IenvTally;
 
 extern bool ienv_count_seats(IenvTally *tally, IenvTally *others,
-							 const IenvGuard *guard, Datum value,
-							 int64 cap, Snapshot snapshot);
+							 const IenvGuard *guard, Datum value, int64 cap,
+							 Snapshot snapshot);
 extern int64 ienv_rows_for_anybody(const IenvTally *tally);
 extern void ienv_end_tally(IenvTally *tally);
 

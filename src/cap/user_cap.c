@@ -148,8 +148,7 @@ typedef struct Bounds
 
 static void compute_bounds(const IenvTally *tally, Bounds *bounds);
 pg_noreturn static void refuse(const IenvGuard *guard, Datum value, int cap,
-							   const IenvTally *tally,
-							   const Bounds *bounds);
+							   const IenvTally *tally, const Bounds *bounds);
 
 /*
  * Admit all rows that my transaction has inserted into the instance, or raise

@@ -15,8 +15,7 @@
  * setting.c: settings
  */
 extern bool ienv_change_setting(const char *action, Datum instance,
-								const char *name, Datum value,
-								Datum *before);
+								const char *name, Datum value, Datum *before);
 extern void ienv_require_section(const char *name);
 
 /*

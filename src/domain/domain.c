@@ -34,8 +34,7 @@ static char *primary_of(Datum instance);
 static Datum own_domain(Datum instance, const char *name, bool *is_primary);
 static Datum forget_domain(Datum instance, const char *name);
 static void put_domain(const char *action, Datum instance, const char *name,
-					   bool is_primary,
-					   Datum before);
+					   bool is_primary, Datum before);
 
 PG_FUNCTION_INFO_V1(instance_env_associate_domain);
 PG_FUNCTION_INFO_V1(instance_env_change_domain);

@@ -66,8 +66,7 @@ extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
  * guard_reference.c: data that refers to a user stays in the user's instance
  */
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno,
-								AttrNumber user_attno,
-								Oid user_table);
+								AttrNumber user_attno, Oid user_table);
 extern List *ienv_loose_references(const IenvGuard *guard);
 
 /*

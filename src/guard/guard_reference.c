@@ -27,11 +27,11 @@
 static void check_may_refer(Oid role, Oid user_table);
 static void check_same_rights(Oid relid, Oid user_table);
 static bool find_reference(Oid relid, AttrNumber instance_attno,
-						   AttrNumber user_attno,
-						   const IenvGuard *users, const char **actions);
+						   AttrNumber user_attno, const IenvGuard *users,
+						   const char **actions);
 static bool has_composite(Relation constraints, Oid relid,
-						  AttrNumber instance_attno,
-						  AttrNumber user_attno, const IenvGuard *users);
+						  AttrNumber instance_attno, AttrNumber user_attno,
+						  const IenvGuard *users);
 static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
 
 /*
@@ -276,8 +276,7 @@ ienv_loose_references(const IenvGuard *guard)
  */
 static bool
 has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
-			  AttrNumber user_attno,
-			  const IenvGuard *users)
+			  AttrNumber user_attno, const IenvGuard *users)
 {
 	ScanKeyData key;
 	SysScanDesc scan;

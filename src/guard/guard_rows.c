@@ -31,8 +31,9 @@ static void check_rows(const IenvGuard *guard, Oid relid, bool brought);
 static Portal open_cursor(Oid relid, const char *sql);
 static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
 static void check_instance(const IenvGuard *guard, Oid relid,
-						   IenvInstance *instance, Datum value,
-						   int64 count, bool brought, int *nover);
+						   IenvInstance *instance, Datum value, int64 count,
+						   bool brought,
+						   int *nover);
 pg_noreturn static void refuse_unknown(const IenvGuard *guard,
 									   const char *column,
 									   const char *instances, int n);
@@ -172,8 +173,7 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
  */
 static void
 check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
-			   Datum value, int64 count,
-			   bool brought, int *nover)
+			   Datum value, int64 count, bool brought, int *nover)
 {
 	/* these rows came without tickets, see bound.c */
 	if (guard->counted && instance->user_cap >= 0)

@@ -20,8 +20,8 @@
  */
 void
 ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity,
-			   int sqlstate,
-			   bool passed, const char *message, const char *hint)
+			   int sqlstate, bool passed, const char *message,
+			   const char *hint)
 {
 	IenvCheck  *check = palloc(sizeof(IenvCheck));
 

@@ -68,8 +68,7 @@
 
 static bool may_read_instance(const IenvGuard *guard);
 static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
-							Snapshot snapshot,
-							TransactionId *younger);
+							Snapshot snapshot, TransactionId *younger);
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
 
 /*

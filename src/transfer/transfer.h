@@ -16,8 +16,8 @@
 extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
 pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
-										 bool from_null,
-										 Datum to, bool to_null);
+										 bool from_null, Datum to,
+										 bool to_null);
 
 /*
  * departure.c: departures
