@@ -5,60 +5,32 @@
 -- executable by PUBLIC; called otherwise than by a trigger they tell nothing.
 --
 
-CREATE FUNCTION instance_env.admission_required(instance uuid, relation oid)
+CREATE FUNCTION instance_env.admission_required(instance "any", relation oid)
 RETURNS boolean
 LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
-COMMENT ON FUNCTION instance_env.admission_required(uuid, oid) IS
+AS 'MODULE_PATHNAME', 'instance_env_admission_required';
+COMMENT ON FUNCTION instance_env.admission_required("any", oid) IS
 'trigger condition: must check_user_cap() look at a new row of this instance?';
 
-CREATE FUNCTION instance_env.admission_required(instance uuid, user_key "any", relation oid)
+CREATE FUNCTION instance_env.admission_required(instance "any", relation oid, VARIADIC user_key "any")
 RETURNS boolean
 LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_admission_required_uuid';
-COMMENT ON FUNCTION instance_env.admission_required(uuid, "any", oid) IS
+AS 'MODULE_PATHNAME', 'instance_env_admission_required';
+COMMENT ON FUNCTION instance_env.admission_required("any", oid, VARIADIC "any") IS
 'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
 
-CREATE FUNCTION instance_env.admission_required(instance text, relation oid)
+CREATE FUNCTION instance_env.instance_unavailable(instance "any", relation oid)
 RETURNS boolean
 LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
-COMMENT ON FUNCTION instance_env.admission_required(text, oid) IS
-'trigger condition: must check_user_cap() look at a new row of this instance?';
-
-CREATE FUNCTION instance_env.admission_required(instance text, user_key "any", relation oid)
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_admission_required_text';
-COMMENT ON FUNCTION instance_env.admission_required(text, "any", oid) IS
-'trigger condition: must check_user_cap() look at a new row of this user in this instance?';
-
-CREATE FUNCTION instance_env.instance_unavailable(instance uuid, relation oid)
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
-COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, oid) IS
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable';
+COMMENT ON FUNCTION instance_env.instance_unavailable("any", oid) IS
 'trigger condition: must check_instance() look at a new row of this instance?';
 
-CREATE FUNCTION instance_env.instance_unavailable(instance uuid, user_key "any", relation oid)
+CREATE FUNCTION instance_env.instance_unavailable(instance "any", relation oid, VARIADIC user_key "any")
 RETURNS boolean
 LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_uuid';
-COMMENT ON FUNCTION instance_env.instance_unavailable(uuid, "any", oid) IS
-'trigger condition: must check_instance() look at a new row of this user in this instance?';
-
-CREATE FUNCTION instance_env.instance_unavailable(instance text, relation oid)
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
-COMMENT ON FUNCTION instance_env.instance_unavailable(text, oid) IS
-'trigger condition: must check_instance() look at a new row of this instance?';
-
-CREATE FUNCTION instance_env.instance_unavailable(instance text, user_key "any", relation oid)
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable_text';
-COMMENT ON FUNCTION instance_env.instance_unavailable(text, "any", oid) IS
+AS 'MODULE_PATHNAME', 'instance_env_instance_unavailable';
+COMMENT ON FUNCTION instance_env.instance_unavailable("any", oid, VARIADIC "any") IS
 'trigger condition: must check_instance() look at a new row of this user in this instance?';
 
 CREATE FUNCTION instance_env.departure_queued()
@@ -75,18 +47,11 @@ AS 'MODULE_PATHNAME', 'instance_env_identity_changes';
 COMMENT ON FUNCTION instance_env.identity_changes("any", "any") IS
 'trigger condition: does an update give a user another key?';
 
-CREATE FUNCTION instance_env.row_moves(instance uuid, relation oid, place tid)
+CREATE FUNCTION instance_env.row_moves(instance "any", relation oid, place tid)
 RETURNS boolean
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_row_moves';
-COMMENT ON FUNCTION instance_env.row_moves(uuid, oid, tid) IS
-'trigger condition: has an update moved a row from this place to another partition?';
-
-CREATE FUNCTION instance_env.row_moves(instance text, relation oid, place tid)
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_row_moves';
-COMMENT ON FUNCTION instance_env.row_moves(text, oid, tid) IS
+COMMENT ON FUNCTION instance_env.row_moves("any", oid, tid) IS
 'trigger condition: has an update moved a row from this place to another partition?';
 
 --
@@ -145,13 +110,14 @@ COMMENT ON FUNCTION instance_env.record_truncate() IS
 CREATE FUNCTION instance_env.guard(
 	relation regclass,
 	instance_column name DEFAULT 'instance_id',
-	user_key name DEFAULT NULL,
+	user_key text DEFAULT NULL,
 	counted boolean DEFAULT true,
-	user_table regclass DEFAULT NULL)
+	user_table regclass DEFAULT NULL,
+	follow_departures boolean DEFAULT true)
 RETURNS void
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_guard';
-COMMENT ON FUNCTION instance_env.guard(regclass, name, name, boolean, regclass) IS
+COMMENT ON FUNCTION instance_env.guard(regclass, name, text, boolean, regclass, boolean) IS
 'makes a table obey the rules of the instances its rows belong to';
 
 CREATE FUNCTION instance_env.unguard(relation regclass)
@@ -164,7 +130,7 @@ COMMENT ON FUNCTION instance_env.unguard(regclass) IS
 CREATE FUNCTION instance_env.guard_list(
 	OUT relation regclass,
 	OUT instance_column name,
-	OUT user_key name,
+	OUT user_key text,
 	OUT counted boolean,
 	OUT label text,
 	OUT whole boolean,

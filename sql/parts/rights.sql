@@ -24,18 +24,13 @@ GRANT USAGE ON TYPE instance_env.instance_type, instance_env.instance_status, in
 	TO CURRENT_USER, PUBLIC;
 GRANT EXECUTE ON FUNCTION
 	-- trigger conditions
-	instance_env.admission_required(uuid, oid),
-	instance_env.admission_required(uuid, "any", oid),
-	instance_env.admission_required(text, oid),
-	instance_env.admission_required(text, "any", oid),
-	instance_env.instance_unavailable(uuid, oid),
-	instance_env.instance_unavailable(uuid, "any", oid),
-	instance_env.instance_unavailable(text, oid),
-	instance_env.instance_unavailable(text, "any", oid),
+	instance_env.admission_required("any", oid),
+	instance_env.admission_required("any", oid, VARIADIC "any"),
+	instance_env.instance_unavailable("any", oid),
+	instance_env.instance_unavailable("any", oid, VARIADIC "any"),
 	instance_env.departure_queued(),
 	instance_env.identity_changes("any", "any"),
-	instance_env.row_moves(uuid, oid, tid),
-	instance_env.row_moves(text, oid, tid),
+	instance_env.row_moves("any", oid, tid),
 	-- what reads nothing but its argument, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),

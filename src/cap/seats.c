@@ -88,15 +88,21 @@ ienv_count_seats(IenvTally *tally, IenvTally *others, const IenvGuard *guard,
 	{
 		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
 		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
+		Datum		column;
 		IenvScan	scan;
 		IenvVersion version;
 
 		if (leaf == NULL)
 			ienv_report_unguarded_partition(RelationGetRelid(rel),
 											guard->root);
+		if (!ienv_column_of_value(leaf->instance_type, value, &column))
+		{
+			table_close(rel, NoLock);
+			continue;
+		}
 
-		ienv_scan_begin(&scan, rel, leaf->instance_index, leaf->instance_attno,
-						value);
+		ienv_scan_begin(&scan, rel, leaf->instance_index, 1,
+						&leaf->instance_attno, &column);
 		while (!done && ienv_scan_count(&scan, snapshot, &version))
 		{
 			CHECK_FOR_INTERRUPTS();

@@ -8,8 +8,8 @@
  * arbitrary arguments.  Its answer would then reveal which keys have departed
  * from where, and what it counts would be wrong.  So it answers, and counts,
  * only if its arguments are columns of the row that its trigger fires for, as
- * guard() writes them: the instance, perhaps the key, and tableoid; and of a
- * row that is deleted, also its ctid.  PostgreSQL turns those into Vars of
+ * guard() writes them: the instance, tableoid, and perhaps those of the user
+ * key; or, of a row that is deleted, its ctid.  PostgreSQL turns those into Vars of
  * OUTER_VAR (NEW) or INNER_VAR (OLD) (TriggerEnabled() in trigger.c).  Nowhere
  * else is such a Var a system column: in a plan, such Vars are numbered by the
  * columns of the node below, which begin at 1 (set_join_references() in
@@ -32,8 +32,8 @@ static AttrNumber column_of(Node *node, int varno);
 
 /*
  * The guard of the table whose trigger's condition is being evaluated: for a
- * new row (instance [, key], tableoid), or for an old one (instance, tableoid,
- * ctid).  NULL if the function is called in any other way, or if the table is
+ * new row (instance, tableoid [, key...]), or for an old one (instance,
+ * tableoid, ctid).  NULL if the function is called in any other way, or if the table is
  * not guarded by these columns: then the answer must reveal nothing.
  */
 IenvGuard *
@@ -54,13 +54,16 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 		fcinfo->flinfo->fn_extra = condition;
 	}
 
-	if (condition->tableoid == 0 || PG_ARGISNULL(condition->tableoid))
+	if (!condition->is_trigger || PG_ARGISNULL(1))
 		return NULL;
-	guard = ienv_guard_of(PG_GETARG_OID(condition->tableoid));
+	guard = ienv_guard_of(PG_GETARG_OID(1));
 	if (guard == NULL || guard->instance_attno != condition->instance_attno ||
-		(condition->key_attno != InvalidAttrNumber &&
-		 guard->key_attno != condition->key_attno))
+		(guard->nkeys > 0 && condition->nkeys > 0 &&
+		 guard->nkeys != condition->nkeys))
 		return NULL;
+	for (int i = 0; i < Min(guard->nkeys, condition->nkeys); i++)
+		if (guard->keys[i].attno != condition->key_attnos[i])
+			return NULL;
 	return guard;
 }
 
@@ -75,17 +78,22 @@ read_arguments(List *args, IenvCondition * condition)
 												 INNER_VAR) ==
 	SelfItemPointerAttributeNumber;
 	int			varno = is_old ? INNER_VAR : OUTER_VAR;
-	int			tableoid = is_old ? 1 : nargs - 1;
 
-	if (nargs < 2 || nargs > 3 ||
-		column_of(list_nth(args, tableoid), varno) != TableOidAttributeNumber)
+	if (nargs < 2 || nargs - 2 > IENV_MAX_KEY_COLUMNS ||
+		column_of(lsecond(args), varno) != TableOidAttributeNumber)
 		return;
 	condition->instance_attno = column_of(linitial(args), varno);
-	if (tableoid == 2)
-		condition->key_attno = column_of(lsecond(args), varno);
-	if (condition->instance_attno > 0 &&
-		(tableoid == 1 || condition->key_attno > 0))
-		condition->tableoid = tableoid;
+	if (condition->instance_attno <= 0)
+		return;
+	for (int i = 2; i < nargs && !is_old; i++)
+	{
+		AttrNumber	key = column_of(list_nth(args, i), varno);
+
+		if (key <= 0)
+			return;
+		condition->key_attnos[condition->nkeys++] = key;
+	}
+	condition->is_trigger = true;
 }
 
 /*
@@ -95,9 +103,6 @@ read_arguments(List *args, IenvCondition * condition)
 static AttrNumber
 column_of(Node *node, int varno)
 {
-	/* a varchar or domain is relabeled as the type that the function takes */
-	while (node != NULL && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
 	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != varno)
 		return InvalidAttrNumber;
 	return ((Var *) node)->varattno;

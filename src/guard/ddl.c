@@ -252,7 +252,7 @@ check_partition(Oid relid)
 		(void) ienv_leaf_relations(root.relid, ShareRowExclusiveLock);
 		ienv_check_rows(&root, relid);
 	}
-	if (root.key_attno != InvalidAttrNumber)
+	if (root.nkeys > 0)
 		ienv_guard_partitions(relid);
 }
 

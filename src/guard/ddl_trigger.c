@@ -179,6 +179,7 @@ check_as_made(Oid relid, const TriggerDesc *triggers, const Trigger *t,
 			  const IenvTriggerKind *kind, bool is_partition)
 {
 	IenvColumns columns;
+	IenvGuard	options;
 
 	/*
 	 * guard() itself is at work, perhaps with a label that the table has long
@@ -186,12 +187,12 @@ check_as_made(Oid relid, const TriggerDesc *triggers, const Trigger *t,
 	 */
 	if (ienv_making_triggers_of != NULL &&
 		ienv_making_triggers_of->relid == relid &&
-		t->tgnargs == 1 &&
+		t->tgnargs >= 1 &&
 		strcmp(t->tgargs[0], ienv_making_triggers_of->label) == 0)
 		return;
-	if (t->tgnargs != 1 ||
+	if (!ienv_read_options(t, &options) ||
 		(kind->bit != IENV_TRIGGER_TRUNCATE &&
-		 !ienv_may_have_label(relid, t->tgargs[0])))
+		 !ienv_may_have_label(relid, options.label)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",

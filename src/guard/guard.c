@@ -49,7 +49,7 @@ typedef struct Existing
 }			Existing;
 
 static void compare(Relation rel, IenvGuard *guard, Existing * there);
-static Relation open_owned(Oid relid, LOCKMODE lockmode);
+static bool same_columns(const IenvGuard *a, const IenvGuard *b);
 static Relation open_owned(Oid relid, LOCKMODE lockmode);
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
@@ -57,15 +57,16 @@ static void check_partition_rights(Oid relid);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing,
 					   int present);
 static int	disabled_anywhere(Relation rel);
-static void make_index(Oid relid, AttrNumber attno);
+static void make_index(Oid relid, int n, const AttrNumber *attnos);
 static Datum described(const IenvGuard *guard, Oid user_table);
 
 PG_FUNCTION_INFO_V1(instance_env_guard);
 PG_FUNCTION_INFO_V1(instance_env_unguard);
 
 /*
- * guard(relation regclass, instance_column name, user_key name,
- *		 counted boolean, user_table regclass) RETURNS void
+ * guard(relation regclass, instance_column name, user_key text,
+ *		 counted boolean, user_table regclass, follow_departures boolean)
+ * RETURNS void
  *
  * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the
  * table and its partitions.
@@ -78,11 +79,11 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	Existing	there;
 	bool		owner_is_new;
 	Oid			user_table = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
-	AttrNumber	user_attno;
 
 	ienv_require_argument(fcinfo, 0, "relation");
 	ienv_require_argument(fcinfo, 1, "instance_column");
 	ienv_require_argument(fcinfo, 3, "counted");
+	ienv_require_argument(fcinfo, 5, "follow_departures");
 
 	memset(&guard, 0, sizeof(guard));
 	guard.relid = guard.root = PG_GETARG_OID(0);
@@ -97,7 +98,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	/* now, lest a new name make us give up later */
 	(void) ienv_kept_name(guard.relid);
 
-	user_attno = ienv_read_columns(fcinfo, rel, &guard);
+	ienv_read_columns(fcinfo, rel, &guard);
 	compare(rel, &guard, &there);
 
 	/* DDL requires that we do not have the table open; the lock stays */
@@ -107,22 +108,29 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		check_partition_rights(guard.relid);
 
 	SPI_connect();
+	ienv_check_departures(&guard);
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
 	ienv_drop_triggers(guard.relid, there.orphans);
 	ienv_check_rows(&guard, InvalidOid);
 	if (!there.instance_indexed)
-		make_index(guard.relid, guard.instance_attno);
+		make_index(guard.relid, 1, &guard.instance_attno);
 	if (!there.key_indexed)
-		make_index(guard.relid, guard.key_attno);
+	{
+		AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+
+		ienv_key_attnos(&guard, attnos);
+		make_index(guard.relid, guard.nkeys, attnos);
+	}
 	if (OidIsValid(user_table))
-		ienv_make_reference(guard.relid, guard.instance_attno, user_attno,
+		ienv_make_reference(guard.relid, guard.instance_attno,
+							guard.ref_attnos[0],
 							user_table);
 	if (there.missing == 0 && there.asleep == 0 && !owner_is_new)
 		ereport(NOTICE,
 				(errmsg("table %s is already guarded",
 						ienv_quoted_name(guard.relid))));
 	ienv_make_triggers(&guard, there.missing, there.asleep);
-	if (guard.key_attno != InvalidAttrNumber)
+	if (guard.nkeys > 0 && guard.departures)
 		ienv_guard_partitions(guard.relid);
 	if (there.missing != 0 || there.asleep != 0 || !there.instance_indexed ||
 		!there.key_indexed)
@@ -140,6 +148,7 @@ static void
 compare(Relation rel, IenvGuard *guard, Existing * there)
 {
 	IenvGuard	existing;
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	int			present;
 	int			disabled;
 
@@ -160,12 +169,11 @@ compare(Relation rel, IenvGuard *guard, Existing * there)
 		(there->orphans == NIL ? disabled_anywhere(rel) : 0);
 	if (guard->counted && ienv_guard_version(&existing) == 0)
 		there->asleep |= IENV_TRIGGER_USER_CAP;
+	ienv_key_attnos(guard, attnos);
 	there->instance_indexed =
-		OidIsValid(ienv_index_on(rel, guard->instance_attno, false));
-	there->key_indexed = guard->key_attno == InvalidAttrNumber ||
-		OidIsValid(ienv_index_on(rel, guard->key_attno, false));
-	guard->key_is_unique = guard->key_attno != InvalidAttrNumber &&
-		OidIsValid(ienv_index_on(rel, guard->key_attno, true));
+		OidIsValid(ienv_index_on(rel, 1, &guard->instance_attno));
+	there->key_indexed = guard->nkeys == 0 ||
+		OidIsValid(ienv_index_on(rel, guard->nkeys, attnos));
 }
 
 /*
@@ -335,8 +343,8 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 	/* if the trigger that would tell was dropped, trust the caller */
 	bool		same_count = existing->counted == guard->counted ||
 	!(present & (IENV_TRIGGER_USER_CAP | IENV_TRIGGER_ACTIVE));
-	bool		same_key = existing->key_attno == guard->key_attno ||
-	(existing->key_attno == InvalidAttrNumber &&
+	bool		same_key = same_columns(guard, existing) ||
+	(existing->nkeys == 0 && existing->nrefs == 0 &&
 	 !(present & IENV_TRIGGER_NO_TRANSFER));
 
 	if (existing->instance_attno == guard->instance_attno && same_key &&
@@ -346,15 +354,32 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("table %s is already guarded in another way",
 					ienv_quoted_name(guard->relid)),
-			 errdetail("Its instance column is \"%s\", its user key %s, and its rows are %s.",
+			 errdetail("Its instance column is \"%s\", its user key %s, and its rows are %s%s.",
 					   get_attname(guard->relid, existing->instance_attno,
 								   false),
-					   existing->key_attno == InvalidAttrNumber ? "none" :
-					   psprintf("\"%s\"",
-								get_attname(guard->relid, existing->key_attno,
-											false)),
-					   existing->counted ? "counted" : "not counted"),
+					   existing->nkeys + existing->nrefs == 0 ? "none" :
+					   psprintf("\"%s\"", ienv_user_key_text(existing)),
+					   existing->counted ? "counted" : "not counted",
+					   existing->departures ? "" :
+					   "; departures are not followed"),
 			 errhint("Call instance_env.unguard() first.")));
+}
+
+/*
+ * Do two guards follow users by the same columns, or refer to users by them?
+ */
+static bool
+same_columns(const IenvGuard *a, const IenvGuard *b)
+{
+	if (a->nkeys != b->nkeys || a->nrefs != b->nrefs ||
+		strcmp(a->user_label, b->user_label) != 0 ||
+		a->departures != b->departures)
+		return false;
+	for (int i = 0; i < a->nkeys; i++)
+		if (a->keys[i].attno != b->keys[i].attno)
+			return false;
+	return memcmp(a->ref_attnos, b->ref_attnos,
+				  a->nrefs * sizeof(AttrNumber)) == 0;
 }
 
 /*
@@ -381,7 +406,7 @@ disabled_anywhere(Relation rel)
 }
 
 /*
- * Create an index that serves the column.  Partitions, present and future, get
+ * Create an index that serves these n columns.  Partitions, present and future, get
  * theirs through the partitioned table.
  *
  * This is done as the caller, because the owner need not have CREATE on the
@@ -389,15 +414,14 @@ disabled_anywhere(Relation rel)
  * operation.
  */
 static void
-make_index(Oid relid, AttrNumber attno)
+make_index(Oid relid, int n, const AttrNumber *attnos)
 {
-	char	   *column = get_attname(relid, attno, false);
+	char	   *columns = ienv_column_list(relid, n, attnos);
 
 	ereport(NOTICE,
-			(errmsg("creating an index on column \"%s\" of table %s", column,
+			(errmsg("creating an index on (%s) of table %s", columns,
 					ienv_quoted_name(relid))));
-	ienv_execute("CREATE INDEX ON %s (%s)", ienv_kept_name(relid),
-				 quote_identifier(column));
+	ienv_execute("CREATE INDEX ON %s (%s)", ienv_kept_name(relid), columns);
 }
 
 /*
@@ -412,10 +436,10 @@ described(const IenvGuard *guard, Oid user_table)
 	appendStringInfoString(&json, "{\"instance_column\": ");
 	escape_json(&json,
 				get_attname(guard->relid, guard->instance_attno, false));
-	if (guard->key_attno != InvalidAttrNumber)
+	if (guard->nkeys + guard->nrefs > 0)
 	{
 		appendStringInfoString(&json, ", \"user_key\": ");
-		escape_json(&json, get_attname(guard->relid, guard->key_attno, false));
+		escape_json(&json, ienv_user_key_text(guard));
 		appendStringInfoString(&json, ", \"label\": ");
 		escape_json(&json, guard->label);
 	}
@@ -424,7 +448,9 @@ described(const IenvGuard *guard, Oid user_table)
 		appendStringInfoString(&json, ", \"user_table\": ");
 		escape_json(&json, ienv_stable_name(user_table));
 	}
-	appendStringInfo(&json, ", \"counted\": %s}",
-					 guard->counted ? "true" : "false");
+	appendStringInfo(&json, ", \"counted\": %s%s}",
+					 guard->counted ? "true" : "false",
+					 guard->departures ? "" :
+					 ", \"follow_departures\": false");
 	return ienv_jsonb(json.data);
 }

@@ -20,10 +20,10 @@
  */
 typedef struct IenvCondition
 {
-	int			tableoid;		/* which argument is the table; 0: not called
-								 * by a trigger */
+	bool		is_trigger;		/* it is called by a trigger */
 	AttrNumber	instance_attno;
-	AttrNumber	key_attno;		/* or InvalidAttrNumber */
+	int			nkeys;
+	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];
 }			IenvCondition;
 
 extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo);
@@ -38,12 +38,15 @@ extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
  * guard_columns.c: the columns that name the instance and the user
  */
 extern AttrNumber ienv_find_column(Relation rel, const char *name);
-extern void ienv_check_instance_column(Relation rel, AttrNumber attno);
-extern void ienv_check_user_key(Relation rel, const IenvGuard *guard);
-extern AttrNumber ienv_default_user_key(Relation rel,
-										AttrNumber instance_attno);
-extern AttrNumber ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
-									IenvGuard *guard);
+extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
+							  IenvGuard *guard);
+
+/*
+ * guard_key.c: the user key that guard() follows
+ */
+extern void ienv_check_user_key(Relation rel, IenvGuard *guard);
+extern void ienv_default_user_key(Relation rel, IenvGuard *guard);
+extern void ienv_check_departures(const IenvGuard *guard);
 
 /*
  * guard_triggers.c: the triggers that a guard consists of
@@ -65,6 +68,7 @@ extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance
  */
+extern const IenvGuard *ienv_users_of(Oid relid, Oid user_table);
 extern void ienv_make_reference(Oid relid, AttrNumber instance_attno,
 								AttrNumber user_attno, Oid user_table);
 extern List *ienv_loose_references(const IenvGuard *guard);

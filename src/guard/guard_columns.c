@@ -1,41 +1,118 @@
 /*-------------------------------------------------------------------------
  *
  * guard_columns.c
- *	  The columns of a guarded table that name the instance and the user.
+ *	  The columns of a guarded table that name the instance and the user, as
+ *	  the caller of guard() gives them.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/typcache.h"
+#include "utils/varlena.h"
 
 #include "base/base.h"
 #include "guard/guard.h"
 #include "table/table.h"
 
+/* The arguments of guard() that are read here */
+#define ARG_INSTANCE_COLUMN		1
+#define ARG_USER_KEY			2
+#define ARG_USER_TABLE			4
+#define ARG_FOLLOW_DEPARTURES	5
+
+static AttrNumber find_column(Relation rel, const char *name,
+							  const char *argument);
+static void check_instance_column(Relation rel, AttrNumber attno);
+static int	read_key(Relation rel, const char *user_key, AttrNumber *attnos);
+static char *without_parentheses(const char *list);
+static void check_apart(const IenvGuard *guard, int n,
+						const AttrNumber *attnos);
+
+/*
+ * Read the columns that the caller of guard() has named, in its arguments,
+ * into guard, which has the table and whether it is counted: those of the
+ * instance and of the user key, or, if user_table is given, those that refer
+ * to a user there.
+ */
+void
+ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
+{
+	const char *user_key = PG_ARGISNULL(ARG_USER_KEY) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(ARG_USER_KEY));
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	int			n = 0;
+
+	guard->instance_attno =
+		find_column(rel, NameStr(*PG_GETARG_NAME(ARG_INSTANCE_COLUMN)),
+					"instance_column");
+	check_instance_column(rel, guard->instance_attno);
+	guard->instance_type =
+		getBaseType(TupleDescAttr(RelationGetDescr(rel),
+								  guard->instance_attno - 1)->atttypid);
+	guard->is_uuid = guard->instance_type == UUIDOID;
+	guard->departures = PG_GETARG_BOOL(ARG_FOLLOW_DEPARTURES);
+	guard->user_label = "";
+
+	if (user_key != NULL && *user_key != '\0')
+		n = read_key(rel, user_key, attnos);
+	check_apart(guard, n, attnos);
+
+	if (!PG_ARGISNULL(ARG_USER_TABLE) &&
+		OidIsValid(PG_GETARG_OID(ARG_USER_TABLE)))
+	{
+		if (guard->counted || n == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("user_table requires counted => false and a user_key"),
+					 errhint("Name the column of table %s that refers to the user as user_key.",
+							 ienv_quoted_name(guard->relid))));
+		guard->user_label =
+			pstrdup(ienv_users_of(guard->relid,
+								  PG_GETARG_OID(ARG_USER_TABLE))->label);
+		guard->nrefs = n;
+		memcpy(guard->ref_attnos, attnos, n * sizeof(AttrNumber));
+		return;
+	}
+
+	guard->nkeys = n;
+	for (int i = 0; i < n; i++)
+		guard->keys[i].attno = attnos[i];
+	if (user_key == NULL)
+		ienv_default_user_key(rel, guard);
+	if (guard->nkeys > 0)
+		ienv_check_user_key(rel, guard);
+}
+
 /*
  * The attribute number of the column with this name, which must not be a
  * system column.
  */
-AttrNumber
-ienv_find_column(Relation rel, const char *name)
+static AttrNumber
+find_column(Relation rel, const char *name, const char *argument)
 {
 	AttrNumber	attno = get_attnum(RelationGetRelid(rel), name);
 
 	if (attno == InvalidAttrNumber)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation %s does not exist", name,
+				 errmsg("column \"%s\" of relation %s does not exist",
+						ienv_clipped(name),
 						ienv_quoted_name(RelationGetRelid(rel))),
-				 errhint("Name the column as guard()'s instance_column or user_key.")));
+				 strchr(name, ',') != NULL &&
+				 strcmp(argument, "instance_column") == 0 ?
+				 errhint("If several columns make up the instance, name a stored generated column that combines them, such as (tenant || '/' || region).") :
+				 errhint("Name the column as guard()'s %s.", argument)));
 	if (attno < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("system column \"%s\" cannot be used", name)));
+				 errmsg("system column \"%s\" of table %s cannot be used",
+						name, ienv_quoted_name(RelationGetRelid(rel))),
+				 errhint("Name a column of the table's own as guard()'s %s.",
+						 argument)));
 	return attno;
 }
 
@@ -43,20 +120,20 @@ ienv_find_column(Relation rel, const char *name)
  * Refuse an instance column that cannot be compared with an instance's id or
  * external key.
  */
-void
-ienv_check_instance_column(Relation rel, AttrNumber attno)
+static void
+check_instance_column(Relation rel, AttrNumber attno)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-	Oid			type = getBaseType(att->atttypid);
 
-	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
+	if (!ienv_instance_type_ok(getBaseType(att->atttypid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" of table %s is of type %s, but an instance column must be uuid, text or varchar",
+				 errmsg("column \"%s\" of table %s is of type %s, but an instance column must be uuid, a character string or an integer",
 						NameStr(att->attname),
 						ienv_quoted_name(RelationGetRelid(rel)),
 						format_type_be(att->atttypid)),
-				 errhint("A uuid is compared with instance.id, a text with instance.external_key.")));
+				 errdetail("A uuid is compared with instance.id, any other value as text with instance.external_key."),
+				 errhint("Name a stored generated column of type text that is computed from the column.")));
 	if (OidIsValid(att->attcollation) &&
 		!get_collation_isdeterministic(att->attcollation))
 		ereport(ERROR,
@@ -66,131 +143,85 @@ ienv_check_instance_column(Relation rel, AttrNumber attno)
 						ienv_quoted_name(RelationGetRelid(rel))),
 				 errdetail("External keys are compared byte by byte."),
 				 errhint("Give the column a deterministic collation, such as \"C\".")));
-	if (att->attgenerated)
+	if (att->attgenerated != '\0' &&
+		att->attgenerated != ATTRIBUTE_GENERATED_STORED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-				 errmsg("generated column \"%s\" cannot be the instance column", NameStr(att->attname))));
+				 errmsg("virtual generated column \"%s\" of table %s cannot be the instance column",
+						NameStr(att->attname),
+						ienv_quoted_name(RelationGetRelid(rel))),
+				 errdetail("Triggers and indexes need its value in the row."),
+				 errhint("Use a generated column that is STORED.")));
 }
 
 /*
- * Refuse a user key unless its type is one that an index can serve, and whose
- * values a dump preserves.
+ * Read a user key: the name of a column, or a list of names as in SQL, with or
+ * without parentheses.  Returns how many there are.
  */
-void
-ienv_check_user_key(Relation rel, const IenvGuard *guard)
+static int
+read_key(Relation rel, const char *user_key, AttrNumber *attnos)
 {
-	IenvGuard	hashed = *guard;
-	const char *why;
-
-	ienv_identity_prepare(&hashed);
-	if (!OidIsValid(lookup_type_cache(guard->key_type,
-									  TYPECACHE_BTREE_OPFAMILY)->btree_opf))
-		why =
-			"The type has no default operator class for access method btree.";
-	else if (!ienv_identity_possible(&hashed, &why))
-		 /* why has been set */ ;
-	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("users of unlogged table %s cannot be tracked across instances", ienv_quoted_name(guard->relid)),
-				 errdetail("A crash empties the table, and no record would remain of whose users they were."),
-				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
-	else
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("column \"%s\" of type %s cannot be the user key",
-					get_attname(guard->relid, guard->key_attno, false),
-					format_type_be(guard->key_type)),
-			 errdetail("%s", why),
-			 errhint("Name another column as user_key, or give an empty user_key.")));
-}
-
-/*
- * The one column of the primary key besides the instance column; if there is
- * not exactly one, say that users are not tracked.
- */
-AttrNumber
-ienv_default_user_key(Relation rel, AttrNumber instance_attno)
-{
-	AttrNumber	found = InvalidAttrNumber;
+	List	   *names = NIL;
 	int			n = 0;
 	ListCell   *lc;
 
-	foreach(lc, RelationGetIndexList(rel))
+	if (strchr(user_key, ',') == NULL ||
+		get_attnum(RelationGetRelid(rel), user_key) > 0)
+		names = list_make1(unconstify(char *, user_key));
+	else if (!SplitIdentifierString(without_parentheses(user_key), ',', &names))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("user_key \"%s\" is not a list of columns of table %s",
+						ienv_clipped(user_key),
+						ienv_quoted_name(RelationGetRelid(rel))),
+				 errhint("Separate names by commas, and quote those that need it: 'app_id, \"userId\"'.")));
+	if (list_length(names) > IENV_MAX_KEY_COLUMNS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("user_key of table %s has more than %d columns",
+						ienv_quoted_name(RelationGetRelid(rel)),
+						IENV_MAX_KEY_COLUMNS)));
+	foreach(lc, names)
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
+		AttrNumber	attno = find_column(rel, lfirst(lc), "user_key");
 
-		/* the relcache does not identify a deferrable primary key */
-		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
-		{
-			if (form->indkey.values[i] == instance_attno)
-				continue;
-			found = form->indkey.values[i];
-			n++;
-		}
-		index_close(index, AccessShareLock);
+		for (int i = 0; i < n; i++)
+			if (attnos[i] == attno)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" appears twice in user_key of table %s",
+								(char *) lfirst(lc),
+								ienv_quoted_name(RelationGetRelid(rel)))));
+		attnos[n++] = attno;
 	}
-	if (n == 1)
-		return found;
+	return n;
+}
 
-	ereport(NOTICE,
-			(errmsg("users of table %s are not tracked across instances",
-					ienv_quoted_name(RelationGetRelid(rel))),
-			 errdetail("Its primary key does not have exactly one column besides the instance column."),
-			 errhint("Name the column that identifies a user as user_key.")));
-	return InvalidAttrNumber;
+static char *
+without_parentheses(const char *list)
+{
+	char	   *copy = pstrdup(list);
+	size_t		len = strlen(copy);
+
+	if (copy[0] != '(' || copy[len - 1] != ')')
+		return copy;
+	copy[len - 1] = '\0';
+	return copy + 1;
 }
 
 /*
- * Read the columns that the caller of guard() has named, in its arguments,
- * into guard.  Returns the column that refers to the user in user_table, if
- * there is one.
+ * Refuse a user key that the instance column is part of.
  */
-AttrNumber
-ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
+static void
+check_apart(const IenvGuard *guard, int n, const AttrNumber *attnos)
 {
-	const char *user_key = PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2));
-	AttrNumber	user_attno = InvalidAttrNumber;
-
-	guard->instance_attno = ienv_find_column(rel, NameStr(*PG_GETARG_NAME(1)));
-	ienv_check_instance_column(rel, guard->instance_attno);
-	guard->is_uuid =
-		getBaseType(TupleDescAttr(RelationGetDescr(rel),
-								  guard->instance_attno - 1)->atttypid) ==
-		UUIDOID;
-
-	if (!PG_ARGISNULL(4) && OidIsValid(PG_GETARG_OID(4)))
-	{
-		if (guard->counted || user_key == NULL || *user_key == '\0')
+	for (int i = 0; i < n; i++)
+		if (attnos[i] == guard->instance_attno)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("user_table requires counted => false and a user_key"),
-					 errhint("Name the column of table %s that refers to the user as user_key.",
-							 ienv_quoted_name(guard->relid))));
-		user_attno = ienv_find_column(rel, user_key);
-	}
-	else if (user_key == NULL)
-		guard->key_attno = ienv_default_user_key(rel, guard->instance_attno);
-	else if (*user_key != '\0')
-		guard->key_attno = ienv_find_column(rel, user_key);
-
-	if (guard->key_attno == guard->instance_attno ||
-		user_attno == guard->instance_attno)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"%s\" cannot be both instance column and user key",
-						get_attname(guard->relid, guard->instance_attno,
-									false))));
-	if (guard->key_attno != InvalidAttrNumber)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  guard->key_attno - 1);
-
-		guard->key_type = att->atttypid;
-		guard->key_collation = att->attcollation;
-		ienv_check_user_key(rel, guard);
-	}
-	return user_attno;
+					 errmsg("column \"%s\" of table %s cannot be both instance column and user key",
+							get_attname(guard->relid, guard->instance_attno,
+										false),
+							ienv_quoted_name(guard->relid)),
+					 errhint("Name the columns that identify a user whatever the instance, or give an empty user_key.")));
 }

@@ -109,13 +109,9 @@ read_root(Oid relid, void *arg)
 		values[1] =
 			CStringGetDatum(get_attname(relid, guard.instance_attno, false));
 		values[1] = DirectFunctionCall1(namein, values[1]);
-		row->nulls[2] = guard.key_attno == InvalidAttrNumber;
+		row->nulls[2] = guard.nkeys + guard.nrefs == 0;
 		if (!row->nulls[2])
-		{
-			values[2] =
-				CStringGetDatum(get_attname(relid, guard.key_attno, false));
-			values[2] = DirectFunctionCall1(namein, values[2]);
-		}
+			values[2] = CStringGetTextDatum(ienv_user_key_text(&guard));
 		values[3] = BoolGetDatum(guard.counted);
 		values[4] = CStringGetTextDatum(guard.label);
 		values[5] = BoolGetDatum(row->problems == NIL);
@@ -153,10 +149,15 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	if (!OidIsValid(guard->instance_index))
 		ADD_PROBLEM(problems, "no index serves column \"%s\"",
 					get_attname(guard->relid, guard->instance_attno, false));
-	if (guard->key_attno != InvalidAttrNumber && !OidIsValid(guard->key_index))
-		ADD_PROBLEM(problems, "no index serves column \"%s\"",
-					get_attname(guard->relid, guard->key_attno, false));
-	if (guard->key_attno != InvalidAttrNumber &&
+	if (guard->nkeys > 0 && !OidIsValid(guard->key_index))
+		ADD_PROBLEM(problems, "no index serves user key \"%s\"",
+					ienv_user_key_text(guard));
+	else if (guard->nkeys > 0 && !guard->key_is_unique &&
+			 rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		ADD_PROBLEM(problems,
+					"no unique index serves user key \"%s\": each new row is looked for in all partitions",
+					ienv_user_key_text(guard));
+	if (guard->nkeys > 0 && guard->departures &&
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ADD_PROBLEM(problems,
 					"the table is unlogged: after a crash its users are no longer known");

@@ -47,7 +47,7 @@ void
 ienv_make_reference(Oid relid, AttrNumber instance_attno,
 					AttrNumber user_attno, Oid user_table)
 {
-	const IenvGuard *users;
+	const IenvGuard *users = ienv_users_of(relid, user_table);
 	const char *actions = "";
 	const char *instance;
 	const char *key;
@@ -55,18 +55,6 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno,
 	bool		indexed;
 	IenvActing	saved;
 
-	/* before anything is locked */
-	check_may_refer(GetUserId(), user_table);
-	check_may_refer(ienv_relation_owner(relid), user_table);
-
-	users = ienv_guard_of(user_table);
-	if (users == NULL || users->root != user_table ||
-		users->key_attno == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s is not a guarded table with a user key",
-						ienv_quoted_name(user_table)),
-				 errhint("Call instance_env.guard() for it first.")));
 	if (find_reference(relid, instance_attno, user_attno, users, &actions))
 		return;
 
@@ -75,9 +63,9 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno,
 	instance =
 		quote_identifier(get_attname(user_table, users->instance_attno,
 									 false));
-	key = quote_identifier(get_attname(user_table, users->key_attno, false));
+	key = quote_identifier(get_attname(user_table, users->keys[0].attno, false));
 	rel = table_open(user_table, ShareRowExclusiveLock);
-	indexed = has_unique_index(rel, users->instance_attno, users->key_attno);
+	indexed = has_unique_index(rel, users->instance_attno, users->keys[0].attno);
 	table_close(rel, NoLock);
 	if (!indexed)
 	{
@@ -94,6 +82,29 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno,
 				 quote_identifier(get_attname(relid, user_attno, false)),
 				 ienv_kept_name(user_table), instance, key, actions);
 	ienv_act_as_self(&saved);
+}
+
+/*
+ * The guard of user_table, whose users rows of relid are to refer to; raises
+ * an error if it has none, or if there may be no foreign key.
+ */
+const IenvGuard *
+ienv_users_of(Oid relid, Oid user_table)
+{
+	const IenvGuard *users;
+
+	/* before anything is locked */
+	check_may_refer(GetUserId(), user_table);
+	check_may_refer(ienv_relation_owner(relid), user_table);
+
+	users = ienv_guard_of(user_table);
+	if (users == NULL || users->root != user_table || users->nkeys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is not a guarded table with a user key",
+						ienv_quoted_name(user_table)),
+				 errhint("Call instance_env.guard() for it first.")));
+	return users;
 }
 
 /*
@@ -174,10 +185,10 @@ find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 
 			found = from[i] == instance_attno &&
 				to[i] == users->instance_attno &&
-				from[1 - i] == user_attno && to[1 - i] == users->key_attno;
+				from[1 - i] == user_attno && to[1 - i] == users->keys[0].attno;
 		}
 		else if (nkeys == 1 && from[0] == user_attno &&
-				 to[0] == users->key_attno)
+				 to[0] == users->keys[0].attno)
 			*actions = form->confdeltype == FKCONSTR_ACTION_CASCADE ?
 				" ON DELETE CASCADE" :
 				form->confdeltype == FKCONSTR_ACTION_RESTRICT ?
@@ -254,12 +265,12 @@ ienv_loose_references(const IenvGuard *guard)
 			OidIsValid(form->conparentid))
 			continue;
 		users = ienv_guard_of(form->confrelid);
-		if (users == NULL || users->key_attno == InvalidAttrNumber)
+		if (users == NULL || users->nkeys == 0)
 			continue;
 		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
 								   NULL, NULL);
 		for (int i = 0; i < nkeys; i++)
-			if (to[i] == users->key_attno &&
+			if (to[i] == users->keys[0].attno &&
 				!has_composite(rel, relid, instance_attno, from[i], users))
 			{
 				loose = lappend(loose, pstrdup(NameStr(form->conname)));
@@ -303,7 +314,7 @@ has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
 		for (int i = 0; i < nkeys; i++)
 			if ((from[i] == instance_attno &&
 				 to[i] == users->instance_attno) ||
-				(from[i] == user_attno && to[i] == users->key_attno))
+				(from[i] == user_attno && to[i] == users->keys[0].attno))
 				matches++;
 		found = matches == 2;
 	}

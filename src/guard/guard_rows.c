@@ -41,6 +41,7 @@ static void refuse_brought(const IenvGuard *guard,
 						   const IenvInstance *instance, Datum value,
 						   Oid brought);
 static void check_identities(const IenvGuard *guard);
+static char *offender(uint64 row, int column, int n);
 static void check_departed(const IenvGuard *guard, Oid relid);
 
 /*
@@ -81,11 +82,11 @@ check_rows(const IenvGuard *guard, Oid relid, bool brought)
 	/* a partition may have another owner */
 	ienv_act_as_owner_of(relid, &saved);
 	check_instances(guard, relid, brought);
-	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
+	if (guard->nkeys > 0 && guard->departures && !ienv_nobody_departed())
 		check_departed(guard, relid);
 	ienv_act_as_self(&saved);
 
-	if (guard->key_attno != InvalidAttrNumber && !guard->key_is_unique)
+	if (guard->nkeys > 0 && !guard->key_is_unique)
 	{
 		ienv_act_as_owner_of(guard->relid, &saved);
 		check_identities(guard);
@@ -142,6 +143,7 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 						 errhint("Assign each row to an instance, or delete it."),
 						 ienv_errguard(guard, NULL)));
 
+			value = ienv_value_of_column(guard->instance_type, value);
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL)
 			{
@@ -264,20 +266,22 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance,
 static void
 check_identities(const IenvGuard *guard)
 {
-	const char *column = get_attname(guard->relid, guard->key_attno, false);
-	const char *key = quote_identifier(column);
-	char	   *sql = psprintf("SELECT %s FROM %s WHERE %s IS NOT NULL"
-							   " GROUP BY %s"
-							   " HAVING pg_catalog.count(DISTINCT"
-							   " %s) OPERATOR(pg_catalog.>) 1 ORDER BY 1"
-							   " LIMIT %d", key, ienv_sql_name(guard->relid),
-							   key, key,
-							   quote_identifier(get_attname(guard->relid,
-															guard->instance_attno,
-															false)),
-							   MAX_OFFENDERS +
-							   1);
+	char	   *column = ienv_user_key_text(guard);
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	const char *key;
+	char	   *sql;
 	StringInfoData offenders;
+
+	ienv_key_attnos(guard, attnos);
+	key = ienv_column_list(guard->relid, guard->nkeys, attnos);
+	sql = psprintf("SELECT %s FROM %s WHERE (%s) IS NOT NULL GROUP BY %s"
+				   " HAVING pg_catalog.count(DISTINCT %s)"
+				   " OPERATOR(pg_catalog.>) 1 ORDER BY %s LIMIT %d",
+				   key, ienv_sql_name(guard->relid),
+				   guard->nkeys > 1 ? psprintf("ROW(%s)", key) : key, key,
+				   quote_identifier(get_attname(guard->relid,
+												guard->instance_attno, false)),
+				   key, MAX_OFFENDERS + 1);
 
 	ienv_expect_tables(list_make1_oid(guard->relid));
 	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
@@ -288,17 +292,33 @@ check_identities(const IenvGuard *guard)
 	initStringInfo(&offenders);
 	for (uint64 i = 0; i < Min(SPI_processed, MAX_OFFENDERS); i++)
 		appendStringInfo(&offenders, "%s\"%s\"", i ? ", " : "",
-						 ienv_result_text(i, 1));
+						 offender(i, 1, guard->nkeys));
 	if (SPI_processed > MAX_OFFENDERS)
 		appendStringInfoString(&offenders, " and more");
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 			 errmsg("table %s has users in more than one instance",
 					ienv_quoted_name(guard->relid)),
-			 errdetail("Column \"%s\" contains %s under different instances.",
+			 errdetail("User key \"%s\" has %s under different instances.",
 					   column, offenders.data),
-			 errhint("If column \"%s\" does not identify a user, name the one that does as user_key, or give an empty user_key.", column),
+			 errhint("If that does not identify a user, name the columns that do as user_key, or give an empty user_key."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * A user key for a message: n columns of a result's row.
+ */
+static char *
+offender(uint64 row, int column, int n)
+{
+	StringInfoData key;
+
+	initStringInfo(&key);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "",
+						 SPI_getvalue(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, column + i));
+	return key.data;
 }
 
 /*
@@ -308,16 +328,18 @@ check_identities(const IenvGuard *guard)
 static void
 check_departed(const IenvGuard *guard, Oid relid)
 {
-	const char *column = get_attname(guard->relid, guard->key_attno, false);
-	char	   *sql = psprintf("SELECT %s, %s FROM %s",
-							   quote_identifier(get_attname(guard->relid,
-															guard->instance_attno, false)),
-							   quote_identifier(column), ienv_sql_name(relid));
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	char	   *sql;
 	Portal		portal;
 	Snapshot	snapshot = GetActiveSnapshot();
 	IenvGuard	hashed = *guard;
 
-	ienv_identity_prepare(&hashed);
+	ienv_key_attnos(guard, attnos);
+	sql = psprintf("SELECT %s, %s FROM %s",
+				   quote_identifier(get_attname(guard->relid,
+												guard->instance_attno, false)),
+				   ienv_column_list(guard->relid, guard->nkeys, attnos),
+				   ienv_sql_name(relid));
 	portal = open_cursor(relid, sql);
 	do
 	{
@@ -326,15 +348,18 @@ check_departed(const IenvGuard *guard, Oid relid)
 		{
 			HeapTuple	tuple = SPI_tuptable->vals[i];
 			TupleDesc	desc = SPI_tuptable->tupdesc;
-			bool		isnull[2];
-			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull[0]);
-			Datum		key = SPI_getbinval(tuple, desc, 2, &isnull[1]);
+			bool		isnull;
+			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull);
+			Datum		key[IENV_MAX_KEY_COLUMNS];
 			IenvInstance *instance;
 			pg_uuid_t	identity;
 
-			if (isnull[1] || !ienv_identity_of(&hashed, key, &identity) ||
+			for (int k = 0; k < guard->nkeys && !isnull; k++)
+				key[k] = SPI_getbinval(tuple, desc, 2 + k, &isnull);
+			if (isnull || !ienv_identity_of(&hashed, key, &identity) ||
 				!ienv_maybe_departed(&identity))
 				continue;
+			value = ienv_value_of_column(guard->instance_type, value);
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL ||
 				!ienv_departed_elsewhere(&identity, &instance->id, snapshot))
@@ -342,8 +367,9 @@ check_departed(const IenvGuard *guard, Oid relid)
 			ereport(ERROR,
 					(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 					 errmsg("table %s has a user who departed from another instance", ienv_quoted_name(guard->relid)),
-					 errdetail("Column \"%s\" contains \"%s\" under instance %s.", column,
-							   SPI_getvalue(tuple, desc, 2),
+					 errdetail("User key \"%s\" is \"%s\" under instance %s.",
+							   ienv_user_key_text(guard),
+							   offender(i, 2, guard->nkeys),
 							   ienv_instance_text(value, guard->is_uuid)),
 					 errhint("Delete the row, or have its departure forgotten with instance_env.forget_departed()."),
 					 ienv_errguard(guard, IENV_NO_TRANSFER)));

@@ -31,6 +31,9 @@ static void create_trigger(const IenvGuard *guard,
 						   const IenvTriggerKind *kind);
 static const char *name_of(Oid relid, const IenvTriggerKind *kind);
 static char *condition_of(const IenvGuard *guard, int bit);
+static char *new_row(const IenvGuard *guard, const char *function);
+static char *change(const IenvGuard *guard);
+static char *options_of(const IenvGuard *guard);
 
 /*
  * The triggers that a guard of rel consists of, as IENV_TRIGGER_ bits.
@@ -41,7 +44,7 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 	int			bits = IENV_TRIGGER_NO_TRANSFER;
 
 	bits |= guard->counted ? IENV_TRIGGER_USER_CAP : IENV_TRIGGER_ACTIVE;
-	if (guard->key_attno != InvalidAttrNumber)
+	if (guard->nkeys > 0 && guard->departures)
 		bits |= IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		bits |= IENV_TRIGGER_NO_MOVE;
@@ -95,12 +98,12 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 	ienv_making_triggers_of = guard;
 	PG_TRY();
 	{
-		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s)",
+		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s%s)",
 					 kind->name, kind->event, ienv_kept_name(guard->relid),
 					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
 					 condition_of(guard, kind->bit), IENV_SCHEMA,
 					 kind->function,
-					 quote_literal_cstr(guard->label));
+					 quote_literal_cstr(guard->label), options_of(guard));
 	}
 	PG_FINALLY();
 	{
@@ -134,42 +137,97 @@ name_of(Oid relid, const IenvTriggerKind *kind)
 static char *
 condition_of(const IenvGuard *guard, int bit)
 {
-	const char *instance = quote_identifier(get_attname(guard->relid,
-														guard->instance_attno,
-														false));
-	const char *key = guard->key_attno == InvalidAttrNumber ? NULL :
-	quote_identifier(get_attname(guard->relid, guard->key_attno, false));
-
 	switch (bit)
 	{
 		case IENV_TRIGGER_USER_CAP:
-			if (key != NULL)
-				return psprintf(" WHEN (%s.admission_required(NEW.%s, NEW.%s,"
-								" NEW.tableoid))", IENV_SCHEMA, instance, key);
-			return psprintf(" WHEN (%s.admission_required(NEW.%s,"
-							" NEW.tableoid))", IENV_SCHEMA, instance);
+			return new_row(guard, "admission_required");
 		case IENV_TRIGGER_ACTIVE:
-			if (key != NULL)
-				return psprintf(" WHEN (%s.instance_unavailable(NEW.%s,"
-								" NEW.%s, NEW.tableoid))", IENV_SCHEMA,
-								instance, key);
-			return psprintf(" WHEN (%s.instance_unavailable(NEW.%s,"
-							" NEW.tableoid))", IENV_SCHEMA, instance);
+			return new_row(guard, "instance_unavailable");
 		case IENV_TRIGGER_DEPARTURE:
 			return psprintf(" WHEN (%s.departure_queued())", IENV_SCHEMA);
 		case IENV_TRIGGER_NO_TRANSFER:
-			if (key != NULL)
-				return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s"
-								" OR %s.identity_changes(OLD.%s, NEW.%s))",
-								instance, instance, IENV_SCHEMA, key, key);
-			return psprintf(" WHEN (OLD.%s IS DISTINCT FROM NEW.%s)", instance,
-							instance);
+			return change(guard);
 		case IENV_TRIGGER_NO_MOVE:
 			return psprintf(" WHEN (%s.row_moves(OLD.%s, OLD.tableoid,"
-							" OLD.ctid))", IENV_SCHEMA, instance);
+							" OLD.ctid))", IENV_SCHEMA,
+							quote_identifier(get_attname(guard->relid,
+														 guard->instance_attno,
+														 false)));
 		default:
 			return "";
 	}
+}
+
+/*
+ * The condition for a new row.  It also names the columns that refer to a user
+ * of another table, where PostgreSQL keeps them correct.
+ */
+static char *
+new_row(const IenvGuard *guard, const char *function)
+{
+	StringInfoData when;
+
+	initStringInfo(&when);
+	appendStringInfo(&when, " WHEN (%s.%s(NEW.%s, NEW.tableoid", IENV_SCHEMA,
+					 function,
+					 quote_identifier(get_attname(guard->relid,
+												  guard->instance_attno,
+												  false)));
+	for (int i = 0; i < guard->nkeys + guard->nrefs; i++)
+		appendStringInfo(&when, ", NEW.%s",
+						 quote_identifier(get_attname(guard->relid,
+													  guard->nkeys > 0 ?
+													  guard->keys[i].attno :
+													  guard->ref_attnos[i],
+													  false)));
+	appendStringInfoString(&when, "))");
+	return when.data;
+}
+
+/*
+ * The condition for an update: the instance or the user key changes.
+ */
+static char *
+change(const IenvGuard *guard)
+{
+	const char *instance = quote_identifier(get_attname(guard->relid,
+														guard->instance_attno,
+														false));
+	StringInfoData when;
+
+	initStringInfo(&when);
+	appendStringInfo(&when, " WHEN (OLD.%s IS DISTINCT FROM NEW.%s", instance,
+					 instance);
+	for (int i = 0; i < guard->nkeys; i++)
+	{
+		const char *key = quote_identifier(get_attname(guard->relid,
+													   guard->keys[i].attno,
+													   false));
+
+		appendStringInfo(&when, " OR %s.identity_changes(OLD.%s, NEW.%s)",
+						 IENV_SCHEMA, key, key);
+	}
+	appendStringInfoChar(&when, ')');
+	return when.data;
+}
+
+/*
+ * The arguments that follow the label, see ienv_read_options().
+ */
+static char *
+options_of(const IenvGuard *guard)
+{
+	StringInfoData options;
+
+	initStringInfo(&options);
+	if (*guard->user_label != '\0')
+		appendStringInfo(&options, ", %s",
+						 quote_literal_cstr(psprintf("%s%s",
+													 IENV_OPTION_USER_TABLE,
+													 guard->user_label)));
+	if (!guard->departures)
+		appendStringInfo(&options, ", '%s'", IENV_OPTION_NO_DEPARTURES);
+	return options.data;
 }
 
 /*

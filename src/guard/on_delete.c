@@ -96,16 +96,16 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_guard_of(RelationGetRelid(trigdata->tg_relation));
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	bool		isnull[2];
+	bool		isnull;
 	Datum		value;
-	Datum		key;
+	Datum		key[IENV_MAX_KEY_COLUMNS];
 	bool		counts;
 
 	/*
 	 * Dropping the columns with CASCADE drops the triggers that name them,
 	 * but not this one.
 	 */
-	if (guard == NULL || guard->key_attno == InvalidAttrNumber)
+	if (guard == NULL || guard->nkeys == 0)
 		return PointerGetDatum(NULL);
 
 	/*
@@ -114,15 +114,12 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	 * takes nothing from the count, and vacates no second seat.
 	 */
 	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
-	value = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno, desc,
-						 &isnull[0]);
-	key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno, desc,
-					   &isnull[1]);
-	if (!isnull[0] && !isnull[1])
+	value = ienv_row_instance(guard, trigdata->tg_trigtuple, desc, &isnull);
+	if (!isnull && ienv_row_key(guard, trigdata->tg_trigtuple, desc, key))
 		ienv_depart(guard, value, key);
 	if (counts)
 		ienv_unqueue_departure();
-	if (counts && guard->counted && !isnull[0])
+	if (counts && guard->counted && !isnull)
 		ienv_vacate(guard, trigdata->tg_trigtuple, value);
 	return PointerGetDatum(NULL);
 }
@@ -147,7 +144,7 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 	 * longer guarded.
 	 */
 	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
-		guard != NULL && guard->key_attno != InvalidAttrNumber)
+		guard != NULL && guard->nkeys > 0)
 		ienv_depart_all(guard);
 	return PointerGetDatum(NULL);
 }

@@ -26,25 +26,22 @@
 /* How many rows of an inactive instance a statement may queue */
 #define INACTIVE_ROWS	1000
 
-static bool admission_required(FunctionCallInfo fcinfo, bool is_uuid);
-static inline IenvInstance *find_instance(FunctionCallInfo fcinfo,
-										  bool is_uuid);
-static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
-static bool instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid);
+static inline IenvInstance *find_instance(const IenvGuard *guard,
+										  Datum value);
+static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
+								   Datum value);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void join_queue(const IenvGuard *guard, IenvInstance *instance,
 					   Datum value);
 static void count_only(const IenvGuard *guard, Datum value);
 
-PG_FUNCTION_INFO_V1(instance_env_admission_required_uuid);
-PG_FUNCTION_INFO_V1(instance_env_admission_required_text);
-PG_FUNCTION_INFO_V1(instance_env_instance_unavailable_uuid);
-PG_FUNCTION_INFO_V1(instance_env_instance_unavailable_text);
+PG_FUNCTION_INFO_V1(instance_env_admission_required);
+PG_FUNCTION_INFO_V1(instance_env_instance_unavailable);
 PG_FUNCTION_INFO_V1(instance_env_check_user_cap);
 PG_FUNCTION_INFO_V1(instance_env_check_instance);
 
 /*
- * admission_required(instance uuid | text, [user_key "any",] relation oid)
+ * admission_required(instance "any", relation oid [, VARIADIC user_key "any"])
  * RETURNS boolean
  *
  * Condition of the cap's trigger: false for an active production instance,
@@ -53,56 +50,47 @@ PG_FUNCTION_INFO_V1(instance_env_check_instance);
  * called in any other way, it is always true.
  */
 Datum
-instance_env_admission_required_uuid(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(admission_required(fcinfo, true));
-}
-
-Datum
-instance_env_admission_required_text(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(admission_required(fcinfo, false));
-}
-
-static bool
-admission_required(FunctionCallInfo fcinfo, bool is_uuid)
+instance_env_admission_required(PG_FUNCTION_ARGS)
 {
 	IenvGuard  *guard = ienv_condition_guard(fcinfo);
 	IenvInstance *instance;
+	Datum		value;
 
 	/* if this is for a row nevertheless, the queues do not know of it */
-	if (guard == NULL || guard->is_uuid != is_uuid)
+	if (guard == NULL)
 		ienv_join_no_queue();
-	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
-		return true;
-	if (is_uuid && likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
-		return arrival_suspect(guard, fcinfo);
-	instance = find_instance(fcinfo, is_uuid);
+	if (guard == NULL || PG_ARGISNULL(0))
+		PG_RETURN_BOOL(true);
+	if (guard->is_uuid &&
+		likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
+		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0)));
+	value = ienv_value_of_column(guard->instance_type, PG_GETARG_DATUM(0));
+	instance = find_instance(guard, value);
 	if (instance != NULL && instance->status == IENV_ACTIVE &&
 		instance->user_cap < 0)
 	{
-		if (is_uuid)
+		if (guard->is_uuid)
 			ienv_production_remember(&instance->id);
-		return arrival_suspect(guard, fcinfo);
+		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, value));
 	}
 	if (!guard->counted)
-		return true;
+		PG_RETURN_BOOL(true);
 	if (instance != NULL)
-		join_queue(guard, instance, PG_GETARG_DATUM(0));
+		join_queue(guard, instance, value);
 	else
 		ienv_join_no_queue();
-	return true;
+	PG_RETURN_BOOL(true);
 }
 
 /*
- * The instance that a condition's first argument refers to, or NULL.
+ * The instance that a value refers to, or NULL.
  */
 static inline IenvInstance *
-find_instance(FunctionCallInfo fcinfo, bool is_uuid)
+find_instance(const IenvGuard *guard, Datum value)
 {
-	if (is_uuid)
-		return ienv_instance_by_id(PG_GETARG_UUID_P(0));
-	return ienv_instance_by_value(PG_GETARG_DATUM(0), false, false);
+	if (guard->is_uuid)
+		return ienv_instance_by_id(DatumGetUUIDP(value));
+	return ienv_instance_by_value(value, false, false);
 }
 
 /*
@@ -137,46 +125,36 @@ join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
 }
 
 /*
- * instance_unavailable(instance uuid | text, [user_key "any",] relation oid)
- * RETURNS boolean
+ * instance_unavailable(instance "any", relation oid
+ *						[, VARIADIC user_key "any"]) RETURNS boolean
  *
  * Condition of the trigger of tables that are not counted: is the instance
  * null, unknown or not active, or could the user belong to another one?  If
  * called in any other way, it is always true.
  */
 Datum
-instance_env_instance_unavailable_uuid(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(instance_unavailable(fcinfo, true));
-}
-
-Datum
-instance_env_instance_unavailable_text(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(instance_unavailable(fcinfo, false));
-}
-
-static bool
-instance_unavailable(FunctionCallInfo fcinfo, bool is_uuid)
+instance_env_instance_unavailable(PG_FUNCTION_ARGS)
 {
 	IenvGuard  *guard = ienv_condition_guard(fcinfo);
 	IenvInstance *instance;
+	Datum		value;
 
-	if (guard == NULL || guard->is_uuid != is_uuid || PG_ARGISNULL(0))
-		return true;
-	instance = find_instance(fcinfo, is_uuid);
-	return instance == NULL || instance->status != IENV_ACTIVE ||
-		arrival_suspect(guard, fcinfo);
+	if (guard == NULL || PG_ARGISNULL(0))
+		PG_RETURN_BOOL(true);
+	value = ienv_value_of_column(guard->instance_type, PG_GETARG_DATUM(0));
+	instance = find_instance(guard, value);
+	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE ||
+				   arrival_suspect(guard, fcinfo, value));
 }
 
 /*
  * Could the row, or its user, come from another instance?
  */
 static inline bool
-arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
+arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
 {
 	return ienv_move_queued() ||
-		(PG_NARGS() == 3 && ienv_arrival_suspect(guard, fcinfo));
+		(guard->nkeys > 0 && ienv_arrival_suspect(guard, fcinfo, value));
 }
 
 /*
@@ -193,10 +171,9 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_user_cap");
 	bool		isnull;
-	Datum		value = heap_getattr(trigdata->tg_trigtuple,
-									 guard->instance_attno,
-									 RelationGetDescr(trigdata->tg_relation),
-									 &isnull);
+	Datum		value = ienv_row_instance(guard, trigdata->tg_trigtuple,
+										  RelationGetDescr(trigdata->tg_relation),
+										  &isnull);
 	IenvInstance *instance;
 	IenvBucket *bucket;
 	IenvQueue  *queue;
@@ -220,8 +197,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	 */
 	moved = ienv_check_moved(guard, trigdata) && !isnull;
 	instance = moved ? NULL : ienv_require_active(guard, value, isnull, false);
-	if (guard->key_attno != InvalidAttrNumber &&
-		check_user(guard, trigdata, value) && instance != NULL)
+	if (check_user(guard, trigdata, value) && instance != NULL)
 		instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (moved)
 		count_only(guard, value);
@@ -291,16 +267,14 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_instance");
 	bool		isnull;
-	Datum		value = heap_getattr(trigdata->tg_trigtuple,
-									 guard->instance_attno,
-									 RelationGetDescr(trigdata->tg_relation),
-									 &isnull);
+	Datum		value = ienv_row_instance(guard, trigdata->tg_trigtuple,
+										  RelationGetDescr(trigdata->tg_relation),
+										  &isnull);
 
 	ienv_lock_beside_new_partition(guard);
 	if (!ienv_check_moved(guard, trigdata) || isnull)
 		(void) ienv_require_active(guard, value, isnull, false);
-	if (guard->key_attno != InvalidAttrNumber)
-		(void) check_user(guard, trigdata, value);
+	(void) check_user(guard, trigdata, value);
 	return PointerGetDatum(NULL);
 }
 
@@ -311,10 +285,9 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 static bool
 check_user(IenvGuard *guard, TriggerData *trigdata, Datum value)
 {
-	bool		isnull;
-	Datum		key = heap_getattr(trigdata->tg_trigtuple, guard->key_attno,
-								   RelationGetDescr(trigdata->tg_relation),
-								   &isnull);
+	Datum		key[IENV_MAX_KEY_COLUMNS];
 
-	return !isnull && ienv_check_arrival(guard, value, key);
+	return ienv_row_key(guard, trigdata->tg_trigtuple,
+						RelationGetDescr(trigdata->tg_relation), key) &&
+		ienv_check_arrival(guard, value, key);
 }

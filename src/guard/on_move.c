@@ -85,7 +85,7 @@ ienv_move_queued(void)
 }
 
 /*
- * row_moves(instance uuid | text, relation oid, place tid) RETURNS boolean
+ * row_moves(instance "any", relation oid, place tid) RETURNS boolean
  *
  * Condition of an AFTER DELETE trigger: was the row that has left this place
  * moved to another partition?  If called in any other way, it is always true.
@@ -145,7 +145,6 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 											   TRIGGER_EVENT_AFTER);
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_move");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
 	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
 	MemoryContext old;
 	Datum		instance;
@@ -165,10 +164,11 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	move = palloc(sizeof(Move));
 	move->root = guard->root;
 	move->cid = HeapTupleHeaderGetCmax(tuple);
-	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
-							desc, &move->isnull);
+	instance = ienv_row_instance(guard, trigdata->tg_trigtuple, desc,
+								 &move->isnull);
 	if (!move->isnull)
-		move->instance = datumCopy(instance, att->attbyval, att->attlen);
+		move->instance = datumCopy(instance, false,
+								   guard->is_uuid ? UUID_LEN : -1);
 	moves = lappend(moves, move);
 	MemoryContextSwitchTo(old);
 	return PointerGetDatum(NULL);
@@ -182,7 +182,6 @@ bool
 ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
 	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
 	Datum		instance;
 	bool		isnull;
@@ -195,12 +194,9 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 	move = find_move(guard->root, HeapTupleHeaderGetCmin(tuple));
 	if (move == NULL)
 		return false;
-	instance = heap_getattr(trigdata->tg_trigtuple, guard->instance_attno,
-							desc, &isnull);
+	instance = ienv_row_instance(guard, trigdata->tg_trigtuple, desc, &isnull);
 	if (isnull != move->isnull ||
-		(!isnull &&
-		 !datum_image_eq(instance, move->instance, att->attbyval,
-						 att->attlen)))
+		(!isnull && !ienv_same_instance(guard, instance, move->instance)))
 		ienv_report_move(guard, move->instance, move->isnull, instance,
 						 isnull);
 	forget_move(move);

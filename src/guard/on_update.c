@@ -43,26 +43,24 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 	/* the condition is true if either column changes */
 	refuse_another_instance(guard, trigdata);
 
-	if (guard->key_attno != InvalidAttrNumber)
+	if (guard->nkeys > 0)
 	{
-		bool		isnull[3];
-		Datum		value = heap_getattr(trigdata->tg_newtuple,
-										 guard->instance_attno, desc,
-										 &isnull[0]);
-		Datum		old_key = heap_getattr(trigdata->tg_trigtuple,
-										   guard->key_attno, desc, &isnull[1]);
-		Datum		new_key = heap_getattr(trigdata->tg_newtuple,
-										   guard->key_attno, desc, &isnull[2]);
+		bool		isnull;
+		Datum		value = ienv_row_instance(guard, trigdata->tg_newtuple,
+											  desc, &isnull);
+		Datum		old_key[IENV_MAX_KEY_COLUMNS];
+		Datum		new_key[IENV_MAX_KEY_COLUMNS];
 
 		/*
 		 * If its instance is gone, there is no telling where else the new key
 		 * is.
 		 */
-		if (!isnull[0])
-			ienv_require_known(guard, value);
-		if (!isnull[0] && !isnull[1])
+		if (isnull)
+			return PointerGetDatum(NULL);
+		ienv_require_known(guard, value);
+		if (ienv_row_key(guard, trigdata->tg_trigtuple, desc, old_key))
 			ienv_depart(guard, value, old_key);
-		if (!isnull[0] && !isnull[2])
+		if (ienv_row_key(guard, trigdata->tg_newtuple, desc, new_key))
 			(void) ienv_check_arrival(guard, value, new_key);
 	}
 	return PointerGetDatum(NULL);
@@ -75,19 +73,15 @@ static void
 refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	Form_pg_attribute att = TupleDescAttr(desc, guard->instance_attno - 1);
 	bool		old_null;
 	bool		new_null;
-	Datum		old_value = heap_getattr(trigdata->tg_trigtuple,
-										 guard->instance_attno, desc,
-										 &old_null);
-	Datum		new_value = heap_getattr(trigdata->tg_newtuple,
-										 guard->instance_attno, desc,
-										 &new_null);
+	Datum		old_value = ienv_row_instance(guard, trigdata->tg_trigtuple,
+											  desc, &old_null);
+	Datum		new_value = ienv_row_instance(guard, trigdata->tg_newtuple,
+											  desc, &new_null);
 
 	if (old_null == new_null &&
-		(old_null ||
-		 datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+		(old_null || ienv_same_instance(guard, old_value, new_value)))
 		return;
 	ienv_report_move(guard, old_value, old_null, new_value, new_null);
 }

@@ -38,10 +38,14 @@ ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
 	guard = ienv_guard_of(table->relid);
 	if (guard != NULL)
 	{
-		table->condition = psprintf("%s OPERATOR(pg_catalog.=) %s",
-									quote_identifier(get_attname(table->relid,
-																 guard->instance_attno, false)),
-									guard->is_uuid ? "$1" : "$2");
+		const char *value = ienv_sql_of_value(guard->instance_type,
+											  reset->external_key);
+
+		table->condition = value == NULL ? "false" :
+			psprintf("%s OPERATOR(pg_catalog.=) %s",
+					 quote_identifier(get_attname(table->relid,
+												  guard->instance_attno,
+												  false)), value);
 		table->rows = ienv_user_count(guard,
 									  guard->is_uuid ? reset->instance :
 									  reset->external_key,

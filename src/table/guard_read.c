@@ -50,6 +50,7 @@ static HTAB *guards = NULL;
 /* when anything was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 
+static bool same_labels(const IenvGuard *a, const IenvGuard *b);
 static bool is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
 						IenvColumns * columns);
 static bool read_columns(Relation rel, IenvGuard *guard);
@@ -146,13 +147,19 @@ ienv_guard_of(Oid relid)
 		}
 		if (guarded)
 		{
-			/* a label rarely changes, and a caller may hold a pointer to it */
-			if (entry->guard.label != NULL &&
-				strcmp(entry->guard.label, guard.label) == 0)
+			/* labels rarely change, and a caller may hold a pointer to one */
+			if (same_labels(&entry->guard, &guard))
+			{
 				guard.label = entry->guard.label;
+				guard.user_label = entry->guard.user_label;
+			}
 			else
+			{
 				guard.label = MemoryContextStrdup(CacheMemoryContext,
 												  guard.label);
+				guard.user_label = MemoryContextStrdup(CacheMemoryContext,
+													   guard.user_label);
+			}
 			entry->guard = guard;
 		}
 		entry->guarded = guarded;
@@ -161,6 +168,13 @@ ienv_guard_of(Oid relid)
 	}
 	last = entry;
 	return entry->guarded ? &entry->guard : NULL;
+}
+
+static bool
+same_labels(const IenvGuard *a, const IenvGuard *b)
+{
+	return a->label != NULL && strcmp(a->label, b->label) == 0 &&
+		strcmp(a->user_label, b->user_label) == 0;
 }
 
 /*
@@ -182,7 +196,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	memset(guard, 0, sizeof(*guard));
 	guard->relid = RelationGetRelid(rel);
 	guard->root = guard->relid;
-	guard->label = "";
+	guard->label = guard->user_label = "";
 	*present = *disabled = 0;
 
 	/* the look-ups below may cause the relcache entry to be rebuilt */
@@ -228,8 +242,14 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 			continue;
 		told_by = kind->bit;
 		guard->instance_attno = columns.instance;
-		guard->key_attno = columns.key;
-		guard->label = trigger->tgnargs > 0 ? pstrdup(trigger->tgargs[0]) : "";
+		(void) ienv_read_options(trigger, guard);
+		guard->nkeys = guard->nrefs = 0;
+		if (*guard->user_label == '\0')
+			for (; guard->nkeys < columns.nkeys; guard->nkeys++)
+				guard->keys[guard->nkeys].attno = columns.keys[guard->nkeys];
+		else
+			for (; guard->nrefs < columns.nkeys; guard->nrefs++)
+				guard->ref_attnos[guard->nrefs] = columns.keys[guard->nrefs];
 	}
 
 	FreeTriggerDesc(triggers);
@@ -243,6 +263,36 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 }
 
 /*
+ * Read a trigger's arguments, the label and then options, into guard.  False
+ * if there is one that guard() does not write.
+ *
+ * Options are part of what the table's users are, and do not name anything
+ * that could be renamed: another table by the label of its guard.
+ */
+bool
+ienv_read_options(const Trigger *trigger, IenvGuard *guard)
+{
+	guard->label = guard->user_label = "";
+	guard->departures = true;
+	if (trigger->tgnargs > 0)
+		guard->label = pstrdup(trigger->tgargs[0]);
+	for (int i = 1; i < trigger->tgnargs; i++)
+	{
+		const char *option = trigger->tgargs[i];
+
+		if (strncmp(option, IENV_OPTION_USER_TABLE,
+					strlen(IENV_OPTION_USER_TABLE)) == 0)
+			guard->user_label = pstrdup(option +
+										strlen(IENV_OPTION_USER_TABLE));
+		else if (strcmp(option, IENV_OPTION_NO_DEPARTURES) == 0)
+			guard->departures = false;
+		else
+			return false;
+	}
+	return trigger->tgnargs > 0;
+}
+
+/*
  * Read what the table itself says about the columns; false if they cannot be
  * those of a guard.
  */
@@ -250,6 +300,7 @@ static bool
 read_columns(Relation rel, IenvGuard *guard)
 {
 	Form_pg_attribute att;
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	Oid			type;
 
 	/*
@@ -258,22 +309,20 @@ read_columns(Relation rel, IenvGuard *guard)
 	 */
 	att = TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1);
 	type = getBaseType(att->atttypid);
-	if (type != UUIDOID && type != TEXTOID && type != VARCHAROID)
+	if (!ienv_instance_type_ok(type))
 		return false;
 
+	guard->instance_type = type;
 	guard->is_uuid = type == UUIDOID;
-	guard->instance_index = ienv_index_on(rel, guard->instance_attno, false);
-	if (guard->key_attno != InvalidAttrNumber)
+	guard->instance_index = ienv_index_on(rel, 1, &guard->instance_attno);
+	if (guard->nkeys > 0)
 	{
-		att = TupleDescAttr(RelationGetDescr(rel), guard->key_attno - 1);
-		guard->key_type = att->atttypid;
-		guard->key_collation = att->attcollation;
-		ienv_identity_prepare(guard);
-		guard->key_index = ienv_index_on(rel, guard->key_attno, false);
+		ienv_identity_prepare(rel, guard);
+		ienv_key_attnos(guard, attnos);
+		guard->key_index = ienv_index_on(rel, guard->nkeys, attnos);
 		guard->key_is_unique =
-			OidIsValid(ienv_index_on(rel, guard->key_attno, true)) &&
-			guard->root == guard->relid &&
-			rel->rd_rel->relkind == RELKIND_RELATION;
+			OidIsValid(ienv_unique_index_on(rel, guard->root, guard->nkeys,
+											attnos));
 	}
 	return true;
 }
@@ -357,63 +406,4 @@ find_root(Oid trigger)
 		heap_freetuple(tuple);
 	}
 	return root;
-}
-
-/*
- * A valid btree index of rel that finds all rows by attribute attno, or
- * InvalidOid.
- *
- * With unique_alone, one that is unique on that attribute alone and checked
- * immediately, not at commit.
- *
- * Reads the catalogs and opens no index: nobody should wait for an index that
- * is of no use here.  The lock on rel keeps the index found from being
- * dropped.
- */
-Oid
-ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone)
-{
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-	Oid			opfamily = lookup_type_cache(att->atttypid,
-											 TYPECACHE_BTREE_OPFAMILY)->btree_opf;
-	List	   *indexes = RelationGetIndexList(rel);
-	Oid			found = InvalidOid;
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-	{
-		HeapTuple	index = SearchSysCache1(INDEXRELID,
-											ObjectIdGetDatum(lfirst_oid(lc)));
-		Form_pg_index form;
-		Datum		collations;
-		Datum		classes;
-		bool		isnull;
-
-		if (!HeapTupleIsValid(index))
-			continue;			/* dropped meanwhile */
-		form = (Form_pg_index) GETSTRUCT(index);
-		collations = SysCacheGetAttr(INDEXRELID, index,
-									 Anum_pg_index_indcollation, &isnull);
-		classes = SysCacheGetAttr(INDEXRELID, index, Anum_pg_index_indclass,
-								  &isnull);
-
-		/*
-		 * another operator class or access method may define equality
-		 * differently
-		 */
-		if (form->indisvalid && form->indkey.values[0] == attno &&
-			get_opclass_family(((oidvector *) DatumGetPointer(classes))->values[0]) == opfamily &&
-			((oidvector *) DatumGetPointer(collations))->values[0] ==
-			att->attcollation &&
-			heap_attisnull(index, Anum_pg_index_indpred, NULL) &&
-			(!unique_alone ||
-			 (form->indisunique && form->indimmediate &&
-			  form->indnkeyatts == 1)))
-			found = form->indexrelid;
-		ReleaseSysCache(index);
-		if (OidIsValid(found))
-			break;
-	}
-	list_free(indexes);
-	return found;
 }

@@ -59,7 +59,11 @@ typedef struct SipState
 static bool has_catalog_oids(Oid type);
 static bool is_compound(Oid type);
 static int64 value_of(Datum key, int16 len);
-static void hash_by_type(const IenvGuard *guard, Datum key, char *result);
+static void hash_column(const IenvGuard *guard, const IenvKeyColumn *column,
+						Datum key, char *result);
+static void hash_by_type(const IenvGuard *guard, const IenvKeyColumn *column,
+						 Datum key, char *result);
+static void prepare_column(IenvKeyColumn *column);
 
 static inline uint64
 rotate_left(uint64 word, int n)
@@ -140,49 +144,65 @@ siphash(const char *data, Size len, const uint64 *key, char *result)
 }
 
 /*
- * Fill in how keys of guard->key_type and guard->key_collation are hashed.
+ * Fill in how the columns of the user key, whose numbers are known, are
+ * hashed.
  */
 void
-ienv_identity_prepare(IenvGuard *guard)
+ienv_identity_prepare(Relation rel, IenvGuard *guard)
 {
-	Oid			type = getBaseType(guard->key_type);
+	for (int i = 0; i < guard->nkeys; i++)
+	{
+		IenvKeyColumn *column = &guard->keys[i];
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  column->attno - 1);
+
+		column->type = att->atttypid;
+		column->collation = att->attcollation;
+		prepare_column(column);
+	}
+}
+
+static void
+prepare_column(IenvKeyColumn *column)
+{
+	Oid			type = getBaseType(column->type);
 	TypeCacheEntry *entry = lookup_type_cache(type,
 											  TYPECACHE_BTREE_OPFAMILY |
 											  TYPECACHE_HASH_EXTENDED_PROC);
 	Oid			equalimage = InvalidOid;
 
-	guard->key_len = entry->typlen;
-	guard->key_byval = entry->typbyval;
-	guard->key_base = type;
-	guard->key_hash = entry->hash_extended_proc;
+	column->len = entry->typlen;
+	column->byval = entry->typbyval;
+	column->base = type;
+	column->hash = entry->hash_extended_proc;
 
 	/*
 	 * btree support function 4 tells whether equal values have the same
-	 * bytes. For char(n) it ignores trailing blanks, as ienv_identity_of()
-	 * does.
+	 * bytes. For char(n) it ignores trailing blanks, as hash_column() does.
 	 */
 	if (OidIsValid(entry->btree_opf))
 		equalimage = get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
 									   entry->btree_opintype,
 									   BTEQUALIMAGE_PROC);
-	guard->key_is_image = OidIsValid(equalimage) &&
-		DatumGetBool(OidFunctionCall1Coll(equalimage, guard->key_collation,
+	column->is_image = OidIsValid(equalimage) &&
+		DatumGetBool(OidFunctionCall1Coll(equalimage, column->collation,
 										  ObjectIdGetDatum(entry->btree_opintype)));
 }
 
 /*
- * Can keys of this type identify users?  Otherwise *why is set to a sentence.
+ * Can values of this column identify users?  Otherwise *why is set to a
+ * sentence.
  */
 bool
-ienv_identity_possible(const IenvGuard *guard, const char **why)
+ienv_identity_possible(const IenvKeyColumn *column, const char **why)
 {
-	if (has_catalog_oids(guard->key_type))
+	if (has_catalog_oids(column->type))
 		*why =
 			"Its values refer to system catalog entries by OID, which a dump does not preserve.";
-	else if (is_compound(guard->key_type))
+	else if (is_compound(column->type))
 		*why =
-			"Its values are composed of other values; a single value must identify a user.";
-	else if (!guard->key_is_image && !OidIsValid(guard->key_hash))
+			"Its values are composed of other values, but each column must have a single one.";
+	else if (!column->is_image && !OidIsValid(column->hash))
 		*why =
 			"The type has no hash function, and equal values may differ in their bytes.";
 	else
@@ -231,12 +251,12 @@ is_compound(Oid type)
 }
 
 /*
- * Compute the identity of the user with this key, a value of the key column's
- * type and not null.  False if nobody can have departed yet, so that there is
- * nothing to compute.
+ * Compute the identity of the user with this key, a value for each column of
+ * the user key, none of them null.  False if nobody can have departed yet, so
+ * that there is nothing to compute.
  */
 bool
-ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
+ienv_identity_of(IenvGuard *guard, const Datum *key, pg_uuid_t *identity)
 {
 	const uint64 *secret = ienv_identity_secret();
 	char	   *result = (char *) identity->data;
@@ -250,7 +270,28 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 				(char *) guard->label_key);
 	}
 
-	if (guard->key_base == NUMERICOID)
+	if (guard->nkeys == 1)
+		hash_column(guard, &guard->keys[0], key[0], result);
+	else
+	{
+		char		columns[IENV_MAX_KEY_COLUMNS * UUID_LEN];
+
+		for (int i = 0; i < guard->nkeys; i++)
+			hash_column(guard, &guard->keys[i], key[i],
+						columns + i * UUID_LEN);
+		siphash(columns, guard->nkeys * UUID_LEN, guard->label_key, result);
+	}
+	return true;
+}
+
+/*
+ * Hash the value of one column of a user key into 16 bytes.
+ */
+static void
+hash_column(const IenvGuard *guard, const IenvKeyColumn *column, Datum key,
+			char *result)
+{
+	if (column->base == NUMERICOID)
 	{
 		char	   *digits =
 		DatumGetCString(DirectFunctionCall1(numeric_out,
@@ -259,9 +300,9 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		siphash(digits, strlen(digits), guard->label_key, result);
 		pfree(digits);
 	}
-	else if (guard->key_base == FLOAT4OID || guard->key_base == FLOAT8OID)
+	else if (column->base == FLOAT4OID || column->base == FLOAT8OID)
 	{
-		double		number = guard->key_base == FLOAT4OID ? DatumGetFloat4(key) : DatumGetFloat8(key);
+		double		number = column->base == FLOAT4OID ? DatumGetFloat4(key) : DatumGetFloat8(key);
 		uint64		word;
 
 		/* -0 equals 0, and all NaNs are equal */
@@ -270,21 +311,20 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		word = little_endian(word);
 		siphash((const char *) &word, sizeof(word), guard->label_key, result);
 	}
-	else if (!guard->key_is_image && OidIsValid(guard->key_hash))
-		hash_by_type(guard, key, result);
-	else if (guard->key_byval)
+	else if (!column->is_image && OidIsValid(column->hash))
+		hash_by_type(guard, column, key, result);
+	else if (column->byval)
 	{
-		uint64		word = little_endian((uint64) value_of(key,
-														   guard->key_len));
+		uint64		word = little_endian((uint64) value_of(key, column->len));
 
 		siphash((const char *) &word, sizeof(word), guard->label_key, result);
 	}
-	else if (guard->key_len == -1)
+	else if (column->len == -1)
 	{
 		struct varlena *bytes = PG_DETOAST_DATUM_PACKED(key);
 		int			len = VARSIZE_ANY_EXHDR(bytes);
 
-		if (guard->key_base == BPCHAROID)
+		if (column->base == BPCHAROID)
 			len = bpchartruelen(VARDATA_ANY(bytes), len);
 		siphash(VARDATA_ANY(bytes), len, guard->label_key, result);
 		if ((Pointer) bytes != DatumGetPointer(key))
@@ -297,11 +337,11 @@ ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity)
 		 * identity as a text
 		 */
 		const char *bytes = DatumGetPointer(key);
-		Size		len = guard->key_len == -2 || guard->key_base == NAMEOID ? strlen(bytes) : guard->key_len;
+		Size		len = column->len == -2 || column->base == NAMEOID ?
+			strlen(bytes) : column->len;
 
 		siphash(bytes, len, guard->label_key, result);
 	}
-	return true;
 }
 
 /*
@@ -328,15 +368,16 @@ value_of(Datum key, int16 len)
  * seeds are as secret as the key of the identity hash.
  */
 static void
-hash_by_type(const IenvGuard *guard, Datum key, char *result)
+hash_by_type(const IenvGuard *guard, const IenvKeyColumn *column, Datum key,
+			 char *result)
 {
 	uint64		hash[2];
 	char text[	64];
 
 	for (int i = 0; i < 2; i++)
 		hash[i] =
-			DatumGetUInt64(OidFunctionCall2Coll(guard->key_hash,
-												guard->key_collation, key,
+			DatumGetUInt64(OidFunctionCall2Coll(column->hash,
+												column->collation, key,
 												UInt64GetDatum(little_endian(guard->label_key[i]))));
 	siphash(text,
 			snprintf(text, sizeof(text), UINT64_FORMAT " " UINT64_FORMAT,

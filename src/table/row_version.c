@@ -65,6 +65,9 @@
 #include "base/base.h"
 #include "table/table.h"
 
+static void init_key(ScanKey key, const IenvScan *scan, int i);
+static void init_equal(IenvScan *scan, int i);
+static bool is_equal(IenvScan *scan);
 static bool on_visible_page(IenvScan *scan, BlockNumber block);
 static bool judge_in_place(IenvScan *scan, OffsetNumber offset,
 						   Snapshot snapshot, IenvVersion *version);
@@ -73,66 +76,109 @@ static bool judge_at_a_glance(HeapTupleHeader tuple, Snapshot snapshot,
 static IenvFate fate_of(TransactionId xid, Snapshot snapshot);
 
 /*
- * Begin a scan of the row versions in heap, an ordinary table, whose attribute
- * attno equals value, according to the index or, without one, the type's
- * default equality operator.
+ * Begin a scan of the row versions in heap, an ordinary table, whose n columns
+ * attnos equal values, none of them null, according to the index or, without
+ * one, their types' default equality operators.
  *
  * index was chosen by ienv_index_on(), or is InvalidOid for a sequential scan.
  * Before this call, the caller must have locked heap and registered the
  * snapshot that it classifies versions by.
  */
 void
-ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, AttrNumber attno,
-				Datum value)
+ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, int n,
+				const AttrNumber *attnos, const Datum *values)
 {
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(heap), attno - 1);
-
 	memset(scan, 0, sizeof(*scan));
 	scan->heap = heap;
-	scan->attno = attno;
-	scan->value = value;
+	scan->n = n;
+	memcpy(scan->attnos, attnos, n * sizeof(AttrNumber));
+	memcpy(scan->values, values, n * sizeof(Datum));
 	scan->own_file = ienv_file_is_mine(heap);
 	scan->slot = table_slot_create(heap, NULL);
 	InitNonVacuumableSnapshot(scan->non_vacuumable, GlobalVisTestFor(heap));
 
 	if (OidIsValid(index))
 	{
-		Oid			opfamily;
-		Oid			opcintype;
-		Oid			equal;
-		ScanKeyData key;
+		ScanKeyData keys[IENV_MAX_KEY_COLUMNS];
 
 		scan->index = index_open(index, AccessShareLock);
-		opfamily = scan->index->rd_opfamily[0];
-		opcintype = scan->index->rd_opcintype[0];
-		equal = get_opfamily_member(opfamily, opcintype, opcintype,
-									BTEqualStrategyNumber);
-		if (!OidIsValid(equal))
-			elog(ERROR, "index \"%s\" has no equality operator",
-				 RelationGetRelationName(scan->index));
-
-		ScanKeyEntryInitialize(&key, 0, 1, BTEqualStrategyNumber, opcintype,
-							   scan->index->rd_indcollation[0],
-							   get_opcode(equal), value);
+		for (int i = 0; i < n; i++)
+			init_key(&keys[i], scan, i);
 		scan->index_scan = ienv_index_beginscan(heap, scan->index,
-												&scan->non_vacuumable, 1);
-		index_rescan(scan->index_scan, &key, 1, NULL, 0);
+												&scan->non_vacuumable, n);
+		index_rescan(scan->index_scan, keys, n, NULL, 0);
 	}
 	else
 	{
-		TypeCacheEntry *type = lookup_type_cache(att->atttypid,
-												 TYPECACHE_EQ_OPR_FINFO);
-
-		if (!OidIsValid(type->eq_opr))
-			elog(ERROR, "type %u has no equality operator", att->atttypid);
-		fmgr_info_copy(&scan->equal, &type->eq_opr_finfo,
-					   CurrentMemoryContext);
-		scan->collation = att->attcollation;
+		for (int i = 0; i < n; i++)
+			init_equal(scan, i);
 
 		/* no synchronized scan, because the scan must be complete */
 		scan->table_scan = table_beginscan_strat(heap, &scan->non_vacuumable,
 												 0, NULL, true, false);
 	}
+}
+
+/*
+ * Initialize the scan key for the index's column i, counted from 0.
+ */
+static void
+init_key(ScanKey key, const IenvScan *scan, int i)
+{
+	Relation	index = scan->index;
+	Oid			type = index->rd_opcintype[i];
+	Oid			equal = get_opfamily_member(index->rd_opfamily[i], type, type,
+											BTEqualStrategyNumber);
+	int			c = 0;
+
+	if (!OidIsValid(equal))
+		elog(ERROR, "index \"%s\" has no equality operator",
+			 RelationGetRelationName(index));
+	while (scan->attnos[c] != index->rd_index->indkey.values[i])
+		if (++c == scan->n)
+			elog(ERROR, "index \"%s\" does not serve the columns",
+				 RelationGetRelationName(index));
+	ScanKeyEntryInitialize(key, 0, i + 1, BTEqualStrategyNumber, type,
+						   index->rd_indcollation[i], get_opcode(equal),
+						   scan->values[c]);
+}
+
+/*
+ * Find the equality operator of column i of a sequential scan.
+ */
+static void
+init_equal(IenvScan *scan, int i)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(scan->heap),
+										  scan->attnos[i] - 1);
+	TypeCacheEntry *type = lookup_type_cache(att->atttypid,
+											 TYPECACHE_EQ_OPR_FINFO);
+
+	if (!OidIsValid(type->eq_opr))
+		elog(ERROR, "type %u has no equality operator", att->atttypid);
+	fmgr_info_copy(&scan->equal[i], &type->eq_opr_finfo,
+				   CurrentMemoryContext);
+	scan->collations[i] = att->attcollation;
+}
+
+/*
+ * Does the version in the slot of a sequential scan have the values?
+ */
+static bool
+is_equal(IenvScan *scan)
+{
+	for (int i = 0; i < scan->n; i++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(scan->slot, scan->attnos[i], &isnull);
+
+		if (isnull ||
+			!DatumGetBool(FunctionCall2Coll(&scan->equal[i],
+											scan->collations[i], value,
+											scan->values[i])))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -149,13 +195,8 @@ ienv_scan_next(IenvScan *scan)
 	while (table_scan_getnextslot(scan->table_scan, ForwardScanDirection,
 								  scan->slot))
 	{
-		bool		isnull;
-		Datum		value = slot_getattr(scan->slot, scan->attno, &isnull);
-
 		CHECK_FOR_INTERRUPTS();
-		if (!isnull &&
-			DatumGetBool(FunctionCall2Coll(&scan->equal, scan->collation,
-										   value, scan->value)))
+		if (is_equal(scan))
 			return true;
 	}
 	return false;

@@ -24,26 +24,51 @@
 /*
  * guard_read.c: what the triggers of a relation say about it
  */
+
+/* How many columns a user key, or a reference to one, can have */
+#define IENV_MAX_KEY_COLUMNS	8
+
+/* A column of a user key */
+typedef struct IenvKeyColumn
+{
+	AttrNumber	attno;
+	Oid			type;
+	Oid			collation;
+	int16		len;			/* its type's typlen and typbyval */
+	bool		byval;
+	Oid			base;			/* the type, or its base type if it is a
+								 * domain */
+	bool		is_image;		/* equal keys have the same bytes */
+	Oid			hash;			/* its type's extended hash function, or
+								 * InvalidOid */
+} IenvKeyColumn;
+
+/*
+ * What a trigger's arguments can say after the label: that rows refer to users
+ * of the table whose label follows, and that departures are not recorded
+ */
+#define IENV_OPTION_USER_TABLE		"user_table="
+#define IENV_OPTION_NO_DEPARTURES	"departures=off"
+
 typedef struct IenvGuard
 {
 	Oid			relid;			/* an ordinary or a partitioned table */
 	Oid			root;			/* the table that guard() was called for */
 	AttrNumber	instance_attno; /* of relid; root's may be different */
-	bool		is_uuid;		/* instance column is a uuid, else a text */
+	Oid			instance_type;	/* its type, or base type if it is a domain */
+	bool		is_uuid;		/* it names an instance by id, else by
+								 * external key */
 	bool		counted;		/* the cap applies */
-	AttrNumber	key_attno;		/* InvalidAttrNumber: identities are not
-								 * tracked */
+	bool		departures;		/* users who leave are recorded */
+	int			nkeys;			/* 0: identities are not tracked */
+	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
 	bool		key_is_unique;	/* at most one live row per key, over all
-								 * instances */
-	Oid			key_type;
-	Oid			key_collation;
-	int16		key_len;		/* its type's typlen and typbyval */
-	bool		key_byval;
-	Oid			key_base;		/* the type, or its base type if it is a
-								 * domain */
-	bool		key_is_image;	/* equal keys have the same bytes */
-	Oid			key_hash;		/* its type's extended hash function, or
-								 * InvalidOid */
+								 * instances; and in a partitioned table, rows
+								 * of one key are in one partition */
+	int			nrefs;			/* 0: rows do not refer to users of another
+								 * table */
+	AttrNumber	ref_attnos[IENV_MAX_KEY_COLUMNS];
+	char	   *user_label;		/* the label of that table, or "" */
 	Oid			departure_trigger;	/* the one whose condition queues
 									 * departures */
 	Oid			move_trigger;	/* the one whose condition queues moves */
@@ -63,19 +88,47 @@ typedef struct IenvGuard
 extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present,
 							int *disabled);
-extern Oid	ienv_index_on(Relation rel, AttrNumber attno, bool unique_alone);
-extern bool ienv_guards_itself(Relation rel);
+extern bool ienv_read_options(const Trigger *trigger, IenvGuard *guard);
 extern List *ienv_odd_triggers(Relation rel);
+extern bool ienv_guards_itself(Relation rel);
+
+/*
+ * guard_index.c: the indexes that serve a guard
+ */
+extern Oid	ienv_index_on(Relation rel, int n, const AttrNumber *attnos);
+extern Oid	ienv_unique_index_on(Relation rel, Oid root, int n,
+								 const AttrNumber *attnos);
+
+/*
+ * columns.c: the columns of a guard
+ */
+extern void ienv_key_attnos(const IenvGuard *guard, AttrNumber *attnos);
+extern char *ienv_column_list(Oid relid, int n, const AttrNumber *attnos);
+extern char *ienv_user_key_text(const IenvGuard *guard);
+
+/*
+ * instance_value.c: values of an instance column
+ */
+extern bool ienv_instance_type_ok(Oid type);
+extern Datum ienv_value_of_column(Oid type, Datum column);
+extern bool ienv_column_of_value(Oid type, Datum value, Datum *column);
+extern const char *ienv_sql_of_value(Oid type, Datum key);
+extern bool ienv_same_instance(const IenvGuard *guard, Datum a, Datum b);
+extern Datum ienv_row_instance(const IenvGuard *guard, HeapTuple row,
+							   TupleDesc desc, bool *isnull);
+extern bool ienv_row_key(const IenvGuard *guard, HeapTuple row, TupleDesc desc,
+						 Datum *key);
 
 /*
  * trigger_condition.c: the conditions of a guard's triggers
  */
 
-/* The columns that a condition names; 0: none */
+/* The columns that a condition names */
 typedef struct IenvColumns
 {
-	AttrNumber	instance;
-	AttrNumber	key;
+	AttrNumber	instance;		/* 0: none */
+	int			nkeys;
+	AttrNumber	keys[IENV_MAX_KEY_COLUMNS];
 }			IenvColumns;
 
 extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
@@ -140,10 +193,11 @@ typedef struct IenvScan
 	Relation	index;			/* or NULL: sequential */
 	IndexScanDesc index_scan;
 	TableScanDesc table_scan;
-	AttrNumber	attno;
-	Datum		value;
-	FmgrInfo	equal;			/* sequential only */
-	Oid			collation;
+	int			n;				/* how many columns are compared */
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	Datum		values[IENV_MAX_KEY_COLUMNS];
+	FmgrInfo	equal[IENV_MAX_KEY_COLUMNS];	/* sequential only */
+	Oid			collations[IENV_MAX_KEY_COLUMNS];
 	SnapshotData non_vacuumable;
 	bool		own_file;		/* my transaction created the table's file */
 	Buffer		visibility;		/* a page of the visibility map, or invalid */
@@ -152,8 +206,8 @@ typedef struct IenvScan
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
-extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index,
-							AttrNumber attno, Datum value);
+extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, int n,
+							const AttrNumber *attnos, const Datum *values);
 extern bool ienv_scan_next(IenvScan *scan);
 extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot,
 							IenvVersion *version);
@@ -166,9 +220,11 @@ extern void ienv_wait_for(TransactionId xid);
 /*
  * identity.c: identities of users
  */
-extern void ienv_identity_prepare(IenvGuard *guard);
-extern bool ienv_identity_possible(const IenvGuard *guard, const char **why);
-extern bool ienv_identity_of(IenvGuard *guard, Datum key, pg_uuid_t *identity);
+extern void ienv_identity_prepare(Relation rel, IenvGuard *guard);
+extern bool ienv_identity_possible(const IenvKeyColumn *column,
+								   const char **why);
+extern bool ienv_identity_of(IenvGuard *guard, const Datum *key,
+							 pg_uuid_t *identity);
 
 /*
  * identity_key.c: the key of the identity hash

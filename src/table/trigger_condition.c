@@ -90,6 +90,7 @@ arguments_of(Node *node, const char *function)
 static AttrNumber
 column(Node *node, int varno)
 {
+	/* to compare it, PostgreSQL relabels a varchar or a domain */
 	while (node != NULL && IsA(node, RelabelType))
 		node = (Node *) ((RelabelType *) node)->arg;
 	if (node == NULL || !IsA(node, Var) || ((Var *) node)->varno != varno)
@@ -98,25 +99,31 @@ column(Node *node, int varno)
 }
 
 /*
- * (NEW.instance [, NEW.key], NEW.tableoid)
+ * (NEW.instance, NEW.tableoid [, NEW.key...])
  */
 static bool
 read_new_row(List *args, IenvColumns * columns)
 {
-	int			nargs = list_length(args);
-
-	if (nargs < 2 || nargs > 3 ||
-		column(llast(args), PRS2_NEW_VARNO) != TableOidAttributeNumber)
+	if (list_length(args) < 2 ||
+		column(lsecond(args), PRS2_NEW_VARNO) != TableOidAttributeNumber)
 		return false;
 	columns->instance = column(linitial(args), PRS2_NEW_VARNO);
-	if (nargs == 3)
-		columns->key = column(lsecond(args), PRS2_NEW_VARNO);
-	return columns->instance > 0 && (nargs == 2 || columns->key > 0);
+	if (columns->instance <= 0 ||
+		list_length(args) - 2 > IENV_MAX_KEY_COLUMNS)
+		return false;
+	for (int i = 2; i < list_length(args); i++)
+	{
+		columns->keys[columns->nkeys] = column(list_nth(args, i),
+											   PRS2_NEW_VARNO);
+		if (columns->keys[columns->nkeys++] <= 0)
+			return false;
+	}
+	return true;
 }
 
 /*
  * OLD.instance IS DISTINCT FROM NEW.instance [OR identity_changes(OLD.key,
- * NEW.key)], with a built-in equality operator.
+ * NEW.key) ...], with a built-in equality operator.
  */
 static bool
 read_change(Node *node, IenvColumns * columns)
@@ -126,17 +133,24 @@ read_change(Node *node, IenvColumns * columns)
 	if (node != NULL && IsA(node, BoolExpr) &&
 		((BoolExpr *) node)->boolop == OR_EXPR)
 	{
-		List	   *either = ((BoolExpr *) node)->args;
-		List	   *args = list_length(either) == 2 ?
-		arguments_of(lsecond(either), "identity_changes") : NIL;
+		List	   *any = ((BoolExpr *) node)->args;
 
-		if (list_length(args) != 2)
+		if (list_length(any) - 1 > IENV_MAX_KEY_COLUMNS)
 			return false;
-		columns->key = column(linitial(args), PRS2_OLD_VARNO);
-		if (columns->key <= 0 ||
-			columns->key != column(lsecond(args), PRS2_NEW_VARNO))
-			return false;
-		node = linitial(either);
+		for (int i = 1; i < list_length(any); i++)
+		{
+			List	   *args = arguments_of(list_nth(any, i),
+											"identity_changes");
+			AttrNumber	key;
+
+			if (list_length(args) != 2)
+				return false;
+			key = column(linitial(args), PRS2_OLD_VARNO);
+			if (key <= 0 || key != column(lsecond(args), PRS2_NEW_VARNO))
+				return false;
+			columns->keys[columns->nkeys++] = key;
+		}
+		node = linitial(any);
 	}
 	if (node == NULL || !IsA(node, DistinctExpr))
 		return false;

@@ -62,15 +62,18 @@ ienv_unqueue_departure(void)
 
 /*
  * Record that the user with this key leaves the instance that value
- * identifies.
+ * identifies, unless the table's departures are not recorded.
  */
 void
-ienv_depart(IenvGuard *guard, Datum value, Datum key)
+ienv_depart(IenvGuard *guard, Datum value, const Datum *key)
 {
 	IenvInstance *instance = ienv_instance_by_value(value, guard->is_uuid,
 													false);
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
+
+	if (!guard->departures)
+		return;
 
 	/*
 	 * a dropped instance is never equal to another, even one that reuses its
@@ -126,13 +129,15 @@ ienv_depart_all(IenvGuard *guard)
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		bool		isnull[2];
-		Datum		value = slot_getattr(slot, guard->instance_attno,
-										 &isnull[0]);
-		Datum		key = slot_getattr(slot, guard->key_attno, &isnull[1]);
+		HeapTuple	row = ExecFetchSlotHeapTuple(slot, false, NULL);
+		Datum		key[IENV_MAX_KEY_COLUMNS];
+		bool		isnull;
+		Datum		value = ienv_row_instance(guard, row,
+											  RelationGetDescr(rel), &isnull);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!isnull[0] && !isnull[1])
+		if (!isnull &&
+			ienv_row_key(guard, row, RelationGetDescr(rel), key))
 			ienv_depart(guard, value, key);
 		MemoryContextReset(row_context);
 	}

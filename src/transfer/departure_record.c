@@ -335,14 +335,15 @@ bool
 ienv_departed_elsewhere(const pg_uuid_t *identity, const pg_uuid_t *instance,
 						Snapshot snapshot)
 {
+	const AttrNumber attno = Anum_departed_user_identity;
 	const IenvOids *oids = ienv_oids();
 	Relation	rel = table_open(oids->departed_user, AccessShareLock);
+	Datum		value = UUIDPGetDatum(identity);
 	bool		found = false;
 	IenvScan	scan;
 
-	ienv_scan_begin(&scan, rel, oids->departed_user_identity,
-					Anum_departed_user_identity,
-					UUIDPGetDatum(identity));
+	ienv_scan_begin(&scan, rel, oids->departed_user_identity, 1, &attno,
+					&value);
 	while (!found && ienv_scan_next(&scan))
 	{
 		bool		isnull;

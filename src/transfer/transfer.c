@@ -42,7 +42,9 @@
  * this scan does not find it.
  *
  * The live rows need not be looked at if a unique index on the key alone
- * allows only one of them, unless this transaction itself has removed one.
+ * allows only one of them, unless this transaction itself has removed one.  In
+ * a partitioned table, the columns of such an index include the partition key,
+ * so all rows of a user key are in one partition, and no other is looked at.
  * The conditions in the triggers' WHEN clauses queue no event if neither look
  * can find anything.
  *
@@ -67,38 +69,48 @@
 #include "transfer/transfer.h"
 
 static bool may_read_instance(const IenvGuard *guard);
-static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
-							Snapshot snapshot, TransactionId *younger);
+static bool lives_elsewhere(const IenvGuard *guard, Datum value,
+							const Datum *key, Snapshot snapshot,
+							TransactionId *younger);
+static bool lives_in(Relation rel, const IenvGuard *leaf, Datum value,
+					 const Datum *key, Snapshot snapshot,
+					 TransactionId *younger);
 pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
 
 /*
  * Might a live row or a record show that the user of a new row belongs to
  * another instance?
  *
- * Called for a trigger's condition, with its arguments: instance, user key and
- * table; guard was returned by ienv_condition_guard().  Can return false
- * positives.
+ * Called for a trigger's condition, with its arguments: instance, table and
+ * user key; guard was returned by ienv_condition_guard(), and value is the
+ * instance.  Can return false positives.
  */
 bool
-ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo)
+ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
 {
+	Datum		key[IENV_MAX_KEY_COLUMNS];
 	IenvInstance *instance;
 	pg_uuid_t	identity;
 	pg_uuid_t	home;
 	Snapshot	snapshot;
 	bool		departed;
 
-	if (PG_ARGISNULL(1))
-		return false;
+	if (PG_NARGS() - 2 != guard->nkeys)
+		return true;
+	for (int i = 0; i < guard->nkeys; i++)
+	{
+		if (PG_ARGISNULL(2 + i))
+			return false;
+		key[i] = PG_GETARG_DATUM(2 + i);
+	}
 	if (!guard->key_is_unique || ienv_departure_queued())
 		return true;
-	if (ienv_nobody_departed())
+	if (!guard->departures || ienv_nobody_departed())
 		return false;
-	if (!ienv_identity_of(guard, PG_GETARG_DATUM(1), &identity) ||
+	if (!ienv_identity_of(guard, key, &identity) ||
 		!ienv_maybe_departed(&identity))
 		return false;
-	instance = ienv_instance_by_value(PG_GETARG_DATUM(0), guard->is_uuid,
-									  false);
+	instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (instance == NULL)
 		return true;
 	home = instance->id;
@@ -167,7 +179,7 @@ may_read_instance(const IenvGuard *guard)
  * valid.
  */
 bool
-ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
+ienv_check_arrival(IenvGuard *guard, Datum value, const Datum *key)
 {
 	IenvInstance *instance;
 	pg_uuid_t	identity;
@@ -175,7 +187,7 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 	bool		maybe_departed;
 	bool		look_live;
 
-	maybe_departed = !ienv_nobody_departed() &&
+	maybe_departed = guard->departures && !ienv_nobody_departed() &&
 		ienv_identity_of(guard, key, &identity) &&
 		ienv_maybe_departed(&identity);
 
@@ -202,7 +214,7 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
 
 		elsewhere = (look_live &&
 					 lives_elsewhere(guard, value, key, snapshot, &younger)) ||
-			(!ienv_nobody_departed() &&
+			(guard->departures && !ienv_nobody_departed() &&
 			 ienv_identity_of(guard, key, &identity) &&
 			 ienv_departed_elsewhere(&identity, &home, snapshot));
 		UnregisterSnapshot(snapshot);
@@ -221,10 +233,12 @@ ienv_check_arrival(IenvGuard *guard, Datum value, Datum key)
  * for if the answer depends on it.
  */
 static bool
-lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
+lives_elsewhere(const IenvGuard *guard, Datum value, const Datum *key,
 				Snapshot snapshot, TransactionId *younger)
 {
-	List	   *leaves = ienv_leaf_relations(guard->root, AccessShareLock);
+	List	   *leaves = guard->key_is_unique ? list_make1_oid(guard->relid) :
+	ienv_leaf_relations(guard->root, AccessShareLock);
+	Oid			root = guard->root;
 	bool		elsewhere = false;
 	ListCell   *lc;
 
@@ -232,38 +246,50 @@ lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
 	{
 		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
 		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
-		AttrNumber	attno;
-		Form_pg_attribute att;
-		IenvScan	scan;
 
-		if (leaf == NULL || leaf->key_attno == InvalidAttrNumber)
-			ienv_report_unguarded_partition(RelationGetRelid(rel),
-											guard->root);
-		attno = leaf->instance_attno;
-		att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-
-		ienv_scan_begin(&scan, rel, leaf->key_index, leaf->key_attno, key);
-		while (!elsewhere && ienv_scan_next(&scan))
-		{
-			bool		isnull;
-			Datum		other = slot_getattr(scan.slot, attno, &isnull);
-			IenvVersion version;
-
-			if (isnull ||
-				datum_image_eq(other, value, att->attbyval, att->attlen))
-				continue;
-			ienv_classify(&scan, snapshot, &version);
-			if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
-				*younger = version.xmin;
-			else if (version.inserted != IENV_NEVER)
-				elsewhere = version.ended != IENV_BEFORE;
-		}
-		ienv_scan_end(&scan);
+		if (leaf == NULL || leaf->nkeys == 0)
+			ienv_report_unguarded_partition(RelationGetRelid(rel), root);
+		elsewhere = lives_in(rel, leaf, value, key, snapshot, younger);
 		table_close(rel, NoLock);
 		if (elsewhere)
 			break;
 	}
 	list_free(leaves);
+	return elsewhere;
+}
+
+/*
+ * The same for one partition.
+ */
+static bool
+lives_in(Relation rel, const IenvGuard *leaf, Datum value, const Datum *key,
+		 Snapshot snapshot, TransactionId *younger)
+{
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	bool		elsewhere = false;
+	IenvScan	scan;
+
+	ienv_key_attnos(leaf, attnos);
+	ienv_scan_begin(&scan, rel, leaf->key_index, leaf->nkeys, attnos, key);
+	while (!elsewhere && ienv_scan_next(&scan))
+	{
+		bool		isnull;
+		Datum		other = slot_getattr(scan.slot, leaf->instance_attno,
+										 &isnull);
+		IenvVersion version;
+
+		if (isnull ||
+			ienv_same_instance(leaf,
+							   ienv_value_of_column(leaf->instance_type,
+													other), value))
+			continue;
+		ienv_classify(&scan, snapshot, &version);
+		if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
+			*younger = version.xmin;
+		else if (version.inserted != IENV_NEVER)
+			elsewhere = version.ended != IENV_BEFORE;
+	}
+	ienv_scan_end(&scan);
 	return elsewhere;
 }
 

@@ -13,8 +13,10 @@
 /*
  * transfer.c: arrivals
  */
-extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
-extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
+extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
+								 Datum value);
+extern bool ienv_check_arrival(IenvGuard *guard, Datum value,
+							   const Datum *key);
 pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
 										 bool from_null, Datum to,
 										 bool to_null);
@@ -25,7 +27,7 @@ pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
 extern bool ienv_departure_queued(void);
 extern void ienv_queue_departure(void);
 extern void ienv_unqueue_departure(void);
-extern void ienv_depart(IenvGuard *guard, Datum value, Datum key);
+extern void ienv_depart(IenvGuard *guard, Datum value, const Datum *key);
 extern void ienv_depart_all(IenvGuard *guard);
 
 /*

@@ -1,0 +1,228 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard_key.c
+ *	  Which columns identify a user, and whether they can.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/sysattr.h"
+#include "nodes/bitmapset.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+static void check_column(Relation rel, const IenvKeyColumn *column);
+static void check_found_at_once(Relation rel, const IenvGuard *guard);
+static int	find_primary_key(Relation rel, const IenvGuard *guard,
+							 AttrNumber *attnos);
+static Bitmapset *instance_columns(Relation rel, const IenvGuard *guard);
+static void say_not_followed(Relation rel, const char *detail,
+							 const char *hint);
+
+/*
+ * Refuse a user key unless each column is of a type that an index can serve
+ * and whose values a dump preserves, and unless a key can be looked up without
+ * searching many partitions.  Sets the rest of what guard has of the key.
+ */
+void
+ienv_check_user_key(Relation rel, IenvGuard *guard)
+{
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+
+	ienv_identity_prepare(rel, guard);
+	for (int i = 0; i < guard->nkeys; i++)
+		check_column(rel, &guard->keys[i]);
+	if (guard->departures &&
+		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("users of unlogged table %s cannot be tracked across instances", ienv_quoted_name(guard->relid)),
+				 errdetail("A crash empties the table, and no record would remain of whose users they were."),
+				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
+	ienv_key_attnos(guard, attnos);
+	guard->key_is_unique = OidIsValid(ienv_unique_index_on(rel, guard->relid,
+														   guard->nkeys,
+														   attnos));
+	check_found_at_once(rel, guard);
+}
+
+static void
+check_column(Relation rel, const IenvKeyColumn *column)
+{
+	const char *why;
+
+	if (!OidIsValid(lookup_type_cache(column->type,
+									  TYPECACHE_BTREE_OPFAMILY)->btree_opf))
+		why =
+			"The type has no default operator class for access method btree.";
+	else if (ienv_identity_possible(column, &why))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("column \"%s\" of type %s cannot be the user key",
+					get_attname(RelationGetRelid(rel), column->attno, false),
+					format_type_be(column->type)),
+			 errdetail("%s", why),
+			 errhint("Name another column as user_key, or give an empty user_key.")));
+}
+
+/*
+ * Refuse to follow users of a partitioned table if each new row would have to
+ * be looked for in all partitions, locking each.
+ */
+static void
+check_found_at_once(Relation rel, const IenvGuard *guard)
+{
+	if (guard->key_is_unique ||
+		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("users of partitioned table %s cannot be followed by user key \"%s\"",
+					ienv_quoted_name(guard->relid),
+					ienv_user_key_text(guard)),
+			 errdetail("No unique index covers it, so each new row would have to be looked for in every partition."),
+			 errhint("Create a unique index on the user key, which is possible if the partition key is part of it, or give an empty user_key.")));
+}
+
+/*
+ * If the caller has named no user key, users are followed by the primary key
+ * without the instance, provided that no two instances can have the same key.
+ * Otherwise, and for a table that is not counted, say that they are not.
+ */
+void
+ienv_default_user_key(Relation rel, IenvGuard *guard)
+{
+	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	int			n;
+
+	if (!guard->counted)
+	{
+		say_not_followed(rel,
+						 "Rows of a table that is not counted are not taken for users.",
+						 "If rows refer to a user, name the user's table as user_table, and the column as user_key.");
+		return;
+	}
+	n = find_primary_key(rel, guard, attnos);
+	if (n <= 0)
+	{
+		say_not_followed(rel,
+						 n < 0 ?
+						 "Its primary key has too many columns." :
+						 "It has no primary key with a column besides the instance.",
+						 "Name the column that identifies a user as user_key.");
+		return;
+	}
+	if (!OidIsValid(ienv_unique_index_on(rel, guard->relid, n, attnos)))
+	{
+		say_not_followed(rel,
+						 psprintf("Nothing makes (%s) unique over all instances, so it may well repeat.",
+								  ienv_column_list(guard->relid, n, attnos)),
+						 "If it identifies a user all the same, name it as user_key.");
+		return;
+	}
+	guard->nkeys = n;
+	for (int i = 0; i < n; i++)
+		guard->keys[i].attno = attnos[i];
+}
+
+/*
+ * The columns of the primary key that say nothing about the instance; returns
+ * how many there are, or -1 if they are too many.
+ */
+static int
+find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos)
+{
+	Bitmapset  *instance = instance_columns(rel, guard);
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		/* the relcache does not identify a deferrable primary key */
+		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
+		{
+			AttrNumber	attno = form->indkey.values[i];
+
+			if (bms_is_member(attno - FirstLowInvalidHeapAttributeNumber,
+							  instance))
+				continue;
+			if (n == IENV_MAX_KEY_COLUMNS)
+			{
+				index_close(index, AccessShareLock);
+				return -1;
+			}
+			attnos[n++] = attno;
+		}
+		index_close(index, AccessShareLock);
+	}
+	return n;
+}
+
+/*
+ * The instance column and, if it is generated, those that it is computed from;
+ * offset by FirstLowInvalidHeapAttributeNumber.
+ */
+static Bitmapset *
+instance_columns(Relation rel, const IenvGuard *guard)
+{
+	Bitmapset  *columns =
+	bms_make_singleton(guard->instance_attno -
+					   FirstLowInvalidHeapAttributeNumber);
+
+	if (TupleDescAttr(RelationGetDescr(rel),
+					  guard->instance_attno - 1)->attgenerated)
+		pull_varattnos(build_column_default(rel, guard->instance_attno), 1,
+					   &columns);
+	return columns;
+}
+
+/*
+ * Refuse not to record departures where a production instance is active: its
+ * users could leave and come back under another instance.  SPI is connected.
+ */
+void
+ienv_check_departures(const IenvGuard *guard)
+{
+	IenvOwner	saved;
+	uint64		active;
+
+	if (guard->departures)
+		return;
+	ienv_become_owner(&saved);
+	active = ienv_query_latest("SELECT FROM instance_env.instance WHERE"
+							   " type OPERATOR(pg_catalog.=) 'production' AND"
+							   " status OPERATOR(pg_catalog.<>) 'inactive'"
+							   " LIMIT 1", 0, NULL, NULL, NULL);
+	ienv_leave_owner(&saved);
+	if (active > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("departures of users of table %s must be recorded",
+						ienv_quoted_name(guard->relid)),
+				 errdetail("follow_departures => false is for a database without production users, and a production instance here has been promoted."),
+				 errhint("Leave out follow_departures.")));
+}
+
+static void
+say_not_followed(Relation rel, const char *detail, const char *hint)
+{
+	ereport(NOTICE,
+			(errmsg("users of table %s are not tracked across instances",
+					ienv_quoted_name(RelationGetRelid(rel))),
+			 errdetail("%s", detail),
+			 errhint("%s", hint)));
+}
