@@ -121,6 +121,16 @@ ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot,
 }
 
 /*
+ * Does the subcommand of ALTER TABLE change a generated column's expression?
+ * (PostgreSQL 17 or later)
+ */
+#if PG_VERSION_NUM >= 170000
+#define IENV_IS_SET_EXPRESSION(cmd) ((cmd)->subtype == AT_SetExpression)
+#else
+#define IENV_IS_SET_EXPRESSION(cmd) ((void) (cmd), false)
+#endif
+
+/*
  * The integer nearest to a number, or 0 if it is out of range.  This is here
  * because the function is internal to the backend, so its name may change.
  */

@@ -45,6 +45,7 @@ typedef struct Seen
 {
 	CommandId	children;
 	CommandId	triggers;
+	CommandId	expressions;
 }			Seen;
 
 static LocalTransactionId seen_lxid = InvalidLocalTransactionId;
@@ -132,6 +133,9 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 		check_children();
 		seen.children = now;
 	}
+	if (ienv_sets_expression(parsetree))
+		ienv_check_new_expressions(seen.expressions);
+	seen.expressions = now;
 	if (superuser())
 		seen.triggers = now;
 	else if (IsA(parsetree, CreateTrigStmt) ||

@@ -87,8 +87,10 @@ extern void ienv_begin_guarding(void);
 extern void ienv_keep_from_guarding(void);
 
 /*
- * ddl.c, ddl_trigger.c: keeping DDL from undermining a guard
+ * ddl.c, ddl_trigger.c, ddl_expression.c: keeping DDL from undermining a guard
  */
+extern bool ienv_sets_expression(Node *parsetree);
+extern void ienv_check_new_expressions(CommandId since);
 extern bool ienv_is_new_row(HeapTuple row);
 extern void ienv_check_new_triggers(CommandId since);
 

@@ -22,9 +22,9 @@
 #include "table/table.h"
 
 static void check_column(Relation rel, const IenvKeyColumn *column);
-static void check_found_at_once(Relation rel, const IenvGuard *guard);
+static void check_found_at_once(const IenvGuard *guard);
 static int	find_primary_key(Relation rel, const IenvGuard *guard,
-							 AttrNumber *attnos);
+							 AttrNumber *attnos, bool *whole);
 static Bitmapset *instance_columns(Relation rel, const IenvGuard *guard);
 static void say_not_followed(Relation rel, const char *detail,
 							 const char *hint);
@@ -50,10 +50,11 @@ ienv_check_user_key(Relation rel, IenvGuard *guard)
 				 errdetail("A crash empties the table, and no record would remain of whose users they were."),
 				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
 	ienv_key_attnos(guard, attnos);
-	guard->key_is_unique = OidIsValid(ienv_unique_index_on(rel, guard->relid,
-														   guard->nkeys,
-														   attnos));
-	check_found_at_once(rel, guard);
+	guard->key_is_local = ienv_key_is_local(guard->relid, guard->relid,
+											guard->nkeys, attnos);
+	guard->key_is_unique = guard->key_is_local &&
+		OidIsValid(ienv_unique_index_on(rel, guard->nkeys, attnos));
+	check_found_at_once(guard);
 }
 
 static void
@@ -77,22 +78,28 @@ check_column(Relation rel, const IenvKeyColumn *column)
 }
 
 /*
- * Refuse to follow users of a partitioned table if each new row would have to
- * be looked for in all partitions, locking each.
+ * Refuse to follow users of a table with many partitions if each new row would
+ * have to be looked for in all of them, locking each.
  */
 static void
-check_found_at_once(Relation rel, const IenvGuard *guard)
+check_found_at_once(const IenvGuard *guard)
 {
-	if (guard->key_is_unique ||
-		rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+	int			partitions;
+
+	if (guard->key_is_local)
+		return;
+	partitions =
+		list_length(ienv_leaf_relations(guard->relid, AccessShareLock));
+	if (partitions <= IENV_MAX_SEARCHED)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("users of partitioned table %s cannot be followed by user key \"%s\"",
 					ienv_quoted_name(guard->relid),
 					ienv_user_key_text(guard)),
-			 errdetail("No unique index covers it, so each new row would have to be looked for in every partition."),
-			 errhint("Create a unique index on the user key, which is possible if the partition key is part of it, or give an empty user_key.")));
+			 errdetail("The partition key is not part of it, so each new row would have to be looked for in all %d partitions; %d is the limit.",
+					   partitions, IENV_MAX_SEARCHED),
+			 errhint("Partition the table by a column of the user key, or give an empty user_key.")));
 }
 
 /*
@@ -104,6 +111,7 @@ void
 ienv_default_user_key(Relation rel, IenvGuard *guard)
 {
 	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	bool		whole;
 	int			n;
 
 	if (!guard->counted)
@@ -113,7 +121,7 @@ ienv_default_user_key(Relation rel, IenvGuard *guard)
 						 "If rows refer to a user, name the user's table as user_table, and the column as user_key.");
 		return;
 	}
-	n = find_primary_key(rel, guard, attnos);
+	n = find_primary_key(rel, guard, attnos, &whole);
 	if (n <= 0)
 	{
 		say_not_followed(rel,
@@ -123,7 +131,7 @@ ienv_default_user_key(Relation rel, IenvGuard *guard)
 						 "Name the column that identifies a user as user_key.");
 		return;
 	}
-	if (!OidIsValid(ienv_unique_index_on(rel, guard->relid, n, attnos)))
+	if (!whole && !OidIsValid(ienv_unique_index_on(rel, n, attnos)))
 	{
 		say_not_followed(rel,
 						 psprintf("Nothing makes (%s) unique over all instances, so it may well repeat.",
@@ -138,15 +146,18 @@ ienv_default_user_key(Relation rel, IenvGuard *guard)
 
 /*
  * The columns of the primary key that say nothing about the instance; returns
- * how many there are, or -1 if they are too many.
+ * how many there are, or -1 if they are too many.  Sets *whole to whether that
+ * is all of them.
  */
 static int
-find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos)
+find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos,
+				 bool *whole)
 {
 	Bitmapset  *instance = instance_columns(rel, guard);
 	int			n = 0;
 	ListCell   *lc;
 
+	*whole = true;
 	foreach(lc, RelationGetIndexList(rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
@@ -159,7 +170,10 @@ find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos)
 
 			if (bms_is_member(attno - FirstLowInvalidHeapAttributeNumber,
 							  instance))
+			{
+				*whole = false;
 				continue;
+			}
 			if (n == IENV_MAX_KEY_COLUMNS)
 			{
 				index_close(index, AccessShareLock);

@@ -152,11 +152,11 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	if (guard->nkeys > 0 && !OidIsValid(guard->key_index))
 		ADD_PROBLEM(problems, "no index serves user key \"%s\"",
 					ienv_user_key_text(guard));
-	else if (guard->nkeys > 0 && !guard->key_is_unique &&
-			 rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	if (guard->nkeys > 0 && !guard->key_is_local &&
+		ienv_count_partitions(guard->relid) > IENV_MAX_SEARCHED)
 		ADD_PROBLEM(problems,
-					"no unique index serves user key \"%s\": each new row is looked for in all partitions",
-					ienv_user_key_text(guard));
+					"the partition key is not part of the user key, so each new row is looked for in all %d partitions",
+					ienv_count_partitions(guard->relid));
 	if (guard->nkeys > 0 && guard->departures &&
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ADD_PROBLEM(problems,

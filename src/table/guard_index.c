@@ -14,7 +14,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "catalog/index.h"
-#include "catalog/partition.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -22,16 +21,13 @@
 #include "table/table.h"
 
 /* What an index must be like, given the columns that it is for */
-typedef bool (*Suits) (HeapTuple index, int n, const AttrNumber *attnos,
-					   Oid root);
+typedef bool (*Suits) (HeapTuple index, int n, const AttrNumber *attnos);
 
 static Oid	find_index(Relation rel, Suits suits, int n,
-					   const AttrNumber *attnos, Oid root);
-static bool has_prefix(HeapTuple index, int n, const AttrNumber *attnos,
-					   Oid root);
-static bool is_unique_within(HeapTuple index, int n, const AttrNumber *attnos,
-							 Oid root);
-static bool spans(Oid index, Oid root);
+					   const AttrNumber *attnos);
+static bool has_prefix(HeapTuple index, int n, const AttrNumber *attnos);
+static bool is_unique_within(HeapTuple index, int n,
+							 const AttrNumber *attnos);
 static bool is_ordinary(Relation rel, HeapTuple index, int n);
 static bool contains(int n, const AttrNumber *attnos, AttrNumber attno);
 
@@ -42,24 +38,21 @@ static bool contains(int n, const AttrNumber *attnos, AttrNumber attno);
 Oid
 ienv_index_on(Relation rel, int n, const AttrNumber *attnos)
 {
-	return find_index(rel, has_prefix, n, attnos, InvalidOid);
+	return find_index(rel, has_prefix, n, attnos);
 }
 
 /*
- * A valid unique index that allows one row per value of these n columns, or of
- * some of them, over all partitions of root; or InvalidOid.  rel is root or a
- * partition of it, and attnos are rel's.  The index is checked immediately,
- * not at commit.
+ * A valid unique index that allows one row of rel per value of these n columns,
+ * or of some of them; or InvalidOid.  It is checked immediately, not at commit.
  */
 Oid
-ienv_unique_index_on(Relation rel, Oid root, int n, const AttrNumber *attnos)
+ienv_unique_index_on(Relation rel, int n, const AttrNumber *attnos)
 {
-	return find_index(rel, is_unique_within, n, attnos, root);
+	return find_index(rel, is_unique_within, n, attnos);
 }
 
 static Oid
-find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos,
-		   Oid root)
+find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos)
 {
 	List	   *indexes = RelationGetIndexList(rel);
 	Oid			found = InvalidOid;
@@ -74,8 +67,8 @@ find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos,
 			continue;			/* dropped meanwhile */
 		if (((Form_pg_index) GETSTRUCT(index))->indisvalid &&
 			heap_attisnull(index, Anum_pg_index_indpred, NULL) &&
-			suits(index, n, attnos, root) &&
-			is_ordinary(rel, index, root == InvalidOid ? n :
+			suits(index, n, attnos) &&
+			is_ordinary(rel, index, suits == has_prefix ? n :
 						((Form_pg_index) GETSTRUCT(index))->indnkeyatts))
 			found = lfirst_oid(lc);
 		ReleaseSysCache(index);
@@ -90,7 +83,7 @@ find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos,
  * Are these the first n columns of the index?
  */
 static bool
-has_prefix(HeapTuple index, int n, const AttrNumber *attnos, Oid root)
+has_prefix(HeapTuple index, int n, const AttrNumber *attnos)
 {
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(index);
 
@@ -104,10 +97,10 @@ has_prefix(HeapTuple index, int n, const AttrNumber *attnos, Oid root)
 }
 
 /*
- * Is the index unique on nothing but these columns, in all of root?
+ * Is the index unique on nothing but these columns?
  */
 static bool
-is_unique_within(HeapTuple index, int n, const AttrNumber *attnos, Oid root)
+is_unique_within(HeapTuple index, int n, const AttrNumber *attnos)
 {
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(index);
 
@@ -116,33 +109,7 @@ is_unique_within(HeapTuple index, int n, const AttrNumber *attnos, Oid root)
 	for (int i = 0; i < form->indnkeyatts; i++)
 		if (!contains(n, attnos, form->indkey.values[i]))
 			return false;
-	return form->indrelid == root || spans(form->indexrelid, root);
-}
-
-/*
- * Is this index of a partition a part of a valid one of root?
- */
-static bool
-spans(Oid index, Oid root)
-{
-	HeapTuple	tuple;
-	bool		result = false;
-	List	   *ancestors;
-
-	if (!get_rel_relispartition(index))
-		return false;
-	ancestors = get_partition_ancestors(index);
-	tuple = SearchSysCache1(INDEXRELID,
-							ObjectIdGetDatum(llast_oid(ancestors)));
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
-
-		result = form->indrelid == root && form->indisvalid;
-		ReleaseSysCache(tuple);
-	}
-	list_free(ancestors);
-	return result;
+	return true;
 }
 
 /*

@@ -320,9 +320,10 @@ read_columns(Relation rel, IenvGuard *guard)
 		ienv_identity_prepare(rel, guard);
 		ienv_key_attnos(guard, attnos);
 		guard->key_index = ienv_index_on(rel, guard->nkeys, attnos);
-		guard->key_is_unique =
-			OidIsValid(ienv_unique_index_on(rel, guard->root, guard->nkeys,
-											attnos));
+		guard->key_is_local = ienv_key_is_local(guard->relid, guard->root,
+												guard->nkeys, attnos);
+		guard->key_is_unique = guard->key_is_local &&
+			OidIsValid(ienv_unique_index_on(rel, guard->nkeys, attnos));
 	}
 	return true;
 }

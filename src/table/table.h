@@ -62,9 +62,9 @@ typedef struct IenvGuard
 	bool		departures;		/* users who leave are recorded */
 	int			nkeys;			/* 0: identities are not tracked */
 	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
+	bool		key_is_local;	/* rows of one key are in one partition */
 	bool		key_is_unique;	/* at most one live row per key, over all
-								 * instances; and in a partitioned table, rows
-								 * of one key are in one partition */
+								 * instances */
 	int			nrefs;			/* 0: rows do not refer to users of another
 								 * table */
 	AttrNumber	ref_attnos[IENV_MAX_KEY_COLUMNS];
@@ -96,7 +96,7 @@ extern bool ienv_guards_itself(Relation rel);
  * guard_index.c: the indexes that serve a guard
  */
 extern Oid	ienv_index_on(Relation rel, int n, const AttrNumber *attnos);
-extern Oid	ienv_unique_index_on(Relation rel, Oid root, int n,
+extern Oid	ienv_unique_index_on(Relation rel, int n,
 								 const AttrNumber *attnos);
 
 /*
@@ -159,6 +159,18 @@ extern uint64 ienv_guard_version(const IenvGuard *guard);
 extern List *ienv_partition_tree(Oid relid, LOCKMODE lockmode);
 extern void ienv_lock_beside_new_partition(const IenvGuard *guard);
 extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
+
+/*
+ * How many partitions to search for a user, at most, in a table that is to be
+ * guarded: each is locked for every new row
+ */
+#define IENV_MAX_SEARCHED	16
+
+/*
+ * partition_key.c: whether a row's user key says which partition it is in
+ */
+extern bool ienv_key_is_local(Oid relid, Oid root, int n,
+							  const AttrNumber *attnos);
 
 /*
  * row_version.c: row versions relative to a snapshot

@@ -42,9 +42,9 @@
  * this scan does not find it.
  *
  * The live rows need not be looked at if a unique index on the key alone
- * allows only one of them, unless this transaction itself has removed one.  In
- * a partitioned table, the columns of such an index include the partition key,
- * so all rows of a user key are in one partition, and no other is looked at.
+ * allows only one of them, unless this transaction itself has removed one.
+ * Where the partition key is part of the user key, all rows of a user key are
+ * in one partition, and no other is looked at.
  * The conditions in the triggers' WHEN clauses queue no event if neither look
  * can find anything.
  *
@@ -236,7 +236,7 @@ static bool
 lives_elsewhere(const IenvGuard *guard, Datum value, const Datum *key,
 				Snapshot snapshot, TransactionId *younger)
 {
-	List	   *leaves = guard->key_is_unique ? list_make1_oid(guard->relid) :
+	List	   *leaves = guard->key_is_local ? list_make1_oid(guard->relid) :
 	ienv_leaf_relations(guard->root, AccessShareLock);
 	Oid			root = guard->root;
 	bool		elsewhere = false;

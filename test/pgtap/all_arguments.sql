@@ -31,7 +31,7 @@ INSERT INTO good VALUES
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
-	('counted', 'true'), ('user_table', NULL),
+	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL),
 	('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
 	('row_moves.instance', 'dev');
 
@@ -79,7 +79,7 @@ FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid =
 	JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid,
 	LATERAL generate_series(1, p.pronargs) AS a (i),
 	LATERAL (SELECT array_agg(n.name ORDER BY n.i) AS input FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS n (name, mode, i)
-			 WHERE coalesce(n.mode, 'i') IN ('i', 'b')) names
+			 WHERE coalesce(n.mode, 'i') IN ('i', 'b', 'v')) names
 WHERE e.extname = 'instance_env' AND p.prokind = 'f';
 
 -- One call, undone: what it returns, or the SQLSTATE, and what is wrong with the words of an error.

@@ -37,7 +37,7 @@ CREATE TABLE app.moving_dev2 PARTITION OF app.moving FOR VALUES IN ('dev2');
 SELECT instance_env.guard('app.users', 'tenant') \gset
 SELECT instance_env.guard('app.sessions', 'tenant', counted => false) \gset
 SELECT instance_env.guard('app.parted', 'tenant') \gset
-SELECT instance_env.guard('app.moving', 'tenant') \gset
+SELECT instance_env.guard('app.moving', 'tenant', 'id') \gset
 
 SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', NULL)$$, '23502', '', 'NULL');
 SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', 'nowhere')$$, '23I03', '', 'unknown instance');

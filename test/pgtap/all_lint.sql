@@ -70,21 +70,16 @@ SELECT results_eq(
 	  LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
 	  WHERE a.grantee = 0 ORDER BY p.oid::regprocedure::text COLLATE "C"$$,
 	ARRAY[
-		'instance_env.admission_required(text,"any",oid)',
-		'instance_env.admission_required(text,oid)',
-		'instance_env.admission_required(uuid,"any",oid)',
-		'instance_env.admission_required(uuid,oid)',
+		'instance_env.admission_required("any",oid)',
+		'instance_env.admission_required("any",oid,"any")',
 		'instance_env.departure_queued()',
 		'instance_env.domain_root(text)',
 		'instance_env.identity_changes("any","any")',
-		'instance_env.instance_unavailable(text,"any",oid)',
-		'instance_env.instance_unavailable(text,oid)',
-		'instance_env.instance_unavailable(uuid,"any",oid)',
-		'instance_env.instance_unavailable(uuid,oid)',
+		'instance_env.instance_unavailable("any",oid)',
+		'instance_env.instance_unavailable("any",oid,"any")',
 		'instance_env.key_frontend_api(text)',
 		'instance_env.key_instance_type(text)',
-		'instance_env.row_moves(text,oid,tid)',
-		'instance_env.row_moves(uuid,oid,tid)'],
+		'instance_env.row_moves("any",oid,tid)'],
 	'PUBLIC may execute these functions only');
 SELECT is_empty(
 	$$SELECT c.oid::regclass, a.privilege_type FROM members m

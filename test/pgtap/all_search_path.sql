@@ -41,7 +41,7 @@ BEGIN
 			('now()', 'timestamptz'), ('clock_timestamp()', 'timestamptz'), ('gen_random_uuid()', 'uuid'),
 			('count(bigint)', 'bigint'), ('uuid_eq(uuid, uuid)', 'boolean'), ('texteq(text, text)', 'boolean'),
 			('coalesce_text(text, text)', 'text'), ('lower(text)', 'text'), ('format(text, text)', 'text'),
-			('quote_ident(text)', 'text'), ('unnest(uuid[])', 'uuid'), ('admission_required(uuid, oid)', 'boolean'),
+			('quote_ident(text)', 'text'), ('unnest(uuid[])', 'uuid'), ('admission_required(uuid, oid)', 'boolean'), ('admission_required(uuid, oid, text)', 'boolean'),
 			('departure_queued()', 'boolean'), ('guard_list()', 'integer')) v (signature, result)
 	LOOP
 		EXECUTE format(
@@ -76,9 +76,9 @@ GRANT ALL ON ALL TABLES IN SCHEMA app TO instance_env_backend;
 INSERT INTO app.users VALUES ('u1', 'd0000000-0000-4000-8000-000000000001');
 RESET ROLE;
 
-SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance_env.guard('app.users')$q$)$$,
+SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance_env.guard('app.users', user_key => 'id')$q$)$$,
 	'guard()');
-SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance_env.guard('app.users')$q$)$$,
+SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance_env.guard('app.users', user_key => 'id')$q$)$$,
 	'guard() again');
 SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance_env.guard('app.sessions',
 	counted => false, user_key => 'user_id', user_table => 'app.users')$q$)$$, 'guard() of sessions');

@@ -51,7 +51,7 @@ DO $$
 DECLARE
 	c1 refcursor; c2 refcursor; r record;
 BEGIN
-	PERFORM instance_env.admission_required('00000000-0000-4000-8000-00000000000d'::uuid, NULL::uuid, 'app.users'::regclass)
+	PERFORM instance_env.admission_required('00000000-0000-4000-8000-00000000000d'::uuid, 'app.users'::regclass, NULL::uuid)
 	FROM generate_series(1, 100);
 	OPEN c1 FOR EXECUTE 'INSERT INTO app.users DEFAULT VALUES RETURNING 1';
 	OPEN c2 FOR EXECUTE 'INSERT INTO app.users (n) SELECT generate_series(1, 5) RETURNING 1';
@@ -64,9 +64,9 @@ SELECT pg_temp.try('instance_env_inserter', $try$
 	CREATE TEMP TABLE mine (instance_id uuid, id uuid);
 	CREATE FUNCTION pg_temp.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 	CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW
-		WHEN (instance_env.admission_required(NEW.instance_id, NEW.id, NEW.tableoid)) EXECUTE FUNCTION pg_temp.nothing();
+		WHEN (instance_env.admission_required(NEW.instance_id, NEW.tableoid, NEW.id)) EXECUTE FUNCTION pg_temp.nothing();
 	CREATE TRIGGER u AFTER INSERT ON mine FOR EACH ROW
-		WHEN (instance_env.admission_required(NEW.instance_id, NEW.id, 4294967295)) EXECUTE FUNCTION pg_temp.nothing();
+		WHEN (instance_env.admission_required(NEW.instance_id, 4294967295, NEW.id)) EXECUTE FUNCTION pg_temp.nothing();
 	INSERT INTO mine SELECT '00000000-0000-4000-8000-00000000000d' FROM generate_series(1, 100);
 	INSERT INTO app.users DEFAULT VALUES;
 	INSERT INTO app.users (n) SELECT generate_series(1, 9)$try$, 'the condition in a trigger of one''s own');

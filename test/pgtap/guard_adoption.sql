@@ -58,7 +58,7 @@ SELECT lives_ok($$SELECT instance_env.guard('app.unknown')$$, 'once the instance
 
 CREATE TABLE app.twice (id text, instance_id text, PRIMARY KEY (instance_id, id));
 INSERT INTO app.twice VALUES ('u1', 'dev'), ('u1', 'dev2'), ('u2', 'dev2'), ('u3', 'dev');
-SELECT throws_ok($$SELECT instance_env.guard('app.twice')$$, '23I02', NULL, 'a key in two instances');
+SELECT throws_ok($$SELECT instance_env.guard('app.twice', user_key => 'id')$$, '23I02', NULL, 'a key in two instances');
 SELECT is(app.triggers('app.twice'), 0::bigint, 'no trigger was left');
 SELECT lives_ok($$SELECT instance_env.guard('app.twice', user_key => '')$$, 'unless identities are not followed');
 SELECT lives_ok($$INSERT INTO app.twice VALUES ('u2', 'dev')$$, 'then a key may live in two instances');

@@ -29,7 +29,7 @@ SELECT is(pg_temp.triggers('app.users'),
 SELECT is(pg_temp.indexes('app.users'), 2::bigint, 'an index on the instance column was missing');
 SELECT results_eq($$SELECT instance_column, user_key, counted, label FROM instance_env.guards
 					WHERE relation = 'app.users'::regclass$$,
-	$$VALUES ('instance_id'::name, 'id'::name, true, 'postgres/app.users')$$, 'as listed');
+	$$VALUES ('instance_id'::name, 'id', true, 'postgres/app.users')$$, 'as listed');
 SELECT ok(pg_temp.whole('app.users'), 'whole');
 SELECT has_index('app', 'users', 'users_pkey', 'the table''s own index stays');
 
@@ -97,7 +97,7 @@ SELECT lives_ok($$SELECT instance_env.unguard('app.users')$$, 'unguard() of what
 SELECT lives_ok($$SELECT instance_env.guard('app.users', 'instance_id', 'id')$$, 'guard() again');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u2', 'dev2')$$, '23I02', NULL,
 	'and what had departed before is remembered');
-SELECT lives_ok($$SELECT instance_env.unguard('app.users'); SELECT instance_env.guard('app.users', counted => false)$$,
+SELECT lives_ok($$SELECT instance_env.unguard('app.users'); SELECT instance_env.guard('app.users', user_key => 'id', counted => false)$$,
 	'guarded otherwise');
 SELECT is(pg_temp.triggers('app.users'),
 	'instance_env_active instance_env_departure instance_env_no_transfer instance_env_truncate',
@@ -116,14 +116,16 @@ CREATE TABLE app.three (instance_id text, a text, b text, PRIMARY KEY (instance_
 CREATE TABLE app.keyless (instance_id text, id text UNIQUE);
 CREATE TABLE app.itself (instance_id text PRIMARY KEY);
 CREATE TABLE app.deferred (instance_id text, id text PRIMARY KEY DEFERRABLE);
-CREATE TABLE app.parted (instance_id text, id text, PRIMARY KEY (instance_id, id)) PARTITION BY HASH (id);
-SELECT count(instance_env.guard(t::regclass)) FROM unnest(ARRAY['app.pair', 'app.three', 'app.keyless', 'app.itself', 'app.deferred', 'app.parted']) t \gset
+CREATE TABLE app.parted (instance_id text, id text PRIMARY KEY) PARTITION BY HASH (id);
+CREATE TABLE app.unique_id (instance_id text, id text UNIQUE, PRIMARY KEY (instance_id, id));
+CREATE TABLE app.double (instance_id text, a text, b text, PRIMARY KEY (b, a));
+SELECT count(instance_env.guard(t::regclass)) FROM unnest(ARRAY['app.pair', 'app.three', 'app.keyless', 'app.itself', 'app.deferred', 'app.parted', 'app.unique_id', 'app.double']) t \gset
 SELECT results_eq(
 	$$SELECT relation::text, user_key::text COLLATE "default" FROM instance_env.guards WHERE relation::text LIKE 'app.%'
 	  AND relation <> 'app.users'::regclass ORDER BY 1$$,
-	$$VALUES ('app.deferred', 'id'), ('app.itself', NULL), ('app.keyless', NULL), ('app.pair', 'id'), ('app.parted', 'id'),
-			 ('app.three', NULL)$$,
-	'the primary key''s other column, if there is one');
+	$$VALUES ('app.deferred', 'id'), ('app.double', 'b, a'), ('app.itself', NULL), ('app.keyless', NULL), ('app.pair', NULL),
+			 ('app.parted', 'id'), ('app.three', NULL), ('app.unique_id', 'id')$$,
+	'the primary key without the instance, if that alone is unique');
 SELECT is(pg_temp.triggers('app.parted'),
 	'instance_env_departure instance_env_no_move instance_env_no_transfer instance_env_truncate instance_env_user_cap',
 	'a partitioned table has one more trigger, for moves between partitions');

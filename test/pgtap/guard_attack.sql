@@ -66,7 +66,7 @@ CREATE TABLE s.forge (id integer, instance_id text);
 CREATE FUNCTION s.forge() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	CREATE TRIGGER instance_env_active AFTER INSERT ON s.forge FOR EACH ROW
-		WHEN (instance_env.instance_unavailable(NEW.instance_id, NEW.id, NEW.tableoid))
+		WHEN (instance_env.instance_unavailable(NEW.instance_id, NEW.tableoid, NEW.id))
 		EXECUTE FUNCTION instance_env.check_instance('instance_env_owner/own.users');
 EXCEPTION WHEN insufficient_privilege THEN
 	RAISE WARNING 'refused';
@@ -92,7 +92,7 @@ CREATE TRIGGER aa AFTER UPDATE OF note ON own.users FOR EACH ROW WHEN (OLD.note 
 CREATE TRIGGER zz AFTER UPDATE OF note ON own.users FOR EACH ROW WHEN (OLD.note IS DISTINCT FROM NEW.note AND OLD.id <> NEW.id)
 	EXECUTE FUNCTION instance_env.check_transfer('instance_env_owner/own.users');
 SELECT results_eq($$SELECT instance_column, user_key, whole FROM instance_env.guards WHERE relation = 'own.users'::regclass$$,
-	$$VALUES ('instance_id'::name, 'id'::name, false)$$, 'which has no effect if a superuser makes it, and is listed');
+	$$VALUES ('instance_id'::name, 'id', false)$$, 'which has no effect if a superuser makes it, and is listed');
 INSERT INTO own.users VALUES ('ann', 'dev');
 SELECT throws_ok($$UPDATE own.users SET instance_id = 'dev2'$$, '23I02', NULL, 'and nobody moves');
 DROP TRIGGER aa ON own.users;

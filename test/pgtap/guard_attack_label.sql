@@ -63,8 +63,8 @@ RESET ROLE;
 INSERT INTO app.users VALUES ('gone', 'dev');
 DELETE FROM app.users WHERE id = 'gone';
 SET LOCAL ROLE instance_env_forger;
-SELECT is(instance_env.instance_unavailable('dev2'::text, k, relation),
-		  instance_env.instance_unavailable('dev2'::text, 'never seen'::text, relation),
+SELECT is(instance_env.instance_unavailable('dev2'::text, relation, k),
+		  instance_env.instance_unavailable('dev2'::text, relation, 'never seen'::text),
 		  'a user who departed looks like one who was never there: ' || k)
 FROM unnest(ARRAY['gone', 'k']) k, (SELECT 'app.users'::regclass::oid AS relation) r;
 RESET ROLE;

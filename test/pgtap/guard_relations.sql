@@ -70,7 +70,7 @@ CREATE TABLE app.columns
 (
 	id text PRIMARY KEY,
 	instance_id text,
-	num integer, bin bytea, arr uuid[], js json, fixed character(3), flag boolean, pt point, xid_ xid,
+	num numeric, bin bytea, arr uuid[], js json, fixed character(3), flag boolean, pt point, xid_ xid,
 	gone text
 );
 ALTER TABLE app.columns DROP gone;
@@ -83,7 +83,7 @@ SELECT throws_ok($$SELECT instance_env.guard('app.columns', NULL)$$, '22004', NU
 SELECT throws_ok($$SELECT instance_env.guard('app.columns', 'INSTANCE_ID')$$, '42703', NULL, 'names keep their case');
 SELECT throws_ok($$SELECT instance_env.guard('app.columns', counted => NULL)$$, '22004', NULL, 'counted => NULL');
 SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', %L)$$, c), '42804', NULL, 'instance column: ' || c)
-FROM unnest(ARRAY['num', 'bin', 'arr', 'js', 'fixed', 'flag', 'pt']) c;
+FROM unnest(ARRAY['num', 'bin', 'arr', 'js', 'flag', 'pt', 'xid_']) c;
 SELECT throws_ok(format($$SELECT instance_env.guard('app.columns', %L)$$, c), '42P10', NULL, 'instance column: ' || c)
 FROM unnest(ARRAY['tableoid', 'ctid', 'xmin']) c;
 SELECT throws_ok($$SELECT instance_env.guard('app.columns', user_key => 'user_id')$$, '42703', NULL, 'no such key');

@@ -20,7 +20,7 @@ INSERT INTO app.users VALUES ('ann', 'dev'), ('zoe', 'dev2');
 
 CREATE TABLE app.plain (id integer PRIMARY KEY, instance_id text NOT NULL);
 SELECT instance_env.guard('app.plain', user_key => 'id', counted => false, user_table => '-') \gset
-SELECT results_eq($$SELECT user_key FROM instance_env.guards WHERE relation = 'app.plain'::regclass$$, ARRAY['id'::name],
+SELECT results_eq($$SELECT user_key FROM instance_env.guards WHERE relation = 'app.plain'::regclass$$, ARRAY['id'],
 	'no table, said by a hyphen, is none: the users are tracked here');
 INSERT INTO app.plain VALUES (1, 'dev');
 DELETE FROM app.plain;
@@ -135,7 +135,7 @@ CREATE TABLE app.big1 PARTITION OF app.big FOR VALUES WITH (MODULUS 2, REMAINDER
 CREATE TABLE app.notes (note text, instance_id text, author integer) PARTITION BY LIST (instance_id);
 CREATE TABLE app.notes0 PARTITION OF app.notes FOR VALUES IN ('dev');
 CREATE TABLE app.notes1 PARTITION OF app.notes DEFAULT;
-SELECT instance_env.guard('app.big') \gset
+SELECT instance_env.guard('app.big', user_key => 'id') \gset
 SELECT lives_ok(
 	$$SELECT instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.big')$$,
 	'a partitioned table of notes for a partitioned table of users');

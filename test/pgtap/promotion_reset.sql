@@ -59,7 +59,7 @@ CREATE TABLE app.notes (id text PRIMARY KEY, user_id text REFERENCES app.users O
 CREATE TABLE app.loose (id text PRIMARY KEY, instance_id text);
 SELECT instance_env.guard('app.users'),
 	instance_env.guard('"odd ""name"."Users 2"', 'Instance "Id"'),
-	instance_env.guard('app.sessions', counted => false),
+	instance_env.guard('app.sessions', counted => false, user_key => 'id'),
 	instance_env.guard('app.tokens', counted => false, user_key => '') \gset
 CREATE FUNCTION pg_temp.fill() RETURNS void LANGUAGE sql AS $$
 	INSERT INTO app.users SELECT k || '-' || i, k FROM unnest(ARRAY['dev', 'dev2', 'prod']) k, generate_series(1, 40) i

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(18);
+SELECT plan(20);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -74,8 +74,10 @@ CREATE TABLE app.computed
 	id text PRIMARY KEY,
 	instance_id text GENERATED ALWAYS AS (split_part(id, '/', 1)) STORED
 );
-SELECT throws_ok($$SELECT instance_env.guard('app.computed')$$, '42P10', NULL,
-	'a generated column cannot be the instance column');
+SELECT instance_env.guard('app.computed') \gset
+SELECT throws_ok($$INSERT INTO app.computed VALUES ('nowhere/1')$$, '23I03', NULL, 'a generated column: an unknown instance');
+SELECT lives_ok($$INSERT INTO app.computed VALUES ('dev/1')$$, 'a generated column: admitted');
+SELECT throws_ok($$UPDATE app.computed SET id = 'dev2/1'$$, '23I02', NULL, 'a generated column: no row moves');
 
 -- a view in front of the table
 CREATE VIEW app.view AS SELECT id, n FROM app.users;

@@ -114,7 +114,7 @@ SELECT skip('citext is not available', 42);
 -- long keys are kept apart by their last byte, and stored out of line without harm
 CREATE TABLE app.long (id text, instance_id text, PRIMARY KEY (instance_id, id));
 ALTER TABLE app.long ALTER id SET STORAGE EXTERNAL;
-SELECT instance_env.guard('app.long') \gset
+SELECT instance_env.guard('app.long', user_key => 'id') \gset
 SELECT lives_ok($$INSERT INTO app.long VALUES (repeat('x', 2500) || '1', 'dev'), (repeat('x', 2500) || '2', 'dev2')$$,
 	'long keys');
 SELECT throws_ok($$INSERT INTO app.long VALUES (repeat('x', 2500) || '1', 'dev2')$$, '23I02', NULL,
@@ -147,7 +147,7 @@ CREATE TABLE app.computed
 	id text GENERATED ALWAYS AS (lower(mail)) STORED,
 	PRIMARY KEY (instance_id, id)
 );
-SELECT instance_env.guard('app.computed') \gset
+SELECT instance_env.guard('app.computed', user_key => 'id') \gset
 SELECT lives_ok($$INSERT INTO app.computed VALUES ('Ann@example.com', 'dev')$$, 'a generated key');
 SELECT throws_ok($$INSERT INTO app.computed VALUES ('ANN@example.com', 'dev2')$$, '23I02', NULL, 'lives elsewhere');
 SELECT lives_ok($$UPDATE app.computed SET mail = 'ann@EXAMPLE.com'$$, 'computed anew, the same');

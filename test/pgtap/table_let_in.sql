@@ -165,7 +165,7 @@ SET LOCAL ROLE instance_env_owner;
 CREATE TEMP TABLE mine (id integer PRIMARY KEY, instance_id text NOT NULL);
 CREATE INDEX ON mine (instance_id);
 RESET ROLE;
-CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW WHEN (instance_env.admission_required(NEW.instance_id, NEW.id, NEW.tableoid))
+CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW WHEN (instance_env.admission_required(NEW.instance_id, NEW.tableoid, NEW.id))
 	EXECUTE FUNCTION instance_env.check_user_cap('mine');
 INSERT INTO mine VALUES (1, 'dev');
 SELECT is_empty($$SELECT FROM instance_env.usage WHERE relation = 'mine'::regclass$$, 'a temporary table: usage');
@@ -181,7 +181,7 @@ CREATE VIEW own.seen AS SELECT id, instance_id FROM own.users;
 CREATE FUNCTION pg_temp.hand_made(name text, timing text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('CREATE TRIGGER t %s INSERT ON %s FOR EACH ROW %s EXECUTE FUNCTION instance_env.check_user_cap(%L)', timing, name,
-		CASE timing WHEN 'AFTER' THEN 'WHEN (instance_env.admission_required(NEW.instance_id, NEW.id, NEW.tableoid))' END,
+		CASE timing WHEN 'AFTER' THEN 'WHEN (instance_env.admission_required(NEW.instance_id, NEW.tableoid, NEW.id))' END,
 		(SELECT format('%s/%s', relowner::regrole, name) FROM pg_class WHERE oid = name::regclass));
 END $$;
 RESET ROLE;

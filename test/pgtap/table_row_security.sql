@@ -40,14 +40,14 @@ RESET ROLE;
 -- guard() by the owner under forced row-level security
 
 INSERT INTO app.users VALUES ('u1', 'dev'), ('x1', 'nowhere'), ('x2', 'dev');
-SELECT throws_ok($$SELECT pg_temp.owner($q$SELECT instance_env.guard('app.users')$q$)$$, '23I03', NULL,
+SELECT throws_ok($$SELECT pg_temp.owner($q$SELECT instance_env.guard('app.users', user_key => 'id')$q$)$$, '23I03', NULL,
 	'a row of no instance is found although a policy hides it');
 DELETE FROM app.users WHERE id = 'x1';
 INSERT INTO app.users VALUES ('x2', 'dev2');
-SELECT throws_ok($$SELECT pg_temp.owner($q$SELECT instance_env.guard('app.users')$q$)$$, '23I02', NULL,
+SELECT throws_ok($$SELECT pg_temp.owner($q$SELECT instance_env.guard('app.users', user_key => 'id')$q$)$$, '23I02', NULL,
 	'so is a user in two instances');
 DELETE FROM app.users WHERE id = 'x2';
-SELECT lives_ok($$SELECT pg_temp.owner($q$SELECT instance_env.guard('app.users')$q$)$$,
+SELECT lives_ok($$SELECT pg_temp.owner($q$SELECT instance_env.guard('app.users', user_key => 'id')$q$)$$,
 	'the owner under forced row-level security can guard the table');
 
 -- by a role that sees no row, a role that sees some, and the owner

@@ -85,7 +85,7 @@ CREATE TABLE app.tagged (id text PRIMARY KEY, instance_id text, tag text);
 SELECT instance_env.guard('app.tagged') \gset
 GRANT TRIGGER, INSERT ON app.tagged TO instance_env_owner;
 SELECT is(pg_temp.outcome('instance_env_owner', format($$CREATE TRIGGER zzz AFTER INSERT ON app.tagged FOR EACH ROW
-	WHEN (instance_env.admission_required(NEW.tag, NEW.id, NEW.tableoid))
+	WHEN (instance_env.admission_required(NEW.tag, NEW.tableoid, NEW.id))
 	EXECUTE FUNCTION instance_env.check_user_cap(%L)$$, (SELECT label FROM instance_env.guards WHERE relation = 'app.tagged'::regclass))),
 	'42501', 'a trigger of the extension''s is for the table''s owner to make');
 SELECT is(pg_temp.outcome('instance_env_owner', $$CREATE TRIGGER zzz BEFORE TRUNCATE ON app.tagged

@@ -79,7 +79,7 @@ SELECT throws_ok(
 -- The same key in both instances is possible where the primary key has both columns; a
 -- copy then is a move, too.
 CREATE TABLE app.members (id text, instance_id text, PRIMARY KEY (instance_id, id));
-SELECT instance_env.guard('app.members') \gset
+SELECT instance_env.guard('app.members', user_key => 'id') \gset
 INSERT INTO app.members VALUES ('ann', 'dev'), ('bob', 'dev');
 SELECT throws_ok($$INSERT INTO app.members SELECT id, 'dev2' FROM app.members$$, '23I02', NULL, 'a copy');
 SELECT throws_ok(

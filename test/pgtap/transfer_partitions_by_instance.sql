@@ -20,7 +20,7 @@ CREATE TABLE app.users_other PARTITION OF app.users DEFAULT;
 CREATE UNIQUE INDEX ON app.users_dev (id);
 CREATE UNIQUE INDEX ON app.users_dev2 (id);
 CREATE UNIQUE INDEX ON app.users_other (id);
-SELECT instance_env.guard('app.users') \gset
+SELECT instance_env.guard('app.users', user_key => 'id') \gset
 
 SELECT lives_ok($$INSERT INTO app.users VALUES ('u1', 'dev'), ('u2', 'dev'), ('v1', 'dev2')$$, 'users');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u3', 'dev')$$, '23I01', NULL, 'full');

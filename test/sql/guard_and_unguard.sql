@@ -39,7 +39,7 @@ SELECT instance_env.guard('nameless');
 -- partitioned
 CREATE TABLE parted (id text, instance_id text, PRIMARY KEY (instance_id, id)) PARTITION BY LIST (instance_id);
 CREATE TABLE part PARTITION OF parted DEFAULT;
-SELECT instance_env.guard('parted');
+SELECT instance_env.guard('parted', user_key => 'id');
 SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger
 WHERE tgrelid = 'parted'::regclass AND NOT tgisinternal ORDER BY tgname COLLATE "C" \gx
 SELECT instance_env.guard('part');

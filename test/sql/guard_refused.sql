@@ -6,8 +6,8 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set SHOW_CONTEXT never
 CREATE SCHEMA refused_test;
 SET search_path = refused_test;
-CREATE TABLE users (id integer PRIMARY KEY, instance_id uuid, number integer, pt point, old uuid,
-	computed text GENERATED ALWAYS AS ('x') STORED);
+CREATE TABLE users (id integer PRIMARY KEY, instance_id uuid, number numeric, pt point, old uuid,
+	computed text GENERATED ALWAYS AS ('x') STORED, "Odd" text);
 ALTER TABLE users DROP old;
 
 -- arguments
@@ -23,11 +23,21 @@ SELECT instance_env.guard('users', 'tenant_id');
 SELECT instance_env.guard('users', 'old');
 SELECT instance_env.guard('users', 'ctid');
 SELECT instance_env.guard('users', 'number');
-SELECT instance_env.guard('users', 'computed');
 SELECT instance_env.guard('users', user_key => 'login');
 SELECT instance_env.guard('users', user_key => 'xmin');
 SELECT instance_env.guard('users', user_key => 'instance_id');
 SELECT instance_env.guard('users', user_key => 'pt');
+SELECT instance_env.guard('users', 'id, number');
+SELECT instance_env.guard('users', user_key => 'id, login');
+SELECT instance_env.guard('users', user_key => 'id, Odd');
+SELECT instance_env.guard('users', user_key => 'id, "Odd", id');
+SELECT instance_env.guard('users', user_key => '(id, "Odd"');
+SELECT instance_env.guard('users', user_key => 'id,');
+SELECT instance_env.guard('users', user_key => ',');
+SELECT instance_env.guard('users', user_key => 'id, instance_id');
+SELECT instance_env.guard('users', user_key => 'id, pt');
+SELECT instance_env.guard('users', user_key => 'a, b, c, d, e, f, g, h, i');
+SELECT instance_env.guard('users', follow_departures => NULL);
 
 -- relations
 CREATE VIEW users_view AS SELECT * FROM users;

@@ -66,7 +66,7 @@ SELECT * FROM users ORDER BY id COLLATE "C";
 -- Where the key may occur in each instance, it still may not in two.
 CREATE TABLE members (id text, tenant text, PRIMARY KEY (tenant, id));
 CREATE INDEX ON members (id);
-SELECT instance_env.guard('members', 'tenant');
+SELECT instance_env.guard('members', 'tenant', 'id');
 INSERT INTO members VALUES ('ann', 'transfer-dev'), ('bob', 'transfer-dev2');
 INSERT INTO members VALUES ('ann', 'transfer-dev2');
 INSERT INTO members SELECT id, 'transfer-dev2' FROM members WHERE id = 'ann';
@@ -81,7 +81,7 @@ CREATE TABLE parted (id text, tenant text, PRIMARY KEY (tenant, id)) PARTITION B
 CREATE TABLE part1 PARTITION OF parted FOR VALUES IN ('transfer-dev');
 CREATE TABLE part2 PARTITION OF parted DEFAULT;
 CREATE INDEX ON parted (id);
-SELECT instance_env.guard('parted', 'tenant');
+SELECT instance_env.guard('parted', 'tenant', 'id');
 INSERT INTO parted VALUES ('ann', 'transfer-dev');
 UPDATE parted SET tenant = 'transfer-dev2';
 INSERT INTO parted VALUES ('ann', 'transfer-dev2');
