@@ -10,6 +10,7 @@
 
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
@@ -201,12 +202,19 @@ static char *
 without_parentheses(const char *list)
 {
 	char	   *copy = pstrdup(list);
-	size_t		len = strlen(copy);
+	char	   *end = copy + strlen(copy);
 
-	if (copy[0] != '(' || copy[len - 1] != ')')
-		return copy;
-	copy[len - 1] = '\0';
-	return copy + 1;
+	while (scanner_isspace(*copy))
+		copy++;
+	while (end > copy && scanner_isspace(end[-1]))
+		end--;
+	if (end - copy > 1 && *copy == '(' && end[-1] == ')')
+	{
+		copy++;
+		end--;
+	}
+	*end = '\0';
+	return copy;
 }
 
 /*

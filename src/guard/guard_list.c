@@ -39,6 +39,7 @@ typedef struct GuardRow
 static void read_root(Oid relid, void *arg);
 static void add_partition_problems(List **problems, Oid relid, int present,
 								   int disabled);
+static int	count_leaves(Oid relid);
 static bool is_slow(const IenvGuard *guard, List **problems);
 static ArrayType *text_array(List *strings);
 
@@ -153,10 +154,10 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 		ADD_PROBLEM(problems, "no index serves user key \"%s\"",
 					ienv_user_key_text(guard));
 	if (guard->nkeys > 0 && !guard->key_is_local &&
-		ienv_count_partitions(guard->relid) > IENV_MAX_SEARCHED)
+		count_leaves(guard->relid) > IENV_MAX_SEARCHED)
 		ADD_PROBLEM(problems,
 					"the partition key is not part of the user key, so each new row is looked for in all %d partitions",
-					ienv_count_partitions(guard->relid));
+					count_leaves(guard->relid));
 	if (guard->nkeys > 0 && guard->departures &&
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ADD_PROBLEM(problems,
@@ -176,6 +177,21 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		add_partition_problems(&problems, guard->relid, present, disabled);
 	return problems;
+}
+
+/*
+ * How many tables hold the rows of a partitioned table.
+ */
+static int
+count_leaves(Oid relid)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_PARTITIONED_TABLE)
+			n++;
+	return n;
 }
 
 /*

@@ -37,11 +37,13 @@
 typedef struct Guard
 {
 	bool		there;
+	bool		departures;		/* are recorded, where users are followed */
 	List	   *problems;
 } Guard;
 
 static void check_guard(IenvValidation *run, const IenvRoot *root);
 static void read_problems(Oid relid, void *arg);
+static void check_departures(IenvValidation *run, const IenvRoot *root);
 static void check_whole(IenvValidation *run, const IenvRoot *root,
 						List *problems);
 static bool may_matter(const IenvValidation *run, const IenvRoot *root);
@@ -67,7 +69,7 @@ static void
 check_guard(IenvValidation *run, const IenvRoot *root)
 {
 	char	   *name = psprintf("guard:%s", root->name);
-	Guard		guard = {false, NIL};
+	Guard		guard = {false, true, NIL};
 
 	if (!root->trusted)
 	{
@@ -82,6 +84,8 @@ check_guard(IenvValidation *run, const IenvRoot *root)
 		/* it may have been dropped or unguarded meanwhile */
 		if (guard.there)
 			check_whole(run, root, guard.problems);
+		if (guard.there && !guard.departures)
+			check_departures(run, root);
 	}
 	else if (ienv_has_too_many_partitions(root->relid) &&
 			 !superuser_arg(root->owner))
@@ -112,7 +116,10 @@ read_problems(Oid relid, void *arg)
 		return;
 	found->there = ienv_read_guard(rel, &guard, &present, &disabled);
 	if (found->there)
+	{
 		found->problems = ienv_guard_problems(rel, &guard, present, disabled);
+		found->departures = guard.departures || guard.nkeys == 0;
+	}
 	relation_close(rel, NoLock);
 }
 
@@ -143,6 +150,20 @@ check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 		ienv_add_check(run, name, IENV_WARNING, 0, false,
 					   psprintf("The guard of table \"%s\" is not whole, but it has no rows of the application: %s.",
 								root->name, text.data), HINT_REPAIR);
+}
+
+/*
+ * Report a table whose users can leave without a record.
+ */
+static void
+check_departures(IenvValidation *run, const IenvRoot *root)
+{
+	ienv_add_check(run, psprintf("departures:%s", root->name),
+				   may_matter(run, root) ? IENV_ERROR : IENV_WARNING,
+				   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
+				   psprintf("Users who leave table \"%s\" are not recorded, and could return under another instance.",
+							root->name),
+				   "Call instance_env.unguard() for the table, and instance_env.guard() without follow_departures => false.");
 }
 
 /*

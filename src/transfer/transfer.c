@@ -244,7 +244,8 @@ lives_elsewhere(const IenvGuard *guard, Datum value, const Datum *key,
 
 	foreach(lc, leaves)
 	{
-		Relation	rel = table_open(lfirst_oid(lc), AccessShareLock);
+		/* the row's own partition is locked by the statement */
+		Relation	rel = table_open(lfirst_oid(lc), NoLock);
 		const IenvGuard *leaf = ienv_guard_of(RelationGetRelid(rel));
 
 		if (leaf == NULL || leaf->nkeys == 0)
@@ -287,7 +288,8 @@ lives_in(Relation rel, const IenvGuard *leaf, Datum value, const Datum *key,
 		if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
 			*younger = version.xmin;
 		else if (version.inserted != IENV_NEVER)
-			elsewhere = version.ended != IENV_BEFORE;
+			elsewhere = version.ended != IENV_BEFORE &&
+				(leaf->departures || version.ended != IENV_MINE);
 	}
 	ienv_scan_end(&scan);
 	return elsewhere;

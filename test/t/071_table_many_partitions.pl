@@ -34,7 +34,7 @@ $node->safe_psql(
 	SET ROLE owner;
 	CREATE TABLE many (id uuid NOT NULL, instance_id uuid NOT NULL, n integer NOT NULL, PRIMARY KEY (n, id))
 		PARTITION BY RANGE (n);
-	SELECT instance_env.guard('many', user_key => 'id');
+	SELECT instance_env.guard('many', user_key => 'n, id');
 	DO $$
 	BEGIN
 		FOR i IN 1..28 LOOP
@@ -94,6 +94,35 @@ $other->pump until $out =~ /locked/;
 administration('1', 'another index is being rebuilt');
 $in .= "ROLLBACK;\n\\q\n";
 $other->finish;
+
+# A production row locks the partition that it goes to, and no other, as without a guard.
+$node->safe_psql(
+	'postgres', q{
+	UPDATE instance_env.instance SET status = 'active' WHERE external_key = '10000000-0000-4000-8000-00000000000f';
+	CREATE TABLE plain (LIKE many INCLUDING ALL) PARTITION BY RANGE (n);
+	DO $$
+	BEGIN
+		FOR i IN 1..120 LOOP
+			EXECUTE format('CREATE TABLE plain%s PARTITION OF plain FOR VALUES FROM (%s) TO (%s)', i, i, i + 1);
+			COMMIT;
+		END LOOP;
+	END $$;
+	DELETE FROM many WHERE n = 7;	-- whoever left is on record
+});
+
+sub locks
+{
+	my ($table, $statement) = @_;
+
+	return $node->safe_psql(
+		'postgres', qq{$statement; BEGIN; $statement;
+		SELECT string_agg(replace(relation::regclass::text, '$table', 'table') || ' ' || mode, ', ' ORDER BY relation::regclass::text COLLATE "C")
+		FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation::regclass::text ~ '^$table'; ROLLBACK});
+}
+my $row = q{SELECT gen_random_uuid(), '10000000-0000-4000-8000-00000000000f'::uuid, 7};
+is(locks('many', "INSERT INTO many $row"), locks('plain', "INSERT INTO plain $row"), 'locks of a production row');
+is(locks('many', "UPDATE many SET id = gen_random_uuid() WHERE n = 7"), locks('plain', "UPDATE plain SET id = gen_random_uuid() WHERE n = 7"),
+	'locks of a change of its key');
 
 # too many partitions to be looked at
 $node->append_conf('postgresql.conf', 'max_locks_per_transaction = 1000');
