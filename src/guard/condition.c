@@ -59,11 +59,9 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 	guard = ienv_guard_of(PG_GETARG_OID(1));
 	if (guard == NULL || guard->instance_attno != condition->instance_attno ||
 		(guard->nkeys > 0 && condition->nkeys > 0 &&
-		 guard->nkeys != condition->nkeys))
+		 memcmp(guard->key_attnos, condition->key_attnos,
+				sizeof(guard->key_attnos)) != 0))
 		return NULL;
-	for (int i = 0; i < Min(guard->nkeys, condition->nkeys); i++)
-		if (guard->keys[i].attno != condition->key_attnos[i])
-			return NULL;
 	return guard;
 }
 

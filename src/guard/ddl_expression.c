@@ -83,6 +83,6 @@ names_user(const IenvGuard *guard, AttrNumber attno)
 	bool		found = attno == guard->instance_attno;
 
 	for (int i = 0; i < guard->nkeys; i++)
-		found = found || attno == guard->keys[i].attno;
+		found = found || attno == guard->key_attnos[i];
 	return found;
 }

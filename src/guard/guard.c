@@ -115,12 +115,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	if (!there.instance_indexed)
 		make_index(guard.relid, 1, &guard.instance_attno);
 	if (!there.key_indexed)
-	{
-		AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
-
-		ienv_key_attnos(&guard, attnos);
-		make_index(guard.relid, guard.nkeys, attnos);
-	}
+		make_index(guard.relid, guard.nkeys, guard.key_attnos);
 	if (OidIsValid(user_table))
 		ienv_make_reference(guard.relid, guard.instance_attno,
 							guard.ref_attnos[0],
@@ -148,7 +143,6 @@ static void
 compare(Relation rel, IenvGuard *guard, Existing * there)
 {
 	IenvGuard	existing;
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	int			present;
 	int			disabled;
 
@@ -169,11 +163,10 @@ compare(Relation rel, IenvGuard *guard, Existing * there)
 		(there->orphans == NIL ? disabled_anywhere(rel) : 0);
 	if (guard->counted && ienv_guard_version(&existing) == 0)
 		there->asleep |= IENV_TRIGGER_USER_CAP;
-	ienv_key_attnos(guard, attnos);
 	there->instance_indexed =
 		OidIsValid(ienv_index_on(rel, 1, &guard->instance_attno));
 	there->key_indexed = guard->nkeys == 0 ||
-		OidIsValid(ienv_index_on(rel, guard->nkeys, attnos));
+		OidIsValid(ienv_index_on(rel, guard->nkeys, guard->key_attnos));
 }
 
 /*
@@ -375,11 +368,8 @@ same_columns(const IenvGuard *a, const IenvGuard *b)
 		strcmp(a->user_label, b->user_label) != 0 ||
 		a->departures != b->departures)
 		return false;
-	for (int i = 0; i < a->nkeys; i++)
-		if (a->keys[i].attno != b->keys[i].attno)
-			return false;
-	return memcmp(a->ref_attnos, b->ref_attnos,
-				  a->nrefs * sizeof(AttrNumber)) == 0;
+	return memcmp(a->key_attnos, b->key_attnos, sizeof(a->key_attnos)) == 0 &&
+		memcmp(a->ref_attnos, b->ref_attnos, sizeof(a->ref_attnos)) == 0;
 }
 
 /*

@@ -55,6 +55,7 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 		getBaseType(TupleDescAttr(RelationGetDescr(rel),
 								  guard->instance_attno - 1)->atttypid);
 	guard->is_uuid = guard->instance_type == UUIDOID;
+	guard->is_plain = ienv_is_plain(guard->instance_type);
 	guard->departures = PG_GETARG_BOOL(ARG_FOLLOW_DEPARTURES);
 	guard->user_label = "";
 
@@ -81,7 +82,7 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 
 	guard->nkeys = n;
 	for (int i = 0; i < n; i++)
-		guard->keys[i].attno = attnos[i];
+		guard->key_attnos[i] = attnos[i];
 	if (user_key == NULL)
 		ienv_default_user_key(rel, guard);
 	if (guard->nkeys > 0)

@@ -21,7 +21,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-static void check_column(Relation rel, const IenvKeyColumn *column);
+static void check_column(const IenvGuard *guard, int i);
 static void check_found_at_once(const IenvGuard *guard);
 static int	find_primary_key(Relation rel, const IenvGuard *guard,
 							 AttrNumber *attnos, bool *whole);
@@ -37,11 +37,9 @@ static void say_not_followed(Relation rel, const char *detail,
 void
 ienv_check_user_key(Relation rel, IenvGuard *guard)
 {
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
-
 	ienv_identity_prepare(rel, guard);
 	for (int i = 0; i < guard->nkeys; i++)
-		check_column(rel, &guard->keys[i]);
+		check_column(guard, i);
 	if (guard->departures &&
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ereport(ERROR,
@@ -49,17 +47,18 @@ ienv_check_user_key(Relation rel, IenvGuard *guard)
 				 errmsg("users of unlogged table %s cannot be tracked across instances", ienv_quoted_name(guard->relid)),
 				 errdetail("A crash empties the table, and no record would remain of whose users they were."),
 				 errhint("Use ALTER TABLE ... SET LOGGED, or give an empty user_key.")));
-	ienv_key_attnos(guard, attnos);
 	guard->key_is_local = ienv_key_is_local(guard->relid, guard->relid,
-											guard->nkeys, attnos);
+											guard->nkeys, guard->key_attnos);
 	guard->key_is_unique = guard->key_is_local &&
-		OidIsValid(ienv_unique_index_on(rel, guard->nkeys, attnos));
+		OidIsValid(ienv_unique_index_on(rel, guard->nkeys,
+										guard->key_attnos));
 	check_found_at_once(guard);
 }
 
 static void
-check_column(Relation rel, const IenvKeyColumn *column)
+check_column(const IenvGuard *guard, int i)
 {
+	const IenvKeyColumn *column = &guard->keys[i];
 	const char *why;
 
 	if (!OidIsValid(lookup_type_cache(column->type,
@@ -71,7 +70,7 @@ check_column(Relation rel, const IenvKeyColumn *column)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("column \"%s\" of type %s cannot be the user key",
-					get_attname(RelationGetRelid(rel), column->attno, false),
+					get_attname(guard->relid, guard->key_attnos[i], false),
 					format_type_be(column->type)),
 			 errdetail("%s", why),
 			 errhint("Name another column as user_key, or give an empty user_key.")));
@@ -141,7 +140,7 @@ ienv_default_user_key(Relation rel, IenvGuard *guard)
 	}
 	guard->nkeys = n;
 	for (int i = 0; i < n; i++)
-		guard->keys[i].attno = attnos[i];
+		guard->key_attnos[i] = attnos[i];
 }
 
 /*

@@ -63,9 +63,9 @@ ienv_make_reference(Oid relid, AttrNumber instance_attno,
 	instance =
 		quote_identifier(get_attname(user_table, users->instance_attno,
 									 false));
-	key = quote_identifier(get_attname(user_table, users->keys[0].attno, false));
+	key = quote_identifier(get_attname(user_table, users->key_attnos[0], false));
 	rel = table_open(user_table, ShareRowExclusiveLock);
-	indexed = has_unique_index(rel, users->instance_attno, users->keys[0].attno);
+	indexed = has_unique_index(rel, users->instance_attno, users->key_attnos[0]);
 	table_close(rel, NoLock);
 	if (!indexed)
 	{
@@ -185,10 +185,10 @@ find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
 
 			found = from[i] == instance_attno &&
 				to[i] == users->instance_attno &&
-				from[1 - i] == user_attno && to[1 - i] == users->keys[0].attno;
+				from[1 - i] == user_attno && to[1 - i] == users->key_attnos[0];
 		}
 		else if (nkeys == 1 && from[0] == user_attno &&
-				 to[0] == users->keys[0].attno)
+				 to[0] == users->key_attnos[0])
 			*actions = form->confdeltype == FKCONSTR_ACTION_CASCADE ?
 				" ON DELETE CASCADE" :
 				form->confdeltype == FKCONSTR_ACTION_RESTRICT ?
@@ -270,7 +270,7 @@ ienv_loose_references(const IenvGuard *guard)
 		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
 								   NULL, NULL);
 		for (int i = 0; i < nkeys; i++)
-			if (to[i] == users->keys[0].attno &&
+			if (to[i] == users->key_attnos[0] &&
 				!has_composite(rel, relid, instance_attno, from[i], users))
 			{
 				loose = lappend(loose, pstrdup(NameStr(form->conname)));
@@ -314,7 +314,7 @@ has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
 		for (int i = 0; i < nkeys; i++)
 			if ((from[i] == instance_attno &&
 				 to[i] == users->instance_attno) ||
-				(from[i] == user_attno && to[i] == users->keys[0].attno))
+				(from[i] == user_attno && to[i] == users->key_attnos[0]))
 				matches++;
 		found = matches == 2;
 	}

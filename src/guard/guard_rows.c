@@ -143,7 +143,7 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 						 errhint("Assign each row to an instance, or delete it."),
 						 ienv_errguard(guard, NULL)));
 
-			value = ienv_value_of_column(guard->instance_type, value);
+			value = ienv_value_of_column(guard, value);
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL)
 			{
@@ -267,13 +267,11 @@ static void
 check_identities(const IenvGuard *guard)
 {
 	char	   *column = ienv_user_key_text(guard);
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	const char *key;
 	char	   *sql;
 	StringInfoData offenders;
 
-	ienv_key_attnos(guard, attnos);
-	key = ienv_column_list(guard->relid, guard->nkeys, attnos);
+	key = ienv_column_list(guard->relid, guard->nkeys, guard->key_attnos);
 	sql = psprintf("SELECT %s FROM %s WHERE (%s) IS NOT NULL GROUP BY %s"
 				   " HAVING pg_catalog.count(DISTINCT %s)"
 				   " OPERATOR(pg_catalog.>) 1 ORDER BY %s LIMIT %d",
@@ -328,17 +326,16 @@ offender(uint64 row, int column, int n)
 static void
 check_departed(const IenvGuard *guard, Oid relid)
 {
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	char	   *sql;
 	Portal		portal;
 	Snapshot	snapshot = GetActiveSnapshot();
 	IenvGuard	hashed = *guard;
 
-	ienv_key_attnos(guard, attnos);
 	sql = psprintf("SELECT %s, %s FROM %s",
 				   quote_identifier(get_attname(guard->relid,
 												guard->instance_attno, false)),
-				   ienv_column_list(guard->relid, guard->nkeys, attnos),
+				   ienv_column_list(guard->relid, guard->nkeys,
+									guard->key_attnos),
 				   ienv_sql_name(relid));
 	portal = open_cursor(relid, sql);
 	do
@@ -359,7 +356,7 @@ check_departed(const IenvGuard *guard, Oid relid)
 			if (isnull || !ienv_identity_of(&hashed, key, &identity) ||
 				!ienv_maybe_departed(&identity))
 				continue;
-			value = ienv_value_of_column(guard->instance_type, value);
+			value = ienv_value_of_column(guard, value);
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL ||
 				!ienv_departed_elsewhere(&identity, &instance->id, snapshot))

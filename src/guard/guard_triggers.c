@@ -177,7 +177,7 @@ new_row(const IenvGuard *guard, const char *function)
 		appendStringInfo(&when, ", NEW.%s",
 						 quote_identifier(get_attname(guard->relid,
 													  guard->nkeys > 0 ?
-													  guard->keys[i].attno :
+													  guard->key_attnos[i] :
 													  guard->ref_attnos[i],
 													  false)));
 	appendStringInfoString(&when, "))");
@@ -201,7 +201,7 @@ change(const IenvGuard *guard)
 	for (int i = 0; i < guard->nkeys; i++)
 	{
 		const char *key = quote_identifier(get_attname(guard->relid,
-													   guard->keys[i].attno,
+													   guard->key_attnos[i],
 													   false));
 
 		appendStringInfo(&when, " OR %s.identity_changes(OLD.%s, NEW.%s)",

@@ -64,7 +64,7 @@ instance_env_admission_required(PG_FUNCTION_ARGS)
 	if (guard->is_uuid &&
 		likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
 		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0)));
-	value = ienv_value_of_column(guard->instance_type, PG_GETARG_DATUM(0));
+	value = ienv_value_of_column(guard, PG_GETARG_DATUM(0));
 	instance = find_instance(guard, value);
 	if (instance != NULL && instance->status == IENV_ACTIVE &&
 		instance->user_cap < 0)
@@ -141,7 +141,7 @@ instance_env_instance_unavailable(PG_FUNCTION_ARGS)
 
 	if (guard == NULL || PG_ARGISNULL(0))
 		PG_RETURN_BOOL(true);
-	value = ienv_value_of_column(guard->instance_type, PG_GETARG_DATUM(0));
+	value = ienv_value_of_column(guard, PG_GETARG_DATUM(0));
 	instance = find_instance(guard, value);
 	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE ||
 				   arrival_suspect(guard, fcinfo, value));

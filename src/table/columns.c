@@ -14,16 +14,6 @@
 #include "table/table.h"
 
 /*
- * The attribute numbers of the user key.
- */
-void
-ienv_key_attnos(const IenvGuard *guard, AttrNumber *attnos)
-{
-	for (int i = 0; i < guard->nkeys; i++)
-		attnos[i] = guard->keys[i].attno;
-}
-
-/*
  * The names of a table's columns as SQL lists them.
  */
 char *
@@ -46,11 +36,9 @@ ienv_column_list(Oid relid, int n, const AttrNumber *attnos)
 char *
 ienv_user_key_text(const IenvGuard *guard)
 {
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
+	const AttrNumber *attnos = guard->nkeys > 0 ? guard->key_attnos :
+	guard->ref_attnos;
 
-	ienv_key_attnos(guard, attnos);
-	if (guard->nkeys == 0)
-		memcpy(attnos, guard->ref_attnos, guard->nrefs * sizeof(AttrNumber));
 	if (guard->nkeys + guard->nrefs == 1)
 		return get_attname(guard->relid, attnos[0], false);
 	return ienv_column_list(guard->relid, guard->nkeys + guard->nrefs, attnos);

@@ -243,13 +243,10 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		told_by = kind->bit;
 		guard->instance_attno = columns.instance;
 		(void) ienv_read_options(trigger, guard);
-		guard->nkeys = guard->nrefs = 0;
-		if (*guard->user_label == '\0')
-			for (; guard->nkeys < columns.nkeys; guard->nkeys++)
-				guard->keys[guard->nkeys].attno = columns.keys[guard->nkeys];
-		else
-			for (; guard->nrefs < columns.nkeys; guard->nrefs++)
-				guard->ref_attnos[guard->nrefs] = columns.keys[guard->nrefs];
+		guard->nkeys = *guard->user_label == '\0' ? columns.nkeys : 0;
+		guard->nrefs = columns.nkeys - guard->nkeys;
+		memcpy(guard->nkeys > 0 ? guard->key_attnos : guard->ref_attnos,
+			   columns.keys, sizeof(columns.keys));
 	}
 
 	FreeTriggerDesc(triggers);
@@ -300,7 +297,6 @@ static bool
 read_columns(Relation rel, IenvGuard *guard)
 {
 	Form_pg_attribute att;
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	Oid			type;
 
 	/*
@@ -314,16 +310,19 @@ read_columns(Relation rel, IenvGuard *guard)
 
 	guard->instance_type = type;
 	guard->is_uuid = type == UUIDOID;
+	guard->is_plain = ienv_is_plain(type);
 	guard->instance_index = ienv_index_on(rel, 1, &guard->instance_attno);
 	if (guard->nkeys > 0)
 	{
 		ienv_identity_prepare(rel, guard);
-		ienv_key_attnos(guard, attnos);
-		guard->key_index = ienv_index_on(rel, guard->nkeys, attnos);
+		guard->key_index = ienv_index_on(rel, guard->nkeys,
+										   guard->key_attnos);
 		guard->key_is_local = ienv_key_is_local(guard->relid, guard->root,
-												guard->nkeys, attnos);
+												guard->nkeys,
+										   guard->key_attnos);
 		guard->key_is_unique = guard->key_is_local &&
-			OidIsValid(ienv_unique_index_on(rel, guard->nkeys, attnos));
+			OidIsValid(ienv_unique_index_on(rel, guard->nkeys,
+											guard->key_attnos));
 	}
 	return true;
 }

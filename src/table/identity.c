@@ -154,7 +154,7 @@ ienv_identity_prepare(Relation rel, IenvGuard *guard)
 	{
 		IenvKeyColumn *column = &guard->keys[i];
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
-											  column->attno - 1);
+											  guard->key_attnos[i] - 1);
 
 		column->type = att->atttypid;
 		column->collation = att->attcollation;

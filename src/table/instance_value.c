@@ -47,11 +47,20 @@ ienv_instance_type_ok(Oid type)
 }
 
 /*
- * The instance that a column of this base type names, given what is in the
- * column, not null: a uuid or a text, perhaps the very same Datum.
+ * Does a column of this base type hold ids or external keys as they are?
+ */
+bool
+ienv_is_plain(Oid type)
+{
+	return type == UUIDOID || type == TEXTOID || type == VARCHAROID;
+}
+
+/*
+ * The external key that a column of another base type names, given what is in
+ * the column, not null.
  */
 Datum
-ienv_value_of_column(Oid type, Datum column)
+ienv_convert_column(Oid type, Datum column)
 {
 	char		digits[MAXINT8LEN + 1];
 
@@ -75,7 +84,7 @@ ienv_value_of_column(Oid type, Datum column)
 				return PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(padded), len));
 			}
 		default:
-			return column;
+			elog(ERROR, "type %u cannot name an instance", type);
 	}
 	return CStringGetTextDatum(digits);
 }
@@ -193,7 +202,7 @@ ienv_row_instance(const IenvGuard *guard, HeapTuple row, TupleDesc desc,
 									  isnull);
 
 	return *isnull ? column :
-		ienv_value_of_column(guard->instance_type, column);
+		ienv_value_of_column(guard, column);
 }
 
 /*
@@ -207,7 +216,7 @@ ienv_row_key(const IenvGuard *guard, HeapTuple row, TupleDesc desc, Datum *key)
 	{
 		bool		isnull;
 
-		key[i] = heap_getattr(row, guard->keys[i].attno, desc, &isnull);
+		key[i] = heap_getattr(row, guard->key_attnos[i], desc, &isnull);
 		if (isnull)
 			return false;
 	}

@@ -31,7 +31,6 @@
 /* A column of a user key */
 typedef struct IenvKeyColumn
 {
-	AttrNumber	attno;
 	Oid			type;
 	Oid			collation;
 	int16		len;			/* its type's typlen and typbyval */
@@ -58,9 +57,12 @@ typedef struct IenvGuard
 	Oid			instance_type;	/* its type, or base type if it is a domain */
 	bool		is_uuid;		/* it names an instance by id, else by
 								 * external key */
+	bool		is_plain;		/* it is not converted, see
+								 * instance_value.c */
 	bool		counted;		/* the cap applies */
 	bool		departures;		/* users who leave are recorded */
 	int			nkeys;			/* 0: identities are not tracked */
+	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];	/* unused ones are 0 */
 	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
 	bool		key_is_local;	/* rows of one key are in one partition */
 	bool		key_is_unique;	/* at most one live row per key, over all
@@ -102,7 +104,6 @@ extern Oid	ienv_unique_index_on(Relation rel, int n,
 /*
  * columns.c: the columns of a guard
  */
-extern void ienv_key_attnos(const IenvGuard *guard, AttrNumber *attnos);
 extern char *ienv_column_list(Oid relid, int n, const AttrNumber *attnos);
 extern char *ienv_user_key_text(const IenvGuard *guard);
 
@@ -110,7 +111,8 @@ extern char *ienv_user_key_text(const IenvGuard *guard);
  * instance_value.c: values of an instance column
  */
 extern bool ienv_instance_type_ok(Oid type);
-extern Datum ienv_value_of_column(Oid type, Datum column);
+extern bool ienv_is_plain(Oid type);
+extern Datum ienv_convert_column(Oid type, Datum column);
 extern bool ienv_column_of_value(Oid type, Datum value, Datum *column);
 extern const char *ienv_sql_of_value(Oid type, Datum key);
 extern bool ienv_same_instance(const IenvGuard *guard, Datum a, Datum b);
@@ -118,6 +120,17 @@ extern Datum ienv_row_instance(const IenvGuard *guard, HeapTuple row,
 							   TupleDesc desc, bool *isnull);
 extern bool ienv_row_key(const IenvGuard *guard, HeapTuple row, TupleDesc desc,
 						 Datum *key);
+
+/*
+ * The instance that a guarded column names, given what is in the column, not
+ * null.
+ */
+static inline Datum
+ienv_value_of_column(const IenvGuard *guard, Datum column)
+{
+	return likely(guard->is_plain) ? column :
+		ienv_convert_column(guard->instance_type, column);
+}
 
 /*
  * trigger_condition.c: the conditions of a guard's triggers

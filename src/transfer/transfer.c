@@ -95,6 +95,10 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
 	Snapshot	snapshot;
 	bool		departed;
 
+	/* as for most rows */
+	if (guard->key_is_unique && !ienv_departure_queued() &&
+		(!guard->departures || ienv_nobody_departed()))
+		return false;
 	if (PG_NARGS() - 2 != guard->nkeys)
 		return true;
 	for (int i = 0; i < guard->nkeys; i++)
@@ -105,8 +109,6 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
 	}
 	if (!guard->key_is_unique || ienv_departure_queued())
 		return true;
-	if (!guard->departures || ienv_nobody_departed())
-		return false;
 	if (!ienv_identity_of(guard, key, &identity) ||
 		!ienv_maybe_departed(&identity))
 		return false;
@@ -266,12 +268,11 @@ static bool
 lives_in(Relation rel, const IenvGuard *leaf, Datum value, const Datum *key,
 		 Snapshot snapshot, TransactionId *younger)
 {
-	AttrNumber	attnos[IENV_MAX_KEY_COLUMNS];
 	bool		elsewhere = false;
 	IenvScan	scan;
 
-	ienv_key_attnos(leaf, attnos);
-	ienv_scan_begin(&scan, rel, leaf->key_index, leaf->nkeys, attnos, key);
+	ienv_scan_begin(&scan, rel, leaf->key_index, leaf->nkeys, leaf->key_attnos,
+					key);
 	while (!elsewhere && ienv_scan_next(&scan))
 	{
 		bool		isnull;
@@ -281,8 +282,7 @@ lives_in(Relation rel, const IenvGuard *leaf, Datum value, const Datum *key,
 
 		if (isnull ||
 			ienv_same_instance(leaf,
-							   ienv_value_of_column(leaf->instance_type,
-													other), value))
+							   ienv_value_of_column(leaf, other), value))
 			continue;
 		ienv_classify(&scan, snapshot, &version);
 		if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))
