@@ -275,7 +275,7 @@ refuse_guarded(Oid relid)
 			ereport(ERROR,
 					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 					 errmsg("guarded table %s cannot become part of a partitioned table", ienv_quoted_name(lfirst_oid(lc))),
-					 errhint("Call instance_env.unguard() for it, and instance_env.guard() for the partitioned table.")));
+					 errhint("Call instance_env.unguard() for it, attach it, and call instance_env.guard() for the partitioned table, in one transaction.")));
 	}
 }
 

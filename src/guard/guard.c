@@ -56,6 +56,7 @@ static void tell(const IenvReport *report, const IenvGuard *guard,
 				 const Existing * there, bool owner_is_new, Oid user_table);
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
+static void check_partitions(Oid relid);
 static void check_partition_rights(Oid relid);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing,
 					   int present);
@@ -94,6 +95,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 
 	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
 	check_relation(rel);
+	check_partitions(guard.relid);
 	CheckTableNotInUse(rel, "guard");
 	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
@@ -301,6 +303,31 @@ check_relation(Relation rel)
 			 relkind != RELKIND_PARTITIONED_TABLE ?
 			 errdetail_relkind_not_supported(relkind) : 0,
 			 errhint("%s", hint)));
+}
+
+/*
+ * Refuse a table with a partition that has a guard of its own.  The event
+ * trigger does not let such a table become a partition, but can be disabled.
+ */
+static void
+check_partitions(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		guarded = ienv_guards_itself(rel);
+
+		relation_close(rel, NoLock);
+		if (guarded && lfirst_oid(lc) != relid)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("partition %s of table %s has a guard of its own",
+							ienv_quoted_name(lfirst_oid(lc)),
+							ienv_quoted_name(relid)),
+					 errhint("Call instance_env.unguard() for the partition first.")));
+	}
 }
 
 /*
