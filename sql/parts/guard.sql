@@ -216,3 +216,10 @@ CREATE EVENT TRIGGER instance_env_watch_ddl
 	EXECUTE FUNCTION instance_env.watch_ddl();
 COMMENT ON EVENT TRIGGER instance_env_watch_ddl IS
 'completes the guard of new partitions, and keeps guards from being forged';
+
+CREATE EVENT TRIGGER instance_env_watch_attach
+	ON ddl_command_start
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION instance_env.watch_ddl();
+COMMENT ON EVENT TRIGGER instance_env_watch_attach IS
+'says why a table with a guard of its own cannot become a partition';

@@ -120,11 +120,11 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	foreach(lc, there.orphans)
 		ienv_report(&report, "trigger", lfirst(lc), guard.relid, IENV_DROPPED);
 	ienv_check_rows(&guard, InvalidOid);
-	make_indexes(&report, &guard, &there, OidIsValid(user_table) ? 1 : 0,
-				 &user_attno);
 	if (OidIsValid(user_table))
 		ienv_make_reference(&report, guard.relid, guard.instance_attno, 1,
 							&user_attno, user_table);
+	make_indexes(&report, &guard, &there, OidIsValid(user_table) ? 1 : 0,
+				 &user_attno);
 	ienv_make_triggers(&guard, there.missing, there.asleep);
 	rel = table_open(guard.relid, NoLock);
 	ienv_report_triggers(&report, rel, &guard, there.missing, there.asleep);

@@ -280,8 +280,8 @@ CREATE TABLE app.u (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.u') \gset
 SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.u') WHERE object = 'index'$$,
-	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'app.i'::regclass, 'created'),
-		('instance_env_u_instance_id_id_key', 'app.u', 'created'), ('instance_env_u_instance_id_idx', 'app.u', 'dropped')$$,
+	$$VALUES ('instance_env_u_instance_id_id_key', 'app.u'::regclass, 'created'), ('instance_env_u_instance_id_idx', 'app.u', 'dropped'),
+		('instance_env_i_instance_id_user_id_idx', 'app.i', 'created')$$,
 	'the table of users gets a unique one in place of guard()''s own');
 SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.u') WHERE object = 'index'$$,
 	$$VALUES ('instance_env_u_instance_id_id_key', 'found'), ('u_pkey', 'found')$$, 'which serves it, too');
