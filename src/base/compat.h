@@ -136,7 +136,7 @@ ienv_is_never_null(Oid relid, AttrNumber attno)
 	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
 										Int16GetDatum(attno));
 	bool		result = HeapTupleIsValid(tuple) &&
-		((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+	((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
 
 	if (HeapTupleIsValid(tuple))
 		ReleaseSysCache(tuple);

@@ -34,13 +34,13 @@ typedef struct Mapping
 {
 	const IenvForeignKey *key;
 	bool		impossible;
-}			Mapping;
+} Mapping;
 
 static IenvForeignKey *read_key(HeapTuple tuple);
 static bool contains_instance(const IenvForeignKey *key,
 							  const IenvReference *ref);
 static Node *generation_of(Oid relid, AttrNumber attno);
-static Node *map_column(Node *node, Mapping * mapping);
+static Node *map_column(Node *node, Mapping *mapping);
 static bool has_one_image(const Var *var);
 
 /*
@@ -215,7 +215,7 @@ generation_of(Oid relid, AttrNumber attno)
  * compares them with.
  */
 static Node *
-map_column(Node *node, Mapping * mapping)
+map_column(Node *node, Mapping *mapping)
 {
 	if (node != NULL && IsA(node, Var))
 	{
@@ -243,8 +243,8 @@ has_one_image(const Var *var)
 	TypeCacheEntry *type = lookup_type_cache(getBaseType(var->vartype),
 											 TYPECACHE_BTREE_OPFAMILY);
 	Oid			same = !OidIsValid(type->btree_opf) ? InvalidOid :
-		get_opfamily_proc(type->btree_opf, type->btree_opintype,
-						  type->btree_opintype, BTEQUALIMAGE_PROC);
+	get_opfamily_proc(type->btree_opf, type->btree_opintype,
+					  type->btree_opintype, BTEQUALIMAGE_PROC);
 
 	return OidIsValid(same) &&
 		DatumGetBool(OidFunctionCall1Coll(same, var->varcollid,

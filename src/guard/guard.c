@@ -46,14 +46,14 @@ typedef struct Existing
 	bool		key_indexed;
 	bool		reference_indexed;
 	Datum		before;			/* the guard as the audit log shows it, or 0 */
-}			Existing;
+} Existing;
 
-static void compare(Relation rel, IenvGuard *guard, Existing * there);
+static void compare(Relation rel, IenvGuard *guard, Existing *there);
 static void make_indexes(IenvReport *report, const IenvGuard *guard,
-						 const Existing * there, int nrefs,
+						 const Existing *there, int nrefs,
 						 const AttrNumber *ref_attnos);
 static void tell(const IenvReport *report, const IenvGuard *guard,
-				 const Existing * there, bool owner_is_new, Oid user_table);
+				 const Existing *there, bool owner_is_new, Oid user_table);
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
 static void check_partitions(Oid relid);
@@ -145,7 +145,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
  */
 static void
 make_indexes(IenvReport *report, const IenvGuard *guard,
-			 const Existing * there, int nrefs, const AttrNumber *ref_attnos)
+			 const Existing *there, int nrefs, const AttrNumber *ref_attnos)
 {
 	AttrNumber	attnos[INDEX_MAX_KEYS];
 
@@ -171,7 +171,7 @@ make_indexes(IenvReport *report, const IenvGuard *guard,
  * Say what was done, and record it.
  */
 static void
-tell(const IenvReport *report, const IenvGuard *guard, const Existing * there,
+tell(const IenvReport *report, const IenvGuard *guard, const Existing *there,
 	 bool owner_is_new, Oid user_table)
 {
 	Datum		after;
@@ -201,7 +201,7 @@ tell(const IenvReport *report, const IenvGuard *guard, const Existing * there,
  * has; sets the label and what else depends on that.
  */
 static void
-compare(Relation rel, IenvGuard *guard, Existing * there)
+compare(Relation rel, IenvGuard *guard, Existing *there)
 {
 	IenvGuard	existing;
 	int			present;

@@ -62,7 +62,7 @@ typedef struct IenvReport
 	bool		changed;		/* something was not just found */
 	StringInfoData text;		/* what was changed, for people */
 	StringInfoData json;		/* the same, as elements of an array */
-}			IenvReport;
+} IenvReport;
 
 /* What was done about an object */
 #define IENV_CREATED	"created"

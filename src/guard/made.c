@@ -410,7 +410,7 @@ ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
 											ObjectIdGetDatum(index));
 		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 		bool		alone = form->indnatts == 1 && !form->indisunique &&
-			form->indkey.values[0] == instance_attno;
+		form->indkey.values[0] == instance_attno;
 		char	   *name = get_rel_name(index);
 		ListCell   *part;
 
@@ -420,7 +420,7 @@ ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
 		foreach(part, find_all_inheritors(relid, NoLock, NULL))
 			if (!ConditionalLockRelationOid(lfirst_oid(part),
 											AccessExclusiveLock))
-				break;
+			break;
 		if (part != NULL)
 		{
 			ereport(NOTICE,

@@ -53,10 +53,10 @@ ienv_read_reference(IenvReference *ref, List *keys)
 		return n;
 	foreach(lc, keys)
 		if (read_pairs(ref, lfirst(lc)) && ienv_covers(lfirst(lc), ref))
-			return ref->n;
+		return ref->n;
 	foreach(lc, keys)
 		if (read_pairs(ref, lfirst(lc)))
-			return ref->n;
+		return ref->n;
 	return primary_key_of(ref->user_table, ref->user_instance, ref->to);
 }
 
@@ -238,13 +238,13 @@ lost_reference(const IenvGuard *guard, List *keys)
 		return "the table of users that rows refer to is not guarded any more";
 	foreach(lc, keys)
 		refers = refers ||
-			((const IenvForeignKey *) lfirst(lc))->referenced == ref.user_table;
+		((const IenvForeignKey *) lfirst(lc))->referenced == ref.user_table;
 
 	/* only then has the other table been locked */
 	if (refers && ienv_read_reference(&ref, keys) == ref.n)
 		foreach(lc, keys)
 			if (ienv_covers(lfirst(lc), &ref))
-				return NULL;
+			return NULL;
 	return psprintf("no foreign key over instance and user refers to table %s",
 					ienv_quoted_name(ref.user_table));
 }

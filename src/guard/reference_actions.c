@@ -230,7 +230,7 @@ deleted_together(const IenvReference *ref, Oid other)
 
 	foreach(lc, ancestors(ref->user_table, other))
 		if (list_member_oid(above, lfirst_oid(lc)))
-			return true;
+		return true;
 	return false;
 }
 
@@ -288,7 +288,7 @@ ienv_sql_of_actions(Oid relid, const IenvActions *actions)
 			appendStringInfo(&sql, " ON DELETE %s", all[i].sql);
 	if (actions->nset > 0)
 		appendStringInfo(&sql, " (%s)", ienv_columns_sql(relid, actions->nset,
-													actions->set));
+														 actions->set));
 	if (actions->deferrable)
 		appendStringInfo(&sql, " DEFERRABLE%s",
 						 actions->deferred ? " INITIALLY DEFERRED" : "");
