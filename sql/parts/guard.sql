@@ -114,18 +114,18 @@ CREATE FUNCTION instance_env.guard(
 	counted boolean DEFAULT true,
 	user_table regclass DEFAULT NULL,
 	follow_departures boolean DEFAULT true)
-RETURNS void
-LANGUAGE C VOLATILE
+RETURNS TABLE (object text, name text, on_table regclass, action text)
+LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard';
 COMMENT ON FUNCTION instance_env.guard(regclass, name, text, boolean, regclass, boolean) IS
-'makes a table obey the rules of the instances its rows belong to';
+'makes a table obey the rules of the instances its rows belong to; returns what it made or found';
 
-CREATE FUNCTION instance_env.unguard(relation regclass)
+CREATE FUNCTION instance_env.unguard(relation regclass, drop_objects boolean DEFAULT false)
 RETURNS void
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_unguard';
-COMMENT ON FUNCTION instance_env.unguard(regclass) IS
-'removes from a table what guard() attached; indexes and foreign keys stay';
+COMMENT ON FUNCTION instance_env.unguard(regclass, boolean) IS
+'removes the triggers of a guard; with drop_objects, also the indexes and foreign keys that guard() made';
 
 CREATE FUNCTION instance_env.guard_list(
 	OUT relation regclass,
@@ -134,7 +134,8 @@ CREATE FUNCTION instance_env.guard_list(
 	OUT counted boolean,
 	OUT label text,
 	OUT whole boolean,
-	OUT problems text[])
+	OUT problems text[],
+	OUT user_table regclass)
 RETURNS SETOF record
 LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard_list';
@@ -142,7 +143,7 @@ COMMENT ON FUNCTION instance_env.guard_list() IS
 'the guarded tables, and whether each guard is whole';
 
 CREATE VIEW instance_env.guards AS
-SELECT relation, instance_column, user_key, counted, label, whole, problems
+SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
@@ -152,6 +153,8 @@ COMMENT ON COLUMN instance_env.guards.instance_column IS
 'the column that names a row''s instance; null if the table could not be looked at';
 COMMENT ON COLUMN instance_env.guards.user_key IS
 'the column by which users are told apart; null if they are not followed, or the table could not be looked at';
+COMMENT ON COLUMN instance_env.guards.user_table IS
+'the table of the users that rows refer to; null if there is none, it is not guarded any more, or the table could not be looked at';
 COMMENT ON COLUMN instance_env.guards.counted IS
 'does each row count as a user against the cap?';
 COMMENT ON COLUMN instance_env.guards.label IS
@@ -179,3 +182,10 @@ CREATE EVENT TRIGGER instance_env_watch_ddl
 	EXECUTE FUNCTION instance_env.watch_ddl();
 COMMENT ON EVENT TRIGGER instance_env_watch_ddl IS
 'completes the guard of new partitions, and keeps guards from being forged';
+
+CREATE EVENT TRIGGER instance_env_watch_attach
+	ON ddl_command_start
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION instance_env.watch_ddl();
+COMMENT ON EVENT TRIGGER instance_env_watch_attach IS
+'says why a table with a guard of its own cannot become a partition';

@@ -15,13 +15,17 @@
 #endif
 
 #include "access/genam.h"
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 /* Goes before the declaration, as in PostgreSQL 18; compilers accept that. */
 #if PG_VERSION_NUM < 180000
@@ -107,6 +111,44 @@ ienv_file_number(Relation rel)
 #else
 	return rel->rd_node.relNode;
 #endif
+}
+
+/*
+ * Does a foreign key compare its columns by equality, and is it enforced?
+ */
+static inline bool
+ienv_is_ordinary_foreign_key(const FormData_pg_constraint *form)
+{
+#if PG_VERSION_NUM >= 180000
+	return !form->conperiod && form->conenforced;
+#else
+	return true;
+#endif
+}
+
+/*
+ * Is there no row with a null in this column?  From PostgreSQL 18 on, NOT NULL
+ * can be NOT VALID.
+ */
+static inline bool
+ienv_is_never_null(Oid relid, AttrNumber attno)
+{
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid),
+										Int16GetDatum(attno));
+	bool		result = HeapTupleIsValid(tuple) &&
+	((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+#if PG_VERSION_NUM >= 180000
+	if (result)
+	{
+		tuple = findNotNullConstraintAttnum(relid, attno);
+		result = HeapTupleIsValid(tuple) &&
+			((Form_pg_constraint) GETSTRUCT(tuple))->convalidated;
+	}
+#endif
+	return result;
 }
 
 static inline IndexScanDesc

@@ -25,6 +25,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "commands/event_trigger.h"
 #include "executor/spi.h"
@@ -37,6 +38,7 @@
 #include "utils/snapmgr.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 #include "guard/guard.h"
 #include "table/table.h"
 
@@ -60,10 +62,12 @@ static Seen seen;
 static Seen * seen_before = NULL;
 static int	max_depth = 0;
 
+static void foresee_guarded(Node *parsetree);
 static bool adds_child(Node *parsetree);
 static void check_children(void);
 static void check_partition(Oid relid);
 static void refuse_guarded(Oid relid);
+pg_noreturn static void report_guarded(Oid relid);
 static void refuse_child(Oid parent);
 
 PG_FUNCTION_INFO_V1(instance_env_watch_ddl);
@@ -102,7 +106,8 @@ subtransaction_event(SubXactEvent event, SubTransactionId subxact,
 /*
  * watch_ddl() RETURNS event_trigger
  *
- * Fires after CREATE and ALTER of tables, CREATE TRIGGER and CREATE SCHEMA.
+ * Fires after CREATE and ALTER of tables, CREATE TRIGGER and CREATE SCHEMA; and
+ * before ALTER TABLE.
  */
 Datum
 instance_env_watch_ddl(PG_FUNCTION_ARGS)
@@ -115,6 +120,13 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_ddl")));
+	parsetree = ((EventTriggerData *) fcinfo->context)->parsetree;
+	if (strcmp(((EventTriggerData *) fcinfo->context)->event,
+			   "ddl_command_start") == 0)
+	{
+		foresee_guarded(parsetree);
+		PG_RETURN_NULL();
+	}
 	if (!registered)
 		RegisterSubXactCallback(subtransaction_event, NULL);
 	registered = true;
@@ -126,7 +138,6 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 			memset(seen_before, 0, max_depth * sizeof(Seen));
 	}
 
-	parsetree = ((EventTriggerData *) fcinfo->context)->parsetree;
 	SPI_connect();
 	if (adds_child(parsetree))
 	{
@@ -146,6 +157,46 @@ instance_env_watch_ddl(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	PG_RETURN_NULL();
+}
+
+/*
+ * Refuse at once to attach a table that has a guard of its own, because
+ * PostgreSQL would only say that a trigger already exists if the partitioned
+ * table is guarded, too.  The names may refer to other tables by the time they
+ * are locked, so this does not replace refuse_guarded().
+ */
+static void
+foresee_guarded(Node *parsetree)
+{
+	ListCell   *lc;
+
+	if (!IsA(parsetree, AlterTableStmt))
+		return;
+	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Oid			relid;
+		ListCell   *root;
+
+		if (cmd->subtype != AT_AttachPartition)
+			continue;
+		relid = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name,
+								 NoLock, true);
+
+		/* what is not one's own is left to PostgreSQL to refuse */
+		if (!OidIsValid(relid) || !ienv_owns_relation(relid, GetUserId()) ||
+			get_rel_relkind(relid) == RELKIND_INDEX ||
+			get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX)
+			continue;
+		foreach(root, ienv_all_roots())
+		{
+			Oid			guarded = ((IenvRoot *) lfirst(root))->relid;
+
+			if (list_member_oid(find_all_inheritors(relid, NoLock, NULL),
+								guarded))
+				report_guarded(guarded);
+		}
+	}
 }
 
 /*
@@ -276,11 +327,18 @@ refuse_guarded(Oid relid)
 
 		relation_close(rel, NoLock);
 		if (guarded)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("guarded table %s cannot become part of a partitioned table", ienv_quoted_name(lfirst_oid(lc))),
-					 errhint("Call instance_env.unguard() for it, and instance_env.guard() for the partitioned table.")));
+			report_guarded(lfirst_oid(lc));
 	}
+}
+
+static void
+report_guarded(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("guarded table %s cannot become part of a partitioned table",
+					ienv_quoted_name(relid)),
+			 errhint("Call instance_env.unguard() for it, attach it, and call instance_env.guard() for the partitioned table, in one transaction.")));
 }
 
 /*

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guard.c
- *	  guard() and unguard(): attaching a guard to an application's table, and
- *	  removing it.
+ *	  guard(): attaching a guard to an application's table.
  *
  * guard() takes the lock that CREATE TRIGGER takes right at its beginning, so
  * no one can write between the check of the existing rows and the first
@@ -28,11 +27,11 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "guard/guard.h"
+#include "guard/made.h"
 #include "registry/registry.h"
 #include "table/table.h"
 
@@ -45,28 +44,30 @@ typedef struct Existing
 								 * parent */
 	bool		instance_indexed;
 	bool		key_indexed;
+	bool		reference_indexed;
 	Datum		before;			/* the guard as the audit log shows it, or 0 */
-}			Existing;
+} Existing;
 
-static void compare(Relation rel, IenvGuard *guard, Existing * there);
+static void compare(Relation rel, IenvGuard *guard, Existing *there);
 static bool same_columns(const IenvGuard *a, const IenvGuard *b);
-static Relation open_owned(Oid relid, LOCKMODE lockmode);
+static void make_indexes(IenvReport *report, const IenvGuard *guard,
+						 const Existing *there);
+static void tell(const IenvReport *report, const IenvGuard *guard,
+				 const Existing *there, bool owner_is_new, Oid user_table);
 static void check_owner(Oid relid);
 static void check_relation(Relation rel);
+static void check_partitions(Oid relid);
 static void check_partition_rights(Oid relid);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing,
 					   int present);
 static int	disabled_anywhere(Relation rel);
-static void make_index(Oid relid, int n, const AttrNumber *attnos);
-static Datum described(const IenvGuard *guard, Oid user_table);
 
 PG_FUNCTION_INFO_V1(instance_env_guard);
-PG_FUNCTION_INFO_V1(instance_env_unguard);
 
 /*
  * guard(relation regclass, instance_column name, user_key text,
  *		 counted boolean, user_table regclass, follow_departures boolean)
- * RETURNS void
+ *		 RETURNS TABLE (object text, name text, on_table regclass, action text)
  *
  * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the
  * table and its partitions.
@@ -77,20 +78,24 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	IenvGuard	guard;
 	Relation	rel;
 	Existing	there;
+	IenvReport	report;
 	bool		owner_is_new;
 	Oid			user_table = PG_ARGISNULL(4) ? InvalidOid : PG_GETARG_OID(4);
+	ListCell   *lc;
 
 	ienv_require_argument(fcinfo, 0, "relation");
 	ienv_require_argument(fcinfo, 1, "instance_column");
 	ienv_require_argument(fcinfo, 3, "counted");
 	ienv_require_argument(fcinfo, 5, "follow_departures");
 
+	ienv_begin_report(&report, fcinfo);
 	memset(&guard, 0, sizeof(guard));
 	guard.relid = guard.root = PG_GETARG_OID(0);
 	guard.counted = PG_GETARG_BOOL(3);
 
-	rel = open_owned(guard.relid, ShareRowExclusiveLock);
+	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
 	check_relation(rel);
+	check_partitions(guard.relid);
 	CheckTableNotInUse(rel, "guard");
 	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
@@ -111,28 +116,84 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	ienv_check_departures(&guard);
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
 	ienv_drop_triggers(guard.relid, there.orphans);
+	foreach(lc, there.orphans)
+		ienv_report(&report, "trigger", lfirst(lc), guard.relid, IENV_DROPPED);
 	ienv_check_rows(&guard, InvalidOid);
-	if (!there.instance_indexed)
-		make_index(guard.relid, 1, &guard.instance_attno);
-	if (!there.key_indexed)
-		make_index(guard.relid, guard.nkeys, guard.key_attnos);
 	if (OidIsValid(user_table))
-		ienv_make_reference(guard.relid, guard.instance_attno,
-							guard.ref_attnos[0],
-							user_table);
-	if (there.missing == 0 && there.asleep == 0 && !owner_is_new)
-		ereport(NOTICE,
-				(errmsg("table %s is already guarded",
-						ienv_quoted_name(guard.relid))));
+		ienv_make_reference(&report, guard.relid, guard.instance_attno,
+							guard.nrefs, guard.ref_attnos, user_table);
+	make_indexes(&report, &guard, &there);
 	ienv_make_triggers(&guard, there.missing, there.asleep);
+	rel = table_open(guard.relid, NoLock);
+	ienv_report_triggers(&report, rel, &guard, there.missing, there.asleep);
+	table_close(rel, NoLock);
 	if (guard.nkeys > 0 && guard.departures)
+	{
+		ienv_report_partitions(&report, guard.relid);
 		ienv_guard_partitions(guard.relid);
-	if (there.missing != 0 || there.asleep != 0 || !there.instance_indexed ||
-		!there.key_indexed)
-		ienv_record_event("guard", NULL, NULL, ienv_stable_name(guard.relid),
-						  there.before, described(&guard, user_table));
+	}
+	tell(&report, &guard, &there, owner_is_new, user_table);
 	SPI_finish();
-	PG_RETURN_VOID();
+	return (Datum) 0;
+}
+
+/*
+ * Make the indexes that the guard needs and the table lacks, or report those
+ * that are there.
+ */
+static void
+make_indexes(IenvReport *report, const IenvGuard *guard, const Existing *there)
+{
+	AttrNumber	attnos[INDEX_MAX_KEYS];
+
+	attnos[0] = guard->instance_attno;
+	memcpy(attnos + 1, guard->ref_attnos, guard->nrefs * sizeof(AttrNumber));
+	if (guard->nrefs > 0 &&
+		!(there->instance_indexed && there->reference_indexed))
+	{
+		/* serves both, and the foreign key when a user is deleted */
+		ienv_make_index(report, guard->relid, guard->nrefs + 1, attnos, false);
+		ienv_drop_superseded(report, guard->relid, guard->instance_attno);
+	}
+	else if (!there->instance_indexed)
+		ienv_make_index(report, guard->relid, 1, attnos, false);
+	else
+		ienv_report_index(report, guard->relid, 1, &guard->instance_attno);
+	if (!there->key_indexed)
+		ienv_make_index(report, guard->relid, guard->nkeys, guard->key_attnos,
+						false);
+	else if (guard->nkeys > 0)
+		ienv_report_index(report, guard->relid, guard->nkeys,
+						  guard->key_attnos);
+}
+
+/*
+ * Say what was done, and record it.
+ */
+static void
+tell(const IenvReport *report, const IenvGuard *guard, const Existing *there,
+	 bool owner_is_new, Oid user_table)
+{
+	Datum		after;
+
+	if (!report->changed)
+	{
+		if (!owner_is_new)
+			ereport(NOTICE,
+					(errmsg("table %s is already guarded",
+							ienv_quoted_name(guard->relid))));
+		return;
+	}
+	if (there->before != (Datum) 0)
+		ereport(NOTICE,
+				(errmsg("the guard of table %s has been repaired",
+						ienv_quoted_name(guard->relid)),
+				 errdetail("%s", report->text.data)));
+	after = ienv_guard_as_jsonb(guard, user_table,
+								there->before != (Datum) 0 ?
+								report->json.data : NULL);
+	ienv_record_event("guard", NULL, NULL, ienv_stable_name(guard->relid),
+					  there->before, after);
 }
 
 /*
@@ -140,7 +201,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
  * has; sets the label and what else depends on that.
  */
 static void
-compare(Relation rel, IenvGuard *guard, Existing * there)
+compare(Relation rel, IenvGuard *guard, Existing *there)
 {
 	IenvGuard	existing;
 	int			present;
@@ -153,7 +214,7 @@ compare(Relation rel, IenvGuard *guard, Existing * there)
 	{
 		check_same(guard, &existing, present);
 		guard->label = existing.label;
-		there->before = described(&existing, InvalidOid);
+		there->before = ienv_guard_as_jsonb(&existing, InvalidOid, NULL);
 	}
 	else if (present != 0)
 		there->orphans = ienv_own_triggers(rel);
@@ -165,73 +226,19 @@ compare(Relation rel, IenvGuard *guard, Existing * there)
 		there->asleep |= IENV_TRIGGER_USER_CAP;
 	there->instance_indexed =
 		OidIsValid(ienv_index_on(rel, 1, &guard->instance_attno));
+	there->reference_indexed = guard->nrefs == 0 ||
+		ienv_index_serves(rel, guard->instance_attno, guard->nrefs,
+						  guard->ref_attnos);
 	there->key_indexed = guard->nkeys == 0 ||
 		OidIsValid(ienv_index_on(rel, guard->nkeys, guard->key_attnos));
-}
-
-/*
- * unguard(relation regclass) RETURNS void
- *
- * Drops the triggers.  Indexes and foreign keys stay: the application may use
- * them.
- */
-Datum
-instance_env_unguard(PG_FUNCTION_ARGS)
-{
-	Oid			relid;
-	Relation	rel;
-	List	   *all;
-	ListCell   *lc;
-	IenvGuard	guard;
-	int			present;
-	int			disabled;
-	Datum		before = (Datum) 0;
-
-	ienv_require_argument(fcinfo, 0, "relation");
-	relid = PG_GETARG_OID(0);
-	rel = open_owned(relid, AccessExclusiveLock);
-	CheckTableNotInUse(rel, "unguard");
-	if (ienv_read_guard(rel, &guard, &present, &disabled))
-		before = described(&guard, InvalidOid);
-	table_close(rel, NoLock);
-	if (present == 0)
-	{
-		ereport(NOTICE,
-				(errmsg("table %s is not guarded, skipping",
-						ienv_quoted_name(relid))));
-		PG_RETURN_VOID();
-	}
-	if (guard.root != relid)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("table %s is guarded as a partition of table %s",
-						ienv_quoted_name(relid), ienv_quoted_name(guard.root)),
-				 errhint("Call instance_env.unguard() for table %s.",
-						 ienv_quoted_name(guard.root))));
-
-	SPI_connect();
-	all = find_all_inheritors(relid, AccessExclusiveLock, NULL);
-	foreach(lc, all)
-	{
-		List	   *names;
-
-		rel = table_open(lfirst_oid(lc), NoLock);
-		names = ienv_own_triggers(rel);
-		table_close(rel, NoLock);
-		ienv_drop_triggers(lfirst_oid(lc), names);
-	}
-	ienv_record_event("unguard", NULL, NULL, ienv_stable_name(relid), before,
-					  0);
-	SPI_finish();
-	PG_RETURN_VOID();
 }
 
 /*
  * Open a relation that the caller must own; a caller who does not own it never
  * waits for its lock.
  */
-static Relation
-open_owned(Oid relid, LOCKMODE lockmode)
+Relation
+ienv_open_owned(Oid relid, LOCKMODE lockmode)
 {
 	Relation	rel;
 
@@ -300,6 +307,31 @@ check_relation(Relation rel)
 }
 
 /*
+ * Refuse a table with a partition that has a guard of its own.  The event
+ * trigger does not let such a table become a partition, but can be disabled.
+ */
+static void
+check_partitions(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
+	{
+		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
+		bool		guarded = ienv_guards_itself(rel);
+
+		relation_close(rel, NoLock);
+		if (guarded && lfirst_oid(lc) != relid)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("partition %s of table %s has a guard of its own",
+							ienv_quoted_name(lfirst_oid(lc)),
+							ienv_quoted_name(relid)),
+					 errhint("Call instance_env.unguard() for the partition first.")));
+	}
+}
+
+/*
  * The triggers are created as the table's owner, and PostgreSQL requires that
  * this role have the right to create them on each partition: report a
  * partition that belongs to another role before PostgreSQL's own check fails.
@@ -347,12 +379,14 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("table %s is already guarded in another way",
 					ienv_quoted_name(guard->relid)),
-			 errdetail("Its instance column is \"%s\", its user key %s, and its rows are %s%s.",
+			 errdetail("Its instance column is \"%s\", its user key %s, and its rows are %s%s%s.",
 					   get_attname(guard->relid, existing->instance_attno,
 								   false),
 					   existing->nkeys + existing->nrefs == 0 ? "none" :
 					   psprintf("\"%s\"", ienv_user_key_text(existing)),
 					   existing->counted ? "counted" : "not counted",
+					   existing->nrefs > 0 ?
+					   "; they refer to users of another table" : "",
 					   existing->departures ? "" :
 					   "; departures are not followed"),
 			 errhint("Call instance_env.unguard() first.")));
@@ -364,11 +398,10 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 static bool
 same_columns(const IenvGuard *a, const IenvGuard *b)
 {
-	if (a->nkeys != b->nkeys || a->nrefs != b->nrefs ||
-		strcmp(a->user_label, b->user_label) != 0 ||
-		a->departures != b->departures)
-		return false;
-	return memcmp(a->key_attnos, b->key_attnos, sizeof(a->key_attnos)) == 0 &&
+	return a->nkeys == b->nkeys && a->nrefs == b->nrefs &&
+		strcmp(a->user_label, b->user_label) == 0 &&
+		a->departures == b->departures &&
+		memcmp(a->key_attnos, b->key_attnos, sizeof(a->key_attnos)) == 0 &&
 		memcmp(a->ref_attnos, b->ref_attnos, sizeof(a->ref_attnos)) == 0;
 }
 
@@ -393,54 +426,4 @@ disabled_anywhere(Relation rel)
 		table_close(part, NoLock);
 	}
 	return result;
-}
-
-/*
- * Create an index that serves these n columns.  Partitions, present and future, get
- * theirs through the partitioned table.
- *
- * This is done as the caller, because the owner need not have CREATE on the
- * schema; PostgreSQL itself then acts as the owner, in a security-restricted
- * operation.
- */
-static void
-make_index(Oid relid, int n, const AttrNumber *attnos)
-{
-	char	   *columns = ienv_column_list(relid, n, attnos);
-
-	ereport(NOTICE,
-			(errmsg("creating an index on (%s) of table %s", columns,
-					ienv_quoted_name(relid))));
-	ienv_execute("CREATE INDEX ON %s (%s)", ienv_kept_name(relid), columns);
-}
-
-/*
- * A guard as jsonb, for an event.
- */
-static Datum
-described(const IenvGuard *guard, Oid user_table)
-{
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfoString(&json, "{\"instance_column\": ");
-	escape_json(&json,
-				get_attname(guard->relid, guard->instance_attno, false));
-	if (guard->nkeys + guard->nrefs > 0)
-	{
-		appendStringInfoString(&json, ", \"user_key\": ");
-		escape_json(&json, ienv_user_key_text(guard));
-		appendStringInfoString(&json, ", \"label\": ");
-		escape_json(&json, guard->label);
-	}
-	if (OidIsValid(user_table))
-	{
-		appendStringInfoString(&json, ", \"user_table\": ");
-		escape_json(&json, ienv_stable_name(user_table));
-	}
-	appendStringInfo(&json, ", \"counted\": %s%s}",
-					 guard->counted ? "true" : "false",
-					 guard->departures ? "" :
-					 ", \"follow_departures\": false");
-	return ienv_jsonb(json.data);
 }

@@ -8,6 +8,9 @@
 #ifndef IENV_GUARD_H
 #define IENV_GUARD_H
 
+#include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
+
 #include "table/table.h"
 
 /*
@@ -35,9 +38,13 @@ extern bool ienv_move_queued(void);
 extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
 
 /*
+ * guard.c: guard() itself
+ */
+extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
+
+/*
  * guard_columns.c: the columns that name the instance and the user
  */
-extern AttrNumber ienv_find_column(Relation rel, const char *name);
 extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
 							  IenvGuard *guard);
 
@@ -47,6 +54,37 @@ extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
 extern void ienv_check_user_key(Relation rel, IenvGuard *guard);
 extern void ienv_default_user_key(Relation rel, IenvGuard *guard);
 extern void ienv_check_departures(const IenvGuard *guard);
+extern int	ienv_primary_key(Relation rel, AttrNumber instance,
+							 AttrNumber *attnos, bool *whole);
+
+/*
+ * guard_report.c: what guard() returns, says and records
+ */
+typedef struct IenvReport
+{
+	ReturnSetInfo *rsinfo;
+	bool		changed;		/* something was not just found */
+	StringInfoData text;		/* what was changed, for people */
+	StringInfoData json;		/* the same, as elements of an array */
+} IenvReport;
+
+/* What was done about an object */
+#define IENV_CREATED	"created"
+#define IENV_ENABLED	"enabled"
+#define IENV_FOUND		"found"
+#define IENV_DROPPED	"dropped"
+#define IENV_REPLACED	"replaced"
+#define IENV_VALIDATED	"validated"
+
+extern void ienv_begin_report(IenvReport *report, FunctionCallInfo fcinfo);
+extern void ienv_report(IenvReport *report, const char *object,
+						const char *name, Oid relid, const char *action);
+extern void ienv_report_triggers(IenvReport *report, Relation rel,
+								 const IenvGuard *guard, int missing,
+								 int asleep);
+extern void ienv_report_partitions(IenvReport *report, Oid relid);
+extern Datum ienv_guard_as_jsonb(const IenvGuard *guard, Oid user_table,
+								 const char *repaired);
 
 /*
  * guard_triggers.c: the triggers that a guard consists of
@@ -68,10 +106,16 @@ extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance
  */
-extern const IenvGuard *ienv_users_of(Oid relid, Oid user_table);
-extern void ienv_make_reference(Oid relid, AttrNumber instance_attno,
-								AttrNumber user_attno, Oid user_table);
-extern List *ienv_loose_references(const IenvGuard *guard);
+extern const char *ienv_label_of_users(Oid relid, Oid user_table);
+extern void ienv_make_reference(IenvReport *report, Oid relid,
+								AttrNumber instance_attno, int n,
+								const AttrNumber *user_attnos, Oid user_table);
+
+/*
+ * reference.c: whether foreign keys see to that
+ */
+extern List *ienv_reference_problems(const IenvGuard *guard);
+extern Oid	ienv_user_table_of(const IenvGuard *guard);
 
 /*
  * guard_list.c: whether a guard is whole

@@ -73,8 +73,9 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 					 errhint("Name the column of table %s that refers to the user as user_key.",
 							 ienv_quoted_name(guard->relid))));
 		guard->user_label =
-			pstrdup(ienv_users_of(guard->relid,
-								  PG_GETARG_OID(ARG_USER_TABLE))->label);
+			unconstify(char *,
+					   ienv_label_of_users(guard->relid,
+										   PG_GETARG_OID(ARG_USER_TABLE)));
 		guard->nrefs = n;
 		memcpy(guard->ref_attnos, attnos, n * sizeof(AttrNumber));
 		return;

@@ -23,9 +23,7 @@
 
 static void check_column(const IenvGuard *guard, int i);
 static void check_found_at_once(const IenvGuard *guard);
-static int	find_primary_key(Relation rel, const IenvGuard *guard,
-							 AttrNumber *attnos, bool *whole);
-static Bitmapset *instance_columns(Relation rel, const IenvGuard *guard);
+static Bitmapset *instance_columns(Relation rel, AttrNumber instance);
 static void say_not_followed(Relation rel, const char *detail,
 							 const char *hint);
 
@@ -120,7 +118,7 @@ ienv_default_user_key(Relation rel, IenvGuard *guard)
 						 "If rows refer to a user, name the user's table as user_table, and the column as user_key.");
 		return;
 	}
-	n = find_primary_key(rel, guard, attnos, &whole);
+	n = ienv_primary_key(rel, guard->instance_attno, attnos, &whole);
 	if (n <= 0)
 	{
 		say_not_followed(rel,
@@ -148,11 +146,11 @@ ienv_default_user_key(Relation rel, IenvGuard *guard)
  * how many there are, or -1 if they are too many.  Sets *whole to whether that
  * is all of them.
  */
-static int
-find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos,
+int
+ienv_primary_key(Relation rel, AttrNumber instance, AttrNumber *attnos,
 				 bool *whole)
 {
-	Bitmapset  *instance = instance_columns(rel, guard);
+	Bitmapset  *not_user = instance_columns(rel, instance);
 	int			n = 0;
 	ListCell   *lc;
 
@@ -168,7 +166,7 @@ find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos,
 			AttrNumber	attno = form->indkey.values[i];
 
 			if (bms_is_member(attno - FirstLowInvalidHeapAttributeNumber,
-							  instance))
+							  not_user))
 			{
 				*whole = false;
 				continue;
@@ -190,16 +188,13 @@ find_primary_key(Relation rel, const IenvGuard *guard, AttrNumber *attnos,
  * offset by FirstLowInvalidHeapAttributeNumber.
  */
 static Bitmapset *
-instance_columns(Relation rel, const IenvGuard *guard)
+instance_columns(Relation rel, AttrNumber instance)
 {
 	Bitmapset  *columns =
-	bms_make_singleton(guard->instance_attno -
-					   FirstLowInvalidHeapAttributeNumber);
+	bms_make_singleton(instance - FirstLowInvalidHeapAttributeNumber);
 
-	if (TupleDescAttr(RelationGetDescr(rel),
-					  guard->instance_attno - 1)->attgenerated)
-		pull_varattnos(build_column_default(rel, guard->instance_attno), 1,
-					   &columns);
+	if (TupleDescAttr(RelationGetDescr(rel), instance - 1)->attgenerated)
+		pull_varattnos(build_column_default(rel, instance), 1, &columns);
 	return columns;
 }
 

@@ -21,7 +21,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-#define GUARD_LIST_COLUMNS 7
+#define GUARD_LIST_COLUMNS 8
 
 /* Adds a phrase, made as by psprintf(), to a list of them. */
 #define ADD_PROBLEM(problems, ...) \
@@ -64,7 +64,7 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);
-		GuardRow	row = {{0}, {false, true, true, false, true, true, false}, NIL, false};
+		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true}, NIL, false};
 
 		row.values[0] = ObjectIdGetDatum(root->relid);
 		row.values[3] = BoolGetDatum(ienv_is_counted(root->relid));
@@ -116,6 +116,8 @@ read_root(Oid relid, void *arg)
 		values[3] = BoolGetDatum(guard.counted);
 		values[4] = CStringGetTextDatum(guard.label);
 		values[5] = BoolGetDatum(row->problems == NIL);
+		values[7] = ObjectIdGetDatum(ienv_user_table_of(&guard));
+		row->nulls[7] = !OidIsValid(DatumGetObjectId(values[7]));
 	}
 	if (rel != NULL)
 		relation_close(rel, NoLock);
@@ -168,12 +170,7 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 					"trigger %s executes a function of the extension's, but is not what guard() creates",
 					(char *) lfirst(lc));
 	}
-	foreach(lc, ienv_loose_references(guard))
-	{
-		ADD_PROBLEM(problems,
-					"foreign key \"%s\" lets a row refer to a user of another instance",
-					(char *) lfirst(lc));
-	}
+	problems = list_concat(problems, ienv_reference_problems(guard));
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		add_partition_problems(&problems, guard->relid, present, disabled);
 	return problems;

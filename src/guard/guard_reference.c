@@ -11,31 +11,32 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/base.h"
+#include "base/compat.h"
 #include "guard/guard.h"
+#include "guard/made.h"
+#include "guard/reference.h"
 #include "table/table.h"
 
+static void check_same_number(const IenvReference *ref, int n);
+static bool find_reference(IenvReport *report, const IenvReference *ref,
+						   List *keys);
+static void make_key(IenvReport *report, const IenvReference *ref, List *keys);
 static void check_may_refer(Oid role, Oid user_table);
 static void check_same_rights(Oid relid, Oid user_table);
-static bool find_reference(Oid relid, AttrNumber instance_attno,
-						   AttrNumber user_attno, const IenvGuard *users,
-						   const char **actions);
-static bool has_composite(Relation constraints, Oid relid,
-						  AttrNumber instance_attno, AttrNumber user_attno,
-						  const IenvGuard *users);
-static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
+static bool has_unique_index(const IenvReference *ref);
+static bool names_all(const int16 *attnos, const IenvReference *ref);
 
 /*
- * Make sure, by a foreign key from (instance, user) to user_table, that rows
+ * Make sure, by a foreign key from instance and user to user_table, that rows
  * of relid can refer only to users of their own instance.
  *
  * The caller must own user_table if it needs a new index; the foreign key is
@@ -44,52 +45,158 @@ static bool has_unique_index(Relation rel, AttrNumber a, AttrNumber b);
  * locked but not open.
  */
 void
-ienv_make_reference(Oid relid, AttrNumber instance_attno,
-					AttrNumber user_attno, Oid user_table)
+ienv_make_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
+					int n, const AttrNumber *user_attnos, Oid user_table)
 {
-	const IenvGuard *users = ienv_users_of(relid, user_table);
-	const char *actions = "";
-	const char *instance;
-	const char *key;
-	Relation	rel;
-	bool		indexed;
-	IenvActing	saved;
+	IenvReference ref;
+	List	   *keys;
 
-	if (find_reference(relid, instance_attno, user_attno, users, &actions))
+	memset(&ref, 0, sizeof(ref));
+	ref.relid = relid;
+	ref.instance = instance_attno;
+	ref.n = n;
+	memcpy(ref.from, user_attnos, n * sizeof(AttrNumber));
+	ref.user_table = user_table;
+	keys = ienv_foreign_keys(relid);
+	check_same_number(&ref, ienv_read_reference(&ref, keys));
+	if (find_reference(report, &ref, keys))
 		return;
 
 	check_same_rights(relid, user_table);
-
-	instance =
-		quote_identifier(get_attname(user_table, users->instance_attno,
-									 false));
-	key = quote_identifier(get_attname(user_table, users->key_attnos[0], false));
-	rel = table_open(user_table, ShareRowExclusiveLock);
-	indexed = has_unique_index(rel, users->instance_attno, users->key_attnos[0]);
-	table_close(rel, NoLock);
-	if (!indexed)
+	LockRelationOid(user_table, ShareRowExclusiveLock);
+	if (!has_unique_index(&ref))
 	{
-		ereport(NOTICE,
-				(errmsg("creating a unique index on columns %s and %s of table %s",
-						instance, key, ienv_quoted_name(user_table))));
-		ienv_execute("CREATE UNIQUE INDEX ON %s (%s, %s)",
-					 ienv_kept_name(user_table), instance, key);
+		AttrNumber	attnos[INDEX_MAX_KEYS];
+
+		attnos[0] = ref.user_instance;
+		memcpy(attnos + 1, ref.to, n * sizeof(AttrNumber));
+		ienv_make_index(report, user_table, n + 1, attnos, true);
 	}
-	ienv_act_as_owner_of(relid, &saved);
-	ienv_execute("ALTER TABLE %s ADD FOREIGN KEY (%s, %s) REFERENCES %s (%s, %s)%s",
-				 ienv_kept_name(relid),
-				 quote_identifier(get_attname(relid, instance_attno, false)),
-				 quote_identifier(get_attname(relid, user_attno, false)),
-				 ienv_kept_name(user_table), instance, key, actions);
-	ienv_act_as_self(&saved);
+	make_key(report, &ref, keys);
+	if (ienv_owns_relation(user_table, GetUserId()))
+		ienv_drop_superseded(report, user_table, ref.user_instance);
 }
 
 /*
- * The guard of user_table, whose users rows of relid are to refer to; raises
- * an error if it has none, or if there may be no foreign key.
+ * Refuse a table of users whose key has not as many columns as user_key names.
  */
-const IenvGuard *
-ienv_users_of(Oid relid, Oid user_table)
+static void
+check_same_number(const IenvReference *ref, int n)
+{
+	if (n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s has neither a user key nor a primary key",
+						ienv_quoted_name(ref->user_table)),
+				 errhint("Give it a primary key, or guard it with a user_key.")));
+	if (n != ref->n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("user_key must name as many columns as identify a user in table %s",
+						ienv_quoted_name(ref->user_table)),
+				 errdetail("That is %s.",
+						   ienv_columns_text(ref->user_table, n, ref->to))));
+}
+
+/*
+ * Is there a foreign key over instance and user?  One that has not been
+ * validated is validated, unless those over the user alone have not been
+ * either: then the application knows of rows that refer to nobody.
+ */
+static bool
+find_reference(IenvReport *report, const IenvReference *ref, List *keys)
+{
+	const IenvForeignKey *found = NULL;
+	bool		knows = false;
+	IenvActions actions;
+	IenvActing	saved;
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		IenvForeignKey *key = lfirst(lc);
+
+		if (!ienv_covers(key, ref))
+			others = lappend(others, key);
+		else if (found == NULL || (key->validated && !found->validated))
+			found = key;
+	}
+	if (found == NULL)
+		return false;
+	ienv_choose_actions(ref, others, &actions);
+	knows = actions.not_valid;
+	if (found->validated || knows)
+	{
+		ienv_report(report, "foreign key", found->name, ref->relid,
+					IENV_FOUND);
+		if (!found->validated)
+			ereport(NOTICE,
+					(errmsg("foreign key \"%s\" of table %s is not valid",
+							found->name, ienv_quoted_name(ref->relid)),
+					 errdetail("Rows that are there may refer to users of other instances."),
+					 errhint("Use ALTER TABLE ... VALIDATE CONSTRAINT.")));
+		return true;
+	}
+	check_same_rights(ref->relid, ref->user_table);
+	ereport(NOTICE,
+			(errmsg("validating foreign key \"%s\" of table %s", found->name,
+					ienv_quoted_name(ref->relid))));
+	ienv_act_as_owner_of(ref->relid, &saved);
+	ienv_execute("ALTER TABLE %s VALIDATE CONSTRAINT %s",
+				 ienv_kept_name(ref->relid), quote_identifier(found->name));
+	ienv_act_as_self(&saved);
+	ienv_report(report, "foreign key", found->name, ref->relid,
+				IENV_VALIDATED);
+	return true;
+}
+
+/*
+ * Create the foreign key, as the owner of the table.
+ */
+static void
+make_key(IenvReport *report, const IenvReference *ref, List *keys)
+{
+	AttrNumber	from[INDEX_MAX_KEYS];
+	AttrNumber	to[INDEX_MAX_KEYS];
+	int			n = ref->n + 1;
+	IenvActions actions;
+	IenvActing	saved;
+	char	   *name;
+	char	   *sql;
+
+	from[0] = ref->instance;
+	to[0] = ref->user_instance;
+	memcpy(from + 1, ref->from, ref->n * sizeof(AttrNumber));
+	memcpy(to + 1, ref->to, ref->n * sizeof(AttrNumber));
+	ienv_choose_actions(ref, keys, &actions);
+	name = ienv_free_key_name(ref->relid, n, from);
+	sql = ienv_sql_of_actions(ref->relid, &actions);
+	ereport(NOTICE,
+			(errmsg("creating foreign key \"%s\" of table %s", name,
+					ienv_quoted_name(ref->relid)),
+			 errdetail("It makes %s refer to %s of table %s%s%s.",
+					   ienv_columns_text(ref->relid, n, from),
+					   ienv_columns_text(ref->user_table, n, to),
+					   ienv_quoted_name(ref->user_table),
+					   *sql == '\0' ? "" : ",", sql)));
+	ienv_act_as_owner_of(ref->relid, &saved);
+	ienv_execute("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s)"
+				 " REFERENCES %s (%s)%s",
+				 ienv_kept_name(ref->relid), quote_identifier(name),
+				 ienv_column_list(ref->relid, n, from),
+				 ienv_kept_name(ref->user_table),
+				 ienv_column_list(ref->user_table, n, to), sql);
+	ienv_act_as_self(&saved);
+	ienv_report(report, "foreign key", name, ref->relid, IENV_CREATED);
+}
+
+/*
+ * The label of user_table, whose users rows of relid are to refer to; raises
+ * an error if it is not guarded, or if there may be no foreign key.
+ */
+const char *
+ienv_label_of_users(Oid relid, Oid user_table)
 {
 	const IenvGuard *users;
 
@@ -98,13 +205,13 @@ ienv_users_of(Oid relid, Oid user_table)
 	check_may_refer(ienv_relation_owner(relid), user_table);
 
 	users = ienv_guard_of(user_table);
-	if (users == NULL || users->root != user_table || users->nkeys == 0)
+	if (users == NULL || users->root != user_table)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table %s is not a guarded table with a user key",
+				 errmsg("table %s is not a guarded table",
 						ienv_quoted_name(user_table)),
 				 errhint("Call instance_env.guard() for it first.")));
-	return users;
+	return pstrdup(users->label);
 }
 
 /*
@@ -150,174 +257,51 @@ check_same_rights(Oid relid, Oid user_table)
 }
 
 /*
- * Does the foreign key exist already?  Otherwise *actions is what a foreign
- * key on the user's column alone does, so that the new one can do the same.
+ * Does the table of users have a unique index on just these columns, in any
+ * order?
  */
 static bool
-find_reference(Oid relid, AttrNumber instance_attno, AttrNumber user_attno,
-			   const IenvGuard *users, const char **actions)
+has_unique_index(const IenvReference *ref)
 {
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
-							  1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		int			nkeys;
-		AttrNumber	from[INDEX_MAX_KEYS];
-		AttrNumber	to[INDEX_MAX_KEYS];
-
-		if (form->contype != CONSTRAINT_FOREIGN ||
-			form->confrelid != users->relid)
-			continue;
-		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
-								   NULL, NULL);
-		if (nkeys == 2)
-		{
-			int			i = from[0] == instance_attno ? 0 : 1;
-
-			found = from[i] == instance_attno &&
-				to[i] == users->instance_attno &&
-				from[1 - i] == user_attno && to[1 - i] == users->key_attnos[0];
-		}
-		else if (nkeys == 1 && from[0] == user_attno &&
-				 to[0] == users->key_attnos[0])
-			*actions = form->confdeltype == FKCONSTR_ACTION_CASCADE ?
-				" ON DELETE CASCADE" :
-				form->confdeltype == FKCONSTR_ACTION_RESTRICT ?
-				" ON DELETE RESTRICT" :
-				form->confdeltype == FKCONSTR_ACTION_SETNULL ?
-				psprintf(" ON DELETE SET NULL (%s)",
-						 quote_identifier(get_attname(relid, user_attno,
-													  false))) :
-				"";
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/*
- * Is there a unique index on just these two columns, in either order?
- */
-static bool
-has_unique_index(Relation rel, AttrNumber a, AttrNumber b)
-{
+	Relation	rel = table_open(ref->user_table, AccessShareLock);
 	bool		found = false;
 	ListCell   *lc;
 
 	foreach(lc, RelationGetIndexList(rel))
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-		int16	   *keys = form->indkey.values;
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
 
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
 		found = found ||
 			(form->indisunique && form->indisvalid && form->indimmediate &&
-			 form->indnkeyatts == 2 &&
-			 heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred,
-							NULL) &&
-			 ((keys[0] == a && keys[1] == b) ||
-			  (keys[0] == b && keys[1] == a)));
-		index_close(index, AccessShareLock);
+			 !form->indisexclusion && form->indnkeyatts == ref->n + 1 &&
+			 heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+			 names_all(form->indkey.values, ref));
+		ReleaseSysCache(tuple);
 	}
+	table_close(rel, NoLock);
 	return found;
 }
 
 /*
- * The names of a guarded table's foreign keys by which a row can refer to a
- * user of another instance: they refer to a guarded table's user key alone, or
- * have not been validated, and no other one over instance and user makes up
- * for it.
- */
-List *
-ienv_loose_references(const IenvGuard *guard)
-{
-	Oid			relid = guard->relid;
-	AttrNumber	instance_attno = guard->instance_attno;
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	List	   *loose = NIL;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
-							  1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		int			nkeys;
-		AttrNumber	from[INDEX_MAX_KEYS];
-		AttrNumber	to[INDEX_MAX_KEYS];
-		const IenvGuard *users;
-
-		/* skip the copies that exist for the other table's partitions */
-		if (form->contype != CONSTRAINT_FOREIGN ||
-			OidIsValid(form->conparentid))
-			continue;
-		users = ienv_guard_of(form->confrelid);
-		if (users == NULL || users->nkeys == 0)
-			continue;
-		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
-								   NULL, NULL);
-		for (int i = 0; i < nkeys; i++)
-			if (to[i] == users->key_attnos[0] &&
-				!has_composite(rel, relid, instance_attno, from[i], users))
-			{
-				loose = lappend(loose, pstrdup(NameStr(form->conname)));
-				break;
-			}
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return loose;
-}
-
-/*
- * Does relid have a validated foreign key over instance and user?
+ * Are these, as many as there are, the instance column and the user key?
  */
 static bool
-has_composite(Relation constraints, Oid relid, AttrNumber instance_attno,
-			  AttrNumber user_attno, const IenvGuard *users)
+names_all(const int16 *attnos, const IenvReference *ref)
 {
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(constraints, ConstraintRelidTypidNameIndexId,
-							  true, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	for (int i = 0; i <= ref->n; i++)
 	{
-		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
-		int			nkeys;
-		AttrNumber	from[INDEX_MAX_KEYS];
-		AttrNumber	to[INDEX_MAX_KEYS];
-		int			matches = 0;
+		AttrNumber	wanted = i < ref->n ? ref->to[i] : ref->user_instance;
+		int			j = 0;
 
-		if (form->contype != CONSTRAINT_FOREIGN ||
-			form->confrelid != users->relid || !form->convalidated)
-			continue;
-		DeconstructFkConstraintRow(tuple, &nkeys, from, to, NULL, NULL, NULL,
-								   NULL, NULL);
-		for (int i = 0; i < nkeys; i++)
-			if ((from[i] == instance_attno &&
-				 to[i] == users->instance_attno) ||
-				(from[i] == user_attno && to[i] == users->key_attnos[0]))
-				matches++;
-		found = matches == 2;
+		while (j <= ref->n && attnos[j] != wanted)
+			j++;
+		if (j > ref->n)
+			return false;
 	}
-	systable_endscan(scan);
-	return found;
+	return true;
 }

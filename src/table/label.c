@@ -33,6 +33,7 @@
 
 static void append_name(StringInfo text, const char *name);
 static bool is_taken(const char *label, Oid relid);
+static Oid	table_with_label(const char *label, Oid relid);
 
 /*
  * A relation's qualified name, written the same regardless of settings; for
@@ -114,20 +115,39 @@ ienv_may_have_label(Oid relid, const char *label)
 
 /*
  * Is a table other than relid guarded under this label?
+ */
+static bool
+is_taken(const char *label, Oid relid)
+{
+	return OidIsValid(table_with_label(label, relid));
+}
+
+/*
+ * The table that is guarded under this label, or InvalidOid.
+ */
+Oid
+ienv_table_with_label(const char *label)
+{
+	return table_with_label(label, InvalidOid);
+}
+
+/*
+ * The table, but not relid, that is guarded under this label, or InvalidOid.
  *
  * Reads pg_trigger and opens none of the tables: a lock on one of them must
  * not keep anyone from guarding another.
  */
-static bool
-is_taken(const char *label, Oid relid)
+static Oid
+table_with_label(const char *label, Oid relid)
 {
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
 										  NULL);
 	HeapTuple	tuple;
-	bool		taken = false;
+	Oid			found = InvalidOid;
 
-	while (!taken && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!OidIsValid(found) &&
+		   HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
 		const IenvTriggerKind *kind;
@@ -145,9 +165,10 @@ is_taken(const char *label, Oid relid)
 		/* arguments are strings, each with its terminating zero byte */
 		args = heap_getattr(tuple, Anum_pg_trigger_tgargs,
 							RelationGetDescr(rel), &isnull);
-		taken = strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) == 0;
+		if (strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) == 0)
+			found = form->tgrelid;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return taken;
+	return found;
 }

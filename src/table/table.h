@@ -153,6 +153,7 @@ extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 extern char *ienv_stable_name(Oid relid);
 extern char *ienv_free_label(Oid relid);
 extern bool ienv_may_have_label(Oid relid, const char *label);
+extern Oid	ienv_table_with_label(const char *label);
 
 /*
  * trigger_row.c: the rows of pg_trigger

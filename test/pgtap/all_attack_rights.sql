@@ -10,7 +10,7 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev') \gset
 SELECT instance_env.create_secret_key('00000000-0000-4000-8000-00000000000d') \gset
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 INSERT INTO app.users VALUES ('ann', 'dev'), ('bob', 'dev');
 DELETE FROM app.users WHERE id = 'bob';
 

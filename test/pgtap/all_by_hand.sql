@@ -15,8 +15,8 @@ CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
 CREATE TABLE app.by_key (id integer PRIMARY KEY, instance_id text);
 CREATE TABLE app.plain (id integer, instance_id uuid);
 CREATE VIEW app.view AS SELECT * FROM app.plain;
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app.by_key') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.by_key') \gset
 INSERT INTO app.users VALUES (1, 'd0000000-0000-4000-8000-000000000001');
 
 -- trigger functions called directly

@@ -34,10 +34,10 @@ ALTER TABLE app.parted ATTACH PARTITION app.part FOR VALUES WITH (MODULUS 1, REM
 CREATE TABLE app.moving (id text, tenant text, PRIMARY KEY (tenant, id)) PARTITION BY LIST (tenant);
 CREATE TABLE app.moving_dev PARTITION OF app.moving FOR VALUES IN ('dev');
 CREATE TABLE app.moving_dev2 PARTITION OF app.moving FOR VALUES IN ('dev2');
-SELECT instance_env.guard('app.users', 'tenant') \gset
-SELECT instance_env.guard('app.sessions', 'tenant', counted => false) \gset
-SELECT instance_env.guard('app.parted', 'tenant') \gset
-SELECT instance_env.guard('app.moving', 'tenant', 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', 'tenant') \gset
+SELECT count(*) FROM instance_env.guard('app.sessions', 'tenant', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.parted', 'tenant') \gset
+SELECT count(*) FROM instance_env.guard('app.moving', 'tenant', 'id') \gset
 
 SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', NULL)$$, '23502', '', 'NULL');
 SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', 'nowhere')$$, '23I03', '', 'unknown instance');

@@ -119,8 +119,8 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset
 CREATE TABLE app.users (id text, instance_id text, PRIMARY KEY (instance_id, id));
 CREATE TABLE app.sessions (id text, instance_id text);
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app.sessions', user_key => 'id', counted => false, user_table => 'app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.sessions', user_key => 'id', counted => false, user_table => 'app.users') \gset
 INSERT INTO app.users VALUES ('ann', 'dev');
 DELETE FROM app.users;
 SELECT is_empty(

@@ -57,7 +57,7 @@ CREATE INDEX ON own.plain ((id + own.one()));
 CREATE TABLE own.queueing (id integer PRIMARY KEY, instance_id text NOT NULL);
 CREATE INDEX ON own.queueing ((id + own.two()));
 CREATE TABLE own.owners (id integer PRIMARY KEY, instance_id text NOT NULL, UNIQUE (instance_id, id));
-SELECT instance_env.guard('own.owners') \gset
+SELECT count(*) FROM instance_env.guard('own.owners') \gset
 CREATE TABLE own.sessions (id integer PRIMARY KEY, instance_id text NOT NULL, user_id integer);
 CREATE INDEX ON own.owners ((id + own.one()));
 CREATE TABLE own.parts (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY RANGE ((id + own.one()));
@@ -65,11 +65,11 @@ CREATE TABLE own.part PARTITION OF own.parts FOR VALUES FROM (0) TO (100);
 CREATE INDEX ON own.parts (instance_id);
 CREATE INDEX ON own.parts (id);
 CREATE TABLE own.list (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY LIST (instance_id);
-SELECT instance_env.guard('own.list', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('own.list', user_key => 'id') \gset
 CREATE TABLE own.dev (id integer NOT NULL, instance_id text NOT NULL);
 INSERT INTO own.dev VALUES (1, 'dev');
 CREATE TABLE own.users (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('own.users') \gset
+SELECT count(*) FROM instance_env.guard('own.users') \gset
 CREATE INDEX ON own.users (instance_id, (id + own.one()));
 CREATE INDEX ON own.users (id) WHERE id > own.one();
 INSERT INTO own.users SELECT i, 'dev' FROM generate_series(1, 5) i;
@@ -158,7 +158,7 @@ SELECT is(pg_temp.ran_as(), 'plan as instance_env_thief', 'which is computed as 
 -- ATTACH PARTITION: the rows are checked, as the owner of the whole
 
 CREATE TABLE app.wide (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY LIST (instance_id);
-SELECT instance_env.guard('app.wide', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.wide', user_key => 'id') \gset
 SELECT throws_ok($$ALTER TABLE app.wide ATTACH PARTITION own.dev FOR VALUES IN ('dev')$$, '42501',
 	'partition "own.dev" of table "app.wide" belongs to another role', 'ATTACH PARTITION: a table of somebody else''s');
 SELECT lives_ok($$ALTER TABLE own.list ATTACH PARTITION own.dev FOR VALUES IN ('dev')$$, 'one of the owner''s');
@@ -199,7 +199,7 @@ SET LOCAL ROLE instance_env_thief;
 DROP TRIGGER c_statement ON own.users;
 DROP TRIGGER d_statement ON own.users;
 CREATE TABLE own.ruled (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('own.ruled') \gset
+SELECT count(*) FROM instance_env.guard('own.ruled') \gset
 INSERT INTO own.ruled VALUES (1, 'dev');
 CREATE FUNCTION own.tells() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'I am %', current_user; END$$;
 CREATE RULE ruled AS ON DELETE TO own.ruled DO INSTEAD UPDATE own.later SET n = 2 WHERE own.tells();
@@ -233,7 +233,7 @@ DROP TRIGGER g ON own.users;
 -- a DELETE that cascades into a table of somebody else's
 
 CREATE TABLE app.accounts (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.accounts') \gset
+SELECT count(*) FROM instance_env.guard('app.accounts') \gset
 GRANT REFERENCES ON app.accounts TO instance_env_thief;
 INSERT INTO app.accounts VALUES (1, 'dev');
 DROP TABLE own.users CASCADE;
@@ -276,7 +276,7 @@ DROP TABLE own.notes;
 -- a trigger of somebody who may make triggers, as GRANT ALL lets him
 
 CREATE TABLE app.members (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.members') \gset
+SELECT count(*) FROM instance_env.guard('app.members') \gset
 INSERT INTO app.members VALUES (1, 'dev');
 GRANT ALL ON app.members TO instance_env_thief;
 SET LOCAL ROLE instance_env_thief;
@@ -325,7 +325,7 @@ CREATE TABLE app.wide (id integer NOT NULL, instance_id text NOT NULL) PARTITION
 CREATE TABLE own.wide_dev PARTITION OF app.wide FOR VALUES IN ('dev');
 CREATE INDEX ON app.wide (instance_id);
 CREATE INDEX ON app.wide (id);
-SELECT instance_env.guard('app.wide', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.wide', user_key => 'id') \gset
 INSERT INTO app.wide VALUES (1, 'dev');
 ALTER TABLE own.wide_dev OWNER TO instance_env_thief;
 SET LOCAL ROLE instance_env_thief;
@@ -342,7 +342,8 @@ SET LOCAL ROLE instance_env_thief;
 CREATE TABLE own.users (id integer PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE own.logins (id integer PRIMARY KEY, instance_id text NOT NULL,
 	user_id integer REFERENCES own.users DEFERRABLE INITIALLY DEFERRED);
-SELECT instance_env.guard('own.users'), instance_env.guard('own.logins', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('own.users') \gset
+SELECT count(*) FROM instance_env.guard('own.logins', counted => false) \gset
 INSERT INTO own.users SELECT i, 'dev' FROM generate_series(1, 5) i;
 INSERT INTO own.logins SELECT i, 'dev', i FROM generate_series(1, 5) i;
 RESET ROLE;
@@ -359,7 +360,7 @@ DROP TABLE own.invoices;
 
 SAVEPOINT swap;
 CREATE TABLE app.swap (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.swap') \gset
+SELECT count(*) FROM instance_env.guard('app.swap') \gset
 INSERT INTO app.swap VALUES (1, 'dev');
 CREATE TABLE app.later (n integer);
 CREATE FUNCTION app.swaps() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -7,7 +7,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT plan(35);
 
 CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('public.users') \gset
+SELECT count(*) FROM instance_env.guard('public.users') \gset
 SELECT application_id AS app, development_id AS dev, production_id AS prod FROM instance_env.create_application('shop') \gset
 
 -- Instances / Environments

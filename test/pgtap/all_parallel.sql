@@ -7,7 +7,7 @@ SELECT plan(12);
 SELECT instance_env.create_application('shop', development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001') \gset
 CREATE TABLE users (id bigint PRIMARY KEY, instance_id uuid NOT NULL);
-SELECT instance_env.guard('users') \gset
+SELECT count(*) FROM instance_env.guard('users') \gset
 CREATE ROLE instance_env_monitor;
 SELECT instance_env.grant_monitor('instance_env_monitor') \gset
 GRANT CREATE ON SCHEMA public TO instance_env_monitor;

@@ -11,7 +11,7 @@ SELECT instance_env.create_application('shop', development_key => 'dev', product
 SELECT instance_env.create_application('blog', development_key => 'dev2') \gset
 SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development'), 2) \gset
 CREATE TABLE app.users (id text, instance_id text NOT NULL, n integer, PRIMARY KEY (instance_id, id));
-SELECT instance_env.guard('app.users', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', user_key => 'id') \gset
 INSERT INTO app.users VALUES ('ann', 'dev');
 
 SET LOCAL session_replication_role = replica;

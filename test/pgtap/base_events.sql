@@ -84,7 +84,7 @@ CREATE TABLE app."my users" (id uuid PRIMARY KEY, "the ""instance""" uuid NOT NU
 CREATE TABLE app.visits (instance_id text, user_id text, note text);
 CREATE TABLE app.people (id text, instance_id text, PRIMARY KEY (instance_id, id));
 SET LOCAL search_path = app, pg_temp;
-SELECT instance_env.guard('app."my users"', 'the "instance"') \gset
+SELECT count(*) FROM instance_env.guard('app."my users"', 'the "instance"') \gset
 RESET search_path;
 RESET ROLE;
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY[

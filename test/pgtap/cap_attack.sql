@@ -12,7 +12,7 @@ SELECT instance_env.create_application('blog', development_id => '00000000-0000-
 SELECT instance_env.set_user_cap('00000000-0000-4000-8000-00000000000d', 5) \gset
 CREATE TABLE app.users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), n integer,
 	instance_id uuid NOT NULL DEFAULT '00000000-0000-4000-8000-00000000000d');
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 CREATE ROLE instance_env_inserter;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_inserter;

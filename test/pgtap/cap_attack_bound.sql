@@ -15,7 +15,7 @@ SELECT instance_env.set_user_cap('00000000-0000-4000-8000-00000000000d', 5) \gse
 CREATE TABLE app.parted (id integer PRIMARY KEY, instance_id uuid NOT NULL DEFAULT '00000000-0000-4000-8000-00000000000d')
 	PARTITION BY RANGE (id);
 CREATE TABLE app.parted_1 PARTITION OF app.parted FOR VALUES FROM (0) TO (1000);
-SELECT instance_env.guard('app.parted', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.parted', user_key => '') \gset
 INSERT INTO app.parted SELECT generate_series(1, 3);
 CREATE TABLE app.parted_2 PARTITION OF app.parted FOR VALUES FROM (1000) TO (2000);
 ALTER TABLE app.parted_2 DISABLE TRIGGER ALL;
@@ -29,7 +29,7 @@ SELECT throws_ok('INSERT INTO app.parted VALUES (6)', '23I01', NULL, 'no stale b
 --
 
 CREATE TABLE app.early (id integer PRIMARY KEY, instance_id uuid NOT NULL);
-SELECT instance_env.guard('app.early', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.early', user_key => '') \gset
 SELECT instance_env.set_user_cap('00000000-0000-4000-8000-00000000001d', 5) \gset
 INSERT INTO app.early SELECT generate_series(1, 2), '00000000-0000-4000-8000-00000000001d';
 CREATE TEMP TABLE kept AS SELECT * FROM instance_env.instance WHERE id = '00000000-0000-4000-8000-00000000001d';
@@ -48,7 +48,7 @@ SELECT is((SELECT count(*) FROM app.early), 5::bigint, 'so the cap holds');
 --
 
 CREATE TABLE app.moved (id integer PRIMARY KEY, instance_id uuid NOT NULL DEFAULT '00000000-0000-4000-8000-00000000000d');
-SELECT instance_env.guard('app.moved', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.moved', user_key => '') \gset
 CREATE FUNCTION pg_temp.place() RETURNS tid LANGUAGE sql AS $$
 	SELECT ctid FROM pg_trigger WHERE tgrelid = 'app.moved'::regclass AND tgfoid = 'instance_env.check_user_cap'::regproc $$;
 -- as the last row, and with room for more on its page

@@ -16,7 +16,7 @@ CREATE TABLE app.users
 	instance_id uuid NOT NULL DEFAULT 'd0000000-0000-4000-8000-000000000001',
 	read bigint DEFAULT nextval('app.rows')
 );
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 -- COPY inserts rows in batches of at most 1,000, and triggers see a batch at its end.
 SELECT throws_ok($$COPY app.users (id) FROM PROGRAM 'seq 1 1000000'$$, '23I01', NULL,
@@ -63,7 +63,7 @@ BEGIN
 						FOR VALUES WITH (MODULUS 8, REMAINDER %1$s)', i);
 	END LOOP;
 END $$;
-SELECT instance_env.guard('app.parted') \gset
+SELECT count(*) FROM instance_env.guard('app.parted') \gset
 SELECT setval('app.rows', 1) \gset
 SELECT throws_ok($$COPY app.parted (id) FROM PROGRAM 'seq 1 1000000'$$, '23I01', NULL,
 	'COPY of 1,000,000 users into a partitioned table is refused');
@@ -78,7 +78,7 @@ CREATE TABLE app.named
 	instance_id text NOT NULL DEFAULT 'dev',
 	read bigint DEFAULT nextval('app.rows')
 );
-SELECT instance_env.guard('app.named') \gset
+SELECT count(*) FROM instance_env.guard('app.named') \gset
 SELECT setval('app.rows', 1) \gset
 SELECT throws_ok($$COPY app.named (id) FROM PROGRAM 'seq 1 1000000'$$, '23I01', NULL,
 	'COPY of 1,000,000 users by external key is refused');

@@ -10,7 +10,7 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset
 SELECT instance_env.instance_id('shop', 'development') AS dev \gset
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id text NOT NULL DEFAULT 'dev', n integer DEFAULT 0);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 CREATE FUNCTION app.cap(cap integer) RETURNS void LANGUAGE sql AS
 $$SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development'), cap)$$;
 

@@ -17,8 +17,8 @@ SELECT count(*) FROM instance_env.promote(instance_env.application_id('shop')) \
 
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.admins (id text PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app.admins') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.admins') \gset
 
 -- a production row queues no trigger, whatever column the instance is in and whether users are tracked
 
@@ -38,10 +38,10 @@ CREATE TABLE app.untracked_by_id (id text PRIMARY KEY, instance_id uuid NOT NULL
 CREATE TABLE app.parts (id text, instance_id text NOT NULL, p integer) PARTITION BY LIST (p);
 CREATE TABLE app.part1 PARTITION OF app.parts FOR VALUES IN (1);
 CREATE TABLE app.part2 PARTITION OF app.parts FOR VALUES IN (2);
-SELECT instance_env.guard('app.by_id') \gset
-SELECT instance_env.guard('app.untracked', user_key => '') \gset
-SELECT instance_env.guard('app.untracked_by_id', user_key => '') \gset
-SELECT instance_env.guard('app.parts', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.by_id') \gset
+SELECT count(*) FROM instance_env.guard('app.untracked', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.untracked_by_id', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.parts', user_key => '') \gset
 SELECT instance_env.instance_id('shop', 'production') AS prod \gset
 SELECT is(pg_temp.fired(format('INSERT INTO app.users VALUES (%L, %L)', 'q9', 'prod')), '', 'by key');
 SELECT is(pg_temp.fired(format('INSERT INTO app.by_id VALUES (%L, %L)', 'p9', :'prod')), '', 'by id');

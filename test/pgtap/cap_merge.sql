@@ -11,7 +11,7 @@ SELECT instance_env.create_application('blog', development_key => 'dev2') \gset
 SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development'), 3) \gset
 
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL, visits integer DEFAULT 0);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 INSERT INTO app.users VALUES ('u1', 'dev'), ('u2', 'dev');
 
 PREPARE upsert(text[], text) AS

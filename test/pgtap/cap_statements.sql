@@ -18,7 +18,7 @@ CREATE TABLE app.users
 	instance_id uuid NOT NULL DEFAULT 'd0000000-0000-4000-8000-000000000001',
 	visits integer NOT NULL DEFAULT 0
 );
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 -- up to the cap
 

@@ -22,13 +22,13 @@ GRANT USAGE ON SCHEMA own TO instance_env_mallory;
 
 SET LOCAL ROLE instance_env_owner;
 CREATE TABLE own.users (id text PRIMARY KEY, instance_id text, note text);
-SELECT instance_env.guard('own.users') \gset
+SELECT count(*) FROM instance_env.guard('own.users') \gset
 GRANT ALL ON own.users TO instance_env_mallory;
 RESET ROLE;
 SET LOCAL ROLE instance_env_mallory;
 CREATE FUNCTION s.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TABLE s.mine (id text PRIMARY KEY, instance_id text, note text);
-SELECT instance_env.guard('s.mine') \gset
+SELECT count(*) FROM instance_env.guard('s.mine') \gset
 RESET ROLE;
 
 -- a guard's triggers are replaced by others, by who may make triggers on the table
@@ -75,7 +75,7 @@ CREATE FUNCTION s.key(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BE
 CREATE TABLE s.parted (id integer, instance_id text) PARTITION BY RANGE ((id + s.key(0)));
 CREATE TABLE s.parted_1 PARTITION OF s.parted FOR VALUES FROM (0) TO (10);
 SET client_min_messages = error;
-SELECT instance_env.guard('s.parted', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('s.parted', user_key => '') \gset
 SET client_min_messages = warning;
 RESET ROLE;
 SELECT is((SELECT count(*) FROM pg_trigger WHERE tgrelid = 's.forge'::regclass), 0::bigint, 'another label while guard() is at work');
@@ -103,7 +103,7 @@ SET LOCAL ROLE instance_env_owner;
 CREATE TABLE own.parted (id bigint, instance_id text, other text, part integer) PARTITION BY LIST (part);
 CREATE TABLE own.parted_1 PARTITION OF own.parted FOR VALUES IN (1);
 CREATE TABLE own.parted_2 PARTITION OF own.parted FOR VALUES IN (2);
-SELECT instance_env.guard('own.parted', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('own.parted', user_key => 'id') \gset
 RESET ROLE;
 ALTER TABLE own.parted_2 OWNER TO instance_env_mallory;
 SELECT is(pg_temp.outcome('instance_env_mallory', $$CREATE TRIGGER zzz AFTER DELETE ON own.parted_2 FOR EACH ROW WHEN (instance_env.departure_queued())
@@ -119,7 +119,7 @@ ALTER TABLE own.parted_2 OWNER TO instance_env_owner;
 DELETE FROM own.parted;
 SET LOCAL ROLE instance_env_owner;
 CREATE TABLE own.guarded (id bigint, instance_id text, other text, part integer);
-SELECT instance_env.guard('own.guarded', 'other', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('own.guarded', 'other', user_key => '') \gset
 ALTER TRIGGER instance_env_user_cap ON own.guarded RENAME TO zzz1;
 ALTER TRIGGER instance_env_no_transfer ON own.guarded RENAME TO zzz2;
 CREATE TABLE own.above (id bigint, instance_id text, other text, part integer) PARTITION BY LIST (part);
@@ -134,7 +134,7 @@ CREATE FUNCTION own.elsewhere(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsq
 	$$BEGIN PERFORM set_config('search_path', 'pg_catalog', true); RETURN $1; END$$;
 CREATE TABLE own.keyed (id bigint NOT NULL, instance_id text NOT NULL, part integer NOT NULL) PARTITION BY LIST ((part + own.elsewhere(0)));
 CREATE TABLE own.keyed_1 PARTITION OF own.keyed FOR VALUES IN (1);
-SELECT instance_env.guard('own.keyed', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('own.keyed', user_key => '') \gset
 CREATE TABLE own.many (id bigint NOT NULL, instance_id text NOT NULL, part integer NOT NULL);
 INSERT INTO own.many SELECT i, 'dev', 2 FROM generate_series(1, 9) i;
 RESET ROLE;
@@ -152,18 +152,18 @@ SELECT is(pg_temp.outcome('instance_env_owner', $$CREATE FUNCTION own.rename(int
 CREATE EXTENSION IF NOT EXISTS citext SCHEMA app;
 CREATE TABLE app.ci (id app.citext NOT NULL, instance_id text NOT NULL, PRIMARY KEY (instance_id, id));
 CREATE UNIQUE INDEX ON app.ci (id text_ops);
-SELECT instance_env.guard('app.ci', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.ci', user_key => 'id') \gset
 INSERT INTO app.ci VALUES ('Alice', 'dev');
 SELECT throws_ok($$INSERT INTO app.ci VALUES ('alice', 'dev2')$$, '23I02', NULL, 'a unique index of another operator class');
 CREATE TABLE app.blank (id text NOT NULL, instance_id text NOT NULL);
 CREATE INDEX ON app.blank (id bpchar_ops);
-SELECT instance_env.guard('app.blank', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.blank', user_key => 'id') \gset
 INSERT INTO app.blank VALUES ('a', 'dev');
 SELECT lives_ok($$INSERT INTO app.blank VALUES ('a ', 'dev2')$$, 'nor does one refuse what is another key');
 
 -- which instance a row has is not told to who may not read it
 CREATE TABLE app.secret (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.secret') \gset
+SELECT count(*) FROM instance_env.guard('app.secret') \gset
 INSERT INTO app.secret VALUES ('x', 'dev');
 GRANT USAGE ON SCHEMA app TO instance_env_mallory;
 GRANT UPDATE ON app.secret TO instance_env_mallory;
@@ -192,7 +192,7 @@ GRANT USAGE ON SCHEMA app TO instance_env_bob;
 CREATE TABLE app.moves (id integer, instance_id text, part integer) PARTITION BY LIST (part);
 CREATE TABLE app.moves_1 PARTITION OF app.moves FOR VALUES IN (1);
 CREATE TABLE app.moves_2 PARTITION OF app.moves FOR VALUES IN (2);
-SELECT instance_env.guard('app.moves', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.moves', user_key => '') \gset
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON app.moves, app.moves_1, app.moves_2 TO instance_env_bob;
 INSERT INTO app.moves VALUES (1, 'dev', 1), (2, 'dev', 1);
 SELECT instance_env.suspend_instance('00000000-0000-4000-8000-00000000000d') \gset
@@ -209,7 +209,7 @@ SELECT instance_env.set_user_cap('00000000-0000-4000-8000-00000000000d', 2) \gse
 
 -- an instance that has gone while a table still has rows of it
 CREATE TABLE app.lost (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.lost') \gset
+SELECT count(*) FROM instance_env.guard('app.lost') \gset
 SELECT instance_env.create_application('gone', development_key => 'gone') \gset
 INSERT INTO app.lost VALUES ('k', 'gone'), ('k2', 'gone'), ('k3', 'dev2');
 ALTER TABLE app.lost OWNER TO instance_env_bob;

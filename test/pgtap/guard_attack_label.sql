@@ -8,7 +8,7 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset
 SELECT instance_env.create_application('bank', development_key => 'dev2') \gset
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 CREATE ROLE instance_env_forger;
 SELECT instance_env.grant_guard('instance_env_forger') \gset
@@ -48,7 +48,7 @@ SELECT lives_ok($$INSERT INTO app.users VALUES ('k', 'dev2')$$, 'means nothing t
 
 -- a name that another guarded table had first
 CREATE TABLE app.members (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.members') \gset
+SELECT count(*) FROM instance_env.guard('app.members') \gset
 ALTER TABLE app.members RENAME TO people;
 GRANT CREATE ON SCHEMA app TO instance_env_forger;
 SET LOCAL ROLE instance_env_forger;

@@ -118,7 +118,7 @@ SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance
 	'the owner may unguard it');
 SELECT lives_ok($$SELECT instance_env.guard('app.users')$$, 'a superuser may guard it');
 CREATE TABLE app.users2 (id text, instance_id text, PRIMARY KEY (instance_id, id));
-SELECT instance_env.guard('app.users2') \gset
+SELECT count(*) FROM instance_env.guard('app.users2') \gset
 CREATE TABLE app.sessions (id text, instance_id text, user_id text);
 ALTER TABLE app.sessions OWNER TO instance_env_owner;
 SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_owner', $q$SELECT instance_env.guard('app.sessions',

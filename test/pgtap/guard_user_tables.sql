@@ -13,13 +13,13 @@ SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development')
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.sessions (token text PRIMARY KEY, tenant text NOT NULL, login text);
 CREATE TABLE app.mails (id text, instance_id text, address text);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 INSERT INTO app.users VALUES ('ann', 'dev'), ('zoe', 'dev2');
 
 -- arguments
 
 CREATE TABLE app.plain (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.plain', user_key => 'id', counted => false, user_table => '-') \gset
+SELECT count(*) FROM instance_env.guard('app.plain', user_key => 'id', counted => false, user_table => '-') \gset
 SELECT results_eq($$SELECT user_key FROM instance_env.guards WHERE relation = 'app.plain'::regclass$$, ARRAY['id'],
 	'no table, said by a hyphen, is none: the users are tracked here');
 INSERT INTO app.plain VALUES (1, 'dev');
@@ -135,7 +135,7 @@ CREATE TABLE app.big1 PARTITION OF app.big FOR VALUES WITH (MODULUS 2, REMAINDER
 CREATE TABLE app.notes (note text, instance_id text, author integer) PARTITION BY LIST (instance_id);
 CREATE TABLE app.notes0 PARTITION OF app.notes FOR VALUES IN ('dev');
 CREATE TABLE app.notes1 PARTITION OF app.notes DEFAULT;
-SELECT instance_env.guard('app.big', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.big') \gset
 SELECT lives_ok(
 	$$SELECT instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.big')$$,
 	'a partitioned table of notes for a partitioned table of users');

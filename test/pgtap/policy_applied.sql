@@ -120,7 +120,7 @@ SELECT lives_ok(format($$SELECT instance_env.set_policy(%L, 'user_cap', '3')$$, 
 SELECT is((SELECT user_cap FROM instance_env.instances WHERE instance_id = :development), 3, 'is the instance''s cap');
 SELECT is_empty($$SELECT * FROM instance_env.policy_override$$, 'and nothing beside it');
 CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('public.users') \gset
+SELECT count(*) FROM instance_env.guard('public.users') \gset
 SELECT throws_ok(format($$INSERT INTO users SELECT i, %L FROM generate_series(1, 4) i$$, :development), '23I01', NULL, 'in force');
 SELECT results_eq(format($$SELECT value, source FROM instance_env.policy(%L) WHERE name = 'user_cap'$$, :development),
 	$$VALUES ('3'::jsonb, 'override')$$, 'an override like others');

@@ -133,7 +133,7 @@ SELECT is_empty(
 
 CREATE SCHEMA app;
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 SELECT * FROM instance_env.create_application('last') \gset
 SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L, dry_run => true)', :'application_id'), '55I01', NULL, 'refused');
 SELECT instance_env.associate_domain(:'production_id', 'last-example.com') \gset

@@ -11,7 +11,7 @@ SELECT instance_env.create_application('shop', 'pro',
 	production_id => 'a0000000-0000-4000-8000-000000000001') \gset
 SELECT instance_env.create_application('blog', production_id => 'a0000000-0000-4000-8000-000000000002') \gset
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 -- names of domains
 

@@ -57,10 +57,10 @@ CREATE TABLE app.sessions1 PARTITION OF app.sessions FOR VALUES WITH (MODULUS 2,
 CREATE TABLE app.tokens (id text PRIMARY KEY, instance_id text NOT NULL, session_id text REFERENCES app.sessions);
 CREATE TABLE app.notes (id text PRIMARY KEY, user_id text REFERENCES app.users ON DELETE CASCADE);
 CREATE TABLE app.loose (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.users'),
-	instance_env.guard('"odd ""name"."Users 2"', 'Instance "Id"'),
-	instance_env.guard('app.sessions', counted => false, user_key => 'id'),
-	instance_env.guard('app.tokens', counted => false, user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('"odd ""name"."Users 2"', 'Instance "Id"') \gset
+SELECT count(*) FROM instance_env.guard('app.sessions', counted => false, user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.tokens', counted => false, user_key => '') \gset
 CREATE FUNCTION pg_temp.fill() RETURNS void LANGUAGE sql AS $$
 	INSERT INTO app.users SELECT k || '-' || i, k FROM unnest(ARRAY['dev', 'dev2', 'prod']) k, generate_series(1, 40) i
 		ON CONFLICT DO NOTHING;
@@ -157,8 +157,7 @@ CREATE TABLE app.teams (id integer PRIMARY KEY, instance_id text NOT NULL, leade
 CREATE TABLE app.members (id integer PRIMARY KEY, instance_id text NOT NULL, team integer REFERENCES app.teams);
 CREATE TABLE app.places (id integer PRIMARY KEY, instance_id text NOT NULL);
 ALTER TABLE app.teams ADD FOREIGN KEY (leader) REFERENCES app.members, ADD COLUMN place integer REFERENCES app.places;
-SELECT instance_env.guard('app.people'), instance_env.guard('app.teams'), instance_env.guard('app.members'),
-	instance_env.guard('app.places') \gset
+SELECT count(g) FROM unnest(ARRAY['app.people', 'app.teams', 'app.members', 'app.places']) t, instance_env.guard(t::regclass) g \gset
 CREATE FUNCTION pg_temp.circle() RETURNS void LANGUAGE sql AS $$
 	INSERT INTO app.people SELECT i, 'dev', nullif(i - 1, 0) FROM generate_series(1, 20) i;
 	INSERT INTO app.people SELECT 100 + i, 'dev2', nullif(100 + i - 1, 100) FROM generate_series(1, 20) i;

@@ -10,8 +10,8 @@ CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
 CREATE TABLE app."Odd ""sessions" (id integer PRIMARY KEY, instance_id text) PARTITION BY RANGE (id);
 CREATE TABLE app.sessions_1 PARTITION OF app."Odd ""sessions" FOR VALUES FROM (0) TO (100);
 CREATE TABLE app.sessions_2 PARTITION OF app."Odd ""sessions" FOR VALUES FROM (100) TO (200);
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app."Odd ""sessions"', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app."Odd ""sessions"', counted => false) \gset
 
 INSERT INTO instance_env.setting_section (name, cloned, description) VALUES ('session', true, 'test'), ('integration', false, 'test')
 ON CONFLICT (name) DO NOTHING;
@@ -132,7 +132,7 @@ SELECT is(pg_temp.detail(:'rollback'), 'Table "app.Odd "sessions" has 1 row of i
 SELECT is((SELECT status::text FROM instance_env.instance WHERE id = :'prod'), 'active', 'a refusal changes nothing');
 DELETE FROM app."Odd ""sessions";
 CREATE TABLE app.many (id integer, instance_id uuid, PRIMARY KEY (instance_id, id));
-SELECT instance_env.guard('app.many', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.many', user_key => '') \gset
 INSERT INTO app.many SELECT i, :'prod' FROM generate_series(1, 20000) i;
 SELECT is(pg_temp.detail(:'rollback'), 'Table "app.many" has 20000 rows of instance "a0000000-0000-4000-8000-000000000001".', 'many users are counted, too');
 DELETE FROM app.many;

@@ -146,8 +146,8 @@ SELECT cmp_ok((SELECT config_version FROM instance_env.instance WHERE id = pg_te
 
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text);
 CREATE TABLE app.sessions (id text PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app.sessions', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.sessions', counted => false) \gset
 INSERT INTO app.users VALUES ('u1', 'dev');
 SELECT throws_ok($$SELECT instance_env.drop_application(instance_env.application_id('given'))$$, '55000', NULL,
 	'with users: refused');

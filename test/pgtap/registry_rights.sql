@@ -16,7 +16,7 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop',
 	development_id => 'd0000000-0000-4000-8000-000000000001', production_id => 'a0000000-0000-4000-8000-000000000001') \gset
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 INSERT INTO app.users VALUES (1, 'd0000000-0000-4000-8000-000000000001');
 
 -- the commands run as the role
@@ -111,7 +111,7 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronames
 		'instance_env.guard(regclass,name,text,boolean,regclass,boolean)',
 		'instance_env.record_departure()',
 		'instance_env.record_truncate()',
-		'instance_env.unguard(regclass)'],
+		'instance_env.unguard(regclass,boolean)'],
 	'who guards may call guard() and unguard(), and attach what they attach');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'instance_env'::regnamespace
 	AND has_function_privilege('instance_env_migrator', p.oid, 'EXECUTE')

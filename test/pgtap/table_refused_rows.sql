@@ -12,9 +12,9 @@ SELECT instance_env.create_application('shop',
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id uuid, n integer DEFAULT 0);
 CREATE TABLE app.sessions (id integer PRIMARY KEY, instance_id uuid);
 CREATE TABLE app.by_key (id integer PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app.sessions', counted => false) \gset
-SELECT instance_env.guard('app.by_key') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.sessions', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.by_key') \gset
 
 -- counted or not, by id or by key
 SELECT throws_ok($$INSERT INTO app.users VALUES (1, NULL)$$, '23502', NULL, 'counted: NULL');

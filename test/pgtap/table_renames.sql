@@ -14,7 +14,7 @@ SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development')
 
 CREATE TABLE app.users (gone1 text, id text PRIMARY KEY, gone2 text, instance_id text, gone3 text, n integer);
 ALTER TABLE app.users DROP gone1;
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 CREATE FUNCTION pg_temp.outcome(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -103,7 +103,7 @@ SELECT isnt(pg_temp.outcome($$ALTER TABLE other.people DROP login$$), 'ok', 'nor
 
 DROP TABLE other.people;
 CREATE TABLE app.users (id text, instance_id text, n integer);
-SELECT instance_env.guard('app.users', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', user_key => 'id') \gset
 DO $$
 DECLARE
 	i regclass;
@@ -114,7 +114,7 @@ BEGIN
 END $$;
 SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.users'::regclass), false,
 	'indexes dropped: guards says so');
-SELECT instance_env.guard('app.users', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', user_key => 'id') \gset
 SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.users'::regclass), true,
 	'guard() again creates them');
 DO $$

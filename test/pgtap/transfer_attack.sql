@@ -23,7 +23,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA instance_env TO instance_env_owner;
 --
 
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 GRANT SELECT, INSERT, DELETE ON app.users TO instance_env_mover, instance_env_owner;
 INSERT INTO app.users VALUES ('ann', 'dev');
 CREATE FUNCTION pg_temp.moved() RETURNS text LANGUAGE sql AS $$SELECT instance_id FROM app.users WHERE id = 'ann'$$;
@@ -54,7 +54,7 @@ SELECT is(pg_temp.moved(), 'dev', 'the user stays');
 SET LOCAL ROLE instance_env_owner;
 DROP TRIGGER a1 ON own.mine;
 DROP TRIGGER a2 ON own.mine;
-SELECT instance_env.guard('own.mine') \gset
+SELECT count(*) FROM instance_env.guard('own.mine') \gset
 RESET ROLE;
 CREATE TRIGGER a1 AFTER DELETE ON own.mine FOR EACH ROW
 	EXECUTE FUNCTION instance_env.record_departure('instance_env_owner/own.mine');
@@ -82,7 +82,7 @@ SELECT is(pg_temp.moved(), 'dev', 'the user stays');
 
 -- a trigger on somebody else's table that names other columns, by who may make triggers there
 CREATE TABLE app.tagged (id text PRIMARY KEY, instance_id text, tag text);
-SELECT instance_env.guard('app.tagged') \gset
+SELECT count(*) FROM instance_env.guard('app.tagged') \gset
 GRANT TRIGGER, INSERT ON app.tagged TO instance_env_owner;
 SELECT is(pg_temp.outcome('instance_env_owner', format($$CREATE TRIGGER zzz AFTER INSERT ON app.tagged FOR EACH ROW
 	WHEN (instance_env.admission_required(NEW.tag, NEW.tableoid, NEW.id))
@@ -149,7 +149,7 @@ SELECT pg_temp.try_moves('uuid', '', 'uuid');
 CREATE TABLE app.parted (id text, region integer, instance_id text, target text) PARTITION BY LIST (region);
 CREATE TABLE app.parted_1 PARTITION OF app.parted FOR VALUES IN (1);
 CREATE TABLE app.parted_2 PARTITION OF app.parted FOR VALUES IN (2);
-SELECT instance_env.guard('app.parted', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.parted', user_key => '') \gset
 INSERT INTO app.parted VALUES ('ann', 1, 'dev'), ('bob', 1, 'dev2');
 CREATE FUNCTION app.move_bob() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -171,22 +171,22 @@ SELECT results_eq($$SELECT id, instance_id, region FROM app.parted ORDER BY 1$$,
 CREATE SCHEMA shared;
 GRANT USAGE, CREATE ON SCHEMA shared TO instance_env_owner;
 CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('shared.users') \gset
+SELECT count(*) FROM instance_env.guard('shared.users') \gset
 INSERT INTO shared.users VALUES ('eve', 'dev');
 DROP TABLE shared.users;
 SET LOCAL ROLE instance_env_owner;
 CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('shared.users') \gset
+SELECT count(*) FROM instance_env.guard('shared.users') \gset
 SELECT lives_ok($$INSERT INTO shared.users VALUES ('eve', 'dev2'); DELETE FROM shared.users$$, 'no record of the table that had the name');
 DROP TABLE shared.users;
 RESET ROLE;
 CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('shared.users') \gset
+SELECT count(*) FROM instance_env.guard('shared.users') \gset
 SELECT lives_ok($$INSERT INTO shared.users VALUES ('eve', 'dev')$$, 'nor does the other one''s record stop anybody here');
 DELETE FROM shared.users;
 DROP TABLE shared.users;
 CREATE TABLE shared.users (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('shared.users') \gset
+SELECT count(*) FROM instance_env.guard('shared.users') \gset
 SELECT throws_ok($$INSERT INTO shared.users VALUES ('eve', 'dev2')$$, '23I02', NULL, 'the same owner''s table goes on where it was');
 
 --
@@ -194,7 +194,7 @@ SELECT throws_ok($$INSERT INTO shared.users VALUES ('eve', 'dev2')$$, '23I02', N
 --
 
 CREATE TABLE app.orphans (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.orphans') \gset
+SELECT count(*) FROM instance_env.guard('app.orphans') \gset
 SELECT instance_env.create_application('brief', development_id => '00000000-0000-4000-8000-00000000002d', development_key => 'dev3') \gset
 INSERT INTO app.orphans VALUES ('fay', 'dev3');
 DELETE FROM app.orphans;
@@ -205,7 +205,7 @@ SELECT throws_ok($$INSERT INTO app.orphans VALUES ('fay', 'dev3')$$, '23I02', NU
 
 -- an instance that a superuser has removed is no other one
 CREATE TABLE app.strays (id text PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('app.strays') \gset
+SELECT count(*) FROM instance_env.guard('app.strays') \gset
 INSERT INTO app.strays VALUES ('gil', '00000000-0000-4000-8000-00000000001d');
 DELETE FROM instance_env.instance WHERE id = '00000000-0000-4000-8000-00000000001d';
 DELETE FROM app.strays;

@@ -58,7 +58,7 @@ SELECT pg_temp.try('pg_lsn', $$pg_lsn '1/2'$$);
 -- the label is not SQL
 SET LOCAL quote_all_identifiers = on;
 CREATE TABLE app."user" (id text PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app."user"') \gset
+SELECT count(*) FROM instance_env.guard('app."user"') \gset
 SELECT is((SELECT label FROM instance_env.guards WHERE relation = 'app.user'::regclass), current_user || '/app.user', 'the label is written plainly');
 
 SELECT * FROM finish();

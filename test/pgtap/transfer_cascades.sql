@@ -21,8 +21,8 @@ CREATE TABLE app.nullable
 	id text PRIMARY KEY,
 	instance_id text REFERENCES app.tenants ON UPDATE CASCADE ON DELETE SET NULL
 );
-SELECT instance_env.guard('app.users') \gset
-SELECT instance_env.guard('app.nullable', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.nullable', counted => false) \gset
 INSERT INTO app.tenants VALUES ('dev'), ('dev2');
 INSERT INTO app.users VALUES ('u1', 'dev'), ('u2', 'dev'), ('u3', 'dev');
 
@@ -52,7 +52,7 @@ CREATE TABLE app.accounts
 	id text PRIMARY KEY REFERENCES app.people ON UPDATE CASCADE ON DELETE CASCADE,
 	instance_id text
 );
-SELECT instance_env.guard('app.accounts') \gset
+SELECT count(*) FROM instance_env.guard('app.accounts') \gset
 INSERT INTO app.people VALUES ('ann'), ('bob');
 INSERT INTO app.accounts VALUES ('ann', 'dev'), ('bob', 'dev2');
 SELECT lives_ok($$UPDATE app.people SET id = 'anna' WHERE id = 'ann'$$, 'a key changed by ON UPDATE CASCADE');

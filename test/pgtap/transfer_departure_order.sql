@@ -10,7 +10,7 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset
 SELECT instance_env.create_application('blog', development_key => 'dev2') \gset
 CREATE TABLE app.users (n integer, id text, instance_id text, PRIMARY KEY (instance_id, id));
-SELECT instance_env.guard('app.users', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', user_key => 'id') \gset
 INSERT INTO app.users VALUES (1, 'first2', 'dev2'), (2, 'ann', 'dev'), (3, 'last2', 'dev2'), (4, 'bob', 'dev');
 
 -- data-modifying CTEs, in both orders

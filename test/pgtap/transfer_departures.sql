@@ -10,7 +10,7 @@ CREATE SCHEMA app;
 -- nobody can have been a user before there is an application
 
 CREATE TABLE app.early (id text PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.early') \gset
+SELECT count(*) FROM instance_env.guard('app.early') \gset
 SET LOCAL session_replication_role = replica;
 INSERT INTO app.early VALUES ('ann', 'dev');
 SET LOCAL session_replication_role = origin;
@@ -22,7 +22,7 @@ DROP TABLE app.early;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
 SELECT instance_env.create_application('blog', development_key => 'dev2') \gset
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL, n integer DEFAULT 0);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 
 CREATE FUNCTION pg_temp.remembered() RETURNS bigint LANGUAGE sql AS
 $$SELECT count(DISTINCT (identity, instance)) FROM instance_env.departed_user$$;
@@ -79,7 +79,7 @@ SELECT throws_ok(
 -- The same key in both instances is possible where the primary key has both columns; a
 -- copy then is a move, too.
 CREATE TABLE app.members (id text, instance_id text, PRIMARY KEY (instance_id, id));
-SELECT instance_env.guard('app.members', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.members', user_key => 'id') \gset
 INSERT INTO app.members VALUES ('ann', 'dev'), ('bob', 'dev');
 SELECT throws_ok($$INSERT INTO app.members SELECT id, 'dev2' FROM app.members$$, '23I02', NULL, 'a copy');
 SELECT throws_ok(
@@ -131,7 +131,7 @@ SELECT lives_ok($$DELETE FROM app.users WHERE id = 'gus'; INSERT INTO app.users 
 -- A deferrable constraint lets two rows have one key until the end of the transaction,
 -- by when one of them may be gone.
 CREATE TABLE app.deferred (id text PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, instance_id text NOT NULL);
-SELECT instance_env.guard('app.deferred', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.deferred', user_key => 'id') \gset
 INSERT INTO app.deferred VALUES ('ann', 'dev'), ('bob', 'dev2');
 SELECT throws_ok(
 	$$INSERT INTO app.deferred VALUES ('ann', 'dev2');
@@ -155,7 +155,7 @@ CREATE TABLE app.loose (id text, instance_id text, gone boolean DEFAULT false);
 CREATE UNIQUE INDEX ON app.loose (id) WHERE NOT gone;
 CREATE UNIQUE INDEX ON app.loose (id, gone);
 CREATE UNIQUE INDEX ON app.loose (lower(id)) WHERE false;
-SELECT instance_env.guard('app.loose', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.loose', user_key => 'id') \gset
 INSERT INTO app.loose VALUES ('ann', 'dev', true);
 SELECT throws_ok($$INSERT INTO app.loose VALUES ('ann', 'dev2', false)$$, '23I02', NULL,
 	'partial unique index: a row outside of it counts');

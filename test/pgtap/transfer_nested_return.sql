@@ -8,7 +8,7 @@ CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev') \gset
 SELECT instance_env.create_application('bank', development_key => 'dev2') \gset
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 INSERT INTO app.users SELECT i, 'dev' FROM generate_series(1, 5) i;
 
 CREATE FUNCTION pg_temp.put(k integer, instance text) RETURNS integer LANGUAGE plpgsql AS
@@ -36,7 +36,7 @@ CREATE TABLE app.deep_eu_0 PARTITION OF app.deep_eu FOR VALUES FROM (0) TO (100)
 CREATE TABLE app.joins (LIKE app.deep);
 INSERT INTO app.joins SELECT i, 'dev', 'eu', 100 + i FROM generate_series(1, 8) i;
 SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development'), 10) \gset
-SELECT instance_env.guard('app.deep', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.deep', user_key => '') \gset
 INSERT INTO app.deep VALUES (100, 'dev', 'eu', 1);
 ALTER TABLE app.deep_eu ATTACH PARTITION app.joins FOR VALUES FROM (100) TO (200);
 SELECT lives_ok($$INSERT INTO app.deep VALUES (101, 'dev', 'eu', 2)$$, 'nine came with a partition, and this is the tenth');

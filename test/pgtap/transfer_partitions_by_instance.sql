@@ -20,7 +20,7 @@ CREATE TABLE app.users_other PARTITION OF app.users DEFAULT;
 CREATE UNIQUE INDEX ON app.users_dev (id);
 CREATE UNIQUE INDEX ON app.users_dev2 (id);
 CREATE UNIQUE INDEX ON app.users_other (id);
-SELECT instance_env.guard('app.users', user_key => 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', user_key => 'id') \gset
 
 SELECT lives_ok($$INSERT INTO app.users VALUES ('u1', 'dev'), ('u2', 'dev'), ('v1', 'dev2')$$, 'users');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u3', 'dev')$$, '23I01', NULL, 'full');
@@ -54,7 +54,7 @@ SELECT throws_ok(
 CREATE TABLE app.mails (address text, instance_id text, n integer DEFAULT 0) PARTITION BY LIST (instance_id);
 CREATE TABLE app.mails_dev PARTITION OF app.mails FOR VALUES IN ('dev');
 CREATE TABLE app.mails_dev2 PARTITION OF app.mails FOR VALUES IN ('dev2');
-SELECT instance_env.guard('app.mails', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.mails', user_key => '') \gset
 INSERT INTO app.mails VALUES ('a', 'dev'), ('b', 'dev2');
 SELECT throws_ok($$UPDATE app.mails SET instance_id = 'dev2' WHERE address = 'a'$$, '23I02', NULL,
 	'identities not followed: a move between partitions is still refused');
@@ -65,7 +65,7 @@ SELECT lives_ok($$UPDATE app.mails SET n = 1$$, 'identities not followed: other 
 CREATE TABLE app.notes (note text, instance_id text) PARTITION BY LIST (instance_id);
 CREATE TABLE app.notes_dev PARTITION OF app.notes FOR VALUES IN ('dev');
 CREATE TABLE app.notes_dev2 PARTITION OF app.notes FOR VALUES IN ('dev2');
-SELECT instance_env.guard('app.notes', user_key => '', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.notes', user_key => '', counted => false) \gset
 INSERT INTO app.notes VALUES ('a', 'dev'), ('b', 'dev2');
 SELECT throws_ok($$UPDATE app.notes SET instance_id = 'dev2' WHERE note = 'a'$$, '23I02', NULL,
 	'not counted, identities not followed: a move between partitions is still refused');

@@ -10,7 +10,7 @@ SELECT instance_env.create_application('shop', development_key => 'dev', product
 SELECT instance_env.create_application('blog', development_key => 'dev2') \gset
 
 CREATE TABLE app.users (id integer PRIMARY KEY, instance_id text NOT NULL);
-SELECT instance_env.guard('app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.users') \gset
 SELECT lives_ok($$TRUNCATE app.users$$, 'an empty table');
 INSERT INTO app.users SELECT i, 'dev' FROM generate_series(1, 400) i;
 INSERT INTO app.users SELECT i, 'dev2' FROM generate_series(1001, 1400) i;
@@ -39,7 +39,7 @@ SELECT lives_ok($$COPY app.users FROM PROGRAM 'printf "2\tdev\n"'$$, 'COPY after
 
 CREATE TABLE app.tenants (id text PRIMARY KEY);
 CREATE TABLE app.members (id text PRIMARY KEY, instance_id text REFERENCES app.tenants);
-SELECT instance_env.guard('app.members') \gset
+SELECT count(*) FROM instance_env.guard('app.members') \gset
 INSERT INTO app.tenants VALUES ('dev'), ('dev2');
 INSERT INTO app.members VALUES ('ann', 'dev'), ('bob', 'dev2');
 SELECT throws_ok($$TRUNCATE app.tenants$$, '0A000', NULL, 'TRUNCATE of a table that users refer to');
@@ -56,7 +56,7 @@ CREATE TABLE app.part2 PARTITION OF app.parted FOR VALUES FROM (100) TO (200) PA
 CREATE TABLE app.part21 PARTITION OF app.part2 FOR VALUES FROM (100) TO (150);
 CREATE TABLE app.part22 (instance_id text, id integer NOT NULL);
 ALTER TABLE app.part2 ATTACH PARTITION app.part22 FOR VALUES FROM (150) TO (200);
-SELECT instance_env.guard('app.parted') \gset
+SELECT count(*) FROM instance_env.guard('app.parted') \gset
 INSERT INTO app.parted SELECT i * 10, 'dev' FROM generate_series(1, 19) i;
 SELECT lives_ok($$TRUNCATE app.part1$$, 'TRUNCATE of one partition');
 SELECT throws_ok($$INSERT INTO app.parted VALUES (10, 'dev2')$$, '23I02', NULL, 'return elsewhere');
@@ -82,7 +82,7 @@ SELECT throws_ok($$INSERT INTO app.parted VALUES (230, 'dev2')$$, '23I02', NULL,
 
 -- identities not followed: nothing to remember
 CREATE TABLE app.plain (id integer, instance_id text);
-SELECT instance_env.guard('app.plain', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.plain', user_key => '') \gset
 INSERT INTO app.plain VALUES (1, 'dev');
 SELECT lives_ok($$TRUNCATE app.plain; INSERT INTO app.plain VALUES (1, 'dev2')$$,
 	'identities not followed: nothing is remembered');

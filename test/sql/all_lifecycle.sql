@@ -9,7 +9,7 @@ CREATE TABLE life_test.users (id text PRIMARY KEY, instance_id text);
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('life', development_key => 'life-dev');
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('other', development_key => 'life-dev2');
 SELECT instance_env.set_user_cap(instance_env.instance_id('life', 'development'), 1);
-SELECT instance_env.guard('life_test.users');
+SELECT FROM instance_env.guard('life_test.users');
 INSERT INTO life_test.users VALUES ('u1', 'life-dev');
 INSERT INTO life_test.users VALUES ('u2', 'life-dev');
 
@@ -26,7 +26,7 @@ BEGIN;
 CREATE EXTENSION instance_env;
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('life', development_key => 'life-dev');
 DELETE FROM life_test.users;
-SELECT instance_env.guard('life_test.users');
+SELECT FROM instance_env.guard('life_test.users');
 INSERT INTO life_test.users VALUES ('u1', 'life-dev');
 INSERT INTO life_test.users VALUES ('u9', 'nowhere');
 ROLLBACK;
@@ -36,7 +36,7 @@ DELETE FROM life_test.users;
 -- created again: nothing of the first two is remembered
 CREATE EXTENSION instance_env;
 SELECT count(*) FROM instance_env.instances;
-SELECT instance_env.guard('life_test.users');
+SELECT FROM instance_env.guard('life_test.users');
 INSERT INTO life_test.users VALUES ('u1', 'life-dev');
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('other', development_key => 'life-dev');
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('life', development_key => 'life-dev2');
@@ -51,11 +51,11 @@ INSERT INTO life_test.users VALUES ('u1', 'life-dev');
 BEGIN;
 DROP EXTENSION instance_env CASCADE;
 CREATE EXTENSION instance_env;
-SELECT instance_env.guard('life_test.users');
+SELECT FROM instance_env.guard('life_test.users');
 ROLLBACK;
 DELETE FROM life_test.users;
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('third', development_key => 'life-dev3');
-SELECT instance_env.guard('life_test.users');
+SELECT FROM instance_env.guard('life_test.users');
 INSERT INTO life_test.users VALUES ('u1', 'life-dev2');
 
 -- new functions behind a prepared statement
@@ -66,7 +66,7 @@ EXECUTE add('v2');
 CREATE EXTENSION instance_env;
 SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('third', development_key => 'life-dev3');
 SELECT instance_env.set_user_cap(instance_env.instance_id('third', 'development'), 3);
-SELECT instance_env.guard('life_test.users');
+SELECT FROM instance_env.guard('life_test.users');
 EXECUTE add('v3');
 EXECUTE add('v4');
 

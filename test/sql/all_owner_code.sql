@@ -14,8 +14,8 @@ SET ROLE regress_owner;
 CREATE TABLE owned.sessions (id integer PRIMARY KEY, instance_id text, user_id integer);
 RESET ROLE;
 CREATE TABLE owned.users (id integer PRIMARY KEY, instance_id text);
-SELECT instance_env.guard('owned.users');
-SELECT instance_env.guard('owned.sessions', user_key => 'user_id', counted => false, user_table => 'owned.users');
+SELECT FROM instance_env.guard('owned.users');
+SELECT FROM instance_env.guard('owned.sessions', user_key => 'user_id', counted => false, user_table => 'owned.users');
 
 -- a trigger that finds nothing
 SET ROLE regress_owner;
@@ -23,7 +23,7 @@ CREATE TABLE owned.log (n integer);
 CREATE FUNCTION owned.careless() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO log VALUES (1); RETURN OLD; END$$;
 CREATE TRIGGER careless BEFORE DELETE ON owned.sessions FOR EACH ROW EXECUTE FUNCTION owned.careless();
 RESET ROLE;
-SELECT instance_env.guard('owned.sessions', user_key => 'user_id', counted => false);
+SELECT FROM instance_env.guard('owned.sessions', user_key => 'user_id', counted => false);
 INSERT INTO owned.sessions VALUES (1, 'owned', 1);
 SET search_path = owned, public;
 CALL instance_env.reset_development(:'dev');
@@ -44,7 +44,7 @@ DROP TRIGGER other ON owned.sessions;
 -- a partition of somebody else's
 CREATE TABLE owned.parts (id integer, instance_id text) PARTITION BY LIST (instance_id);
 CREATE TABLE owned.part PARTITION OF owned.parts FOR VALUES IN ('owned');
-SELECT instance_env.guard('owned.parts', user_key => 'id');
+SELECT FROM instance_env.guard('owned.parts', user_key => 'id');
 INSERT INTO owned.parts VALUES (1, 'owned');
 ALTER TABLE owned.part OWNER TO regress_other;
 CALL instance_env.reset_development(:'dev');
@@ -54,12 +54,13 @@ DROP TABLE owned.parts;
 CREATE TABLE owned.teams (id integer PRIMARY KEY, instance_id text, leader integer);
 CREATE TABLE owned.people (id integer PRIMARY KEY, instance_id text, team integer REFERENCES owned.teams);
 ALTER TABLE owned.teams ADD FOREIGN KEY (leader) REFERENCES owned.people;
-SELECT instance_env.guard('owned.teams'), instance_env.guard('owned.people');
+SELECT FROM instance_env.guard('owned.teams');
+SELECT FROM instance_env.guard('owned.people');
 INSERT INTO owned.teams VALUES (1, 'owned');
 INSERT INTO owned.people VALUES (1, 'owned', 1);
 UPDATE owned.teams SET leader = 1;
 ALTER TABLE owned.people OWNER TO regress_owner;
-SELECT instance_env.guard('owned.people');
+SELECT FROM instance_env.guard('owned.people');
 CALL instance_env.reset_development(:'dev');
 ALTER TABLE owned.people OWNER TO CURRENT_USER;
 

@@ -9,7 +9,7 @@ SELECT instance_env.set_user_cap(:'dev', 2);
 CREATE SCHEMA discard_test;
 SET search_path = discard_test;
 CREATE TABLE users (id integer PRIMARY KEY, instance_id text DEFAULT 'discard-dev');
-SELECT instance_env.guard('users');
+SELECT FROM instance_env.guard('users');
 
 SET statement_timeout = '60s';
 SELECT set_config('debug_discard_caches', least(max_val, '1'), false) IS NOT NULL AS discarding

@@ -16,7 +16,7 @@ CREATE TABLE users
 	read integer DEFAULT nextval('rows_read')
 );
 CREATE INDEX ON users (instance_id);
-SELECT instance_env.guard('users');
+SELECT FROM instance_env.guard('users');
 
 \copy users (id) from program 'seq 1 1000000'
 SELECT last_value < 10000 AS early FROM rows_read;

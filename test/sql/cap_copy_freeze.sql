@@ -13,7 +13,7 @@ SET search_path = freeze_test;
 CREATE TABLE parted (id integer PRIMARY KEY, instance_id uuid NOT NULL) PARTITION BY RANGE (id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100);
 CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (100) TO (200);
-SELECT instance_env.guard('parted', user_key => '');
+SELECT FROM instance_env.guard('parted', user_key => '');
 INSERT INTO parted SELECT i, 'd0000000-0000-4000-8000-000000000001' FROM generate_series(101, 103) i;
 
 -- more than fit

@@ -9,7 +9,7 @@ CREATE SCHEMA cap_test;
 SET search_path = cap_test;
 CREATE TABLE "user" (id integer PRIMARY KEY, "instanceId" uuid, n integer DEFAULT 0);
 CREATE INDEX ON "user" ("instanceId");
-SELECT instance_env.guard('"user"', 'instanceId');
+SELECT FROM instance_env.guard('"user"', 'instanceId');
 
 -- 500, unless said otherwise
 INSERT INTO "user" SELECT i, 'd0000000-0000-4000-8000-000000000001' FROM generate_series(1, 501) i;
@@ -90,7 +90,7 @@ SELECT application_id IS NOT NULL AS created FROM instance_env.create_applicatio
 	development_key => 'cap "dev"', production_key => 'cap prod');
 CREATE TABLE log (line text, tenant text);
 CREATE INDEX ON log (tenant);
-SELECT instance_env.guard('log', 'tenant', '', false);
+SELECT FROM instance_env.guard('log', 'tenant', '', false);
 INSERT INTO log VALUES ('hello', 'cap "dev"');
 INSERT INTO log VALUES ('hello', NULL);
 INSERT INTO log VALUES ('hello', 'cap nowhere');

@@ -13,7 +13,7 @@ CREATE TABLE users (id integer, instance_id text DEFAULT 'seats-dev') PARTITION 
 CREATE INDEX ON users (instance_id);
 CREATE TABLE users1 PARTITION OF users FOR VALUES FROM (1) TO (100);
 CREATE TABLE users2 PARTITION OF users FOR VALUES FROM (100) TO (200);
-SELECT instance_env.guard('users', user_key => '');
+SELECT FROM instance_env.guard('users', user_key => '');
 
 -- as a replica
 INSERT INTO users VALUES (1);
@@ -47,7 +47,7 @@ TRUNCATE users;
 INSERT INTO users VALUES (1);
 SELECT instance_env.unguard('users');
 INSERT INTO users SELECT generate_series(2, 5);
-SELECT instance_env.guard('users', user_key => '');
+SELECT FROM instance_env.guard('users', user_key => '');
 INSERT INTO users VALUES (6);
 
 -- in a partition that joins, leaves, and joins again
@@ -110,7 +110,7 @@ DELETE FROM users WHERE id = 6;
 BEGIN;
 SELECT instance_env.unguard('users');
 DELETE FROM users;
-SELECT instance_env.guard('users', user_key => '');
+SELECT FROM instance_env.guard('users', user_key => '');
 INSERT INTO users VALUES (7), (8);
 ROLLBACK;
 INSERT INTO users VALUES (6);

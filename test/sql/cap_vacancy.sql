@@ -12,7 +12,7 @@ CREATE TABLE tenants (id text, instance_id text DEFAULT 'vacancy', region text D
 	PARTITION BY LIST (region);
 CREATE TABLE tenants_north PARTITION OF tenants FOR VALUES IN ('north');
 CREATE TABLE tenants_south PARTITION OF tenants FOR VALUES IN ('south');
-SELECT instance_env.guard('tenants', user_key => 'id');
+SELECT FROM instance_env.guard('tenants', user_key => 'id');
 INSERT INTO tenants VALUES ('t'), ('a'), ('b'), ('c');
 INSERT INTO tenants VALUES ('d');
 

@@ -15,7 +15,7 @@ CREATE TABLE users (region text, id text, instance_id text) PARTITION BY LIST (r
 CREATE INDEX ON users (id);
 CREATE INDEX ON users (instance_id);
 CREATE TABLE users_eu PARTITION OF users FOR VALUES IN ('eu');
-SELECT instance_env.guard('users', user_key => 'id');
+SELECT FROM instance_env.guard('users', user_key => 'id');
 INSERT INTO users VALUES ('eu', 'ann', 'part-dev');
 CREATE TABLE users_us (id text, instance_id text, region text);
 INSERT INTO users_us VALUES ('bob', NULL, 'us');
@@ -38,20 +38,20 @@ SELECT relation, instance_column, user_key, counted, label, whole, problems FROM
 WHERE relation = 'users'::regclass;
 
 -- a partition is not guarded by itself
-SELECT instance_env.guard('users_us', user_key => 'id');
+SELECT FROM instance_env.guard('users_us', user_key => 'id');
 SELECT instance_env.unguard('users_us');
 ALTER TABLE users DETACH PARTITION users_us;
 INSERT INTO users_us SELECT 'x' || i, 'nowhere', 'us' FROM generate_series(1, 9) i;
 SELECT instance_env.unguard('users_us');
 TRUNCATE users_us;
-SELECT instance_env.guard('users_us', user_key => 'id');
+SELECT FROM instance_env.guard('users_us', user_key => 'id');
 INSERT INTO users_us SELECT 'y' || i, 'part-dev', 'us' FROM generate_series(1, 3) i;
 SELECT instance_env.unguard('users_us');
 
 -- what cannot be counted
 CREATE TABLE plain (id text, instance_id text);
 CREATE INDEX ON plain (instance_id);
-SELECT instance_env.guard('plain', user_key => '');
+SELECT FROM instance_env.guard('plain', user_key => '');
 CREATE TABLE child () INHERITS (plain);
 CREATE TABLE child (id text, instance_id text);
 ALTER TABLE child INHERIT plain;
@@ -59,7 +59,7 @@ CREATE FOREIGN DATA WRAPPER part_test_fdw;
 CREATE SERVER part_test_server FOREIGN DATA WRAPPER part_test_fdw;
 CREATE TABLE logs (line text, instance_id text) PARTITION BY LIST (line);
 CREATE INDEX ON logs (instance_id);
-SELECT instance_env.guard('logs', user_key => '');
+SELECT FROM instance_env.guard('logs', user_key => '');
 CREATE FOREIGN TABLE logs_far PARTITION OF logs DEFAULT SERVER part_test_server;
 
 SET client_min_messages = warning;

@@ -78,7 +78,7 @@ SELECT * FROM instance_env.rollback_promotion('00000000-0000-0000-0000-000000000
 SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
 SELECT step, item FROM instance_env.promote(instance_env.application_id('promotion other'));
 CREATE TABLE promotion_users (id integer PRIMARY KEY, instance_id uuid);
-SELECT instance_env.guard('promotion_users');
+SELECT FROM instance_env.guard('promotion_users');
 INSERT INTO promotion_users VALUES (1, 'a0000000-0000-4000-8000-000000000002'), (2, 'a0000000-0000-4000-8000-000000000002');
 SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
 \echo :SQLSTATE

@@ -9,8 +9,8 @@ SELECT development_id, production_id FROM instance_env.create_application('valid
 SET client_min_messages = warning;
 CREATE TABLE validate_users (id integer PRIMARY KEY, instance_id uuid NOT NULL);
 CREATE TABLE validate_sessions (id integer PRIMARY KEY, instance_id uuid NOT NULL, user_id integer REFERENCES validate_users);
-SELECT instance_env.guard('validate_users');
-SELECT instance_env.guard('validate_sessions', counted => false);
+SELECT FROM instance_env.guard('validate_users');
+SELECT FROM instance_env.guard('validate_sessions', counted => false);
 RESET client_min_messages;
 INSERT INTO validate_users SELECT i, 'd0000000-0000-4000-8000-000000000001' FROM generate_series(1, 450) i;
 INSERT INTO validate_sessions SELECT i, 'd0000000-0000-4000-8000-000000000001', i FROM generate_series(1, 25) i;

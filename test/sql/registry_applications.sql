@@ -55,7 +55,7 @@ SELECT instance_env.drop_application(NULL);
 CREATE SCHEMA registry_test;
 CREATE TABLE registry_test.users (id text PRIMARY KEY, instance_id text);
 CREATE INDEX ON registry_test.users (instance_id);
-SELECT instance_env.guard('registry_test.users');
+SELECT FROM instance_env.guard('registry_test.users');
 INSERT INTO registry_test.users VALUES ('u1', 'registry-dev');
 SELECT instance_env.drop_application(instance_env.application_id('registry test'));
 DELETE FROM registry_test.users;

@@ -12,7 +12,7 @@ CREATE SCHEMA transfer_test;
 SET search_path = transfer_test;
 CREATE TABLE users (id text PRIMARY KEY, tenant text, n integer);
 CREATE INDEX ON users (tenant);
-SELECT instance_env.guard('users', 'tenant');
+SELECT FROM instance_env.guard('users', 'tenant');
 INSERT INTO users SELECT 'user ' || i, 'transfer-dev', i FROM generate_series(1, 9) i;
 INSERT INTO users VALUES ('other', 'transfer-dev2');
 
@@ -66,7 +66,7 @@ SELECT * FROM users ORDER BY id COLLATE "C";
 -- Where the key may occur in each instance, it still may not in two.
 CREATE TABLE members (id text, tenant text, PRIMARY KEY (tenant, id));
 CREATE INDEX ON members (id);
-SELECT instance_env.guard('members', 'tenant', 'id');
+SELECT FROM instance_env.guard('members', 'tenant', 'id');
 INSERT INTO members VALUES ('ann', 'transfer-dev'), ('bob', 'transfer-dev2');
 INSERT INTO members VALUES ('ann', 'transfer-dev2');
 INSERT INTO members SELECT id, 'transfer-dev2' FROM members WHERE id = 'ann';
@@ -81,7 +81,7 @@ CREATE TABLE parted (id text, tenant text, PRIMARY KEY (tenant, id)) PARTITION B
 CREATE TABLE part1 PARTITION OF parted FOR VALUES IN ('transfer-dev');
 CREATE TABLE part2 PARTITION OF parted DEFAULT;
 CREATE INDEX ON parted (id);
-SELECT instance_env.guard('parted', 'tenant', 'id');
+SELECT FROM instance_env.guard('parted', 'tenant', 'id');
 INSERT INTO parted VALUES ('ann', 'transfer-dev');
 UPDATE parted SET tenant = 'transfer-dev2';
 INSERT INTO parted VALUES ('ann', 'transfer-dev2');

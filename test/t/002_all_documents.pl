@@ -179,7 +179,7 @@ my $rows = $node->safe_psql('readme', 'SELECT count(*) FROM users');
 my $left = q{SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid IN ('users'::regclass, 'sessions'::regclass)
 	UNION ALL SELECT conname FROM pg_constraint WHERE conrelid = 'sessions'::regclass ORDER BY 1};
 my $before = $node->safe_psql('readme', $left);
-like($before, qr/^sessions_instance_id_user_id_fkey$/m, 'guard() has made a foreign key');
+like($before, qr/^instance_env_sessions_instance_id_user_id_fkey$/m, 'guard() has made a foreign key');
 $node->psql('readme', "\\set VERBOSITY sqlstate\n$drop", stderr => \my $refusal, on_error_stop => 0);
 like($refusal, qr/ERROR:  2BP01/, 'the extension is not dropped while a table is guarded');
 $node->safe_psql('postgres', 'CREATE DATABASE cascaded TEMPLATE readme');

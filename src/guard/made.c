@@ -1,0 +1,423 @@
+/*-------------------------------------------------------------------------
+ *
+ * made.c
+ *	  The indexes and foreign keys that guard() makes: their names, making
+ *	  them, and recognizing them.
+ *
+ * Their names begin with the extension's, so that a later migration of the
+ * application can use the name that PostgreSQL would choose by default.  An
+ * object that has such a name, and the shape of what guard() makes, may be
+ * dropped by guard() and unguard().  Nothing else may.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "nodes/parsenodes.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "guard/made.h"
+#include "guard/reference.h"
+#include "table/table.h"
+
+#define PREFIX IENV_SCHEMA "_"
+
+static char *prefixed(const char *table);
+static char *joined(Oid relid, int n, const AttrNumber *attnos);
+static List *indexes_below(Oid relid);
+static void name_partition_indexes(Oid index, List *before,
+								   const char *columns, const char *suffix);
+static bool has_shape(const FormData_pg_index *form, HeapTuple tuple);
+static const char *used_by(Oid index);
+
+/*
+ * Columns as a phrase, which does not depend on settings.
+ */
+char *
+ienv_columns_text(Oid relid, int n, const AttrNumber *attnos)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	appendStringInfoString(&list, n == 1 ? "column " : "columns ");
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&list, "%s\"%s\"", i == 0 ? "" :
+						 i == n - 1 ? " and " : ", ",
+						 get_attname(relid, attnos[i], false));
+	return list.data;
+}
+
+static char *
+prefixed(const char *table)
+{
+	return psprintf(PREFIX "%s", table);
+}
+
+/*
+ * Columns as they appear in the name of an index.
+ */
+static char *
+joined(Oid relid, int n, const AttrNumber *attnos)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < n; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? "_" : "",
+						 get_attname(relid, attnos[i], false));
+	return list.data;
+}
+
+/*
+ * A name that is free for a foreign key of a table, cut as PostgreSQL cuts its
+ * own.
+ */
+char *
+ienv_free_key_name(Oid relid, int n, const AttrNumber *attnos)
+{
+	return ChooseConstraintName(prefixed(get_rel_name(relid)),
+								joined(relid, n, attnos), IENV_KEY_SUFFIX,
+								get_rel_namespace(relid), NIL);
+}
+
+/*
+ * Create an index on these columns of a table.  Partitions, present and
+ * future, get theirs through the partitioned table.
+ *
+ * This is done as the caller, because the owner need not have CREATE on the
+ * schema; PostgreSQL itself then acts as the owner, in a security-restricted
+ * operation.  SPI is connected.
+ */
+void
+ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
+				bool unique)
+{
+	const char *suffix = unique ? IENV_UNIQUE_SUFFIX : IENV_INDEX_SUFFIX;
+	char	   *columns = joined(relid, n, attnos);
+	Oid			schema = get_rel_namespace(relid);
+	char	   *name = ChooseRelationName(prefixed(get_rel_name(relid)),
+										  columns, suffix, schema, false);
+	List	   *before = indexes_below(relid);
+
+	ereport(NOTICE,
+			(errmsg(unique ?
+					"creating unique index \"%s\" on %s of table %s" :
+					"creating index \"%s\" on %s of table %s", name,
+					ienv_columns_text(relid, n, attnos),
+					ienv_quoted_name(relid))));
+	ienv_execute("CREATE %s %s ON %s (%s)", unique ? "UNIQUE INDEX" : "INDEX",
+				 quote_identifier(name), ienv_kept_name(relid),
+				 ienv_column_list(relid, n, attnos));
+	name_partition_indexes(get_relname_relid(name, schema), before, columns,
+						   suffix);
+	ienv_report(report, "index", name, relid, IENV_CREATED);
+}
+
+/*
+ * The indexes of a table's partitions.
+ */
+static List *
+indexes_below(Oid relid)
+{
+	List	   *all = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		Relation	rel;
+
+		if (lfirst_oid(lc) == relid)
+			continue;
+		rel = table_open(lfirst_oid(lc), AccessShareLock);
+		all = list_concat(all, RelationGetIndexList(rel));
+		table_close(rel, NoLock);
+	}
+	return all;
+}
+
+/*
+ * Give the indexes that PostgreSQL has created on partitions names of our own,
+ * too; but not those that were there before and have become part of the new
+ * one.
+ */
+static void
+name_partition_indexes(Oid index, List *before, const char *columns,
+					   const char *suffix)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(index, NoLock, NULL))
+	{
+		Oid			part = lfirst_oid(lc);
+		Oid			partition;
+
+		if (part == index || list_member_oid(before, part))
+			continue;
+		partition = IndexGetRelation(part, false);
+		RenameRelationInternal(part,
+							   ChooseRelationName(prefixed(get_rel_name(partition)),
+												  columns, suffix,
+												  get_rel_namespace(partition),
+												  false),
+							   false, true);
+		CommandCounterIncrement();
+	}
+}
+
+/*
+ * Does an index find the rows that refer to a user, by n columns and the
+ * instance column?
+ */
+bool
+ienv_index_serves(Relation rel, AttrNumber instance, int n,
+				  const AttrNumber *attnos)
+{
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+		int			matched = 0;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
+
+		/* the instance may come anywhere among them */
+		for (int i = 0; i < form->indnkeyatts && matched < n; i++)
+		{
+			int			j = 0;
+
+			while (j < n && form->indkey.values[i] != attnos[j])
+				j++;
+			if (j < n)
+				matched++;
+			else if (form->indkey.values[i] != instance)
+				break;
+		}
+		found = found || (matched == n && form->indisvalid &&
+						  heap_attisnull(tuple, Anum_pg_index_indpred, NULL));
+		ReleaseSysCache(tuple);
+	}
+	return found;
+}
+
+/*
+ * Report the index that serves these n columns.
+ */
+void
+ienv_report_index(IenvReport *report, Oid relid, int n,
+				  const AttrNumber *attnos)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Oid			index = ienv_index_on(rel, n, attnos);
+
+	table_close(rel, NoLock);
+	if (OidIsValid(index))
+		ienv_report(report, "index", get_rel_name(index), relid, IENV_FOUND);
+}
+
+/*
+ * Is this a name of our own with that suffix, perhaps followed by a number?
+ */
+bool
+ienv_is_own_name(const char *name, const char *suffix)
+{
+	size_t		length = strlen(name);
+
+	while (length > 0 && name[length - 1] >= '0' && name[length - 1] <= '9')
+		length--;
+	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+		length > strlen(PREFIX) + strlen(suffix) &&
+		strncmp(name + length - strlen(suffix), suffix, strlen(suffix)) == 0 &&
+		name[length - strlen(suffix) - 1] == '_';
+}
+
+/*
+ * The indexes of a table that guard() made, by name and shape.
+ */
+List *
+ienv_own_indexes(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	List	   *own = NIL;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+	{
+		const char *name = get_rel_name(lfirst_oid(lc));
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(tuple);
+		if (name != NULL &&
+			ienv_is_own_name(name, form->indisunique ? IENV_UNIQUE_SUFFIX :
+							 IENV_INDEX_SUFFIX) && has_shape(form, tuple))
+			own = lappend_oid(own, lfirst_oid(lc));
+		ReleaseSysCache(tuple);
+	}
+	table_close(rel, NoLock);
+	return own;
+}
+
+/*
+ * Does an index consist of columns alone, in the usual order, without anything
+ * that guard() does not ask for?
+ */
+static bool
+has_shape(const FormData_pg_index *form, HeapTuple tuple)
+{
+	HeapTuple	class = SearchSysCache1(RELOID,
+										ObjectIdGetDatum(form->indexrelid));
+	bool		result;
+	Datum		options;
+	bool		isnull;
+
+	if (!HeapTupleIsValid(class))
+		return false;
+	options = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indoption,
+							  &isnull);
+	result = ((Form_pg_class) GETSTRUCT(class))->relam == BTREE_AM_OID &&
+		heap_attisnull(class, Anum_pg_class_reloptions, NULL) &&
+		form->indnatts == form->indnkeyatts &&
+		heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
+		heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) &&
+		!form->indisprimary && !form->indisexclusion &&
+		!form->indnullsnotdistinct &&
+		!OidIsValid(get_index_constraint(form->indexrelid));
+	for (int i = 0; result && i < form->indnkeyatts; i++)
+		result = !isnull &&
+			((int2vector *) DatumGetPointer(options))->values[i] == 0;
+	ReleaseSysCache(class);
+	return result;
+}
+
+/*
+ * Why an index that guard() made is not to be dropped, as a sentence; or NULL.
+ */
+const char *
+ienv_why_kept(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	const char *why = NULL;
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	if (((Form_pg_index) GETSTRUCT(tuple))->indisreplident)
+		why = "It is the replica identity of the table.";
+	else if (((Form_pg_index) GETSTRUCT(tuple))->indisclustered)
+		why = "The table is clustered by it.";
+	ReleaseSysCache(tuple);
+	foreach(lc, find_all_inheritors(index, NoLock, NULL))
+	{
+		Oid			part = lfirst_oid(lc);
+
+		if (why == NULL)
+			why = used_by(part);
+		if (why != NULL)
+			return why;
+		if (part != index &&
+			!ienv_is_own_name(get_rel_name(part), IENV_INDEX_SUFFIX) &&
+			!ienv_is_own_name(get_rel_name(part), IENV_UNIQUE_SUFFIX))
+			return psprintf("Index %s, which is part of it, may have been there before.",
+							ienv_quoted_name(part));
+	}
+	return NULL;
+}
+
+/*
+ * A foreign key that relies on a unique index, as a sentence; or NULL.
+ */
+static const char *
+used_by(Oid index)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
+	const char *why = NULL;
+	HeapTuple	tuple;
+
+	while (why == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (form->contype == CONSTRAINT_FOREIGN && form->conindid == index)
+			why = psprintf("Foreign key \"%s\" of table %s relies on it.",
+						   NameStr(form->conname),
+						   ienv_quoted_name(form->conrelid));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return why;
+}
+
+/*
+ * Drop the index on the instance column alone that guard() made of a table, if
+ * it has another one now that begins with that column.
+ *
+ * Nobody waits for that: if someone uses the table, the index stays.  SPI is
+ * connected, and the caller owns the table, which is locked against writers.
+ */
+void
+ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
+{
+	ListCell   *lc;
+
+	foreach(lc, ienv_own_indexes(relid))
+	{
+		Oid			index = lfirst_oid(lc);
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(index));
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+		bool		alone = form->indnatts == 1 && !form->indisunique &&
+		form->indkey.values[0] == instance_attno;
+		char	   *name = get_rel_name(index);
+		ListCell   *part;
+
+		ReleaseSysCache(tuple);
+		if (!alone || ienv_why_kept(index) != NULL)
+			continue;
+		foreach(part, find_all_inheritors(relid, NoLock, NULL))
+			if (!ConditionalLockRelationOid(lfirst_oid(part),
+											AccessExclusiveLock))
+			break;
+		if (part != NULL)
+		{
+			ereport(NOTICE,
+					(errmsg("index \"%s\" of table %s is no longer needed",
+							name, ienv_quoted_name(relid)),
+					 errdetail("It was not dropped, because another session uses the table."),
+					 errhint("Use DROP INDEX.")));
+			continue;
+		}
+		ereport(NOTICE,
+				(errmsg("dropping index \"%s\" of table %s, which is no longer needed", name, ienv_quoted_name(relid))));
+		ienv_execute("DROP INDEX %s", ienv_kept_name(index));
+		ienv_report(report, "index", name, relid, IENV_DROPPED);
+	}
+}

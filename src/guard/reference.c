@@ -1,0 +1,219 @@
+/*-------------------------------------------------------------------------
+ *
+ * reference.c
+ *	  Which columns of a guarded table refer to the users of another one, and
+ *	  whether foreign keys see to it that these are of the same instance.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_index.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/base.h"
+#include "guard/guard.h"
+#include "guard/reference.h"
+#include "table/table.h"
+
+static bool read_pairs(IenvReference *ref, const IenvForeignKey *key);
+static int	user_key_of(const IenvGuard *users, AttrNumber *attnos);
+static int	primary_key_of(Oid relid, AttrNumber instance, AttrNumber *attnos);
+static bool is_unsafe(const IenvGuard *guard, const IenvForeignKey *key,
+					  List *keys);
+static char *lost_reference(const IenvGuard *guard, List *keys);
+
+/*
+ * Find out which columns identify a user in the table that is referred to, and
+ * return how many they are; 0 if that table has no guard, or no key.
+ *
+ * If that table tracks no users, or its rows refer to users themselves, a
+ * foreign key that is there says what identifies a row, or else the primary
+ * key.
+ */
+int
+ienv_read_reference(IenvReference *ref, List *keys)
+{
+	const IenvGuard *users = ienv_guard_of(ref->user_table);
+	int			n;
+	ListCell   *lc;
+
+	if (users == NULL || users->root != ref->user_table)
+		return 0;
+	ref->user_instance = users->instance_attno;
+	n = user_key_of(users, ref->to);
+	if (n > 0)
+		return n;
+	foreach(lc, keys)
+		if (read_pairs(ref, lfirst(lc)) && ienv_covers(lfirst(lc), ref))
+		return ref->n;
+	foreach(lc, keys)
+		if (read_pairs(ref, lfirst(lc)))
+		return ref->n;
+	return primary_key_of(ref->user_table, ref->user_instance, ref->to);
+}
+
+/*
+ * Does a foreign key pair all columns that refer to the user with columns of
+ * the table of users?  Sets these.
+ */
+static bool
+read_pairs(IenvReference *ref, const IenvForeignKey *key)
+{
+	if (key->referenced != ref->user_table)
+		return false;
+	for (int i = 0; i < ref->n; i++)
+	{
+		int			j = 0;
+
+		while (j < key->n && key->from[j] != ref->from[i])
+			j++;
+		if (j == key->n)
+			return false;
+		ref->to[i] = key->to[j];
+	}
+	return true;
+}
+
+/*
+ * The columns by which a guarded table tells its users apart; 0 if it has
+ * none.
+ */
+static int
+user_key_of(const IenvGuard *users, AttrNumber *attnos)
+{
+	memcpy(attnos, users->key_attnos, users->nkeys * sizeof(AttrNumber));
+	return users->nkeys;
+}
+
+/*
+ * The table of users that rows of a guarded table refer to, or InvalidOid.
+ */
+Oid
+ienv_user_table_of(const IenvGuard *guard)
+{
+	return *guard->user_label == '\0' ? InvalidOid :
+		ienv_table_with_label(guard->user_label);
+}
+
+/*
+ * The columns of a table's primary key that do not name the instance.
+ */
+static int
+primary_key_of(Oid relid, AttrNumber instance, AttrNumber *attnos)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		whole;
+	int			n = ienv_primary_key(rel, instance, attnos, &whole);
+
+	table_close(rel, NoLock);
+	return Max(n, 0);
+}
+
+/*
+ * What is wrong with the foreign keys by which rows of a guarded table refer
+ * to users, as phrases.
+ *
+ * The tables that they refer to have been locked; no other one is opened.
+ */
+List *
+ienv_reference_problems(const IenvGuard *guard)
+{
+	List	   *keys = ienv_foreign_keys(guard->relid);
+	char	   *lost = lost_reference(guard, keys);
+	List	   *problems = lost != NULL ? list_make1(lost) : NIL;
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		const IenvForeignKey *key = lfirst(lc);
+
+		if (is_unsafe(guard, key, keys))
+			problems = lappend(problems,
+							   psprintf(key->validated ?
+										"foreign key \"%s\" lets a row refer to a user of another instance" :
+										"foreign key \"%s\" is not valid: a row may refer to a user of another instance",
+										key->name));
+	}
+	return problems;
+}
+
+/*
+ * Does a foreign key refer to a user, while neither it nor another one makes
+ * sure that the user is of the row's instance?
+ */
+static bool
+is_unsafe(const IenvGuard *guard, const IenvForeignKey *key, List *keys)
+{
+	const IenvGuard *users = ienv_guard_of(key->referenced);
+	IenvReference ref;
+	ListCell   *lc;
+
+	if (users == NULL)
+		return false;
+	memset(&ref, 0, sizeof(ref));
+	ref.relid = guard->relid;
+	ref.instance = guard->instance_attno;
+	ref.user_table = key->referenced;
+	ref.user_instance = users->instance_attno;
+	ref.n = user_key_of(users, ref.to);
+	for (int i = 0; i < ref.n; i++)
+	{
+		int			j = 0;
+
+		while (j < key->n && key->to[j] != ref.to[i])
+			j++;
+		if (j == key->n)
+			return false;
+		ref.from[i] = key->from[j];
+	}
+	if (ref.n == 0)
+		return false;
+	foreach(lc, keys)
+	{
+		const IenvForeignKey *other = lfirst(lc);
+
+		if (other->validated && ienv_covers(other, &ref))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What is wrong, as a phrase, if the foreign key that keeps rows with users of
+ * their own instance, as user_table has asked, is gone; or NULL.
+ */
+static char *
+lost_reference(const IenvGuard *guard, List *keys)
+{
+	bool		refers = false;
+	IenvReference ref;
+	ListCell   *lc;
+
+	memset(&ref, 0, sizeof(ref));
+	ref.relid = guard->relid;
+	ref.instance = guard->instance_attno;
+	ref.n = guard->nrefs;
+	if (ref.n == 0)
+		return NULL;
+	memcpy(ref.from, guard->ref_attnos, ref.n * sizeof(AttrNumber));
+	ref.user_table = ienv_user_table_of(guard);
+	if (!OidIsValid(ref.user_table))
+		return "the table of users that rows refer to is not guarded any more";
+	foreach(lc, keys)
+		refers = refers ||
+		((const IenvForeignKey *) lfirst(lc))->referenced == ref.user_table;
+
+	/* only then has the other table been locked */
+	if (refers && ienv_read_reference(&ref, keys) == ref.n)
+		foreach(lc, keys)
+			if (ienv_covers(lfirst(lc), &ref))
+			return NULL;
+	return psprintf("no foreign key over instance and user refers to table %s",
+					ienv_quoted_name(ref.user_table));
+}

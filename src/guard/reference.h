@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * reference.h
+ *	  The foreign keys by which rows of a guarded table refer to users.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IENV_REFERENCE_H
+#define IENV_REFERENCE_H
+
+#include "nodes/pg_list.h"
+
+/*
+ * Which columns of a table refer to the users of which other table.
+ */
+typedef struct IenvReference
+{
+	Oid			relid;
+	AttrNumber	instance;
+	int			n;
+	AttrNumber	from[INDEX_MAX_KEYS];	/* refer to the user */
+	Oid			user_table;
+	AttrNumber	user_instance;
+	AttrNumber	to[INDEX_MAX_KEYS]; /* identify the user there */
+} IenvReference;
+
+/*
+ * foreign_key.c: reading foreign keys
+ */
+typedef struct IenvForeignKey
+{
+	char	   *name;
+	Oid			relid;
+	Oid			referenced;
+	Oid			index;			/* of the referenced table */
+	char		on_delete;		/* FKCONSTR_ACTION_ */
+	char		on_update;
+	bool		is_full;		/* MATCH FULL */
+	bool		deferrable;
+	bool		deferred;
+	bool		validated;
+	int			n;
+	AttrNumber	from[INDEX_MAX_KEYS];
+	AttrNumber	to[INDEX_MAX_KEYS];
+	int			nset;			/* 0: SET NULL or SET DEFAULT sets all columns */
+	AttrNumber	set[INDEX_MAX_KEYS];
+} IenvForeignKey;
+
+extern List *ienv_foreign_keys(Oid relid);
+extern bool ienv_has_column(const IenvForeignKey *key, AttrNumber attno);
+extern bool ienv_contains_user(const IenvForeignKey *key,
+							   const IenvReference *ref);
+extern bool ienv_covers(const IenvForeignKey *key, const IenvReference *ref);
+
+/*
+ * reference.c: who refers to users of which table
+ */
+extern int	ienv_read_reference(IenvReference *ref, List *keys);
+
+/*
+ * reference_actions.c: what the foreign key that guard() makes does
+ */
+typedef struct IenvActions
+{
+	char		on_delete;		/* FKCONSTR_ACTION_ */
+	char		on_update;
+	int			nset;			/* columns that SET NULL or SET DEFAULT sets */
+	AttrNumber	set[INDEX_MAX_KEYS];
+	bool		deferrable;
+	bool		deferred;
+	bool		not_valid;
+} IenvActions;
+
+extern void ienv_choose_actions(const IenvReference *ref, List *keys,
+								IenvActions *actions);
+extern char *ienv_sql_of_actions(Oid relid, const IenvActions *actions);
+
+#endif							/* IENV_REFERENCE_H */

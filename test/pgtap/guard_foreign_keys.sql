@@ -1,0 +1,296 @@
+-- The foreign key that guard() makes for user_table: what was possible before is possible
+-- after, in whatever order PostgreSQL comes to the keys; and which keys make it unnecessary.
+SET client_min_messages = warning;
+SET quote_all_identifiers = off;	-- definitions are compared as they are without it
+BEGIN;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+CREATE EXTENSION IF NOT EXISTS instance_env;
+SELECT plan(99);
+
+CREATE ROLE instance_env_owner;
+CREATE SCHEMA app AUTHORIZATION instance_env_owner;
+SELECT instance_env.grant_guard('instance_env_owner'), instance_env.grant_monitor('instance_env_owner') \gset
+SELECT instance_env.create_application('shop', 'pro', development_key => 'dev', production_key => 'prod') \gset
+SELECT instance_env.create_application('blog', 'pro', development_key => 'dev2') \gset
+
+-- Everything from here on is done by the owner, who is no superuser.
+SET LOCAL ROLE instance_env_owner;
+CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL);
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+INSERT INTO app.users VALUES ('zero', 'dev'), ('ann', 'dev'), ('bob', 'dev'), ('eve', 'dev2');
+
+-- What a command leaves in a table, or its SQLSTATE; then nothing is left of it.  What is
+-- deferred comes last, as at commit.
+CREATE FUNCTION pg_temp.leaves(command text, rel regclass) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	rows text;
+BEGIN
+	EXECUTE command;
+	SET CONSTRAINTS ALL IMMEDIATE;
+	EXECUTE format('SELECT string_agg(t::text, %L ORDER BY t) FROM %s t', ' ', rel) INTO rows;
+	RAISE EXCEPTION SQLSTATE 'UNDO1' USING MESSAGE = coalesce(rows, 'nothing');
+EXCEPTION
+	WHEN SQLSTATE 'UNDO1' THEN
+		RETURN SQLERRM;
+	WHEN OTHERS THEN
+		RETURN SQLSTATE;
+END $$;
+
+-- The actions of the made key as guard() writes them
+CREATE FUNCTION pg_temp.actions(rel regclass) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(ltrim(substring(pg_get_constraintdef(oid) from 'REFERENCES [^(]*[(][^)]*[)](.*)$')), '; ' ORDER BY conname)
+	FROM pg_constraint
+	WHERE conrelid = rel AND contype = 'f' AND starts_with(conname, 'instance_env_') AND conparentid = 0 $$;
+
+--
+-- A key on the user alone: the new one does the same, in either order
+--
+
+CREATE TEMP TABLE clause AS SELECT * FROM (VALUES
+	('', ''),
+	('ON DELETE CASCADE', 'ON DELETE CASCADE'),
+	('ON DELETE RESTRICT', 'ON DELETE RESTRICT'),
+	('ON DELETE SET NULL', 'ON DELETE SET NULL (user_id)'),
+	('ON DELETE SET DEFAULT', 'ON DELETE SET DEFAULT (user_id)'),
+	('ON UPDATE CASCADE', 'ON UPDATE CASCADE'),
+	('ON UPDATE RESTRICT', 'ON UPDATE RESTRICT'),
+	('ON UPDATE SET NULL', 'DEFERRABLE INITIALLY DEFERRED'),
+	('ON UPDATE SET DEFAULT ON DELETE CASCADE', 'ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED'),
+	('ON UPDATE CASCADE ON DELETE SET NULL', 'ON UPDATE CASCADE ON DELETE SET NULL (user_id)'),
+	('DEFERRABLE', 'DEFERRABLE'),
+	('DEFERRABLE INITIALLY DEFERRED', 'DEFERRABLE INITIALLY DEFERRED'),
+	('ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED', 'ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED')) v(clause, made);
+
+CREATE TEMP TABLE command AS SELECT * FROM (VALUES
+	('delete', $$DELETE FROM app.users WHERE id = 'ann'$$),
+	('delete all', $$DELETE FROM app.users WHERE instance_id = 'dev'$$),
+	('new key', $$UPDATE app.users SET id = 'amy' WHERE id = 'ann'$$),
+	('child first', $$INSERT INTO app.child VALUES ('z', 'dev', 'zoe'); INSERT INTO app.users VALUES ('zoe', 'dev')$$),
+	('deferred', $$SET CONSTRAINTS ALL DEFERRED; INSERT INTO app.child VALUES ('z', 'dev', 'zoe'); INSERT INTO app.users VALUES ('zoe', 'dev')$$),
+	('nobody', $$INSERT INTO app.child VALUES ('z', 'dev', 'nobody')$$),
+	('null', $$INSERT INTO app.child VALUES ('z', 'dev', NULL)$$),
+	('update', $$UPDATE app.child SET user_id = 'bob' WHERE instance_id = 'dev'$$)) v(name, command);
+
+CREATE FUNCTION pg_temp.same(clause text, made text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	before text;
+BEGIN
+	CREATE TABLE app.child (id text, instance_id text NOT NULL, user_id text DEFAULT 'zero');
+	INSERT INTO app.child VALUES ('1', 'dev', 'ann'), ('2', 'dev', 'ann'), ('3', 'dev', 'bob'), ('4', 'dev2', 'eve');
+	EXECUTE format($q$ALTER TABLE app.child ADD CONSTRAINT child_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users %s$q$, clause);
+	before := (SELECT string_agg(name || ': ' || pg_temp.leaves(command, 'app.child'), E'\n' ORDER BY name) FROM command);
+	PERFORM instance_env.guard('app.child', user_key => 'user_id', counted => false, user_table => 'app.users');
+	RETURN NEXT is(pg_temp.actions('app.child'), made, '[' || clause || '] is copied');
+	RETURN NEXT is((SELECT string_agg(name || ': ' || pg_temp.leaves(command, 'app.child'), E'\n' ORDER BY name) FROM command),
+		before, '[' || clause || '] everything is as before');
+	RETURN NEXT is(pg_temp.leaves($q$INSERT INTO app.child VALUES ('z', 'dev', 'eve')$q$, 'app.child'), '23503',
+		'[' || clause || '] but for users of other instances');
+	-- the order in which a restored database may have them
+	EXECUTE format($q$ALTER TABLE app.child DROP CONSTRAINT child_user_id_fkey,
+		ADD CONSTRAINT child_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users %s$q$, clause);
+	RETURN NEXT is((SELECT string_agg(name || ': ' || pg_temp.leaves(command, 'app.child'), E'\n' ORDER BY name) FROM command),
+		before, '[' || clause || '] also in the other order');
+	DROP TABLE app.child;
+END $$;
+SELECT pg_temp.same(clause, made) FROM clause;
+
+-- the same with a key that is not valid: rows that refer to nobody stay
+CREATE TABLE app.child (id text, instance_id text NOT NULL, user_id text);
+INSERT INTO app.child VALUES ('1', 'dev', 'gone');
+ALTER TABLE app.child ADD CONSTRAINT child_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users NOT VALID;
+SELECT lives_ok($$SELECT instance_env.guard('app.child', user_key => 'user_id', counted => false, user_table => 'app.users')$$, 'NOT VALID');
+SELECT is(pg_temp.actions('app.child'), 'NOT VALID', 'is copied');
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.child'::regclass), ARRAY[
+	'foreign key "child_user_id_fkey" is not valid: a row may refer to a user of another instance',
+	'foreign key "instance_env_child_instance_id_user_id_fkey" is not valid: a row may refer to a user of another instance'], 'and listed');
+SELECT results_eq($$SELECT action FROM instance_env.guard('app.child', user_key => 'user_id', counted => false, user_table => 'app.users')
+	WHERE object = 'foreign key'$$, ARRAY['found'], 'guard() again leaves it');
+DELETE FROM app.child;
+ALTER TABLE app.child VALIDATE CONSTRAINT child_user_id_fkey;
+SELECT results_eq($$SELECT action FROM instance_env.guard('app.child', user_key => 'user_id', counted => false, user_table => 'app.users')
+	WHERE object = 'foreign key'$$, ARRAY['validated'], 'but validates it once the other one is valid');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.child'::regclass), true, 'and the guard is whole');
+DROP TABLE app.child;
+
+--
+-- Several keys, and other ways to the rows
+--
+
+-- which one comes first decides what happens, and it must go on to be those two
+CREATE TABLE app.child (id text, instance_id text NOT NULL, user_id text,
+	CONSTRAINT a FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE,
+	CONSTRAINT b FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE);
+SELECT count(*) FROM instance_env.guard('app.child', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+SELECT is(pg_temp.actions('app.child'), 'ON DELETE CASCADE', 'two keys that do the same');
+DROP TABLE app.child;
+CREATE TABLE app.child (id text, instance_id text NOT NULL, user_id text,
+	CONSTRAINT a FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE,
+	CONSTRAINT b FOREIGN KEY (user_id) REFERENCES app.users ON DELETE SET NULL);
+INSERT INTO app.child VALUES ('1', 'dev', 'ann');
+SELECT count(*) FROM instance_env.guard('app.child', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+SELECT is(pg_temp.actions('app.child'), 'DEFERRABLE INITIALLY DEFERRED', 'two keys that do not');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.child'), 'nothing', 'leave it to the first one');
+DROP TABLE app.child;
+
+-- users -> emails -> tokens
+CREATE TABLE app.emails (id text PRIMARY KEY, instance_id text NOT NULL, user_id text NOT NULL REFERENCES app.users ON DELETE CASCADE);
+CREATE TABLE app.tokens (id text, instance_id text NOT NULL, user_id text, email_id text REFERENCES app.emails ON DELETE CASCADE);
+INSERT INTO app.emails VALUES ('a@', 'dev', 'ann'), ('b@', 'dev', 'bob');
+INSERT INTO app.tokens VALUES ('1', 'dev', 'ann', 'a@'), ('2', 'dev', 'bob', 'b@');
+SELECT lives_ok($$SELECT instance_env.guard('app.emails', user_key => 'user_id', counted => false, user_table => 'app.users')$$, 'emails');
+SELECT lives_ok($$SELECT instance_env.guard('app.tokens', user_key => 'user_id', counted => false, user_table => 'app.users')$$, 'tokens');
+SELECT is(pg_temp.actions('app.tokens'), 'DEFERRABLE INITIALLY DEFERRED', 'tokens that go with an e-mail address');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.tokens'), '(2,dev,bob,b@)', 'go as before');
+SELECT is(pg_temp.leaves($$INSERT INTO app.tokens VALUES ('3', 'dev', 'ann', NULL); DELETE FROM app.users WHERE id = 'ann'$$, 'app.tokens'), '23503',
+	'those that do not are not deleted, so the user stays');
+ALTER TABLE app.tokens DROP CONSTRAINT tokens_email_id_fkey,
+	ADD CONSTRAINT tokens_email_id_fkey FOREIGN KEY (email_id) REFERENCES app.emails ON DELETE CASCADE;
+ALTER TABLE app.emails DROP CONSTRAINT emails_user_id_fkey,
+	ADD CONSTRAINT emails_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE;
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.tokens'), '(2,dev,bob,b@)', 'in the other order, too');
+
+-- tokens of a table in between, which is guarded itself
+SELECT lives_ok($$SELECT instance_env.unguard('app.tokens', drop_objects => true)$$, 'unguard()');
+SELECT lives_ok($$SELECT instance_env.guard('app.tokens', user_key => 'email_id', counted => false, user_table => 'app.emails')$$,
+	'the table in between as user_table');
+SELECT is(pg_temp.actions('app.tokens'), 'ON DELETE CASCADE', 'its key is copied');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.tokens'), '(2,dev,bob,b@)', 'everything goes as before');
+SELECT is(pg_temp.leaves($$INSERT INTO app.tokens VALUES ('4', 'dev2', 'ann', 'a@')$$, 'app.tokens'), '23503', 'no token of another instance');
+DROP TABLE app.tokens, app.emails;
+
+-- organizations -> users, organizations -> teams -> badges: users are one step nearer
+CREATE TABLE app.orgs (id text PRIMARY KEY);
+CREATE TABLE app.people (id text PRIMARY KEY, instance_id text NOT NULL, org text REFERENCES app.orgs ON DELETE CASCADE);
+CREATE TABLE app.teams (id text PRIMARY KEY, org text REFERENCES app.orgs ON DELETE CASCADE);
+CREATE TABLE app.badges (id text, instance_id text NOT NULL, person text, team text REFERENCES app.teams ON DELETE CASCADE);
+CREATE TABLE app.seals (id text, instance_id text NOT NULL, person text, org text REFERENCES app.orgs ON DELETE CASCADE);
+SELECT count(*) FROM instance_env.guard('app.people') \gset
+INSERT INTO app.orgs VALUES ('o');
+INSERT INTO app.people VALUES ('p', 'dev', 'o');
+INSERT INTO app.teams VALUES ('t', 'o');
+INSERT INTO app.badges VALUES ('1', 'dev', 'p', 't');
+INSERT INTO app.seals VALUES ('1', 'dev', 'p', 'o');
+SELECT lives_ok($$SELECT instance_env.guard('app.badges', user_key => 'person', counted => false, user_table => 'app.people')$$, 'badges');
+SELECT lives_ok($$SELECT instance_env.guard('app.seals', user_key => 'person', counted => false, user_table => 'app.people')$$, 'seals');
+SELECT is(pg_temp.actions('app.badges'), 'DEFERRABLE INITIALLY DEFERRED', 'badges go a step later than people');
+SELECT is(pg_temp.actions('app.seals'), '', 'seals go in the same step as people, and before a check can come');
+SELECT is(pg_temp.leaves($$DELETE FROM app.orgs$$, 'app.badges'), 'nothing', 'an organization goes with all');
+ALTER TABLE app.seals DROP CONSTRAINT seals_org_fkey, ADD CONSTRAINT seals_org_fkey FOREIGN KEY (org) REFERENCES app.orgs ON DELETE CASCADE;
+SELECT is(pg_temp.leaves($$DELETE FROM app.orgs$$, 'app.seals'), 'nothing', 'in the other order, too');
+
+-- a second column that refers to users: its key may come first, or not
+CREATE TABLE app.notes (id text, instance_id text NOT NULL, author text REFERENCES app.users, owner text REFERENCES app.users ON DELETE CASCADE);
+SELECT count(*) FROM instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.users') \gset
+SELECT is(pg_temp.actions('app.notes'), 'DEFERRABLE INITIALLY DEFERRED', 'rows that go with another user');
+SELECT lives_ok($$SELECT instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.users')$$, 'again');
+
+--
+-- Keys that make it unnecessary
+--
+
+CREATE TABLE app.accounts (app text, tenant text, login text, PRIMARY KEY (app, tenant, login));
+CREATE UNIQUE INDEX ON app.accounts (login);
+SELECT count(*) FROM instance_env.guard('app.accounts', 'tenant', 'login') \gset
+INSERT INTO app.accounts VALUES ('x', 'dev', 'ann'), ('y', 'dev2', 'eve');
+CREATE FUNCTION pg_temp.contains(columns text, key text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	outcome text;
+BEGIN
+	EXECUTE format('CREATE TABLE app.c (%s, CONSTRAINT k %s)', columns, key);
+	SELECT string_agg(name || ' ' || action, ', ') INTO outcome
+	FROM instance_env.guard('app.c', 'tenant', 'login', false, 'app.accounts') WHERE object = 'foreign key';
+	RAISE EXCEPTION SQLSTATE 'UNDO1' USING MESSAGE = outcome;
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN SQLERRM;
+END $$;
+SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (app, tenant, login) REFERENCES app.accounts'),
+	'k found', 'three columns');
+SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (login, app, tenant) REFERENCES app.accounts (login, app, tenant)'),
+	'k found', 'in another order');
+SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (app, tenant, login) REFERENCES app.accounts'),
+	'instance_env_c_tenant_login_fkey created', 'a further column that may be null: such a row is not checked');
+SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (app, tenant, login) REFERENCES app.accounts MATCH FULL'),
+	'k found', 'a further column that may be null, but not alone');
+SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (app, tenant, login) REFERENCES app.accounts, PRIMARY KEY (app, login)'),
+	'k found', 'a further column of the primary key');
+SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (app, login, tenant) REFERENCES app.accounts'),
+	'instance_env_c_tenant_login_fkey created', 'columns that are mixed up');
+SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (login) REFERENCES app.accounts (login)'),
+	'instance_env_c_tenant_login_fkey created', 'the user alone');
+
+-- one that is not valid is validated, or cannot be
+CREATE TABLE app.c (tenant text NOT NULL, login text, app text NOT NULL);
+INSERT INTO app.c VALUES ('dev2', 'ann', 'x');
+ALTER TABLE app.c ADD CONSTRAINT k FOREIGN KEY (app, tenant, login) REFERENCES app.accounts NOT VALID;
+SELECT throws_ok($$SELECT instance_env.guard('app.c', 'tenant', 'login', false, 'app.accounts')$$, '23503', NULL, 'not valid, and rows are wrong');
+UPDATE app.c SET tenant = 'dev';
+SELECT results_eq($$SELECT name || ' ' || action FROM instance_env.guard('app.c', 'tenant', 'login', false, 'app.accounts') WHERE object = 'foreign key'$$,
+	ARRAY['k validated'], 'not valid, but rows are right');
+DROP TABLE app.c;
+
+-- An instance column that is generated from columns of the key.
+SAVEPOINT generated;
+SELECT pg_temp.leaves($$
+	CREATE TABLE app.g (app text, tenant text, login text, i text GENERATED ALWAYS AS (app || '/' || tenant) STORED, PRIMARY KEY (app, tenant, login));
+	SELECT instance_env.guard('app.g', 'i', 'login')$$, 'app.users') !~ '^[0-9A-Z]{5}$' AS generated \gset
+CREATE FUNCTION pg_temp.generated(one text, two text, type text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	outcome text;
+BEGIN
+	EXECUTE format($q$CREATE TABLE app.g (app %s, tenant text, login text, i text GENERATED ALWAYS AS (%s) STORED,
+		PRIMARY KEY (app, tenant, login), UNIQUE (i, login))$q$, type, one);
+	EXECUTE format($q$CREATE TABLE app.h (n integer, login text, tenant text NOT NULL, app %s NOT NULL,
+		i text GENERATED ALWAYS AS (%s) STORED, CONSTRAINT k FOREIGN KEY (app, tenant, login) REFERENCES app.g)$q$, type, two);
+	PERFORM instance_env.guard('app.g', 'i', 'login');
+	SELECT string_agg(name || ' ' || action, ', ') INTO outcome
+	FROM instance_env.guard('app.h', 'i', 'login', false, 'app.g') WHERE object = 'foreign key';
+	RAISE EXCEPTION SQLSTATE 'UNDO1' USING MESSAGE = outcome;
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN SQLERRM;
+END $$;
+SELECT CASE WHEN :'generated'::boolean THEN is(pg_temp.generated(one, two, type), made, what) ELSE skip(what, 1) END FROM (VALUES
+	($$app || '/' || tenant$$, $$app || '/' || tenant$$, 'text', 'k found', 'generated by the same expression'),
+	($$app || '/' || tenant$$, $$tenant || '/' || app$$, 'text', 'instance_env_h_i_login_fkey created', 'by another expression'),
+	($$app || '/' || tenant$$, $$n::text || '/' || tenant$$, 'text', 'instance_env_h_i_login_fkey created', 'from a column that is not in the key'),
+	($$app::text || '/' || tenant$$, $$app::text || '/' || tenant$$, 'numeric', 'instance_env_h_i_login_fkey created',
+		'from a column whose equal values can differ')) v(one, two, type, made, what);
+ROLLBACK TO SAVEPOINT generated;
+
+--
+-- The index
+--
+
+CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
+SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.users') WHERE object = 'index'$$,
+	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'created')$$, 'one index over instance and user');
+DROP TABLE app.i;
+CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
+CREATE INDEX own_i ON app.i (user_id);
+CREATE INDEX own_j ON app.i (instance_id, id);
+SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.users') WHERE object = 'index'$$,
+	$$VALUES ('own_j', 'found')$$, 'none where the table has what it takes');
+DROP TABLE app.i;
+CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.i', user_key => '', counted => false) \gset
+SELECT instance_env.unguard('app.i') \gset
+SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.users') WHERE object = 'index'$$,
+	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'created'), ('instance_env_i_instance_id_idx', 'dropped')$$, 'it takes the place of an earlier one');
+DROP TABLE app.i;
+CREATE TABLE app.u (id text PRIMARY KEY, instance_id text NOT NULL);
+CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.u') \gset
+SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.u') WHERE object = 'index'$$,
+	$$VALUES ('instance_env_u_instance_id_id_key', 'app.u'::regclass, 'created'), ('instance_env_u_instance_id_idx', 'app.u', 'dropped'),
+		('instance_env_i_instance_id_user_id_idx', 'app.i', 'created')$$,
+	'the table of users gets a unique one in place of guard()''s own');
+SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.u') WHERE object = 'index'$$,
+	$$VALUES ('instance_env_u_instance_id_id_key', 'found'), ('u_pkey', 'found')$$, 'which serves it, too');
+CREATE TABLE app.v (id text PRIMARY KEY, instance_id text NOT NULL);
+CREATE INDEX v_own ON app.v (instance_id);
+CREATE TABLE app.j (id text, instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.v') \gset
+SELECT count(*) FROM instance_env.guard('app.j', user_key => 'user_id', counted => false, user_table => 'app.v') \gset
+SELECT has_index('app', 'v', 'v_own', 'the application''s own index stays');
+
+SELECT * FROM finish();
+ROLLBACK;
