@@ -1,5 +1,6 @@
 -- promotion: what stands between an instance and production, the promotion itself and how it
--- is undone; emptying a development instance; staging; dropping an application.
+-- is undone; renaming an instance; emptying a development instance; staging; dropping an
+-- application.
 
 --
 -- Validation
@@ -139,8 +140,15 @@ COMMENT ON COLUMN instance_env.promotions.rolled_back_at IS
 'when it was rolled back; null if it was not';
 
 --
--- Reset, staging, dropping
+-- Renaming, reset, staging, dropping
 --
+
+CREATE FUNCTION instance_env.rename_instance(instance uuid, external_key text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rename_instance';
+COMMENT ON FUNCTION instance_env.rename_instance(uuid, text) IS
+'gives an instance another external key, which its rows get by an update in the same transaction';
 
 -- With the caller's rights: the rows that it deletes are not the extension's.  A procedure
 -- that is SECURITY DEFINER or has a SET clause could not commit.

@@ -138,6 +138,11 @@ LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
 COMMENT ON FUNCTION instance_env.keep_instance() IS
 'trigger: an instance keeps its id, application and type, and an active production instance stays';
 
+CREATE FUNCTION instance_env.keep_external_key() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_external_key';
+COMMENT ON FUNCTION instance_env.keep_external_key() IS
+'trigger: only rename_instance() gives an instance another external key';
+
 CREATE FUNCTION instance_env.keep_application() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_application';
 COMMENT ON FUNCTION instance_env.keep_application() IS
@@ -148,7 +153,10 @@ CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
 	EXECUTE FUNCTION instance_env.keep_instance();
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
 
--- These judge a deletion where it is made, not where it is applied: they are not enabled always.
+-- These judge a change where it is made, not where it is applied: they are not enabled always.
+CREATE TRIGGER keep_external_key BEFORE UPDATE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.external_key <> NEW.external_key)
+	EXECUTE FUNCTION instance_env.keep_external_key();
 CREATE TRIGGER keep_active BEFORE DELETE ON instance_env.instance
 	FOR EACH ROW WHEN (OLD.type = 'production' AND OLD.status = 'active')
 	EXECUTE FUNCTION instance_env.keep_instance();

@@ -184,6 +184,8 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 			ienv_take_tickets(bucket, count);
 	}
 	if (brought)
+		ienv_refuse_renamed(guard, instance, value);
+	if (brought)
 		refuse_brought(guard, instance, value, relid);
 	else if (guard->counted && instance->user_cap >= 0 &&
 			 count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)

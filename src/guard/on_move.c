@@ -200,7 +200,9 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 	if (isnull != move->isnull ||
 		(!isnull &&
 		 !datum_image_eq(instance, move->instance, att->attbyval,
-						 att->attlen)))
+						 att->attlen) &&
+		 !ienv_follows_rename(guard, trigdata->tg_relation, move->instance,
+							  instance)))
 		ienv_report_move(guard, move->instance, move->isnull, instance,
 						 isnull);
 	forget_move(move);

@@ -40,7 +40,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
-	/* the condition is true if either column changes */
+	/* the condition is true if either column changes, or both */
 	refuse_another_instance(guard, trigdata);
 
 	if (guard->key_attno != InvalidAttrNumber)
@@ -53,6 +53,13 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 										   guard->key_attno, desc, &isnull[1]);
 		Datum		new_key = heap_getattr(trigdata->tg_newtuple,
 										   guard->key_attno, desc, &isnull[2]);
+
+		/* a row that follows a rename of its instance */
+		if (isnull[1] == isnull[2] &&
+			(isnull[1] ||
+			 datum_image_eq(old_key, new_key, guard->key_byval,
+							guard->key_len)))
+			return PointerGetDatum(NULL);
 
 		/*
 		 * If its instance is gone, there is no telling where else the new key
@@ -69,7 +76,9 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse an UPDATE that changes the instance.
+ * Refuse an UPDATE that changes the instance.  Where rows name it by its
+ * external key, and the transaction has changed that, an update that follows
+ * does not.
  */
 static void
 refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
@@ -88,6 +97,10 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 	if (old_null == new_null &&
 		(old_null ||
 		 datum_image_eq(old_value, new_value, att->attbyval, att->attlen)))
+		return;
+	if (!old_null && !new_null &&
+		ienv_follows_rename(guard, trigdata->tg_relation, old_value,
+							new_value))
 		return;
 	ienv_report_move(guard, old_value, old_null, new_value, new_null);
 }

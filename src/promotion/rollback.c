@@ -126,11 +126,12 @@ refuse_if_used(const IenvApplication *application)
 {
 	Datum		key;
 
+	ienv_require_not_renamed(application->instances[IENV_PRODUCTION]);
 	key = ienv_external_key(application->instances[IENV_PRODUCTION]);
 
 	refuse_rows(application, ienv_trusted_roots(), key, false);
 	ienv_keep_from_guarding();
-	refuse_rows(application, ienv_lock_guarded_tables(), key, true);
+	refuse_rows(application, ienv_lock_guarded_tables(ShareLock, false), key, true);
 }
 
 /*

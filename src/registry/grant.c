@@ -45,6 +45,7 @@ static const Audience audiences[] = {
 	{"drop_application", ADMIN},
 	{"instance_id", BACKEND | ADMIN},
 	{"rename_application", ADMIN},
+	{"rename_instance", ADMIN},
 	{"resume_instance", ADMIN},
 	{"set_plan", ADMIN},
 	{"set_user_cap", ADMIN},

@@ -80,7 +80,28 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 				 errhint("Resume it with instance_env.resume_instance().") :
 				 errhint("Promote its application with instance_env.promote()."),
 				 ienv_errguard(guard, NULL)));
+	ienv_refuse_renamed(guard, instance, value);
 	return instance;
+}
+
+/*
+ * Refuse a new row of a capped instance in the transaction that renames it:
+ * its other rows cannot be counted, because some have the old key.
+ */
+void
+ienv_refuse_renamed(const IenvGuard *guard, const IenvInstance *instance,
+					Datum value)
+{
+	if (guard->is_uuid || !guard->counted || instance->user_cap < 0 ||
+		ienv_last_rename(&instance->id) == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("instance %s takes no new users in the transaction that renames it",
+					ienv_instance_text(value, false)),
+			 errdetail("Rows may still have the old external key, and its users could not be counted."),
+			 errhint("Commit first."),
+			 ienv_errguard(guard, NULL)));
 }
 
 /*

@@ -54,6 +54,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -66,6 +67,7 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
+static bool resembles_rename(const IenvGuard *guard, Datum from, Datum to);
 static bool may_read_instance(const IenvGuard *guard);
 static bool lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
 							Snapshot snapshot, TransactionId *younger);
@@ -116,6 +118,11 @@ void
 ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to,
 				 bool to_null)
 {
+	bool		renamed = !guard->is_uuid && !from_null && !to_null &&
+	ienv_has_renamed(from, to);
+	bool		rename = !from_null && !to_null &&
+	resembles_rename(guard, from, to);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 			 errmsg("cannot move a row of table %s to another instance",
@@ -129,8 +136,36 @@ ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to,
 			 errdetail("The update changes its instance to %s.",
 					   to_null ? "null" :
 					   ienv_instance_text(to, guard->is_uuid)),
+			 renamed ?
+			 errhint("Administration did not look at the table when the instance was renamed: call instance_env.guard() for it again, then instance_env.rename_instance().") :
+			 rename ?
+			 errhint("To give an instance another external key, call instance_env.rename_instance() in the same transaction, before the update.") :
 			 errhint("Create a new row, with a key of its own, in the other instance."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * Does an UPDATE that changes a row's external key follow a rename of its
+ * instance by the current transaction?  rename_instance() has locked the
+ * tables that administration looks at; in any other one, others may be adding
+ * rows with the old key.
+ */
+bool
+ienv_follows_rename(const IenvGuard *guard, Relation rel, Datum from, Datum to)
+{
+	return !guard->is_uuid && ienv_has_renamed(from, to) &&
+		CheckRelationLockedByMe(rel, ShareRowExclusiveLock, true);
+}
+
+/*
+ * Might the UPDATE that is refused have been meant to follow a rename?
+ */
+static bool
+resembles_rename(const IenvGuard *guard, Datum from, Datum to)
+{
+	return !guard->is_uuid && ienv_rename_from(from) == NULL &&
+		(ienv_instance_by_value(from, false, true) == NULL) !=
+		(ienv_instance_by_value(to, false, true) == NULL);
 }
 
 /*

@@ -15,6 +15,8 @@
  */
 extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo);
 extern bool ienv_check_arrival(IenvGuard *guard, Datum value, Datum key);
+extern bool ienv_follows_rename(const IenvGuard *guard, Relation rel,
+								Datum from, Datum to);
 pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
 										 bool from_null, Datum to,
 										 bool to_null);
