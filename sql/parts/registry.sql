@@ -98,6 +98,15 @@ AS 'MODULE_PATHNAME', 'instance_env_rename_application';
 COMMENT ON FUNCTION instance_env.rename_application(uuid, text) IS
 'gives an application another name';
 
+-- Each function that takes an application's id has a sibling that takes its name.  A literal
+-- of unknown type is taken for a text, so these also take an id in a text.
+CREATE FUNCTION instance_env.rename_application(application text, name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rename_application_by_name';
+COMMENT ON FUNCTION instance_env.rename_application(text, text) IS
+'gives the application with this name another one';
+
 CREATE FUNCTION instance_env.suspend_instance(instance uuid)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -124,6 +133,29 @@ RETURN (SELECT i.id FROM instance_env.instance i JOIN instance_env.application a
 		WHERE a.name = $1 AND i.type = $2);
 COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) IS
 'the id of the instance of this type of the application with this name';
+
+CREATE FUNCTION instance_env.instance_by_key(external_key text) RETURNS uuid
+LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT i.id FROM instance_env.instance i WHERE i.external_key = $1);
+COMMENT ON FUNCTION instance_env.instance_by_key(text) IS
+'the id of the instance with this external key';
+
+CREATE FUNCTION instance_env.instance_info(
+	instance uuid,
+	OUT application text,
+	OUT application_id uuid,
+	OUT type instance_env.instance_type,
+	OUT status instance_env.instance_status,
+	OUT user_cap integer,
+	OUT plan instance_env.plan,
+	OUT slug text,
+	OUT domain text,
+	OUT external_key text)
+RETURNS record
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_instance_info';
+COMMENT ON FUNCTION instance_env.instance_info(uuid) IS
+'what an instance is: its application, its type, and what applies to it';
 
 -- Where the type is a literal or a text: other names get an error that tells more than
 -- the enum's.

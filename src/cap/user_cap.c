@@ -267,20 +267,25 @@ static void
 refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally,
 	   const Bounds *bounds)
 {
+	const char *application = ienv_application_sentence(value,
+														guard->is_uuid);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
 			 errmsg_plural("development instance %s has reached its cap of %d user",
 						   "development instance %s has reached its cap of %d users", cap,
 						   ienv_instance_text(value, guard->is_uuid), cap),
 			 cap == 0 ?
-			 errdetail("The instance takes no users.") :
+			 errdetail("The instance takes no users.%s", application) :
 			 tally->committed >= cap ?
-			 errdetail("All of its seats are held by committed users.") :
+			 errdetail("All of its seats are held by committed users.%s",
+					   application) :
 			 tally->mine > cap ?
-			 errdetail("This transaction alone adds more users than the cap allows.") :
-			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.",
+			 errdetail("This transaction alone adds more users than the cap allows.%s",
+					   application) :
+			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.%s",
 					   (long long) tally->committed, (long long) bounds->older,
-					   (long long) tally->mine),
+					   (long long) tally->mine, application),
 			 errhint("Delete users, raise the cap with instance_env.set_user_cap(), or use the production instance."),
 			 ienv_errguard(guard, IENV_USER_CAP)));
 }

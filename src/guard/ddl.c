@@ -250,7 +250,7 @@ check_partition(Oid relid)
 		/* as guard() does */
 		LockRelationOid(root.relid, ShareRowExclusiveLock);
 		(void) ienv_leaf_relations(root.relid, ShareRowExclusiveLock);
-		ienv_check_rows(&root, relid);
+		ienv_check_rows(&root, true, relid);
 	}
 	if (root.key_attno != InvalidAttrNumber)
 		ienv_guard_partitions(relid);

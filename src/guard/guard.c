@@ -109,7 +109,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	SPI_connect();
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
 	ienv_drop_triggers(guard.relid, there.orphans);
-	ienv_check_rows(&guard, InvalidOid);
+	ienv_check_rows(&guard, there.before != (Datum) 0, InvalidOid);
 	if (!there.instance_indexed)
 		make_index(guard.relid, guard.instance_attno);
 	if (!there.key_indexed)

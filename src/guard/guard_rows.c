@@ -27,13 +27,22 @@
 /* How many rows a cursor fetches at once */
 #define FETCH_ROWS		1000
 
-static void check_rows(const IenvGuard *guard, Oid relid, bool brought);
+/* Why rows are checked */
+typedef enum Occasion
+{
+	GUARDING,					/* their table is about to be guarded */
+	REPAIRING,					/* it was guarded before */
+	BRINGING					/* they come into it with a partition */
+} Occasion;
+
+static void check_rows(const IenvGuard *guard, Oid relid, Occasion occasion);
 static Portal open_cursor(Oid relid, const char *sql);
-static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
+static void check_instances(const IenvGuard *guard, Oid relid,
+							Occasion occasion);
 static void check_instance(const IenvGuard *guard, Oid relid,
 						   IenvInstance *instance, Datum value, int64 count,
-						   bool brought,
-						   int *nover);
+						   Occasion occasion, int *nover);
+pg_noreturn static void refuse_inactive(const IenvGuard *guard, Datum value);
 pg_noreturn static void refuse_unknown(const IenvGuard *guard,
 									   const char *column,
 									   const char *instances, int n);
@@ -45,8 +54,10 @@ static void check_departed(const IenvGuard *guard, Oid relid);
 
 /*
  * Check the rows of a table that is about to be guarded: each must refer to an
- * instance that exists, and no key may be in two.  Warns about instances that
- * are over their cap or not active.
+ * instance that exists, and no key may be in two.  A production instance that
+ * is not active yet is refused, unless the table was guarded before: it would
+ * take no new users from then on.  Warns about other instances that are not
+ * active, and about those over their cap.
  *
  * With brought, check the rows that this partition brings into a guarded table
  * instead.  Then instances that are not active, or that would be over their
@@ -57,13 +68,16 @@ static void check_departed(const IenvGuard *guard, Oid relid);
  * table is locked against writers, and SPI is connected.
  */
 void
-ienv_check_rows(const IenvGuard *guard, Oid brought)
+ienv_check_rows(const IenvGuard *guard, bool guarded, Oid brought)
 {
+	Occasion	occasion = OidIsValid(brought) ? BRINGING :
+	guarded ? REPAIRING : GUARDING;
+
 	PushActiveSnapshot(GetLatestSnapshot());
 	PG_TRY();
 	{
 		check_rows(guard, OidIsValid(brought) ? brought : guard->relid,
-				   OidIsValid(brought));
+				   occasion);
 	}
 	PG_FINALLY();
 	{
@@ -74,13 +88,13 @@ ienv_check_rows(const IenvGuard *guard, Oid brought)
 }
 
 static void
-check_rows(const IenvGuard *guard, Oid relid, bool brought)
+check_rows(const IenvGuard *guard, Oid relid, Occasion occasion)
 {
 	IenvActing	saved;
 
 	/* a partition may have another owner */
 	ienv_act_as_owner_of(relid, &saved);
-	check_instances(guard, relid, brought);
+	check_instances(guard, relid, occasion);
 	if (guard->key_attno != InvalidAttrNumber && !ienv_nobody_departed())
 		check_departed(guard, relid);
 	ienv_act_as_self(&saved);
@@ -104,7 +118,7 @@ open_cursor(Oid relid, const char *sql)
  * Count relid's rows of each instance, and look each instance up.
  */
 static void
-check_instances(const IenvGuard *guard, Oid relid, bool brought)
+check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 {
 	const char *column = get_attname(guard->relid, guard->instance_attno,
 									 false);
@@ -152,7 +166,7 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 				continue;
 			}
 
-			check_instance(guard, relid, instance, value, count, brought,
+			check_instance(guard, relid, instance, value, count, occasion,
 						   &nover);
 		}
 	} while (SPI_processed > 0);
@@ -173,7 +187,7 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
  */
 static void
 check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
-			   Datum value, int64 count, bool brought, int *nover)
+			   Datum value, int64 count, Occasion occasion, int *nover)
 {
 	/* these rows came without tickets, see bound.c */
 	if (guard->counted && instance->user_cap >= 0)
@@ -183,10 +197,13 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 		if (bucket != NULL)
 			ienv_take_tickets(bucket, count);
 	}
-	if (brought)
+	if (occasion == BRINGING)
+	{
 		ienv_refuse_renamed(guard, instance, value);
-	if (brought)
 		refuse_brought(guard, instance, value, relid);
+	}
+	else if (occasion == GUARDING && instance->status == IENV_INACTIVE)
+		refuse_inactive(guard, value);
 	else if (guard->counted && instance->user_cap >= 0 &&
 			 count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
 		ereport(WARNING,
@@ -206,6 +223,27 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 				 errdetail("It takes no new rows until it is.")));
 }
 
+/*
+ * Refuse to guard a table with users of a production instance that takes none
+ * yet: if they are signing up, guard() would stop that.
+ */
+static void
+refuse_inactive(const IenvGuard *guard, Datum value)
+{
+	const char *application = ienv_application_sentence(value,
+														guard->is_uuid);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
+			 errmsg("instance %s is not active, but has rows in table %s",
+					ienv_instance_text(value, guard->is_uuid),
+					ienv_quoted_name(guard->relid)),
+			 errdetail("The production instance would take no new rows from the moment the table is guarded.%s",
+					   application),
+			 errhint("Promote its application with instance_env.promote() first or, if it is live already, activate it with instance_env.adopt_application()."),
+			 ienv_errguard(guard, IENV_IS_ACTIVE)));
+}
+
 static void
 refuse_unknown(const IenvGuard *guard, const char *column,
 			   const char *instances, int n)
@@ -220,7 +258,7 @@ refuse_unknown(const IenvGuard *guard, const char *column,
 			 errdetail("Column \"%s\" contains %s.", column, instances),
 			 errhint("Create them with instance_env.create_application(), which takes given %s.",
 					 guard->is_uuid ? "ids" : "external keys"),
-			 ienv_errguard(guard, NULL)));
+			 ienv_errguard(guard, IENV_KNOWN)));
 }
 
 /*
@@ -242,7 +280,7 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance,
 				 errdetail("Guarded table %s takes no rows of it.",
 						   ienv_quoted_name(guard->relid)),
 				 errhint("Delete the rows, or attach the table when the instance is active."),
-				 ienv_errguard(guard, NULL)));
+				 ienv_errguard(guard, IENV_IS_ACTIVE)));
 	if (!guard->counted || instance->user_cap < 0)
 		return;
 

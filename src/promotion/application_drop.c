@@ -54,6 +54,8 @@ pg_noreturn static void report_in_use(const char *name, Oid relid, Datum id,
 
 PG_FUNCTION_INFO_V1(instance_env_drop_application);
 
+IENV_BY_NAME(drop_application, ienv_find_application);
+
 /*
  * drop_application(application uuid) RETURNS void
  *

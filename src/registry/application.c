@@ -28,6 +28,8 @@ static void require_different(const Datum *values, const bool *given);
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
 
+IENV_BY_NAME(rename_application, ienv_find_application);
+
 /*
  * create_application(name text, plan plan, development_id uuid,
  *					  production_id uuid,

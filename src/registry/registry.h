@@ -84,6 +84,31 @@ extern void ienv_require_application(uint64 processed, Datum application);
 extern void ienv_require_free_key(Datum key, const pg_uuid_t *instance);
 
 /*
+ * disclose.c: what a message may tell about an instance
+ */
+extern const char *ienv_application_sentence(Datum value, bool is_uuid);
+
+/*
+ * find.c: finding what names stand for
+ */
+extern void ienv_find_application(FunctionCallInfo fcinfo);
+extern void ienv_find_production(FunctionCallInfo fcinfo);
+
+/*
+ * Defines instance_env_FUNCTION_by_name(), which takes a name in place of the
+ * id that instance_env_FUNCTION() takes; find is one of the two above
+ */
+#define IENV_BY_NAME(function, find) \
+	PG_FUNCTION_INFO_V1(instance_env_##function##_by_name); \
+	Datum \
+	instance_env_##function##_by_name(PG_FUNCTION_ARGS) \
+	{ \
+		find(fcinfo); \
+		return instance_env_##function(fcinfo); \
+	} \
+	extern int	no_such_variable
+
+/*
  * instance.c: instances and their statuses
  */
 extern IenvInstance ienv_require_instance(Datum id);

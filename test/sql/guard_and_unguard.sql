@@ -61,7 +61,7 @@ SELECT * FROM instance_env.guards WHERE relation::text LIKE 'guard_test.%' OR re
 ORDER BY relation::text COLLATE "C";
 ALTER TABLE parted DISABLE TRIGGER instance_env_departure;
 DROP INDEX users_instance_id_idx;
-DROP TRIGGER instance_env_no_transfer ON members;
+DROP TRIGGER "Instance_env_no_transfer" ON members;
 SELECT relation, whole, problems FROM instance_env.guards
 WHERE NOT whole AND relation::text !~ E'\\.' ORDER BY relation::text COLLATE "C";
 
