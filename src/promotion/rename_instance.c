@@ -38,6 +38,7 @@
 #include "table/table.h"
 
 static void refuse_rows_of_new_key(Datum key, const List *tables);
+static void warn_of_rows_left_behind(Datum instance, Datum key);
 static void check_before_commit(XactEvent event, void *arg);
 static void check_old_key(const IenvRename *rename);
 pg_noreturn static void report_old_key(const IenvRename *rename,
@@ -93,8 +94,39 @@ instance_env_rename_instance(PG_FUNCTION_ARGS)
 					  3, types, values, NULL);
 	ienv_record_returned("rename_instance", NULL, DatumGetUUIDP(values[0]),
 						 NULL);
+	warn_of_rows_left_behind(values[0], values[2]);
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * Warn of rows in tables that administration does not look at: they cannot
+ * follow.  These tables belong to roles that must not be in the way, so this
+ * is only done where it can be done at once.
+ */
+static void
+warn_of_rows_left_behind(Datum instance, Datum key)
+{
+	ListCell   *lc;
+
+	foreach(lc, ienv_all_roots())
+	{
+		const IenvRoot *root = lfirst(lc);
+		const IenvGuard *guard;
+
+		if (root->trusted ||
+			!ienv_has_rows_at_once(root->relid, instance, key))
+			continue;
+		guard = ienv_guard_of(root->relid);
+		if (guard != NULL && !guard->is_uuid)
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("rows of table \"%s\" stay with the old external key %s",
+							root->name, ienv_instance_text(key, false)),
+					 errdetail("Administration does not look at the table: %s.",
+							   ienv_why_not_trusted(root)),
+					 errhint("Roll back, call instance_env.guard() for the table again, and then rename the instance.")));
+	}
 }
 
 /*

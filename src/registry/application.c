@@ -188,7 +188,7 @@ require_different(const Datum *values, const bool *given)
 		memcmp(DatumGetUUIDP(values[2]), DatumGetUUIDP(values[3]),
 			   UUID_LEN) == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("the development and the production instance cannot have the same id"),
 				 errdetail("Both were given as %s.",
 						   ienv_instance_text(values[2], true)),
@@ -202,7 +202,7 @@ require_different(const Datum *values, const bool *given)
 														  values[2 + i]));
 	if (keys[0] != NULL && keys[1] != NULL && strcmp(keys[0], keys[1]) == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("the development and the production instance cannot have the same external key"),
 				 errdetail("The external key of both would be \"%s\".",
 						   ienv_clipped(keys[0])),

@@ -285,7 +285,8 @@ lives_elsewhere(const IenvGuard *guard, Datum value, Datum key,
 			IenvVersion version;
 
 			if (isnull ||
-				datum_image_eq(other, value, att->attbyval, att->attlen))
+				datum_image_eq(other, value, att->attbyval, att->attlen) ||
+				(!guard->is_uuid && ienv_has_renamed(other, value)))
 				continue;
 			ienv_classify(&scan, snapshot, &version);
 			if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))

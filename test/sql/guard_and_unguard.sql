@@ -78,6 +78,9 @@ SELECT instance_env.guard('adopted', user_key => 'id');
 DELETE FROM adopted WHERE instance_id = 'guard-dev2';
 INSERT INTO adopted VALUES ('u5', 'guard-dev'), ('u6', 'guard-prod');
 SELECT instance_env.guard('adopted', user_key => 'id');
+DELETE FROM adopted WHERE instance_id = 'guard-prod';
+INSERT INTO adopted VALUES ('u6', 'guard-dev');
+SELECT instance_env.guard('adopted', user_key => 'id');
 INSERT INTO adopted VALUES ('u7', 'guard-dev');
 
 SET client_min_messages = warning;
