@@ -38,7 +38,9 @@
  * (a) If it was replaced, the replacement counts by itself.
  * (b) If S does not see an UPDATE, the replaced version keeps the seat,
  * whether or not the UPDATE commits: an UPDATE never changes the count.  (It
- * cannot move a row here from another instance; transfer.c refuses that.)  One
+ * cannot move a row here from another instance; transfer.c refuses that.  Nor
+ * from another key of this instance, since nobody else counts in a table that
+ * rename_instance() has locked, and its own transaction adds no users.)  One
  * that moves the row to another partition is a DELETE and an INSERT, here as
  * in the heap; but the row that arrives requires no admission (on_move.c
  * recognizes it), because it takes over the seat of the row that left, and the

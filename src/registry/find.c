@@ -28,7 +28,7 @@
 #define MIN_ABBREVIATION	3
 
 static const char *meant_type(const char *name);
-static bool uuid_of_text(const char *text, pg_uuid_t *uuid);
+static bool uuid_of_text(const char *string, pg_uuid_t *uuid);
 static bool find_id(const char *sql, Datum value, Oid type, pg_uuid_t *id);
 static Datum uuid_datum(const pg_uuid_t *uuid);
 
@@ -218,15 +218,15 @@ ienv_find_production(FunctionCallInfo fcinfo)
  * would raise an error.)
  */
 static bool
-uuid_of_text(const char *text, pg_uuid_t *uuid)
+uuid_of_text(const char *string, pg_uuid_t *uuid)
 {
-	int			length = strlen(text);
-	bool		braces = length > 2 && text[0] == '{' &&
-	text[length - 1] == '}';
-	const char *p = braces ? text + 1 : text;
+	int			length = strlen(string);
+	bool		braces = length > 2 && string[0] == '{' &&
+	string[length - 1] == '}';
+	const char *p = braces ? string + 1 : string;
 	int			digits = 0;
 
-	for (const char *end = text + length - braces; p < end; p++)
+	for (const char *end = string + length - braces; p < end; p++)
 		if (isxdigit((unsigned char) *p))
 			digits++;
 		else if (*p != '-' || digits == 0 || digits % 4 != 0 || p[-1] == '-' ||
@@ -235,7 +235,7 @@ uuid_of_text(const char *text, pg_uuid_t *uuid)
 	if (digits != 2 * UUID_LEN)
 		return false;
 	*uuid = *DatumGetUUIDP(DirectFunctionCall1(uuid_in,
-											   CStringGetDatum(text)));
+											   CStringGetDatum(string)));
 	return true;
 }
 

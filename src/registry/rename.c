@@ -154,7 +154,7 @@ key_is(Datum value, const char *key)
 	text	   *t = DatumGetTextPP(value);
 	int			length = VARSIZE_ANY_EXHDR(t);
 	bool		result = length == strlen(key) &&
-		memcmp(VARDATA_ANY(t), key, length) == 0;
+	memcmp(VARDATA_ANY(t), key, length) == 0;
 
 	if ((Pointer) t != DatumGetPointer(value))
 		pfree(t);

@@ -37,6 +37,9 @@
  * it looks, so the later of the two snapshots finds the other's row, and at
  * most one is admitted.
  *
+ * Where rows name instances by their external keys, two keys that the
+ * transaction has given to one instance (registry/rename.c) are the same.
+ *
  * Unlike in user_cap.c, a version created by an UPDATE is a claim like any
  * other: the version that it replaced may have had another key, in which case
  * this scan does not find it.
