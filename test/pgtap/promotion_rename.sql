@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(61);
+SELECT plan(67);
 
 CREATE SCHEMA app;
 SELECT application_id AS app, development_id AS dev, production_id AS prod
@@ -200,6 +200,14 @@ SELECT is(pg_temp.try(:'rename', 'SELECT instance_env.drop_application(''shop'')
 SELECT is(pg_temp.try(format('SELECT instance_env.suspend_instance(%L)', :'prod'), :'rename',
 	'SELECT instance_env.drop_application(''shop'')'), '3: 55000', 'nor once production is suspended');
 
+SELECT production_id AS promoted FROM instance_env.create_application('wiki', production_key => 'wiki') \gset
+SELECT instance_env.associate_domain(:'promoted', 'wiki.example.com') \gset
+SELECT instance_env.verify_domain(:'promoted', 'wiki.example.com') \gset
+SELECT count(*) FROM instance_env.promote('wiki') \gset
+SELECT is(pg_temp.try(format('SELECT instance_env.rename_instance(%L, ''wiki-2'')', :'promoted'),
+	'SELECT count(*) FROM instance_env.rollback_promotion(''wiki'')'), '2: 55000', 'nor is its promotion rolled back');
+SELECT is(pg_temp.try('SELECT count(*) FROM instance_env.rollback_promotion(''wiki'')'), '1', 'which would be possible without the rename');
+
 -- triggers of the application
 
 CREATE FUNCTION app.redirect() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.tenant := TG_ARGV[0]; RETURN NEW; END';
@@ -221,6 +229,19 @@ SELECT is(pg_temp.try(:'rename', $$UPDATE app.sessions SET tenant = 'new', id = 
 	$$INSERT INTO app.sessions VALUES ('s1', 'other')$$), '3: 23I02', 'a key that changes along with the instance''s');
 SELECT is(pg_temp.try(:'rename', $$UPDATE app.parted SET tenant = 'new' WHERE tenant = 'old'$$,
 	$$INSERT INTO app.parted VALUES ('p1', 'other')$$), '3: 23I02', 'a user who has moved to another partition');
+
+SELECT is(pg_temp.try($$DELETE FROM app.users WHERE id = 'u1'$$, :'rename', :'cascade', $$INSERT INTO app.users VALUES ('u1', 'other')$$), '4: 23I02',
+	'a user who had left before');
+
+-- rows that refer to users
+
+CREATE TABLE app.notes (id text PRIMARY KEY, tenant varchar(21) NOT NULL REFERENCES app.tenants ON UPDATE CASCADE, user_id text NOT NULL);
+SELECT instance_env.guard('app.notes', 'tenant', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+INSERT INTO app.notes VALUES ('n1', 'old', 'u1'), ('n2', 'live', 'l1');
+SELECT is(pg_temp.try(:'rename', :'cascade', 'SELECT string_agg(tenant, '' '' ORDER BY id) FROM app.notes'), 'new live', 'follow along with them');
+SELECT is(pg_temp.try($$UPDATE app.users SET tenant = 'other' WHERE id = 'u1'$$), '1: 23I02',
+	'a user with such rows who would move: refused for that, and not for the rows');
+SELECT is(pg_temp.try($$UPDATE app.users SET tenant = 'nowhere' WHERE id = 'u1'$$), '1: 23I02', 'also to an instance that does not exist');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -89,6 +89,15 @@ SELECT instance_env.rename_instance(:'dev', 'rename-new');
 RELEASE s;
 COMMIT;
 
+BEGIN;
+SAVEPOINT s;
+SAVEPOINT s2;
+SELECT instance_env.rename_instance(:'dev', 'rename-new');
+RELEASE s2;
+ROLLBACK TO s;
+UPDATE tenants SET id = 'rename-new';
+ROLLBACK;
+
 -- twice, and back
 BEGIN;
 SELECT instance_env.rename_instance(:'dev', 'rename-new');
