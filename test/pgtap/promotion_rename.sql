@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(67);
+SELECT plan(68);
 
 CREATE SCHEMA app;
 SELECT application_id AS app, development_id AS dev, production_id AS prod
@@ -118,6 +118,8 @@ SELECT is(pg_temp.try('SET LOCAL session_replication_role = replica',
 SELECT is(pg_temp.try(:'rename', :'cascade', $$SELECT string_agg(tenant || ':' || n, ' ' ORDER BY tenant COLLATE "C")
 	FROM (SELECT tenant, count(*) AS n FROM app.users GROUP BY 1) t$$), 'live:1 new:5 other:1', 'rows follow by their foreign key');
 SELECT is(pg_temp.try(:'rename', $$UPDATE app.sessions SET tenant = 'new' WHERE tenant = 'old'$$), 'ok', 'or by an update of their own');
+SELECT is(pg_temp.try(:'rename', :'cascade', 'SELECT count(*) FROM instance_env.departed_user'), count(*)::text, 'nobody departs by that')
+FROM instance_env.departed_user;
 SELECT is(pg_temp.try(:'rename', $$UPDATE app.parted SET tenant = 'new' WHERE tenant = 'old'$$,
 	'SELECT count(*) FROM app.parted_new'), '5', 'or to another partition');
 SELECT is(pg_temp.try(:'rename', $$UPDATE app.parted SET tenant = 'other' WHERE tenant = 'old'$$), '2: 23I02',
