@@ -35,6 +35,13 @@ typedef enum Occasion
 	BRINGING					/* they come into it with a partition */
 } Occasion;
 
+/* Instances that an error names, the first few of them */
+typedef struct Offenders
+{
+	StringInfoData list;
+	int			n;
+} Offenders;
+
 static void check_rows(const IenvGuard *guard, Oid relid, Occasion occasion);
 static Portal open_cursor(Oid relid, const char *sql);
 static void check_instances(const IenvGuard *guard, Oid relid,
@@ -42,10 +49,15 @@ static void check_instances(const IenvGuard *guard, Oid relid,
 static void check_instance(const IenvGuard *guard, Oid relid,
 						   IenvInstance *instance, Datum value, int64 count,
 						   Occasion occasion, int *nover);
-pg_noreturn static void refuse_inactive(const IenvGuard *guard, Datum value);
+static void add_offender(Offenders *offenders, const IenvGuard *guard,
+						 Datum value);
+static char *list_offenders(const Offenders *offenders);
+pg_noreturn static void refuse_inactive(const IenvGuard *guard,
+										const char *column,
+										const Offenders *inactive);
 pg_noreturn static void refuse_unknown(const IenvGuard *guard,
 									   const char *column,
-									   const char *instances, int n);
+									   const Offenders *unknown);
 static void refuse_brought(const IenvGuard *guard,
 						   const IenvInstance *instance, Datum value,
 						   Oid brought);
@@ -126,11 +138,10 @@ check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 							   " GROUP BY 1 ORDER BY 1",
 							   quote_identifier(column), ienv_sql_name(relid));
 	Portal		portal;
-	StringInfoData unknown;
-	int			nunknown = 0;
+	Offenders	unknown = {0};
+	Offenders	inactive = {0};
 	int			nover = 0;
 
-	initStringInfo(&unknown);
 	portal = open_cursor(relid, sql);
 	do
 	{
@@ -158,16 +169,13 @@ check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL)
-			{
-				if (nunknown++ < MAX_OFFENDERS)
-					appendStringInfo(&unknown, "%s%s", unknown.len ? ", " : "",
-									 ienv_instance_text(value,
-														guard->is_uuid));
-				continue;
-			}
-
-			check_instance(guard, relid, instance, value, count, occasion,
-						   &nover);
+				add_offender(&unknown, guard, value);
+			else if (occasion == GUARDING &&
+					 instance->status == IENV_INACTIVE)
+				add_offender(&inactive, guard, value);
+			else
+				check_instance(guard, relid, instance, value, count, occasion,
+							   &nover);
 		}
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
@@ -178,8 +186,30 @@ check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 				 errmsg("%d more instances in table %s are over their cap or not active",
 						nover - MAX_OFFENDERS,
 						ienv_quoted_name(guard->relid))));
-	if (nunknown > 0)
-		refuse_unknown(guard, column, unknown.data, nunknown);
+	if (unknown.n > 0)
+		refuse_unknown(guard, column, &unknown);
+	if (inactive.n > 0)
+		refuse_inactive(guard, column, &inactive);
+}
+
+static void
+add_offender(Offenders *offenders, const IenvGuard *guard, Datum value)
+{
+	if (offenders->n == 0)
+		initStringInfo(&offenders->list);
+	if (offenders->n++ < MAX_OFFENDERS)
+		appendStringInfo(&offenders->list, "%s%s",
+						 offenders->n > 1 ? ", " : "",
+						 ienv_instance_text(value, guard->is_uuid));
+}
+
+static char *
+list_offenders(const Offenders *offenders)
+{
+	if (offenders->n <= MAX_OFFENDERS)
+		return offenders->list.data;
+	return psprintf("%s and %d more", offenders->list.data,
+					offenders->n - MAX_OFFENDERS);
 }
 
 /*
@@ -202,8 +232,6 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 		ienv_refuse_renamed(guard, instance, value);
 		refuse_brought(guard, instance, value, relid);
 	}
-	else if (occasion == GUARDING && instance->status == IENV_INACTIVE)
-		refuse_inactive(guard, value);
 	else if (guard->counted && instance->user_cap >= 0 &&
 			 count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
 		ereport(WARNING,
@@ -224,38 +252,33 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 }
 
 /*
- * Refuse to guard a table with users of a production instance that takes none
+ * Refuse to guard a table with users of production instances that take none
  * yet: if they are signing up, guard() would stop that.
  */
 static void
-refuse_inactive(const IenvGuard *guard, Datum value)
+refuse_inactive(const IenvGuard *guard, const char *column,
+				const Offenders *inactive)
 {
-	const char *application = ienv_application_sentence(value,
-														guard->is_uuid);
-
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
-			 errmsg("instance %s is not active, but has rows in table %s",
-					ienv_instance_text(value, guard->is_uuid),
+			 errmsg("table %s has rows of production instances that are not active",
 					ienv_quoted_name(guard->relid)),
-			 errdetail("The production instance would take no new rows from the moment the table is guarded.%s",
-					   application),
-			 errhint("Promote its application with instance_env.promote() first or, if it is live already, activate it with instance_env.adopt_application()."),
+			 errdetail("Column \"%s\" contains %s. No new rows of these would be taken from the moment the table is guarded.",
+					   column, list_offenders(inactive)),
+			 errhint("Promote their applications with instance_env.promote() first or, if they are live already, activate them with instance_env.adopt_application()."),
 			 ienv_errguard(guard, IENV_IS_ACTIVE)));
 }
 
 static void
 refuse_unknown(const IenvGuard *guard, const char *column,
-			   const char *instances, int n)
+			   const Offenders *unknown)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
 			 errmsg("table %s has rows of instances that do not exist",
 					ienv_quoted_name(guard->relid)),
-			 n > MAX_OFFENDERS ?
-			 errdetail("Column \"%s\" contains %s and %d more.", column,
-					   instances, n - MAX_OFFENDERS) :
-			 errdetail("Column \"%s\" contains %s.", column, instances),
+			 errdetail("Column \"%s\" contains %s.", column,
+					   list_offenders(unknown)),
 			 errhint("Create them with instance_env.create_application(), which takes given %s.",
 					 guard->is_uuid ? "ids" : "external keys"),
 			 ienv_errguard(guard, IENV_KNOWN)));

@@ -80,7 +80,7 @@ SELECT is((SELECT status::text FROM instance_env.instance_info(:'prod')), 'activ
 SELECT production_id AS prod FROM instance_env.create_application('desk', production_key => 'desk') \gset
 CREATE TABLE app.users (id text PRIMARY KEY, tenant text);
 INSERT INTO app.users VALUES ('u1', 'desk'), ('u2', 'live');
-SELECT throws_ok('SELECT instance_env.guard(''app.users'', ''tenant'')', '23I04', 'instance "desk" is not active, but has rows in table "app.users"',
+SELECT throws_ok('SELECT instance_env.guard(''app.users'', ''tenant'')', '23I04', 'table "app.users" has rows of production instances that are not active',
 	'not before it is adopted');
 SELECT is_empty('SELECT FROM pg_trigger WHERE tgrelid = ''app.users''::regclass', 'no trigger was left');
 SELECT instance_env.adopt_application('desk') \gset

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(68);
+SELECT plan(69);
 
 CREATE SCHEMA app;
 SELECT application_id AS app, development_id AS dev, production_id AS prod
@@ -132,6 +132,9 @@ SELECT is(pg_temp.try(:'rename', format('SELECT (before, after)::text FROM insta
 	$$("{""external_key"": ""old""}","{""external_key"": ""new""}")$$, 'it is in the log');
 SELECT is(pg_temp.try(:'rename', 'SELECT instance_env.instance_by_key(''new'')'), :'dev', 'the new key names it');
 SELECT is(pg_temp.try(:'rename', 'SELECT instance_env.instance_by_key(''old'')'), NULL, 'the old one does not');
+
+SELECT unalike(pg_temp.advice(:'rename', $$UPDATE app.users SET tenant = 'other' WHERE tenant = 'old'$$), '%rename_instance()%',
+	'who moves a row elsewhere meanwhile is not told to do what has been done');
 
 -- more users than the cap
 
