@@ -321,6 +321,13 @@ AS 'MODULE_PATHNAME', 'instance_env_instance_diff';
 COMMENT ON FUNCTION instance_env.instance_diff(uuid) IS
 'where an application''s two instances are set differently, and on which side that was changed last';
 
+CREATE FUNCTION instance_env.instance_diff(application text)
+RETURNS TABLE (kind text, item text, development jsonb, production jsonb, ahead text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_instance_diff_by_name';
+COMMENT ON FUNCTION instance_env.instance_diff(text) IS
+'the same by the application''s name';
+
 --
 -- Features and plans
 --
@@ -421,6 +428,13 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_plan';
 COMMENT ON FUNCTION instance_env.set_plan(uuid, instance_env.plan) IS
 'puts an application on a plan, which must cover the features that production uses';
+
+CREATE FUNCTION instance_env.set_plan(application text, plan instance_env.plan)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_plan_by_name';
+COMMENT ON FUNCTION instance_env.set_plan(text, instance_env.plan) IS
+'the same by the application''s name';
 
 CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.feature
 	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();

@@ -155,6 +155,21 @@ AS 'MODULE_PATHNAME', 'instance_env_check_preview';
 COMMENT ON FUNCTION instance_env.check_preview(uuid, text) IS
 'the instance of an application that serves a host, and why';
 
+CREATE FUNCTION instance_env.instance_for_host(application text, host text)
+RETURNS uuid
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_instance_for_host_by_name';
+COMMENT ON FUNCTION instance_env.instance_for_host(text, text) IS
+'the instance of the application with this name that serves a host';
+
+CREATE FUNCTION instance_env.check_preview(application text, host text,
+	OUT instance_id uuid, OUT instance_type instance_env.instance_type, OUT reason text)
+RETURNS record
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_check_preview_by_name';
+COMMENT ON FUNCTION instance_env.check_preview(text, text) IS
+'the same, and why';
+
 --
 -- API keys
 --

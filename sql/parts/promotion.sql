@@ -1,5 +1,6 @@
 -- promotion: what stands between an instance and production, the promotion itself and how it
--- is undone; emptying a development instance; staging; dropping an application.
+-- is undone; renaming an instance; emptying a development instance; staging; dropping an
+-- application.
 
 --
 -- Validation
@@ -22,6 +23,20 @@ LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_assert_valid';
 COMMENT ON FUNCTION instance_env.assert_valid(uuid) IS
 'raises 55I01 with all failures if validate() reports an error';
+
+CREATE FUNCTION instance_env.validate(application text)
+RETURNS TABLE (check_name text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_validate_by_name';
+COMMENT ON FUNCTION instance_env.validate(text) IS
+'the same for the production instance of the application with this name';
+
+CREATE FUNCTION instance_env.assert_valid(application text)
+RETURNS void
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_assert_valid_by_name';
+COMMENT ON FUNCTION instance_env.assert_valid(text) IS
+'the same for the production instance of the application with this name';
 
 CREATE VIEW instance_env.readiness AS
 SELECT a.name AS application, i.status, v.ready, v.errors, v.warnings, v.next_step, i.id AS instance_id
@@ -112,6 +127,39 @@ AS 'MODULE_PATHNAME', 'instance_env_rollback_promotion';
 COMMENT ON FUNCTION instance_env.rollback_promotion(uuid) IS
 'puts a production instance that has no users back to what it was before its promotion';
 
+CREATE FUNCTION instance_env.promote(
+	application text,
+	domain text DEFAULT NULL,
+	clone_settings boolean DEFAULT true,
+	dry_run boolean DEFAULT false)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_promote_by_name';
+COMMENT ON FUNCTION instance_env.promote(text, text, boolean, boolean) IS
+'the same by the application''s name';
+
+CREATE FUNCTION instance_env.rollback_promotion(application text)
+RETURNS TABLE (step text, item text, before jsonb, after jsonb)
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_rollback_promotion_by_name';
+COMMENT ON FUNCTION instance_env.rollback_promotion(text) IS
+'the same by the application''s name';
+
+CREATE FUNCTION instance_env.adopt_application(
+	name text,
+	plan instance_env.plan DEFAULT NULL,
+	OUT application_id uuid,
+	INOUT development_id uuid DEFAULT NULL,
+	INOUT production_id uuid DEFAULT NULL,
+	development_key text DEFAULT NULL,
+	production_key text DEFAULT NULL,
+	OUT failed_checks jsonb)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_adopt_application';
+COMMENT ON FUNCTION instance_env.adopt_application(text, instance_env.plan, uuid, uuid, text, text) IS
+'creates an application that is live already, or takes one over: its production instance is active at once';
+
 CREATE VIEW instance_env.promotions AS
 SELECT p.id, a.name AS application, p.application AS application_id, p.promoted_at,
 	p.session_user_name, p.current_user_name, p.client_address, p.changes, p.rolled_back_at
@@ -139,8 +187,15 @@ COMMENT ON COLUMN instance_env.promotions.rolled_back_at IS
 'when it was rolled back; null if it was not';
 
 --
--- Reset, staging, dropping
+-- Renaming, reset, staging, dropping
 --
+
+CREATE FUNCTION instance_env.rename_instance(instance uuid, external_key text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rename_instance';
+COMMENT ON FUNCTION instance_env.rename_instance(uuid, text) IS
+'gives an instance another external key, which its rows get by an update in the same transaction';
 
 -- With the caller's rights: the rows that it deletes are not the extension's.  A procedure
 -- that is SECURITY DEFINER or has a SET clause could not commit.
@@ -167,9 +222,29 @@ AS 'MODULE_PATHNAME', 'instance_env_create_staging_application';
 COMMENT ON FUNCTION instance_env.create_staging_application(uuid, text, text) IS
 'creates a separate application that is the staging environment of another one';
 
+CREATE FUNCTION instance_env.create_staging_application(
+	application text,
+	domain text,
+	name text DEFAULT NULL,
+	OUT application_id uuid,
+	OUT development_id uuid,
+	OUT production_id uuid)
+RETURNS record
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_create_staging_application_by_name';
+COMMENT ON FUNCTION instance_env.create_staging_application(text, text, text) IS
+'the same by the application''s name';
+
 CREATE FUNCTION instance_env.drop_application(application uuid)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_drop_application';
 COMMENT ON FUNCTION instance_env.drop_application(uuid) IS
 'drops an application that has neither users nor an active production instance';
+
+CREATE FUNCTION instance_env.drop_application(application text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_drop_application_by_name';
+COMMENT ON FUNCTION instance_env.drop_application(text) IS
+'the same by the application''s name';

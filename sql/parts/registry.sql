@@ -98,6 +98,15 @@ AS 'MODULE_PATHNAME', 'instance_env_rename_application';
 COMMENT ON FUNCTION instance_env.rename_application(uuid, text) IS
 'gives an application another name';
 
+-- Each function that takes an application's id has a sibling that takes its name.  A literal
+-- of unknown type is taken for a text, so these also take an id in a text.
+CREATE FUNCTION instance_env.rename_application(application text, name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rename_application_by_name';
+COMMENT ON FUNCTION instance_env.rename_application(text, text) IS
+'gives the application with this name another one';
+
 CREATE FUNCTION instance_env.suspend_instance(instance uuid)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -125,6 +134,29 @@ RETURN (SELECT i.id FROM instance_env.instance i JOIN instance_env.application a
 COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) IS
 'the id of the instance of this type of the application with this name';
 
+CREATE FUNCTION instance_env.instance_by_key(external_key text) RETURNS uuid
+LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURN (SELECT i.id FROM instance_env.instance i WHERE i.external_key = $1);
+COMMENT ON FUNCTION instance_env.instance_by_key(text) IS
+'the id of the instance with this external key';
+
+CREATE FUNCTION instance_env.instance_info(
+	instance uuid,
+	OUT application text,
+	OUT application_id uuid,
+	OUT type instance_env.instance_type,
+	OUT status instance_env.instance_status,
+	OUT user_cap integer,
+	OUT plan instance_env.plan,
+	OUT slug text,
+	OUT domain text,
+	OUT external_key text)
+RETURNS record
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_instance_info';
+COMMENT ON FUNCTION instance_env.instance_info(uuid) IS
+'what an instance is: its application, its type, and what applies to it';
+
 -- Where the type is a literal or a text: other names get an error that tells more than
 -- the enum's.
 CREATE FUNCTION instance_env.instance_id(application text, type text) RETURNS uuid
@@ -138,6 +170,11 @@ LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
 COMMENT ON FUNCTION instance_env.keep_instance() IS
 'trigger: an instance keeps its id, application and type, and an active production instance stays';
 
+CREATE FUNCTION instance_env.keep_external_key() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_external_key';
+COMMENT ON FUNCTION instance_env.keep_external_key() IS
+'trigger: only rename_instance() gives an instance another external key';
+
 CREATE FUNCTION instance_env.keep_application() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_application';
 COMMENT ON FUNCTION instance_env.keep_application() IS
@@ -148,7 +185,10 @@ CREATE TRIGGER keep_instance BEFORE UPDATE ON instance_env.instance
 	EXECUTE FUNCTION instance_env.keep_instance();
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance;
 
--- These judge a deletion where it is made, not where it is applied: they are not enabled always.
+-- These judge a change where it is made, not where it is applied: they are not enabled always.
+CREATE TRIGGER keep_external_key BEFORE UPDATE ON instance_env.instance
+	FOR EACH ROW WHEN (OLD.external_key <> NEW.external_key)
+	EXECUTE FUNCTION instance_env.keep_external_key();
 CREATE TRIGGER keep_active BEFORE DELETE ON instance_env.instance
 	FOR EACH ROW WHEN (OLD.type = 'production' AND OLD.status = 'active')
 	EXECUTE FUNCTION instance_env.keep_instance();

@@ -24,10 +24,12 @@
 
 #define IENV_SCHEMA "instance_env"
 
-/* Constraint names, as reported in errors; the triggers have the same names */
+/* Constraint names, as reported in errors; most are also names of triggers */
 #define IENV_USER_CAP		"instance_env_user_cap"
 #define IENV_NO_TRANSFER	"instance_env_no_transfer"
 #define IENV_DEPARTURE		"instance_env_departure"
+#define IENV_KNOWN			"instance_env_known_instance"
+#define IENV_IS_ACTIVE		"instance_env_active"
 
 /* instance_env.instance_type */
 typedef enum IenvType

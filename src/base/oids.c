@@ -29,11 +29,17 @@
 #include "base/base.h"
 #include "base/news.h"
 
+/*
+ * AFTER triggers fire in the order of their names, and those of foreign keys
+ * are called RI_ConstraintTrigger_...  An update of the instance is to be
+ * refused for what it is, and not for the rows that refer to the old one, so
+ * the name of that trigger begins with a capital letter.
+ */
 const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
 	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
-	{IENV_TRIGGER_ACTIVE, "instance_env_active", "AFTER INSERT",
+	{IENV_TRIGGER_ACTIVE, IENV_IS_ACTIVE, "AFTER INSERT",
 	"check_instance"},
-	{IENV_TRIGGER_NO_TRANSFER, IENV_NO_TRANSFER, "AFTER UPDATE",
+	{IENV_TRIGGER_NO_TRANSFER, "Instance_env_no_transfer", "AFTER UPDATE",
 	"check_transfer"},
 	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE",
 	"record_departure"},

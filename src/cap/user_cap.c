@@ -38,7 +38,9 @@
  * (a) If it was replaced, the replacement counts by itself.
  * (b) If S does not see an UPDATE, the replaced version keeps the seat,
  * whether or not the UPDATE commits: an UPDATE never changes the count.  (It
- * cannot move a row here from another instance; transfer.c refuses that.)  One
+ * cannot move a row here from another instance; transfer.c refuses that.  Nor
+ * from another key of this instance, since nobody else counts in a table that
+ * rename_instance() has locked, and its own transaction adds no users.)  One
  * that moves the row to another partition is a DELETE and an INSERT, here as
  * in the heap; but the row that arrives requires no admission (on_move.c
  * recognizes it), because it takes over the seat of the row that left, and the
@@ -267,20 +269,25 @@ static void
 refuse(const IenvGuard *guard, Datum value, int cap, const IenvTally *tally,
 	   const Bounds *bounds)
 {
+	const char *application = ienv_application_sentence(value,
+														guard->is_uuid);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_USER_CAP_EXCEEDED),
 			 errmsg_plural("development instance %s has reached its cap of %d user",
 						   "development instance %s has reached its cap of %d users", cap,
 						   ienv_instance_text(value, guard->is_uuid), cap),
 			 cap == 0 ?
-			 errdetail("The instance takes no users.") :
+			 errdetail("The instance takes no users.%s", application) :
 			 tally->committed >= cap ?
-			 errdetail("All of its seats are held by committed users.") :
+			 errdetail("All of its seats are held by committed users.%s",
+					   application) :
 			 tally->mine > cap ?
-			 errdetail("This transaction alone adds more users than the cap allows.") :
-			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.",
+			 errdetail("This transaction alone adds more users than the cap allows.%s",
+					   application) :
+			 errdetail("Committed users hold %lld seats, and transactions that began earlier %lld; this transaction asks for %lld.%s",
 					   (long long) tally->committed, (long long) bounds->older,
-					   (long long) tally->mine),
+					   (long long) tally->mine, application),
 			 errhint("Delete users, raise the cap with instance_env.set_user_cap(), or use the production instance."),
 			 ienv_errguard(guard, IENV_USER_CAP)));
 }

@@ -94,6 +94,8 @@ static const char *const drift =
 
 PG_FUNCTION_INFO_V1(instance_env_instance_diff);
 
+IENV_BY_NAME(instance_diff, ienv_find_application);
+
 /*
  * instance_diff(application uuid)
  * RETURNS TABLE (kind, item, development, production, ahead)

@@ -23,6 +23,8 @@ static void check_downgrade(Datum application, const char *name, Oid plan_type,
 
 PG_FUNCTION_INFO_V1(instance_env_set_plan);
 
+IENV_BY_NAME(set_plan, ienv_find_application);
+
 /*
  * set_plan(application uuid, plan plan) RETURNS void
  *

@@ -68,6 +68,9 @@ static IenvType decide(const HostEntry *entry, const char *host,
 PG_FUNCTION_INFO_V1(instance_env_instance_for_host);
 PG_FUNCTION_INFO_V1(instance_env_check_preview);
 
+IENV_BY_NAME(instance_for_host, ienv_find_application);
+IENV_BY_NAME(check_preview, ienv_find_application);
+
 /*
  * instance_for_host(application uuid, host text) RETURNS uuid
  */

@@ -305,7 +305,7 @@ check_partition(Oid relid)
 		/* as guard() does */
 		LockRelationOid(root.relid, ShareRowExclusiveLock);
 		(void) ienv_leaf_relations(root.relid, ShareRowExclusiveLock);
-		ienv_check_rows(&root, relid);
+		ienv_check_rows(&root, true, relid);
 	}
 	if (root.nkeys > 0)
 		ienv_guard_partitions(relid);

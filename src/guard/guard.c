@@ -118,7 +118,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	ienv_drop_triggers(guard.relid, there.orphans);
 	foreach(lc, there.orphans)
 		ienv_report(&report, "trigger", lfirst(lc), guard.relid, IENV_DROPPED);
-	ienv_check_rows(&guard, InvalidOid);
+	ienv_check_rows(&guard, there.before != (Datum) 0, InvalidOid);
 	if (OidIsValid(user_table))
 		ienv_make_reference(&report, guard.relid, guard.instance_attno,
 							guard.nrefs, guard.ref_attnos, user_table);

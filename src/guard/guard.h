@@ -101,7 +101,7 @@ extern void ienv_guard_partitions(Oid relid);
 /*
  * guard_rows.c: the checks of existing rows
  */
-extern void ienv_check_rows(const IenvGuard *guard, Oid brought);
+extern void ienv_check_rows(const IenvGuard *guard, bool guarded, Oid brought);
 
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance

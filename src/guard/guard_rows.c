@@ -27,16 +27,37 @@
 /* How many rows a cursor fetches at once */
 #define FETCH_ROWS		1000
 
-static void check_rows(const IenvGuard *guard, Oid relid, bool brought);
+/* Why rows are checked */
+typedef enum Occasion
+{
+	GUARDING,					/* their table is about to be guarded */
+	REPAIRING,					/* it was guarded before */
+	BRINGING					/* they come into it with a partition */
+} Occasion;
+
+/* Instances that an error names, the first few of them */
+typedef struct Offenders
+{
+	StringInfoData list;
+	int			n;
+} Offenders;
+
+static void check_rows(const IenvGuard *guard, Oid relid, Occasion occasion);
 static Portal open_cursor(Oid relid, const char *sql);
-static void check_instances(const IenvGuard *guard, Oid relid, bool brought);
+static void check_instances(const IenvGuard *guard, Oid relid,
+							Occasion occasion);
 static void check_instance(const IenvGuard *guard, Oid relid,
 						   IenvInstance *instance, Datum value, int64 count,
-						   bool brought,
-						   int *nover);
+						   Occasion occasion, int *nover);
+static void add_offender(Offenders *offenders, const IenvGuard *guard,
+						 Datum value);
+static char *list_offenders(const Offenders *offenders);
+pg_noreturn static void refuse_inactive(const IenvGuard *guard,
+										const char *column,
+										const Offenders *inactive);
 pg_noreturn static void refuse_unknown(const IenvGuard *guard,
 									   const char *column,
-									   const char *instances, int n);
+									   const Offenders *unknown);
 static void refuse_brought(const IenvGuard *guard,
 						   const IenvInstance *instance, Datum value,
 						   Oid brought);
@@ -46,8 +67,10 @@ static void check_departed(const IenvGuard *guard, Oid relid);
 
 /*
  * Check the rows of a table that is about to be guarded: each must refer to an
- * instance that exists, and no key may be in two.  Warns about instances that
- * are over their cap or not active.
+ * instance that exists, and no key may be in two.  A production instance that
+ * is not active yet is refused, unless the table was guarded before: it would
+ * take no new users from then on.  Warns about other instances that are not
+ * active, and about those over their cap.
  *
  * With brought, check the rows that this partition brings into a guarded table
  * instead.  Then instances that are not active, or that would be over their
@@ -58,13 +81,16 @@ static void check_departed(const IenvGuard *guard, Oid relid);
  * table is locked against writers, and SPI is connected.
  */
 void
-ienv_check_rows(const IenvGuard *guard, Oid brought)
+ienv_check_rows(const IenvGuard *guard, bool guarded, Oid brought)
 {
+	Occasion	occasion = OidIsValid(brought) ? BRINGING :
+	guarded ? REPAIRING : GUARDING;
+
 	PushActiveSnapshot(GetLatestSnapshot());
 	PG_TRY();
 	{
 		check_rows(guard, OidIsValid(brought) ? brought : guard->relid,
-				   OidIsValid(brought));
+				   occasion);
 	}
 	PG_FINALLY();
 	{
@@ -75,13 +101,13 @@ ienv_check_rows(const IenvGuard *guard, Oid brought)
 }
 
 static void
-check_rows(const IenvGuard *guard, Oid relid, bool brought)
+check_rows(const IenvGuard *guard, Oid relid, Occasion occasion)
 {
 	IenvActing	saved;
 
 	/* a partition may have another owner */
 	ienv_act_as_owner_of(relid, &saved);
-	check_instances(guard, relid, brought);
+	check_instances(guard, relid, occasion);
 	if (guard->nkeys > 0 && guard->departures && !ienv_nobody_departed())
 		check_departed(guard, relid);
 	ienv_act_as_self(&saved);
@@ -105,7 +131,7 @@ open_cursor(Oid relid, const char *sql)
  * Count relid's rows of each instance, and look each instance up.
  */
 static void
-check_instances(const IenvGuard *guard, Oid relid, bool brought)
+check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 {
 	const char *column = get_attname(guard->relid, guard->instance_attno,
 									 false);
@@ -113,11 +139,10 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 							   " GROUP BY 1 ORDER BY 1",
 							   quote_identifier(column), ienv_sql_name(relid));
 	Portal		portal;
-	StringInfoData unknown;
-	int			nunknown = 0;
+	Offenders	unknown = {0};
+	Offenders	inactive = {0};
 	int			nover = 0;
 
-	initStringInfo(&unknown);
 	portal = open_cursor(relid, sql);
 	do
 	{
@@ -146,16 +171,13 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 			value = ienv_value_of_column(guard, value);
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL)
-			{
-				if (nunknown++ < MAX_OFFENDERS)
-					appendStringInfo(&unknown, "%s%s", unknown.len ? ", " : "",
-									 ienv_instance_text(value,
-														guard->is_uuid));
-				continue;
-			}
-
-			check_instance(guard, relid, instance, value, count, brought,
-						   &nover);
+				add_offender(&unknown, guard, value);
+			else if (occasion == GUARDING &&
+					 instance->status == IENV_INACTIVE)
+				add_offender(&inactive, guard, value);
+			else
+				check_instance(guard, relid, instance, value, count, occasion,
+							   &nover);
 		}
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
@@ -166,8 +188,30 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
 				 errmsg("%d more instances in table %s are over their cap or not active",
 						nover - MAX_OFFENDERS,
 						ienv_quoted_name(guard->relid))));
-	if (nunknown > 0)
-		refuse_unknown(guard, column, unknown.data, nunknown);
+	if (unknown.n > 0)
+		refuse_unknown(guard, column, &unknown);
+	if (inactive.n > 0)
+		refuse_inactive(guard, column, &inactive);
+}
+
+static void
+add_offender(Offenders *offenders, const IenvGuard *guard, Datum value)
+{
+	if (offenders->n == 0)
+		initStringInfo(&offenders->list);
+	if (offenders->n++ < MAX_OFFENDERS)
+		appendStringInfo(&offenders->list, "%s%s",
+						 offenders->n > 1 ? ", " : "",
+						 ienv_instance_text(value, guard->is_uuid));
+}
+
+static char *
+list_offenders(const Offenders *offenders)
+{
+	if (offenders->n <= MAX_OFFENDERS)
+		return offenders->list.data;
+	return psprintf("%s and %d more", offenders->list.data,
+					offenders->n - MAX_OFFENDERS);
 }
 
 /*
@@ -175,7 +219,7 @@ check_instances(const IenvGuard *guard, Oid relid, bool brought)
  */
 static void
 check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
-			   Datum value, int64 count, bool brought, int *nover)
+			   Datum value, int64 count, Occasion occasion, int *nover)
 {
 	/* these rows came without tickets, see bound.c */
 	if (guard->counted && instance->user_cap >= 0)
@@ -185,8 +229,11 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 		if (bucket != NULL)
 			ienv_take_tickets(bucket, count);
 	}
-	if (brought)
+	if (occasion == BRINGING)
+	{
+		ienv_refuse_renamed(guard, instance, value);
 		refuse_brought(guard, instance, value, relid);
+	}
 	else if (guard->counted && instance->user_cap >= 0 &&
 			 count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
 		ereport(WARNING,
@@ -206,21 +253,37 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 				 errdetail("It takes no new rows until it is.")));
 }
 
+/*
+ * Refuse to guard a table with users of production instances that take none
+ * yet: if they are signing up, guard() would stop that.
+ */
+static void
+refuse_inactive(const IenvGuard *guard, const char *column,
+				const Offenders *inactive)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
+			 errmsg("table %s has rows of production instances that are not active",
+					ienv_quoted_name(guard->relid)),
+			 errdetail("Column \"%s\" contains %s. No new rows of these would be taken from the moment the table is guarded.",
+					   column, list_offenders(inactive)),
+			 errhint("Promote their applications with instance_env.promote() first or, if they are live already, activate them with instance_env.adopt_application()."),
+			 ienv_errguard(guard, IENV_IS_ACTIVE)));
+}
+
 static void
 refuse_unknown(const IenvGuard *guard, const char *column,
-			   const char *instances, int n)
+			   const Offenders *unknown)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
 			 errmsg("table %s has rows of instances that do not exist",
 					ienv_quoted_name(guard->relid)),
-			 n > MAX_OFFENDERS ?
-			 errdetail("Column \"%s\" contains %s and %d more.", column,
-					   instances, n - MAX_OFFENDERS) :
-			 errdetail("Column \"%s\" contains %s.", column, instances),
+			 errdetail("Column \"%s\" contains %s.", column,
+					   list_offenders(unknown)),
 			 errhint("Create them with instance_env.create_application(), which takes given %s.",
 					 guard->is_uuid ? "ids" : "external keys"),
-			 ienv_errguard(guard, NULL)));
+			 ienv_errguard(guard, IENV_KNOWN)));
 }
 
 /*
@@ -242,7 +305,7 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance,
 				 errdetail("Guarded table %s takes no rows of it.",
 						   ienv_quoted_name(guard->relid)),
 				 errhint("Delete the rows, or attach the table when the instance is active."),
-				 ienv_errguard(guard, NULL)));
+				 ienv_errguard(guard, IENV_IS_ACTIVE)));
 	if (!guard->counted || instance->user_cap < 0)
 		return;
 

@@ -99,7 +99,8 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 	PG_TRY();
 	{
 		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s%s)",
-					 kind->name, kind->event, ienv_kept_name(guard->relid),
+					 quote_identifier(kind->name), kind->event,
+					 ienv_kept_name(guard->relid),
 					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
 					 condition_of(guard, kind->bit), IENV_SCHEMA,
 					 kind->function,

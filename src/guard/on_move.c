@@ -196,7 +196,9 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 		return false;
 	instance = ienv_row_instance(guard, trigdata->tg_trigtuple, desc, &isnull);
 	if (isnull != move->isnull ||
-		(!isnull && !ienv_same_instance(guard, instance, move->instance)))
+		(!isnull && !ienv_same_instance(guard, instance, move->instance) &&
+		 !ienv_follows_rename(guard, trigdata->tg_relation, move->instance,
+							  instance)))
 		ienv_report_move(guard, move->instance, move->isnull, instance,
 						 isnull);
 	forget_move(move);

@@ -19,6 +19,7 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
+static bool same_key(const IenvGuard *guard, const Datum *a, const Datum *b);
 static void refuse_another_instance(const IenvGuard *guard,
 									TriggerData *trigdata);
 
@@ -40,7 +41,7 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 	IenvGuard  *guard = ienv_trigger_guard(trigdata, "check_transfer");
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 
-	/* the condition is true if either column changes */
+	/* the condition is true if either column changes, or both */
 	refuse_another_instance(guard, trigdata);
 
 	if (guard->nkeys > 0)
@@ -51,23 +52,43 @@ instance_env_check_transfer(PG_FUNCTION_ARGS)
 		Datum		old_key[IENV_MAX_KEY_COLUMNS];
 		Datum		new_key[IENV_MAX_KEY_COLUMNS];
 
+		bool		had_key = ienv_row_key(guard, trigdata->tg_trigtuple, desc,
+										   old_key);
+		bool		has_key = ienv_row_key(guard, trigdata->tg_newtuple, desc,
+										   new_key);
+
+		/* only the instance is called otherwise since it was renamed */
+		if (isnull || (had_key && has_key &&
+					   same_key(guard, old_key, new_key)))
+			return PointerGetDatum(NULL);
+
 		/*
 		 * If its instance is gone, there is no telling where else the new key
 		 * is.
 		 */
-		if (isnull)
-			return PointerGetDatum(NULL);
 		ienv_require_known(guard, value);
-		if (ienv_row_key(guard, trigdata->tg_trigtuple, desc, old_key))
+		if (had_key)
 			ienv_depart(guard, value, old_key);
-		if (ienv_row_key(guard, trigdata->tg_newtuple, desc, new_key))
+		if (has_key)
 			(void) ienv_check_arrival(guard, value, new_key);
 	}
 	return PointerGetDatum(NULL);
 }
 
+static bool
+same_key(const IenvGuard *guard, const Datum *a, const Datum *b)
+{
+	for (int i = 0; i < guard->nkeys; i++)
+		if (!datum_image_eq(a[i], b[i], guard->keys[i].byval,
+							guard->keys[i].len))
+			return false;
+	return true;
+}
+
 /*
- * Refuse an UPDATE that changes the instance.
+ * Refuse an UPDATE that changes the instance.  Where rows name it by its
+ * external key, and the transaction has changed that, an update that follows
+ * does not.
  */
 static void
 refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
@@ -82,6 +103,10 @@ refuse_another_instance(const IenvGuard *guard, TriggerData *trigdata)
 
 	if (old_null == new_null &&
 		(old_null || ienv_same_instance(guard, old_value, new_value)))
+		return;
+	if (!old_null && !new_null &&
+		ienv_follows_rename(guard, trigdata->tg_relation, old_value,
+							new_value))
 		return;
 	ienv_report_move(guard, old_value, old_null, new_value, new_null);
 }

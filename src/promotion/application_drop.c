@@ -54,6 +54,8 @@ pg_noreturn static void report_in_use(const char *name, Oid relid, Datum id,
 
 PG_FUNCTION_INFO_V1(instance_env_drop_application);
 
+IENV_BY_NAME(drop_application, ienv_find_application);
+
 /*
  * drop_application(application uuid) RETURNS void
  *
@@ -101,12 +103,15 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 							&application, NULL);
 	instances = SPI_tuptable;
 	for (uint64 i = 0; i < ninstances; i++)
+	{
+		ienv_require_not_renamed(value_of(instances, i, 1));
 		if (DatumGetBool(SPI_getbinval(instances->vals[i], instances->tupdesc,
 									   3, &isnull)))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("cannot drop application \"%s\" because its production instance is active", name),
 					 errhint("Suspend the instance with instance_env.suspend_instance() first.")));
+	}
 	refuse_if_in_use(name, instances, ninstances);
 
 	before = ienv_application_jsonb(application);
@@ -143,7 +148,7 @@ refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 	}
 
 	ienv_keep_from_guarding();
-	foreach(lc, ienv_lock_guarded_tables())
+	foreach(lc, ienv_lock_guarded_tables(ShareLock, false))
 	{
 		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
 

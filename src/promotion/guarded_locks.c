@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * guarded_locks.c
- *	  Locking all guarded tables against writers, for drop_application() and
- *	  rollback_promotion().
+ *	  Locking all guarded tables against writers, for drop_application(),
+ *	  rollback_promotion() and rename_instance().
  *
  * A request for such a lock that has to wait makes all later requests wait as
  * well, and while it waits for one table, the locks that it has already taken
@@ -45,9 +45,19 @@
 #define PATIENCE	5000		/* for all attempts; the session's
 								 * lock_timeout, if that is less */
 
-static bool lock_in_subtransaction(int milliseconds, List **roots,
-								   char **busy);
-static List *lock_all(TimestampTz deadline, char **busy);
+/* What to lock, and how */
+typedef struct Wanted
+{
+	LOCKMODE	lockmode;
+	bool		by_key;			/* only tables whose rows name instances by
+								 * their external keys */
+} Wanted;
+
+static bool lock_in_subtransaction(const Wanted *wanted, int milliseconds,
+								   List **roots, char **busy);
+static List *lock_all(const Wanted *wanted, TimestampTz deadline, char **busy);
+static List *find_roots(const Wanted *wanted, const List *trusted,
+						TimestampTz deadline, char **busy);
 static void refuse_partitions(Oid relid);
 static void lock_table_full(void);
 static void lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode);
@@ -57,18 +67,21 @@ static void take_a_break(void);
 /*
  * Lock the guarded tables that administration looks at against writers until
  * the transaction ends, together with whatever is needed to count their rows,
- * and return their OIDs, in order.
+ * and return their OIDs, in order.  lockmode is ShareLock or stronger.  With
+ * by_key, leave out those whose rows name instances by their ids.
  */
 List *
-ienv_lock_guarded_tables(void)
+ienv_lock_guarded_tables(LOCKMODE lockmode, bool by_key)
 {
+	const Wanted wanted = {lockmode, by_key};
 	int			patience = LockTimeout > 0 ? Min(LockTimeout,
 												 PATIENCE) : PATIENCE;
 	TimestampTz start = GetCurrentTimestamp();
 	List	   *roots;
 	char	   *busy = NULL;
 
-	while (!lock_in_subtransaction(Min(ATTEMPT, patience), &roots, &busy))
+	while (!lock_in_subtransaction(&wanted, Min(ATTEMPT, patience), &roots,
+								   &busy))
 	{
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   Max(patience - PAUSE, 0)))
@@ -87,7 +100,8 @@ ienv_lock_guarded_tables(void)
  * no lock, and *busy is the table that could not be locked.
  */
 static bool
-lock_in_subtransaction(int milliseconds, List **roots, char **busy)
+lock_in_subtransaction(const Wanted *wanted, int milliseconds, List **roots,
+					   char **busy)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -100,7 +114,8 @@ lock_in_subtransaction(int milliseconds, List **roots, char **busy)
 		int			nest_level = NewGUCNestLevel();
 
 		*roots =
-			lock_all(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+			lock_all(wanted,
+					 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												 milliseconds), busy);
 		AtEOXact_GUC(false, nest_level);
 		ReleaseCurrentSubTransaction();
@@ -133,8 +148,9 @@ lock_in_subtransaction(int milliseconds, List **roots, char **busy)
  * Lock the tables in the order of their OIDs, including partitions.
  */
 static List *
-lock_all(TimestampTz deadline, char **busy)
+lock_all(const Wanted *wanted, TimestampTz deadline, char **busy)
 {
+	List	   *trusted;
 	List	   *roots;
 	ListCell   *lc;
 
@@ -143,7 +159,8 @@ lock_all(TimestampTz deadline, char **busy)
 	{
 		List	   *relations = NIL;
 
-		roots = ienv_trusted_roots();
+		trusted = ienv_trusted_roots();
+		roots = find_roots(wanted, trusted, deadline, busy);
 		foreach(lc, roots)
 		{
 			if (ienv_has_too_many_partitions(lfirst_oid(lc)))
@@ -158,7 +175,7 @@ lock_all(TimestampTz deadline, char **busy)
 			const IenvGuard *guard;
 
 			*busy = ienv_quoted_name(lfirst_oid(lc));
-			lock_before(deadline, lfirst_oid(lc), ShareLock);
+			lock_before(deadline, lfirst_oid(lc), wanted->lockmode);
 			if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
 				continue;
 
@@ -180,9 +197,37 @@ lock_all(TimestampTz deadline, char **busy)
 			*busy = ienv_quoted_name(lfirst_oid(lc));
 			limit_wait(deadline);
 			if (ienv_guard_of(lfirst_oid(lc)) != NULL)
-				(void) ienv_leaf_relations(lfirst_oid(lc), ShareLock);
+				(void) ienv_leaf_relations(lfirst_oid(lc), wanted->lockmode);
 		}
-	} while (!equal(roots, ienv_trusted_roots()));
+	} while (!equal(trusted, ienv_trusted_roots()));
+	return roots;
+}
+
+/*
+ * The wanted ones of these tables.  To see how a table is guarded, it is
+ * locked against DDL for a moment.  (Nobody can guard it in another way
+ * afterwards: see guard_lock.c.)
+ */
+static List *
+find_roots(const Wanted *wanted, const List *trusted, TimestampTz deadline,
+		   char **busy)
+{
+	List	   *roots = NIL;
+	ListCell   *lc;
+
+	if (!wanted->by_key)
+		return list_copy(trusted);
+	foreach(lc, trusted)
+	{
+		const IenvGuard *guard;
+
+		*busy = ienv_quoted_name(lfirst_oid(lc));
+		lock_before(deadline, lfirst_oid(lc), AccessShareLock);
+		guard = ienv_guard_of(lfirst_oid(lc));
+		if (guard != NULL && !guard->is_uuid)
+			roots = lappend_oid(roots, lfirst_oid(lc));
+		UnlockRelationOid(lfirst_oid(lc), AccessShareLock);
+	}
 	return roots;
 }
 

@@ -45,6 +45,8 @@ static void record_promotion(Datum application, Datum snapshot,
 
 PG_FUNCTION_INFO_V1(instance_env_promote);
 
+IENV_BY_NAME(promote, ienv_find_application);
+
 /*
  * promote(application uuid, domain text, clone_settings boolean,
  *		   dry_run boolean)
@@ -93,6 +95,9 @@ promote(FunctionCallInfo fcinfo)
 	if (strcmp(application.status[IENV_PRODUCTION], "active") == 0)
 	{
 		report_blockers(&blockers, application.name);
+		ereport(NOTICE,
+				(errmsg("production instance of application \"%s\" is already active",
+						application.name)));
 		SPI_finish();
 		return;
 	}

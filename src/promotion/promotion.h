@@ -8,6 +8,8 @@
 #ifndef IENV_PROMOTION_H
 #define IENV_PROMOTION_H
 
+#include "storage/lockdefs.h"
+
 #include "base/base.h"
 
 /*
@@ -36,6 +38,6 @@ extern List *ienv_validate(Datum instance, bool clone_settings);
 /*
  * guarded_locks.c: locking all guarded tables against writers
  */
-extern List *ienv_lock_guarded_tables(void);
+extern List *ienv_lock_guarded_tables(LOCKMODE lockmode, bool by_key);
 
 #endif							/* IENV_PROMOTION_H */

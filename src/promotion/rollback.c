@@ -28,6 +28,8 @@ static void refuse_rows(const IenvApplication *application, List *roots,
 
 PG_FUNCTION_INFO_V1(instance_env_rollback_promotion);
 
+IENV_BY_NAME(rollback_promotion, ienv_find_application);
+
 /*
  * rollback_promotion(application uuid) RETURNS TABLE (step, item, before,
  *					  after)
@@ -42,10 +44,11 @@ instance_env_rollback_promotion(PG_FUNCTION_ARGS)
 	Datum		id;
 	IenvApplication application;
 	Datum		production;
-	Datum		promotion;
+	Datum		promotion = (Datum) 0;
 	Oid			types[1] = {UUIDOID};
 	Oid			bigint_type = INT8OID;
-	bool		rolled_back;
+	bool		promoted;
+	bool		rolled_back = false;
 	bool		isnull;
 	List	   *changes;
 	char	   *status;
@@ -59,18 +62,26 @@ instance_env_rollback_promotion(PG_FUNCTION_ARGS)
 	production = application.instances[IENV_PRODUCTION];
 	status = application.status[IENV_PRODUCTION];
 
-	if (ienv_query("SELECT id, rolled_back_at IS NOT NULL"
-				   " FROM instance_env.promotion"
-				   " WHERE application OPERATOR(pg_catalog.=) $1"
-				   " ORDER BY id DESC LIMIT 1",
-				   1, types, &id, NULL) == 0)
+	promoted = ienv_query("SELECT id, rolled_back_at IS NOT NULL"
+						  " FROM instance_env.promotion"
+						  " WHERE application OPERATOR(pg_catalog.=) $1"
+						  " ORDER BY id DESC LIMIT 1",
+						  1, types, &id, NULL) > 0;
+	if (promoted)
+	{
+		promotion = ienv_result_datum(0, 1, &isnull);
+		rolled_back = DatumGetBool(ienv_result_datum(0, 2, &isnull));
+	}
+
+	/* adopt_application() may have activated it since */
+	if (!promoted || (rolled_back && strcmp(status, "inactive") != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("application \"%s\" has no promotion to roll back",
 						application.name),
+				 strcmp(status, "inactive") != 0 ?
+				 errdetail("Its production instance was activated without one.") : 0,
 				 errhint("All promotions are in view instance_env.promotions.")));
-	promotion = ienv_result_datum(0, 1, &isnull);
-	rolled_back = DatumGetBool(ienv_result_datum(0, 2, &isnull));
 	if (rolled_back)
 	{
 		SPI_finish();
@@ -126,11 +137,12 @@ refuse_if_used(const IenvApplication *application)
 {
 	Datum		key;
 
+	ienv_require_not_renamed(application->instances[IENV_PRODUCTION]);
 	key = ienv_external_key(application->instances[IENV_PRODUCTION]);
 
 	refuse_rows(application, ienv_trusted_roots(), key, false);
 	ienv_keep_from_guarding();
-	refuse_rows(application, ienv_lock_guarded_tables(), key, true);
+	refuse_rows(application, ienv_lock_guarded_tables(ShareLock, false), key, true);
 }
 
 /*

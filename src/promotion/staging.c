@@ -23,6 +23,8 @@ static Datum default_name(const char *original);
 
 PG_FUNCTION_INFO_V1(instance_env_create_staging_application);
 
+IENV_BY_NAME(create_staging_application, ienv_find_application);
+
 /*
  * create_staging_application(application uuid, domain text, name text)
  * RETURNS record (application_id, development_id, production_id)

@@ -39,6 +39,9 @@ static Oid	severity_label(IenvSeverity severity, Oid enumtype);
 PG_FUNCTION_INFO_V1(instance_env_validate);
 PG_FUNCTION_INFO_V1(instance_env_assert_valid);
 
+IENV_BY_NAME(validate, ienv_find_production);
+IENV_BY_NAME(assert_valid, ienv_find_production);
+
 /*
  * All checks of an instance, in their order, as IenvChecks.  SPI is connected.
  *

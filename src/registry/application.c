@@ -15,16 +15,20 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "base/base.h"
 #include "registry/registry.h"
 
 static void make_identity_secret(void);
 static void require_free_name(Datum name);
-static void require_free(Datum value, bool is_id);
+static void require_free_id(Datum id);
+static void require_different(const Datum *values, const bool *given);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
+
+IENV_BY_NAME(rename_application, ienv_find_application);
 
 /*
  * create_application(name text, plan plan, development_id uuid,
@@ -43,6 +47,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	char		nulls[8] = "       ";
 	Datum		result[3];
 	bool		isnull[3] = {false};
+	bool		given[6];
 	TupleDesc	desc;
 	char	   *name;
 
@@ -66,8 +71,14 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	make_identity_secret();
 	require_free_name(values[0]);
 	for (int i = 2; i < 6; i++)
-		if (!PG_ARGISNULL(i))
-			require_free(values[i], i < 4);
+	{
+		given[i] = !PG_ARGISNULL(i);
+		if (given[i] && i < 4)
+			require_free_id(values[i]);
+		else if (given[i])
+			ienv_require_free_key(values[i], NULL);
+	}
+	require_different(values, given);
 	(void) ienv_query("INSERT INTO instance_env.application (name, plan)"
 					  " VALUES ($1, $2) RETURNING id",
 					  2, types, values, NULL);
@@ -129,18 +140,73 @@ make_identity_secret(void)
 					  1, &type, &value, NULL);
 }
 
-/*
- * Raise an error if another instance has this id or external key.
- */
 static void
-require_free(Datum value, bool is_id)
+require_free_id(Datum id)
 {
-	if (ienv_instance_by_value(value, is_id, true) != NULL)
+	if (ienv_instance_by_value(id, true, true) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg(is_id ? "instance %s already exists" :
-						"an instance with external key %s already exists",
-						ienv_instance_text(value, is_id))));
+				 errmsg("instance %s already exists",
+						ienv_instance_text(id, true))));
+}
+
+/*
+ * Raise an error if an instance other than this one, which can be NULL, has
+ * this external key, or has had it in the current transaction (rename.c).
+ */
+void
+ienv_require_free_key(Datum key, const pg_uuid_t *instance)
+{
+	const IenvRename *rename = ienv_rename_from(key);
+
+	if (ienv_instance_by_value(key, false, true) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("an instance with external key %s already exists",
+						ienv_instance_text(key, false))));
+	if (rename != NULL &&
+		(instance == NULL ||
+		 memcmp(&rename->instance, instance, UUID_LEN) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("external key %s cannot be used in the transaction that takes it from another instance",
+						ienv_instance_text(key, false)),
+				 errdetail("Rows may still have it as the old key of that instance."),
+				 errhint("Commit first.")));
+}
+
+/*
+ * Raise an error if the arguments of create_application() say that the two
+ * instances have the same id or external key.
+ */
+static void
+require_different(const Datum *values, const bool *given)
+{
+	char	   *keys[2] = {NULL, NULL};
+
+	if (given[2] && given[3] &&
+		memcmp(DatumGetUUIDP(values[2]), DatumGetUUIDP(values[3]),
+			   UUID_LEN) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("the development and the production instance cannot have the same id"),
+				 errdetail("Both were given as %s.",
+						   ienv_instance_text(values[2], true)),
+				 errhint("Give different ids as \"development_id\" and \"production_id\", or none, to have them generated.")));
+
+	for (int i = 0; i < 2; i++)
+		if (given[4 + i])
+			keys[i] = TextDatumGetCString(values[4 + i]);
+		else if (given[2 + i])
+			keys[i] = DatumGetCString(DirectFunctionCall1(uuid_out,
+														  values[2 + i]));
+	if (keys[0] != NULL && keys[1] != NULL && strcmp(keys[0], keys[1]) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("the development and the production instance cannot have the same external key"),
+				 errdetail("The external key of both would be \"%s\".",
+						   ienv_clipped(keys[0])),
+				 errhint("Give different keys as \"development_key\" and \"production_key\"; the default is the id.")));
 }
 
 /*

@@ -39,12 +39,16 @@ typedef struct Audience
 
 static const Audience audiences[] = {
 	/* applications and instances */
+	{"adopt_application", ADMIN},
 	{"application_id", BACKEND | ADMIN},
 	{"create_application", ADMIN},
 	{"create_staging_application", ADMIN},
 	{"drop_application", ADMIN},
+	{"instance_by_key", BACKEND | ADMIN},
 	{"instance_id", BACKEND | ADMIN},
+	{"instance_info", BACKEND | MONITOR | ADMIN},
 	{"rename_application", ADMIN},
+	{"rename_instance", ADMIN},
 	{"resume_instance", ADMIN},
 	{"set_plan", ADMIN},
 	{"set_user_cap", ADMIN},

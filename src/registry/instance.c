@@ -76,12 +76,17 @@ set_status(FunctionCallInfo fcinfo, const char *action, const char *from,
 		ienv_record_returned(action, NULL, DatumGetUUIDP(values[0]), NULL);
 	}
 	else if (strcmp(status, to) != 0)
+	{
+		const char *application = ienv_application_sentence(values[0], true);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("instance %s is not active",
 						ienv_instance_text(values[0], true)),
-				 errdetail("A production instance is inactive until its application is promoted."),
+				 errdetail("A production instance is inactive until its application is promoted.%s",
+						   application),
 				 errhint("Promote its application with instance_env.promote().")));
+	}
 	SPI_finish();
 }
 

@@ -3,8 +3,9 @@
  * keep.c
  *	  Invariants of applications and instances, however a row is written.
  *
- * These are triggers of the registry's own tables, enabled always, hence also
- * for replication and restores.
+ * These are triggers of the registry's own tables.  Those that judge an update
+ * by itself are enabled always, hence also for replication and restores; those
+ * that judge what was done along with it only fire where it is done.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,8 +17,10 @@
 #include "utils/fmgrprotos.h"
 
 #include "base/base.h"
+#include "registry/registry.h"
 
 PG_FUNCTION_INFO_V1(instance_env_keep_instance);
+PG_FUNCTION_INFO_V1(instance_env_keep_external_key);
 PG_FUNCTION_INFO_V1(instance_env_keep_application);
 
 /*
@@ -45,6 +48,36 @@ instance_env_keep_instance(PG_FUNCTION_ARGS)
 			 errmsg("id, application and type of instance \"%s\" cannot be changed",
 					ienv_row_column(desc, trigdata->tg_trigtuple, "id")),
 			 errdetail("An application has exactly one instance of each type, from its creation to its end.")));
+}
+
+/*
+ * keep_external_key() RETURNS trigger
+ *
+ * BEFORE UPDATE row trigger of instance, whose condition is that its external
+ * key changes.  Only rename_instance() sees to the rows that have the old key.
+ */
+Datum
+instance_env_keep_external_key(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_external_key",
+												   TRIGGER_EVENT_BEFORE);
+	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
+	char	   *id = ienv_row_column(desc, trigdata->tg_trigtuple, "id");
+	Datum		value = DirectFunctionCall1(uuid_in, CStringGetDatum(id));
+	const IenvRename *rename = ienv_last_rename(DatumGetUUIDP(value));
+
+	if (rename == NULL ||
+		strcmp(rename->old_key, ienv_row_column(desc, trigdata->tg_trigtuple,
+												"external_key")) != 0 ||
+		strcmp(rename->new_key, ienv_row_column(desc, trigdata->tg_newtuple,
+												"external_key")) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("external key of instance \"%s\" cannot be changed by UPDATE",
+						id),
+				 errdetail("Rows of guarded tables may have the key."),
+				 errhint("Call instance_env.rename_instance(), and update these rows in the same transaction.")));
+	return PointerGetDatum(trigdata->tg_newtuple);
 }
 
 /*

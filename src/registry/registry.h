@@ -48,6 +48,27 @@ extern bool ienv_query_instance(const char *data, int len, bool is_uuid,
 								IenvInstance *instance);
 
 /*
+ * rename.c: external keys that the current transaction has changed
+ */
+typedef struct IenvRename
+{
+	pg_uuid_t	instance;
+	char	   *old_key;
+	char	   *new_key;
+	List	   *tables;			/* OIDs of the guarded tables locked for it */
+	SubTransactionId subxact;	/* the rename stands if this one does */
+} IenvRename;
+
+extern List *ienv_renames(void);
+extern void ienv_remember_rename(const pg_uuid_t *instance,
+								 const char *old_key, const char *new_key,
+								 const List *tables);
+extern const IenvRename *ienv_last_rename(const pg_uuid_t *instance);
+extern const IenvRename *ienv_rename_from(Datum key);
+extern bool ienv_has_renamed(Datum from, Datum to);
+extern void ienv_require_not_renamed(Datum instance);
+
+/*
  * application.c: applications
  */
 typedef struct IenvApplication
@@ -60,6 +81,32 @@ typedef struct IenvApplication
 extern IenvApplication ienv_lock_application(Datum id);
 extern Datum ienv_application_jsonb(Datum application);
 extern void ienv_require_application(uint64 processed, Datum application);
+extern void ienv_require_free_key(Datum key, const pg_uuid_t *instance);
+
+/*
+ * disclose.c: what a message may tell about an instance
+ */
+extern const char *ienv_application_sentence(Datum value, bool is_uuid);
+
+/*
+ * find.c: finding what names stand for
+ */
+extern void ienv_find_application(FunctionCallInfo fcinfo);
+extern void ienv_find_production(FunctionCallInfo fcinfo);
+
+/*
+ * Defines instance_env_FUNCTION_by_name(), which takes a name in place of the
+ * id that instance_env_FUNCTION() takes; find is one of the two above
+ */
+#define IENV_BY_NAME(function, find) \
+	PG_FUNCTION_INFO_V1(instance_env_##function##_by_name); \
+	Datum \
+	instance_env_##function##_by_name(PG_FUNCTION_ARGS) \
+	{ \
+		find(fcinfo); \
+		return instance_env_##function(fcinfo); \
+	} \
+	extern int	no_such_variable
 
 /*
  * instance.c: instances and their statuses

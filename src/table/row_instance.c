@@ -51,6 +51,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 					bool fresh)
 {
 	IenvInstance *instance;
+	bool		suspended;
+	const char *application;
 
 	if (isnull)
 		ereport(ERROR,
@@ -69,18 +71,44 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 		report_unknown(guard, value);
 
 	if (instance->status != IENV_ACTIVE)
+	{
+		suspended = instance->status == IENV_SUSPENDED;
+		application = ienv_application_sentence(value, guard->is_uuid);
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INSTANCE_NOT_ACTIVE),
 				 errmsg("instance %s is not active",
 						ienv_instance_text(value, guard->is_uuid)),
-				 instance->status == IENV_SUSPENDED ?
-				 errdetail("The instance is suspended.") :
-				 errdetail("The production instance has not been promoted."),
-				 instance->status == IENV_SUSPENDED ?
+				 suspended ?
+				 errdetail("The instance is suspended.%s", application) :
+				 errdetail("The production instance has not been promoted.%s",
+						   application),
+				 suspended ?
 				 errhint("Resume it with instance_env.resume_instance().") :
 				 errhint("Promote its application with instance_env.promote()."),
-				 ienv_errguard(guard, NULL)));
+				 ienv_errguard(guard, IENV_IS_ACTIVE)));
+	}
+	ienv_refuse_renamed(guard, instance, value);
 	return instance;
+}
+
+/*
+ * Refuse a new row of a capped instance in the transaction that renames it:
+ * its other rows cannot be counted, because some have the old key.
+ */
+void
+ienv_refuse_renamed(const IenvGuard *guard, const IenvInstance *instance,
+					Datum value)
+{
+	if (guard->is_uuid || !guard->counted || instance->user_cap < 0 ||
+		ienv_last_rename(&instance->id) == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("instance %s takes no new users in the transaction that renames it",
+					ienv_instance_text(value, false)),
+			 errdetail("Rows may still have the old external key, and its users could not be counted."),
+			 errhint("Commit first."),
+			 ienv_errguard(guard, NULL)));
 }
 
 /*
@@ -106,7 +134,7 @@ report_unknown(const IenvGuard *guard, Datum value)
 					   ienv_quoted_name(guard->root),
 					   guard->is_uuid ? "id" : "external key"),
 			 errhint("Create it with instance_env.create_application(). When restoring data only, restore schema \"%s\" first.", IENV_SCHEMA),
-			 ienv_errguard(guard, NULL)));
+			 ienv_errguard(guard, IENV_KNOWN)));
 }
 
 /*

@@ -264,6 +264,8 @@ extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata,
 									 const char *funcname);
 extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value,
 										 bool isnull, bool fresh);
+extern void ienv_refuse_renamed(const IenvGuard *guard,
+								const IenvInstance *instance, Datum value);
 extern void ienv_require_known(const IenvGuard *guard, Datum value);
 pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
 extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);

@@ -81,6 +81,8 @@ ienv_depart(IenvGuard *guard, Datum value, const Datum *key)
 	 */
 	if (instance != NULL)
 		home = instance->id;
+	else if (!guard->is_uuid && ienv_rename_from(value) != NULL)
+		home = ienv_rename_from(value)->instance;
 	else if (guard->is_uuid)
 		home = *DatumGetUUIDP(value);
 	else

@@ -37,6 +37,9 @@
  * it looks, so the later of the two snapshots finds the other's row, and at
  * most one is admitted.
  *
+ * Where rows name instances by their external keys, two keys that the
+ * transaction has given to one instance (registry/rename.c) are the same.
+ *
  * Unlike in user_cap.c, a version created by an UPDATE is a claim like any
  * other: the version that it replaced may have had another key, in which case
  * this scan does not find it.
@@ -56,6 +59,7 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -68,6 +72,7 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
+static bool resembles_rename(const IenvGuard *guard, Datum from, Datum to);
 static bool may_read_instance(const IenvGuard *guard);
 static bool lives_elsewhere(const IenvGuard *guard, Datum value,
 							const Datum *key, Snapshot snapshot,
@@ -130,6 +135,11 @@ void
 ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to,
 				 bool to_null)
 {
+	bool		renamed = !guard->is_uuid && !from_null && !to_null &&
+	ienv_has_renamed(from, to);
+	bool		rename = !from_null && !to_null &&
+	resembles_rename(guard, from, to);
+
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 			 errmsg("cannot move a row of table %s to another instance",
@@ -143,8 +153,36 @@ ienv_report_move(const IenvGuard *guard, Datum from, bool from_null, Datum to,
 			 errdetail("The update changes its instance to %s.",
 					   to_null ? "null" :
 					   ienv_instance_text(to, guard->is_uuid)),
+			 renamed ?
+			 errhint("Administration did not look at the table when the instance was renamed: call instance_env.guard() for it again, then instance_env.rename_instance().") :
+			 rename ?
+			 errhint("To give an instance another external key, call instance_env.rename_instance() in the same transaction, before the update.") :
 			 errhint("Create a new row, with a key of its own, in the other instance."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
+}
+
+/*
+ * Does an UPDATE that changes a row's external key follow a rename of its
+ * instance by the current transaction?  rename_instance() has locked the
+ * tables that administration looks at; in any other one, others may be adding
+ * rows with the old key.
+ */
+bool
+ienv_follows_rename(const IenvGuard *guard, Relation rel, Datum from, Datum to)
+{
+	return !guard->is_uuid && ienv_has_renamed(from, to) &&
+		CheckRelationLockedByMe(rel, ShareRowExclusiveLock, true);
+}
+
+/*
+ * Might the UPDATE that is refused have been meant to follow a rename?
+ */
+static bool
+resembles_rename(const IenvGuard *guard, Datum from, Datum to)
+{
+	return !guard->is_uuid && ienv_rename_from(from) == NULL &&
+		(ienv_instance_by_value(from, false, true) == NULL) !=
+		(ienv_instance_by_value(to, false, true) == NULL);
 }
 
 /*
@@ -280,9 +318,11 @@ lives_in(Relation rel, const IenvGuard *leaf, Datum value, const Datum *key,
 										 &isnull);
 		IenvVersion version;
 
-		if (isnull ||
-			ienv_same_instance(leaf,
-							   ienv_value_of_column(leaf, other), value))
+		if (isnull)
+			continue;
+		other = ienv_value_of_column(leaf, other);
+		if (ienv_same_instance(leaf, other, value) ||
+			(!leaf->is_uuid && ienv_has_renamed(other, value)))
 			continue;
 		ienv_classify(&scan, snapshot, &version);
 		if (version.inserted == IENV_OPEN && !ienv_is_older(version.xmin))

@@ -17,6 +17,8 @@ extern bool ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
 								 Datum value);
 extern bool ienv_check_arrival(IenvGuard *guard, Datum value,
 							   const Datum *key);
+extern bool ienv_follows_rename(const IenvGuard *guard, Relation rel,
+								Datum from, Datum to);
 pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
 										 bool from_null, Datum to,
 										 bool to_null);

@@ -33,18 +33,19 @@ INSERT INTO good VALUES
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL),
 	('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
-	('row_moves.instance', 'dev');
+	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
 	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
-	'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
+	'instance_by_key.external_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
 	'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
 CREATE TEMP TABLE takes_controls AS SELECT unnest(ARRAY['create_application.name', 'create_application.development_key',
-	'create_application.production_key', 'create_staging_application.name', 'rename_application.name']) AS argument;
+	'create_application.production_key', 'create_staging_application.name', 'rename_application.name', 'rename_instance.external_key',
+	'adopt_application.name', 'adopt_application.development_key', 'adopt_application.production_key']) AS argument;
 
 CREATE TEMP TABLE bad (what text, value text, refused boolean);
 INSERT INTO bad VALUES
@@ -149,7 +150,7 @@ CREATE FUNCTION pg_temp.answers(instance uuid, status instance_env.instance_stat
 	INSERT INTO answers SELECT a.oid::regprocedure, $1, $2, t.state || ' ' || coalesce(t.answer, 'null')
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 's'
-		AND a.function NOT IN ('validate', 'assert_valid');
+		AND a.function NOT IN ('validate', 'assert_valid', 'instance_info');
 $$;
 SELECT count(pg_temp.answers(:dev, status)::text) FROM unnest('{active,suspended}'::instance_env.instance_status[]) status \gset
 SELECT count(pg_temp.answers(:prod, status)::text) FROM unnest('{inactive,active,suspended}'::instance_env.instance_status[]) status \gset
@@ -179,7 +180,9 @@ SELECT is_empty(
 	$$SELECT oid::regprocedure, argument FROM arguments WHERE type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype)
 	  EXCEPT SELECT oid, argument FROM tried$$, 'all of them are known here (is there a good value for a new one?)');
 SELECT set_eq($$SELECT what FROM tried GROUP BY what HAVING NOT bool_or(state = '00000')$$,
-	ARRAY['instance_env.promote(uuid,text,boolean,boolean), domain'], 'a good text is taken by all, but for one that wants more');
+	ARRAY['instance_env.promote(uuid,text,boolean,boolean), domain', 'instance_env.promote(text,text,boolean,boolean), domain',
+		'instance_env.promote(text,text,boolean,boolean), application', 'instance_env.assert_valid(text), application',
+		'instance_env.rollback_promotion(text), application'], 'a good text is taken by all, but for those that want more');
 SELECT is_empty(
 	$$SELECT a.argument FROM takes_any a LEFT JOIN tried t ON a.argument = t.function || '.' || t.argument WHERE t.oid IS NULL$$,
 	'those that take any text exist');

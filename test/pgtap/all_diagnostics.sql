@@ -40,8 +40,8 @@ SELECT count(*) FROM instance_env.guard('app.parted', 'tenant') \gset
 SELECT count(*) FROM instance_env.guard('app.moving', 'tenant', 'id') \gset
 
 SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', NULL)$$, '23502', '', 'NULL');
-SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', 'nowhere')$$, '23I03', '', 'unknown instance');
-SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', 'prod')$$, '23I04', '', 'inactive instance');
+SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', 'nowhere')$$, '23I03', 'instance_env_known_instance', 'unknown instance');
+SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u1', 'prod')$$, '23I04', 'instance_env_active', 'inactive instance');
 INSERT INTO app.users VALUES ('u1', 'dev'), ('u2', 'dev');
 SELECT pg_temp.try($$INSERT INTO app.users VALUES ('u3', 'dev')$$, '23I01', 'instance_env_user_cap', 'the cap');
 SELECT pg_temp.try($$INSERT INTO app.users SELECT i, 'dev' FROM generate_series(10, 2000) i$$, '23I01',
@@ -57,13 +57,13 @@ SELECT pg_temp.try($$UPDATE app.users SET id = 'u2' WHERE id = 'v1'$$, '23I02', 
 	'a departed user''s key taken');
 
 SELECT pg_temp.try($$INSERT INTO app.sessions VALUES ('s1', NULL)$$, '23502', '', 'not counted: NULL', 'sessions');
-SELECT pg_temp.try($$INSERT INTO app.sessions VALUES ('s1', 'nowhere')$$, '23I03', '', 'not counted: unknown instance',
+SELECT pg_temp.try($$INSERT INTO app.sessions VALUES ('s1', 'nowhere')$$, '23I03', 'instance_env_known_instance', 'not counted: unknown instance',
 	'sessions');
-SELECT pg_temp.try($$INSERT INTO app.sessions VALUES ('s1', 'prod')$$, '23I04', '', 'not counted: inactive instance',
+SELECT pg_temp.try($$INSERT INTO app.sessions VALUES ('s1', 'prod')$$, '23I04', 'instance_env_active', 'not counted: inactive instance',
 	'sessions');
 
 -- partitioned: the table that was guarded, not the partition
-SELECT pg_temp.try($$INSERT INTO app.parted VALUES ('u1', 'nowhere')$$, '23I03', '', 'partitioned: unknown instance',
+SELECT pg_temp.try($$INSERT INTO app.parted VALUES ('u1', 'nowhere')$$, '23I03', 'instance_env_known_instance', 'partitioned: unknown instance',
 	'parted');
 INSERT INTO app.parted VALUES ('u1', 'dev'), ('u2', 'dev');
 SELECT pg_temp.try($$INSERT INTO app.parted VALUES ('u3', 'dev')$$, '23I01', 'instance_env_user_cap',
@@ -83,7 +83,7 @@ CREATE TABLE app.nulls (id text PRIMARY KEY, tenant text);
 INSERT INTO app.nulls VALUES ('u1', NULL);
 SELECT pg_temp.try($$SELECT instance_env.guard('app.nulls', 'tenant')$$, '23502', '', 'guard(): NULL', 'nulls');
 UPDATE app.nulls SET tenant = 'nowhere';
-SELECT pg_temp.try($$SELECT instance_env.guard('app.nulls', 'tenant')$$, '23I03', '', 'guard(): unknown instance', 'nulls');
+SELECT pg_temp.try($$SELECT instance_env.guard('app.nulls', 'tenant')$$, '23I03', 'instance_env_known_instance', 'guard(): unknown instance', 'nulls');
 CREATE TABLE app.twice (id text, tenant text);
 INSERT INTO app.twice VALUES ('u1', 'dev'), ('u1', 'dev2');
 SELECT pg_temp.try($$SELECT instance_env.guard('app.twice', 'tenant', 'id')$$, '23I02', 'instance_env_no_transfer',

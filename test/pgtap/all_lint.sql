@@ -59,7 +59,8 @@ SELECT set_eq(
 	'triggers are for rows, which also an apply worker fires, but for those that it must not fire');
 SELECT set_eq(
 	$$SELECT tgrelid::regclass || ': ' || tgname FROM members m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid
-	  WHERE tgenabled <> 'A'$$, ARRAY['instance_env.instance: keep_active', 'instance_env.application: keep_application'],
+	  WHERE tgenabled <> 'A'$$, ARRAY['instance_env.instance: keep_active',
+		'instance_env.instance: keep_external_key', 'instance_env.application: keep_application'],
 	'and enabled always, but for those that judge what another server has judged');
 
 -- what PUBLIC may do

@@ -63,7 +63,7 @@ BEGIN
 	RETURN NEXT is(pg_temp.outcome(format('INSERT INTO %s VALUES (''u1'', ''dev'')', rel)), 'ok', rel || ': return');
 	RETURN NEXT is(pg_temp.outcome(format('TRUNCATE %s', rel)), 'ok', rel || ': TRUNCATE');
 	RETURN NEXT is(pg_temp.outcome(format('INSERT INTO %s VALUES (''u1'', ''nowhere'')', rel)),
-				   rtrim('23I03 ' || who), rel || ': unknown instance');
+				   '23I03 ' || who || 'instance_env_known_instance', rel || ': unknown instance');
 	RETURN NEXT is(pg_temp.outcome(format('SELECT instance_env.unguard(%L)', rel)), 'ok', rel || ': unguard()');
 	RETURN NEXT is(pg_temp.outcome(format('INSERT INTO %s VALUES (''u1'', ''nowhere'')', rel)), 'ok',
 				   rel || ': no longer guarded');

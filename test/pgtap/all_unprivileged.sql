@@ -74,7 +74,7 @@ SELECT lives_ok($$SELECT pg_temp.backend($q$INSERT INTO app.sessions VALUES ('s1
 	'INSERT of a session');
 SELECT throws_ok($$SELECT pg_temp.backend($q$INSERT INTO app.sessions VALUES ('s2', 'dev2', 'u3')$q$)$$, '23503', NULL,
 	'INSERT of a session of another instance''s user');
-SELECT throws_ok($$SELECT pg_temp.backend($q$UPDATE app.sessions SET instance_id = 'dev2'$q$)$$, '23503', NULL,
+SELECT throws_ok($$SELECT pg_temp.backend($q$UPDATE app.sessions SET instance_id = 'dev2'$q$)$$, '23I02', NULL,
 	'UPDATE of a session''s instance');
 SELECT lives_ok($$SELECT pg_temp.backend($q$TRUNCATE app.users, app.sessions$q$)$$, 'TRUNCATE');
 SELECT throws_ok($$SELECT pg_temp.backend($q$INSERT INTO app.users VALUES ('u3', 'dev2')$q$)$$, '23I02', NULL,

@@ -151,7 +151,7 @@ BEGIN
 	RESET ROLE;
 END $$;
 SELECT throws_ok($$SELECT pg_temp.as_nobody('SELECT * FROM instance_env.instance_diff(NULL)')$$, '42501', NULL, 'not granted');
-GRANT EXECUTE ON FUNCTION instance_env.instance_diff(uuid) TO instance_env_nobody;
+GRANT EXECUTE ON FUNCTION instance_env.instance_diff(uuid), instance_env.instance_diff(text) TO instance_env_nobody;
 SELECT lives_ok($$SELECT pg_temp.as_nobody(format('SELECT * FROM instance_env.instance_diff(%L)', $$
 	|| quote_literal(instance_env.application_id('shop')) || '))', 'granted: no right on any table is needed');
 

@@ -159,7 +159,7 @@ SELECT is_empty($$
 CREATE ROLE instance_env_nobody;
 CREATE ROLE instance_env_caller;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody, instance_env_caller;
-GRANT EXECUTE ON FUNCTION instance_env.check_preview(uuid, text) TO instance_env_caller;
+GRANT EXECUTE ON FUNCTION instance_env.check_preview(uuid, text), instance_env.check_preview(text, text) TO instance_env_caller;
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok($$SELECT instance_env.instance_for_host(NULL, NULL)$$, '42501', NULL, 'without rights: instance_for_host()');
 SELECT throws_ok($$SELECT instance_env.check_preview(NULL, NULL)$$, '42501', NULL, 'without rights: check_preview()');

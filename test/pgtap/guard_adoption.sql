@@ -3,7 +3,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(32);
+SELECT plan(34);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -15,6 +15,10 @@ SELECT instance_env.set_user_cap(instance_env.instance_id('shop', 'development')
 CREATE TABLE app.users (id text PRIMARY KEY, instance_id text, n integer DEFAULT 0);
 INSERT INTO app.users SELECT 'u' || i, 'dev' FROM generate_series(1, 5) i;
 INSERT INTO app.users VALUES ('p1', 'prod');
+SELECT throws_ok($$SELECT instance_env.guard('app.users')$$, '23I04', NULL,
+	'not a table with users of a production instance that would take no more of them');
+SELECT ok(NOT EXISTS (SELECT FROM instance_env.guards WHERE relation = 'app.users'::regclass), 'and nothing has changed');
+DELETE FROM app.users WHERE id = 'p1';
 SELECT lives_ok($$SELECT instance_env.guard('app.users')$$, 'a table beyond the cap can be guarded');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u6', 'dev')$$, '23I01', NULL, 'beyond the cap: INSERT is refused');
 SELECT lives_ok($$UPDATE app.users SET n = n + 1$$, 'beyond the cap: UPDATE passes');
@@ -28,8 +32,8 @@ SELECT throws_ok($$INSERT INTO app.users VALUES ('u6', 'dev')$$, '23I01', NULL, 
 SELECT lives_ok($$DELETE FROM app.users WHERE id = 'u3'$$, 'below the cap');
 SELECT lives_ok($$INSERT INTO app.users VALUES ('u6', 'dev')$$, 'below the cap: INSERT is admitted');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('p2', 'prod')$$, '23I04', NULL,
-	'users adopted in an inactive instance do not open it');
-SELECT throws_ok($$INSERT INTO app.users VALUES ('p1', 'dev2')$$, '23505', NULL, 'adopted keys are known');
+	'an inactive instance takes no users');
+SELECT throws_ok($$INSERT INTO app.users VALUES ('u2', 'dev2')$$, '23505', NULL, 'adopted keys are known');
 SELECT lives_ok($$DELETE FROM app.users WHERE id = 'u1'$$, 'an adopted user is deleted');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u1', 'dev2')$$, '23I02', NULL,
 	'and cannot return in another instance');
@@ -95,7 +99,7 @@ SELECT throws_ok($$INSERT INTO app.devices VALUES ('u1', 'dev2', 1)$$, '23I02', 
 
 -- invalid rows beyond the first page, and dead rows that are none
 CREATE TABLE app.big (id integer PRIMARY KEY, instance_id text);
-INSERT INTO app.big SELECT i, CASE WHEN i = 4000 THEN 'elsewhere' ELSE 'prod' END FROM generate_series(1, 5000) i;
+INSERT INTO app.big SELECT i, CASE WHEN i = 4000 THEN 'elsewhere' ELSE 'dev2' END FROM generate_series(1, 5000) i;
 SELECT throws_ok($$SELECT instance_env.guard('app.big')$$, '23I03', NULL, 'one bad row among 5,000 is found');
 DELETE FROM app.big WHERE instance_id = 'elsewhere';
 SELECT lives_ok($$SELECT instance_env.guard('app.big')$$, 'deleted, it is no hindrance');

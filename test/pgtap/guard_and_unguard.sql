@@ -24,7 +24,7 @@ CREATE TABLE app.users (id text PRIMARY KEY, instance_id text, other_id text);
 
 SELECT count(*) FROM instance_env.guard('app.users') \gset
 SELECT is(pg_temp.triggers('app.users'),
-	'instance_env_departure instance_env_no_transfer instance_env_truncate instance_env_user_cap',
+	'Instance_env_no_transfer instance_env_departure instance_env_truncate instance_env_user_cap',
 	'counted, identities followed');
 SELECT is(pg_temp.indexes('app.users'), 2::bigint, 'an index on the instance column was missing');
 SELECT results_eq($$SELECT instance_column, user_key, counted, label FROM instance_env.guards
@@ -39,7 +39,7 @@ SELECT lives_ok($$SELECT instance_env.guard('app.users')$$, 'the same again');
 SELECT lives_ok($$SELECT instance_env.guard('app.users', 'instance_id', 'id', true, NULL)$$, 'said in full');
 SELECT is(pg_temp.indexes('app.users'), 2::bigint, 'no index more');
 SELECT is(pg_temp.triggers('app.users'),
-	'instance_env_departure instance_env_no_transfer instance_env_truncate instance_env_user_cap',
+	'Instance_env_no_transfer instance_env_departure instance_env_truncate instance_env_user_cap',
 	'the same triggers');
 
 -- something else
@@ -64,10 +64,10 @@ BEGIN
 	ALTER TABLE app.users ENABLE TRIGGER USER;
 END $$;
 SELECT pg_temp.try('trigger ' || t || ' dropped', format('DROP TRIGGER %I ON app.users', t))
-FROM unnest(ARRAY['instance_env_departure', 'instance_env_no_transfer',
+FROM unnest(ARRAY['instance_env_departure', 'Instance_env_no_transfer',
 				  'instance_env_truncate', 'instance_env_user_cap']) t;
 SELECT pg_temp.try('trigger ' || t || ' disabled', format('ALTER TABLE app.users DISABLE TRIGGER %I', t))
-FROM unnest(ARRAY['instance_env_departure', 'instance_env_no_transfer',
+FROM unnest(ARRAY['instance_env_departure', 'Instance_env_no_transfer',
 				  'instance_env_truncate', 'instance_env_user_cap']) t;
 SELECT pg_temp.try('trigger for replicas only', 'ALTER TABLE app.users ENABLE REPLICA TRIGGER instance_env_user_cap');
 SELECT pg_temp.try('index dropped', (SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index
@@ -100,13 +100,13 @@ SELECT throws_ok($$INSERT INTO app.users VALUES ('u2', 'dev2')$$, '23I02', NULL,
 SELECT lives_ok($$SELECT instance_env.unguard('app.users'); SELECT instance_env.guard('app.users', counted => false)$$,
 	'guarded otherwise');
 SELECT is(pg_temp.triggers('app.users'),
-	'instance_env_active instance_env_departure instance_env_no_transfer instance_env_truncate',
+	'Instance_env_no_transfer instance_env_active instance_env_departure instance_env_truncate',
 	'not counted, identities followed');
 SELECT lives_ok($$INSERT INTO app.users SELECT i, 'dev' FROM generate_series(1, 5) i$$, 'not counted: no cap');
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u2', 'dev2')$$, '23I02', NULL, 'not counted: the same transfer rule');
 SELECT lives_ok($$SELECT instance_env.unguard('app.users'); SELECT instance_env.guard('app.users', user_key => '')$$,
 	'and otherwise');
-SELECT is(pg_temp.triggers('app.users'), 'instance_env_no_transfer instance_env_user_cap',
+SELECT is(pg_temp.triggers('app.users'), 'Instance_env_no_transfer instance_env_user_cap',
 	'counted, identities not followed');
 
 -- the key, when it is not given
@@ -127,7 +127,7 @@ SELECT results_eq(
 			 ('app.parted', 'id'), ('app.three', NULL), ('app.unique', 'id')$$,
 	'the primary key without the instance, if that alone is unique');
 SELECT is(pg_temp.triggers('app.parted'),
-	'instance_env_departure instance_env_no_move instance_env_no_transfer instance_env_truncate instance_env_user_cap',
+	'Instance_env_no_transfer instance_env_departure instance_env_no_move instance_env_truncate instance_env_user_cap',
 	'a partitioned table has one more trigger, for moves between partitions');
 SELECT lives_ok($$INSERT INTO app.keyless VALUES ('dev', 'x'); DELETE FROM app.keyless; INSERT INTO app.keyless VALUES ('dev2', 'x')$$,
 	'no key: identities are not followed');

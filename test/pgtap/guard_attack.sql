@@ -34,7 +34,7 @@ RESET ROLE;
 -- a guard's triggers are replaced by others, by who may make triggers on the table
 SELECT is(pg_temp.outcome('instance_env_mallory', format('CREATE OR REPLACE TRIGGER %s ON own.users FOR EACH ROW EXECUTE FUNCTION s.nothing()', t)),
 		  '42501', 'not to be replaced: ' || t)
-FROM unnest('{instance_env_no_transfer AFTER UPDATE, instance_env_departure AFTER DELETE, instance_env_user_cap AFTER INSERT}'::text[]) t;
+FROM unnest(ARRAY['"Instance_env_no_transfer" AFTER UPDATE', 'instance_env_departure AFTER DELETE', 'instance_env_user_cap AFTER INSERT']) t;
 SELECT is(pg_temp.outcome('instance_env_mallory', 'CREATE OR REPLACE TRIGGER instance_env_truncate BEFORE TRUNCATE ON own.users EXECUTE FUNCTION s.nothing()'),
 		  '42501', 'not to be replaced: instance_env_truncate');
 SELECT is(pg_temp.outcome('instance_env_mallory', 'CREATE TRIGGER own AFTER INSERT ON own.users FOR EACH ROW EXECUTE FUNCTION s.nothing();
@@ -121,7 +121,7 @@ SET LOCAL ROLE instance_env_owner;
 CREATE TABLE own.guarded (id bigint, instance_id text, other text, part integer);
 SELECT count(*) FROM instance_env.guard('own.guarded', 'other', user_key => '') \gset
 ALTER TRIGGER instance_env_user_cap ON own.guarded RENAME TO zzz1;
-ALTER TRIGGER instance_env_no_transfer ON own.guarded RENAME TO zzz2;
+ALTER TRIGGER "Instance_env_no_transfer" ON own.guarded RENAME TO zzz2;
 CREATE TABLE own.above (id bigint, instance_id text, other text, part integer) PARTITION BY LIST (part);
 RESET ROLE;
 SELECT is(pg_temp.outcome('instance_env_owner', format('ALTER TABLE own.%s ATTACH PARTITION own.guarded FOR VALUES IN (3)', t)), '42809',

@@ -95,7 +95,7 @@ SELECT throws_ok($$INSERT INTO app.sessions VALUES ('x', 'prod', 'ann')$$, '2350
 	'a session of an inactive instance');
 SELECT throws_ok($$INSERT INTO app.sessions VALUES ('x', 'prod', NULL)$$, '23I04', NULL,
 	'a session of an inactive instance, of nobody');
-SELECT throws_ok($$UPDATE app.sessions SET tenant = 'dev2'$$, '23503', NULL, 'sessions that move');
+SELECT throws_ok($$UPDATE app.sessions SET tenant = 'dev2'$$, '23I02', NULL, 'sessions that move');
 SELECT throws_ok($$UPDATE app.sessions SET tenant = 'dev2', login = 'zoe'$$, '23I02', NULL,
 	'sessions that move to another user');
 SELECT throws_ok($$UPDATE app.sessions SET login = 'zoe'$$, '23503', NULL,

@@ -277,7 +277,8 @@ SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L, %L)', :'app', 'o
 -- as another role, through a function of its owner's
 CREATE ROLE instance_env_promoter;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_promoter;
-GRANT EXECUTE ON FUNCTION instance_env.promote(uuid, text, boolean, boolean) TO instance_env_promoter;
+GRANT EXECUTE ON FUNCTION instance_env.promote(uuid, text, boolean, boolean),
+	instance_env.promote(text, text, boolean, boolean) TO instance_env_promoter;
 SELECT * FROM pg_temp.new_application('role', 'free') \gset
 SET LOCAL ROLE instance_env_promoter;
 SELECT throws_ok(format('SELECT instance_env.rollback_promotion(%L)', :'app'), '42501', NULL,

@@ -265,9 +265,9 @@ SELECT results_eq(format($$SELECT pg_temp.checks(%L, '^guard')$$, i),
 SELECT count(*) FROM instance_env.guard('app.users') \gset
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^guard:app.users')$$, ARRAY['guard:app.users error passed'],
 	'guard() again repairs it');
-DROP TRIGGER instance_env_no_transfer ON app.users;
+DROP TRIGGER "Instance_env_no_transfer" ON app.users;
 SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.users' AND NOT passed),
-	'instance_env_no_transfer is missing', 'a trigger is missing');
+	'Instance_env_no_transfer is missing', 'a trigger is missing');
 SELECT count(*) FROM instance_env.guard('app.users') \gset
 -- references
 

@@ -61,7 +61,7 @@ SELECT * FROM instance_env.guards WHERE relation::text LIKE 'guard_test.%' OR re
 ORDER BY relation::text COLLATE "C";
 ALTER TABLE parted DISABLE TRIGGER instance_env_departure;
 DROP INDEX instance_env_users_instance_id_idx;
-DROP TRIGGER instance_env_no_transfer ON members;
+DROP TRIGGER "Instance_env_no_transfer" ON members;
 SELECT relation, whole, problems FROM instance_env.guards
 WHERE NOT whole AND relation::text !~ E'\\.' ORDER BY relation::text COLLATE "C";
 
@@ -77,6 +77,9 @@ INSERT INTO adopted VALUES ('u1', 'guard-dev2'), ('u4', 'guard-dev');
 SELECT FROM instance_env.guard('adopted', user_key => 'id');
 DELETE FROM adopted WHERE instance_id = 'guard-dev2';
 INSERT INTO adopted VALUES ('u5', 'guard-dev'), ('u6', 'guard-prod');
+SELECT FROM instance_env.guard('adopted', user_key => 'id');
+DELETE FROM adopted WHERE instance_id = 'guard-prod';
+INSERT INTO adopted VALUES ('u6', 'guard-dev');
 SELECT FROM instance_env.guard('adopted', user_key => 'id');
 INSERT INTO adopted VALUES ('u7', 'guard-dev');
 

@@ -88,7 +88,7 @@ like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE chec
 	qr/450 of at most 500/, 'a session on the standby');
 $primary->safe_psql('postgres', qq{
 	SELECT instance_env.set_user_cap('$dev', 460);
-	ALTER TABLE users DISABLE TRIGGER instance_env_no_transfer;
+	ALTER TABLE users DISABLE TRIGGER "Instance_env_no_transfer";
 	SELECT instance_env.associate_domain('$prod', 'shop.example.com');
 	DELETE FROM users WHERE id < 100;
 });
@@ -96,7 +96,7 @@ same_answers('after changes');
 like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage:public.users'"),
 	qr/of at most 460/, 'hears of another cap');
 like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'guard:public.users'"),
-	qr/instance_env_no_transfer is disabled/, 'and of a disabled trigger');
+	qr/Instance_env_no_transfer is disabled/, 'and of a disabled trigger');
 $session->{in} = "\\q\n";
 $session->{handle}->finish;
 

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * disclose.c
+ *	  What a message may tell about an instance.
+ *
+ * An error about a row repeats what the row says, the id or the external key
+ * of its instance.  Whose instance that is, is told only to those who may ask
+ * for it anyway: the roles that may execute instance_info().
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/syscache.h"
+
+#include "base/base.h"
+#include "registry/registry.h"
+
+static bool may_ask(Oid role);
+
+/*
+ * A sentence that names the application of an instance, to end a DETAIL with;
+ * empty if the current user may not know it.  value is an id or an external
+ * key.  Runs SQL, so call it before ereport().
+ */
+const char *
+ienv_application_sentence(Datum value, bool is_uuid)
+{
+	const IenvInstance *found;
+	pg_uuid_t	id;
+	Datum		instance = UUIDPGetDatum(&id);
+	Oid			type = UUIDOID;
+	IenvOwner	saved;
+	char	   *sentence = NULL;
+	MemoryContext context = CurrentMemoryContext;
+
+	if (!may_ask(GetUserId()))
+		return "";
+	found = ienv_instance_by_value(value, is_uuid, true);
+	if (found == NULL)
+		return "";
+	id = found->id;
+
+	SPI_connect();
+	ienv_become_owner(&saved);
+	if (ienv_query_latest("SELECT a.name FROM instance_env.application a"
+						  " JOIN instance_env.instance i"
+						  " ON i.application OPERATOR(pg_catalog.=) a.id"
+						  " WHERE i.id OPERATOR(pg_catalog.=) $1",
+						  1, &type, &instance, NULL) == 1)
+		sentence =
+			MemoryContextStrdup(context,
+								psprintf(" It belongs to application \"%s\".",
+										 ienv_clipped(ienv_result_text(0,
+																	   1))));
+	ienv_leave_owner(&saved);
+	SPI_finish();
+	return sentence != NULL ? sentence : "";
+}
+
+/*
+ * May this role call instance_info()?
+ */
+static bool
+may_ask(Oid role)
+{
+	Oid			schema = ienv_oids()->schema;
+	Oid			type = UUIDOID;
+	Oid			function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+										   CStringGetDatum("instance_info"),
+										   PointerGetDatum(buildoidvector(&type, 1)),
+										   ObjectIdGetDatum(schema));
+
+	return OidIsValid(function) && ienv_may_use_schema(schema, role) &&
+		ienv_may_execute(function, role);
+}
