@@ -179,7 +179,7 @@ $(sort $(dir $(OBJS))):
 # PGXS may be there without the headers: Debian has it in the package of the client programs.
 # Where they are not found, or there is no compiler, it is said here what to install.
 define compile_header
-@echo '#include "postgres.h"' | $(CC) $(CPPFLAGS) -fsyntax-only -x c - || { \
+@echo '#include "postgres.h"' | $(CC) $(CPPFLAGS) -w -fsyntax-only -x c - || { \
 	echo 'postgres.h cannot be compiled: install a C compiler and the development files of' >&2; \
 	echo 'the server (on Debian, gcc, libc6-dev and postgresql-server-dev-$(MAJORVERSION)), or name' >&2; \
 	echo 'the pg_config of another: PG_CONFIG=$(PG_CONFIG)' >&2; \
