@@ -112,4 +112,5 @@ COMMIT;
 DROP SCHEMA twins, archive CASCADE;
 DROP TABLESPACE instance_env_space;
 SELECT instance_env.drop_application(instance_env.application_id('shop'));
+DROP OWNED BY instance_env_users, instance_env_plain;
 DROP ROLE instance_env_users, instance_env_plain;
