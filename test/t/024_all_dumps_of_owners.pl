@@ -162,6 +162,16 @@ restore_ok('registry');
 restore_ok('app', @as_owner);
 check('the schemas of the owner, after the registry');
 
+SKIP:
+{
+	skip 'pg_dump cannot leave an extension out before PostgreSQL 17', 8 if $node->pg_version < 17;
+	dump_ok('app', '--exclude-extension=instance_env');
+	next_copy();
+	restore_ok('registry');
+	restore_ok('app');
+	check('all but the extension, after the registry');
+}
+
 #
 # The registry alone
 #
