@@ -68,7 +68,7 @@ instance_env_mark_changed(PG_FUNCTION_ARGS)
  * is changed, it is restored or replicated.  One that is not changed may come
  * by replication, or in a session that acts as if: then it replaces one that
  * has been changed here, and is otherwise skipped if there is one already.
- * Else it is for the constraint to refuse a duplicate.
+ * Otherwise a duplicate is left to the constraint to refuse.
  */
 Datum
 instance_env_replace_builtin(PG_FUNCTION_ARGS)
@@ -114,15 +114,15 @@ make_way(TriggerData *trigdata, const char *name, bool changed)
 		CStringGetTextDatum(name),
 		CStringGetTextDatum(type == NULL ? "" : type)
 	};
-	char	   *which =
-		psprintf("FROM %s WHERE builtin AND name OPERATOR(pg_catalog.=) $1%s",
-				 ienv_sql_name(RelationGetRelid(trigdata->tg_relation)),
-				 type == NULL ? "" :
-				 " AND instance_type::pg_catalog.text"
-				 " OPERATOR(pg_catalog.=) $2");
+	char	   *which;
 	bool		stays = false;
 	IenvOwner	saved;
 
+	which = psprintf("FROM %s WHERE builtin AND name OPERATOR(pg_catalog.=) $1%s",
+					 ienv_sql_name(RelationGetRelid(trigdata->tg_relation)),
+					 type == NULL ? "" :
+					 " AND instance_type::pg_catalog.text"
+					 " OPERATOR(pg_catalog.=) $2");
 	SPI_connect();
 	ienv_become_owner(&saved);
 	(void) ienv_query(psprintf("DELETE %s%s", which,

@@ -104,7 +104,7 @@ SELECT is_empty($$SELECT * FROM twins.results WHERE plain <> users AND statement
 	'no statement locks more, or other things, or fails for what is elsewhere');
 SELECT is_empty($$SELECT * FROM twins.results WHERE plain !~ '%1[$]s'$$, 'each works, and locks something');
 -- a departure is recorded
-SELECT set_eq($$SELECT regexp_replace(users, '(, )?instance_env[^,]*', '', 'g') FROM twins.results WHERE statement ~ '^TRUNCATE'$$,
+SELECT set_eq($$SELECT regexp_replace(users, '(, )?"?instance_env[^,]*', '', 'g') FROM twins.results WHERE statement ~ '^TRUNCATE'$$,
 	$$SELECT plain FROM twins.results WHERE statement ~ '^TRUNCATE'$$, 'TRUNCATE locks no other table');
 SELECT * FROM finish();
 COMMIT;
