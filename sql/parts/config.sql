@@ -96,7 +96,7 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.setting_section
 CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.setting_section
 	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
 CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.setting_section
-	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+	FOR EACH ROW WHEN (NEW.builtin) EXECUTE FUNCTION instance_env.replace_builtin();
 ALTER TABLE instance_env.setting_section
 	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 ALTER TABLE instance_env.setting_section ENABLE ALWAYS TRIGGER mark_changed;
@@ -246,7 +246,7 @@ COMMENT ON FUNCTION instance_env.check_connections() IS
 CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.social_provider
 	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
 CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.social_provider
-	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+	FOR EACH ROW WHEN (NEW.builtin) EXECUTE FUNCTION instance_env.replace_builtin();
 ALTER TABLE instance_env.social_provider ENABLE ALWAYS TRIGGER mark_changed;
 ALTER TABLE instance_env.social_provider ENABLE ALWAYS TRIGGER replace_builtin;
 
@@ -443,7 +443,7 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.feature
 CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.feature
 	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
 CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.feature
-	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+	FOR EACH ROW WHEN (NEW.builtin) EXECUTE FUNCTION instance_env.replace_builtin();
 ALTER TABLE instance_env.feature
 	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER mark_changed;

@@ -161,7 +161,7 @@ CREATE TRIGGER keep_promise
 CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.policy_default
 	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
 CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.policy_default
-	FOR EACH ROW WHEN (NEW.builtin AND NEW.changed) EXECUTE FUNCTION instance_env.replace_builtin();
+	FOR EACH ROW WHEN (NEW.builtin) EXECUTE FUNCTION instance_env.replace_builtin();
 ALTER TABLE instance_env.policy_default
 	ENABLE ALWAYS TRIGGER registry_changed, ENABLE ALWAYS TRIGGER registry_truncated;
 ALTER TABLE instance_env.policy_default ENABLE ALWAYS TRIGGER keep_promise;

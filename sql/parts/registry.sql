@@ -268,7 +268,7 @@ COMMENT ON FUNCTION instance_env.mark_changed() IS
 CREATE FUNCTION instance_env.replace_builtin() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_replace_builtin';
 COMMENT ON FUNCTION instance_env.replace_builtin() IS
-'trigger: makes way for a changed builtin row that is restored';
+'trigger: makes way for a changed builtin row that is restored, and for one that comes by replication';
 
 CREATE FUNCTION instance_env.keep_promise() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_promise';

@@ -10,6 +10,8 @@ CREATE TABLE instance_env.departed_user
 	departed_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX departed_user_identity ON instance_env.departed_user (identity);
+-- Where the table is published, rows can be deleted all the same.  It costs nothing before.
+ALTER TABLE instance_env.departed_user REPLICA IDENTITY FULL;
 COMMENT ON TABLE instance_env.departed_user IS
 'departures of users, so that none of them returns under another instance';
 COMMENT ON COLUMN instance_env.departed_user.identity IS

@@ -106,11 +106,14 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 					 kind->function,
 					 quote_literal_cstr(guard->label), options_of(guard));
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
+		/* no PG_FINALLY(): a compiler that inlines this warns of its variable */
 		ienv_making_triggers_of = NULL;
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	ienv_making_triggers_of = NULL;
 }
 
 /*

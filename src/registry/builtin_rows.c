@@ -9,6 +9,11 @@
  * as changed.  By the time the latter are restored, CREATE EXTENSION has
  * created those rows again, so the restored ones replace them.
  *
+ * A subscription to these tables brings all rows, so that those that both
+ * servers have from CREATE EXTENSION would be duplicates.  There, too, a
+ * changed row replaces the other; of two unchanged ones, the one that is here
+ * stays.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,6 +26,13 @@
 #include "utils/rel.h"
 
 #include "base/base.h"
+
+/* The row that replace_builtin() makes way for at the moment */
+static TriggerData *replacing = NULL;
+
+static bool make_way(TriggerData *trigdata, const char *name, bool changed);
+static char *row_value(TriggerData *trigdata, const char *name);
+static bool same_value(TriggerData *a, TriggerData *b, const char *name);
 
 PG_FUNCTION_INFO_V1(instance_env_mark_changed);
 PG_FUNCTION_INFO_V1(instance_env_replace_builtin);
@@ -52,41 +64,86 @@ instance_env_mark_changed(PG_FUNCTION_ARGS)
 /*
  * replace_builtin() RETURNS trigger
  *
- * BEFORE INSERT row trigger whose condition is that the row is builtin and
- * changed, which only a restored row is.
+ * BEFORE INSERT row trigger whose condition is that the row is builtin.  If it
+ * is changed, it is restored or replicated.  One that is not changed may come
+ * by replication, or in a session that acts as if: then it replaces one that
+ * has been changed here, and is otherwise skipped if there is one already.
+ * Otherwise a duplicate is left to the constraint to refuse.
  */
 Datum
 instance_env_replace_builtin(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "replace_builtin",
 												   TRIGGER_EVENT_BEFORE);
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	char	   *name = ienv_row_column(RelationGetDescr(trigdata->tg_relation),
-									   trigdata->tg_trigtuple, "name");
-	char	   *type = ienv_row_column(RelationGetDescr(trigdata->tg_relation),
-									   trigdata->tg_trigtuple,
-									   "instance_type");
-	Datum		values[2];
-	IenvOwner	saved;
+	char	   *name = row_value(trigdata, "name");
+	char	   *changed = row_value(trigdata, "changed");
+	bool		is_changed = changed != NULL && strcmp(changed, "t") == 0;
+	bool		stays;
 
 	/* leave it to the constraint to reject a null */
-	if (name == NULL)
+	if (name == NULL ||
+		(!is_changed &&
+		 SessionReplicationRole != SESSION_REPLICATION_ROLE_REPLICA))
 		return PointerGetDatum(trigdata->tg_trigtuple);
 
-	values[0] = CStringGetTextDatum(name);
-	values[1] = CStringGetTextDatum(type == NULL ? "" : type);
+	replacing = trigdata;
+	PG_TRY();
+	{
+		stays = make_way(trigdata, name, is_changed);
+	}
+	PG_CATCH();
+	{
+		replacing = NULL;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	replacing = NULL;
+	return PointerGetDatum(stays ? NULL : trigdata->tg_trigtuple);
+}
+
+/*
+ * Delete the builtin row of this name, or only one that has been changed if
+ * the new one has not.  Returns whether there is one that stays.
+ */
+static bool
+make_way(TriggerData *trigdata, const char *name, bool changed)
+{
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	char	   *type = row_value(trigdata, "instance_type");
+	Datum		values[2] = {
+		CStringGetTextDatum(name),
+		CStringGetTextDatum(type == NULL ? "" : type)
+	};
+	char	   *which;
+	bool		stays = false;
+	IenvOwner	saved;
+
+	which = psprintf("FROM %s WHERE builtin AND name OPERATOR(pg_catalog.=) $1%s",
+					 ienv_sql_name(RelationGetRelid(trigdata->tg_relation)),
+					 type == NULL ? "" :
+					 " AND instance_type::pg_catalog.text"
+					 " OPERATOR(pg_catalog.=) $2");
 	SPI_connect();
 	ienv_become_owner(&saved);
-	(void) ienv_query(psprintf("DELETE FROM %s WHERE builtin"
-							   " AND name OPERATOR(pg_catalog.=) $1%s",
-							   ienv_sql_name(RelationGetRelid(trigdata->tg_relation)),
-							   type == NULL ? "" :
-							   " AND instance_type::pg_catalog.text"
-							   " OPERATOR(pg_catalog.=) $2"),
+	(void) ienv_query(psprintf("DELETE %s%s", which,
+							   changed ? "" : " AND changed"),
 					  2, types, values, NULL);
+	if (!changed)
+	{
+		(void) ienv_query(psprintf("SELECT %s", which), 2, types, values,
+						  NULL);
+		stays = SPI_processed > 0;
+	}
 	ienv_leave_owner(&saved);
 	SPI_finish();
-	return PointerGetDatum(trigdata->tg_trigtuple);
+	return stays;
+}
+
+static char *
+row_value(TriggerData *trigdata, const char *name)
+{
+	return ienv_row_column(RelationGetDescr(trigdata->tg_relation),
+						   trigdata->tg_trigtuple, name);
 }
 
 /*
@@ -102,11 +159,27 @@ instance_env_keep_promise(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = ienv_check_own_trigger(fcinfo, "keep_promise",
 												   TRIGGER_EVENT_BEFORE);
 
+	/* it may have been described in other words */
+	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) && replacing != NULL &&
+		same_value(trigdata, replacing, "value") &&
+		same_value(trigdata, replacing, "overridable"))
+		return PointerGetDatum(trigdata->tg_trigtuple);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("policy \"%s\" cannot be changed",
-					ienv_row_column(RelationGetDescr(trigdata->tg_relation),
-									trigdata->tg_trigtuple, "name")),
+					row_value(trigdata, "name")),
 			 errdetail("It describes what the extension enforces, regardless of what the table says.")));
 	return PointerGetDatum(NULL);	/* keep compiler quiet */
+}
+
+/*
+ * Is a column the same in the rows of two triggers?
+ */
+static bool
+same_value(TriggerData *a, TriggerData *b, const char *name)
+{
+	char	   *value = row_value(a, name);
+	char	   *other = row_value(b, name);
+
+	return value != NULL && other != NULL && strcmp(value, other) == 0;
 }

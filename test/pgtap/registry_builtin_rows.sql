@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(48);
+SELECT plan(57);
 
 CREATE TEMP TABLE catalogues AS SELECT unnest(ARRAY['policy_default', 'social_provider', 'feature', 'setting_section']) AS name;
 
@@ -58,6 +58,37 @@ SELECT throws_ok($$SET LOCAL session_replication_role = replica;
 	UPDATE instance_env.policy_default SET name = 'x' WHERE name = 'plan_required'$$, '55000', NULL, 'nor renamed, by replication');
 SELECT lives_ok($$UPDATE instance_env.policy_default SET description = 'in other words' WHERE name = 'plan_required'$$,
 	'it can be described in other words');
+
+-- ... also where such a row is restored
+
+CREATE TEMP TABLE brought AS SELECT * FROM instance_env.policy_default WHERE name = 'plan_required' ORDER BY instance_type LIMIT 1;
+UPDATE brought SET description = 'in words of the dump';
+SELECT lives_ok('INSERT INTO instance_env.policy_default TABLE brought', 'one that is described in other words is restored');
+SELECT results_eq($$SELECT description FROM instance_env.policy_default WHERE name = 'plan_required' AND instance_type = 'development'$$,
+	ARRAY['in words of the dump'], 'and replaces the one that it was');
+UPDATE brought SET value = '"x"';
+SELECT throws_ok('INSERT INTO instance_env.policy_default TABLE brought', '55000', NULL, 'not one that says something else');
+UPDATE brought SET value = (SELECT value FROM instance_env.policy_default WHERE name = 'plan_required' AND instance_type = 'development'),
+	overridable = true;
+SELECT throws_ok('INSERT INTO instance_env.policy_default TABLE brought', '55000', NULL, 'or can be overridden');
+SELECT throws_ok($$DELETE FROM instance_env.policy_default WHERE name = 'plan_required'$$, '55000', NULL, 'nor is one deleted afterwards');
+
+-- what comes by replication: all rows, those of the extension among them
+
+CREATE TEMP TABLE before AS TABLE instance_env.feature;
+CREATE TEMP TABLE publisher AS TABLE instance_env.feature;
+UPDATE publisher SET plan = 'free', changed = true WHERE name = 'custom_roles';
+UPDATE publisher SET changed = false, plan = 'pro' WHERE name = 'passkeys';
+UPDATE publisher SET description = 'of another version' WHERE name = 'allowlist';
+SELECT throws_ok($$INSERT INTO instance_env.feature SELECT * FROM publisher WHERE name = 'allowlist'$$, '23505', NULL,
+	'otherwise a row that has not been changed is a duplicate');
+SET LOCAL session_replication_role = replica;
+SELECT lives_ok('INSERT INTO instance_env.feature TABLE publisher', 'all rows of the publisher come in');
+SET LOCAL session_replication_role = origin;
+SELECT results_eq('SELECT f.name COLLATE "default", f.plan::text FROM instance_env.feature f JOIN before b USING (name) WHERE f.* <> b.* ORDER BY 1',
+	$$VALUES ('custom_roles', 'free'), ('passkeys', 'pro')$$, 'those that were changed on either side are the publisher''s');
+SELECT throws_ok($$SET LOCAL session_replication_role = replica;
+	INSERT INTO instance_env.setting_section VALUES ('own', true, 'x', true)$$, '23505', NULL, 'a row of one''s own is not replaced');
 
 SELECT throws_ok(format($$UPDATE instance_env.policy_default SET value = %L WHERE name = 'user_cap' AND instance_type = 'development'$$, value),
 	'23514', NULL, 'no user cap: ' || value)
