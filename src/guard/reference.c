@@ -27,6 +27,7 @@ static int	primary_key_of(Oid relid, AttrNumber instance, AttrNumber *attnos);
 static bool is_unsafe(const IenvGuard *guard, const IenvForeignKey *key,
 					  List *keys);
 static char *lost_reference(const IenvGuard *guard, List *keys);
+static char *not_valid(const IenvForeignKey *key);
 
 /*
  * Find out which columns identify a user in the table that is referred to, and
@@ -134,10 +135,8 @@ ienv_reference_problems(const IenvGuard *guard)
 		const IenvForeignKey *key = lfirst(lc);
 
 		if (is_unsafe(guard, key, keys))
-			problems = lappend(problems,
-							   psprintf(key->validated ?
-										"foreign key \"%s\" lets a row refer to a user of another instance" :
-										"foreign key \"%s\" is not valid: a row may refer to a user of another instance",
+			problems = lappend(problems, !key->validated ? not_valid(key) :
+							   psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
 										key->name));
 	}
 	return problems;
@@ -191,6 +190,7 @@ is_unsafe(const IenvGuard *guard, const IenvForeignKey *key, List *keys)
 static char *
 lost_reference(const IenvGuard *guard, List *keys)
 {
+	const IenvForeignKey *invalid = NULL;
 	bool		refers = false;
 	IenvReference ref;
 	ListCell   *lc;
@@ -206,14 +206,37 @@ lost_reference(const IenvGuard *guard, List *keys)
 	if (!OidIsValid(ref.user_table))
 		return "the table of users that rows refer to is not guarded any more";
 	foreach(lc, keys)
-		refers = refers ||
-		((const IenvForeignKey *) lfirst(lc))->referenced == ref.user_table;
+	{
+		const IenvForeignKey *key = lfirst(lc);
+
+		refers = refers || key->referenced == ref.user_table;
+	}
 
 	/* only then has the other table been locked */
-	if (refers && ienv_read_reference(&ref, keys) == ref.n)
-		foreach(lc, keys)
-			if (ienv_covers(lfirst(lc), &ref))
+	if (!refers || ienv_read_reference(&ref, keys) != ref.n)
+		keys = NIL;
+	foreach(lc, keys)
+	{
+		const IenvForeignKey *key = lfirst(lc);
+
+		if (ienv_covers(key, &ref) && key->validated)
 			return NULL;
-	return psprintf("no foreign key over instance and user refers to table %s",
-					ienv_quoted_name(ref.user_table));
+		if (ienv_covers(key, &ref))
+			invalid = key;
+	}
+	if (invalid == NULL)
+		return psprintf("no foreign key over instance and user refers to table %s",
+						ienv_quoted_name(ref.user_table));
+
+	/* is_unsafe() finds those that refer to a key that is tracked */
+	if (user_key_of(ienv_guard_of(ref.user_table), ref.to) > 0)
+		return NULL;
+	return not_valid(invalid);
+}
+
+static char *
+not_valid(const IenvForeignKey *key)
+{
+	return psprintf("foreign key \"%s\" is not valid: a row may refer to a user of another instance",
+					key->name);
 }

@@ -78,8 +78,8 @@ SELECT results_eq($$SELECT * FROM instance_env.guard('app.parts')$$, $$VALUES
 	('trigger', 'instance_env_no_move', 'app.parts', 'created'),
 	('trigger', 'instance_env_truncate', 'app.part1', 'created'), ('trigger', 'instance_env_truncate', 'app.part2', 'created')$$, 'partitions');
 DROP TRIGGER instance_env_truncate ON app.part1;
-SELECT results_eq($$SELECT name, on_table::text, action FROM instance_env.guard('app.parts') WHERE action <> 'found'$$,
-	$$VALUES ('instance_env_truncate', 'app.part1', 'created')$$, 'a partition is repaired');
+SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.parts') WHERE action <> 'found'$$,
+	$$VALUES ('instance_env_truncate', 'app.part1'::regclass, 'created')$$, 'a partition is repaired');
 
 --
 -- Names
