@@ -28,7 +28,7 @@ async function main() {
 		} catch (error) {
 			// each client has its own name for the driver's error
 			const cause = error.driverError ?? error.parent ?? error.cause ?? error;
-			console.log(`${action}: ${cause.code} ${cause.message}`);
+			console.log(`${action}: ${cause.code} ${cause.message}${cause.constraint ? ` (${cause.constraint})` : ''}`);
 		}
 	}
 	await models.close();

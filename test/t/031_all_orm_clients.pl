@@ -224,7 +224,8 @@ foreach my $client ('typeorm', 'drizzle', 'sequelize')
 		'20000000-0000-4000-8000-000000000005');
 	like($refused, qr/^session: 23503 /m, "$client: a session of another instance's user is refused");
 	like($refused, qr/^user: done$/m, "$client: a second user is admitted");
-	like($refused, qr/^user: 23I01 .* has reached its cap of 2 users$/m, "$client: the cap holds, and the error has its SQLSTATE");
+	like($refused, qr/^user: 23I01 .* has reached its cap of 2 users \(instance_env_user_cap\)$/m,
+		"$client: the cap holds, and the error has its SQLSTATE and its constraint");
 	like($refused, qr/^user: 23I03 /m, "$client: so has that of an instance that does not exist");
 	sql($db, "DELETE FROM users WHERE id = '$grace'");
 	like(client($client, 'declared', $db, 'user', $shop, $grace), qr/^user: 23I0[12] /, "$client: nobody returns elsewhere");
