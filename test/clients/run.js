@@ -12,11 +12,11 @@
 // ones have it all; "documented" ones are those in doc/adopting.md.  Others are described
 // with each client.
 
-const { names } = require('./names');
+const { objects } = require('./objects');
 
 async function main() {
 	const [, , client, variant, ...actions] = process.argv;
-	const models = await require(`./${client}`)(variant, names);
+	const models = await require(`./${client}`)(variant, objects);
 
 	while (actions.length > 0) {
 		const action = actions.shift();

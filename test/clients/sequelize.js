@@ -5,26 +5,24 @@
 const fs = require('fs');
 const { DataTypes, Sequelize } = require('sequelize');
 
-function define(sequelize, declared, names) {
+function define(sequelize, objects) {
+	const indexes = list => list.map(({ name, columns, unique }) => ({ name, fields: columns, unique }));
 	const id = { type: DataTypes.UUID, primaryKey: true, defaultValue: Sequelize.literal('gen_random_uuid()') };
 	const instanceId = { type: DataTypes.UUID, allowNull: false, field: 'instance_id' };
 	const User = sequelize.define('User', { id, instanceId, email: DataTypes.TEXT }, {
 		tableName: 'users',
-		indexes: declared ? [
-			{ name: names.usersIndex, fields: ['instance_id'] },
-			{ name: names.usersKey, fields: ['instance_id', 'id'], unique: true },
-		] : [],
+		indexes: indexes(objects.users),
 	});
 	const userId = { type: DataTypes.UUID, allowNull: false, field: 'user_id' };
 	const Session = sequelize.define('Session', { id, userId, instanceId }, {
 		tableName: 'sessions',
-		indexes: declared ? [{ name: names.sessionsIndex, fields: ['instance_id'] }] : [],
+		indexes: indexes(objects.sessions),
 	});
 	Session.belongsTo(User, { foreignKey: 'userId', onDelete: 'CASCADE' });
 	return { User, Session };
 }
 
-module.exports = async (variant, names) => {
+module.exports = async (variant, objects) => {
 	const statements = [];
 	const sequelize = new Sequelize(process.env.PGDATABASE, process.env.PGUSER, '', {
 		dialect: 'postgres', host: process.env.PGHOST, port: process.env.PGPORT,
@@ -38,7 +36,7 @@ module.exports = async (variant, names) => {
 	const documented = fs.readFileSync(`${__dirname}/sequelize_documented.js`, 'utf8');
 	const { User, Session } = variant === 'documented'
 		? new Function('sequelize', 'Sequelize', 'DataTypes', `${documented}; return { User, Session };`)(sequelize, Sequelize, DataTypes)
-		: define(sequelize, variant === 'declared', names);
+		: define(sequelize, variant === 'declared' ? objects : { users: [], sessions: [] });
 
 	return {
 		sync: async () => {

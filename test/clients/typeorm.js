@@ -3,33 +3,33 @@
 
 const { DataSource, EntitySchema } = require('typeorm');
 
+const properties = { id: 'id', instance_id: 'instanceId', user_id: 'userId' };
+
 // A foreign key of two columns is a relation with two join columns.
-function sessionUser(declared, names) {
+function sessionUser(objects) {
 	const column = (name, referencedColumnName) =>
-		({ name, referencedColumnName, foreignKeyConstraintName: names.sessionsUser });
+		({ name, referencedColumnName, foreignKeyConstraintName: objects.sessionsUser });
 
 	return {
 		type: 'many-to-one', target: 'User', onDelete: 'CASCADE',
-		joinColumn: declared
+		joinColumn: objects.sessionsUser
 			? [column('instance_id', 'instanceId'), column('user_id', 'id')]
 			: { name: 'user_id' },
 	};
 }
 
-// As a constraint, guard() would have it among the "uniques".
-function userKeys(declared, names) {
-	const index = { name: names.usersIndex, columns: ['instanceId'] };
-	const key = { name: names.usersKey, columns: ['instanceId', 'id'] };
+// Unique constraints are among the "uniques", unique indexes among the "indices".
+function keys(objects) {
+	const named = objects.map(({ columns, ...rest }) => ({ ...rest, columns: columns.map(c => properties[c]) }));
 
-	if (!declared)
-		return {};
-	return names.usersKeyIsConstraint
-		? { indices: [index], uniques: [key] }
-		: { indices: [index, { ...key, unique: true }] };
+	return {
+		indices: named.filter(object => !object.constraint),
+		uniques: named.filter(object => object.constraint),
+	};
 }
 
-function entities(variant, names) {
-	const declared = variant !== 'plain';
+function entities(variant, declared) {
+	const objects = variant === 'plain' ? { users: [], sessions: [] } : declared;
 	const retyped = variant === 'retyped';
 
 	return {
@@ -40,7 +40,7 @@ function entities(variant, names) {
 				instanceId: { name: 'instance_id', type: retyped ? 'text' : 'uuid' },
 				email: { type: 'text', nullable: true },
 			},
-			...userKeys(declared, names),
+			...keys(objects.users),
 		}),
 		Session: new EntitySchema({
 			name: 'Session', tableName: 'sessions',
@@ -49,18 +49,18 @@ function entities(variant, names) {
 				userId: { name: 'user_id', type: 'uuid' },
 				instanceId: { name: 'instance_id', type: retyped ? 'text' : 'uuid' },
 			},
-			relations: { user: sessionUser(declared, names) },
-			indices: declared ? [{ name: names.sessionsIndex, columns: ['instanceId'] }] : [],
+			relations: { user: sessionUser(objects) },
+			...keys(objects.sessions),
 		}),
 	};
 }
 
-module.exports = async (variant, names) => {
+module.exports = async (variant, objects) => {
 	const source = new DataSource({
 		type: 'postgres', host: process.env.PGHOST, port: process.env.PGPORT,
 		username: process.env.PGUSER, database: process.env.PGDATABASE,
 		installExtensions: false, uuidExtension: 'pgcrypto',
-		entities: Object.values(variant === 'documented' ? require('./typeorm_documented') : entities(variant, names)),
+		entities: Object.values(variant === 'documented' ? require('./typeorm_documented') : entities(variant, objects)),
 	});
 	await source.initialize();
 
