@@ -110,6 +110,11 @@ extern bool ienv_has_rows_at_once(Oid relid, Datum instance,
 								  Datum external_key);
 
 /*
+ * soft_deletion.c: columns that mark users as deleted
+ */
+extern char *ienv_soft_deletion_column(Oid relid);
+
+/*
  * usage.c: how full development instances are
  */
 

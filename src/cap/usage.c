@@ -24,7 +24,7 @@
 /* Percentage of its cap from which on an instance is nearly full */
 #define NEARLY_FULL 80
 
-#define USAGE_COLUMNS 4
+#define USAGE_COLUMNS 5
 
 PG_FUNCTION_INFO_V1(instance_env_instance_usage);
 
@@ -80,7 +80,7 @@ ienv_usage_of(Datum instance, Datum external_key)
 
 /*
  * instance_usage(instance uuid)
- * RETURNS TABLE (relation, users, user_cap, state)
+ * RETURNS TABLE (relation, users, user_cap, state, soft_deletion)
  *
  * One row per counted table; users is null if they cannot be counted now.
  */
@@ -110,6 +110,7 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 	foreach(lc, ienv_usage_of(instance, external_key))
 	{
 		const		IenvUsage *u = lfirst(lc);
+		const char *column = ienv_soft_deletion_column(u->root->relid);
 		Datum		values[USAGE_COLUMNS];
 		bool		nulls[USAGE_COLUMNS] = {false};
 
@@ -119,6 +120,9 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 		values[2] = Int32GetDatum(info.user_cap);
 		nulls[2] = info.user_cap < 0;
 		values[3] = CStringGetTextDatum(state_of(u->users, info.user_cap));
+		nulls[4] = column == NULL;
+		if (!nulls[4])
+			values[4] = DirectFunctionCall1(namein, CStringGetDatum(column));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}

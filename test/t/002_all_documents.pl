@@ -1,5 +1,5 @@
-# The documents tell the truth.  Every SQL block of the README, of Concepts and of the
-# Reference runs as it stands, in a database of the document's own: it fails where it says
+# The documents tell the truth.  Every SQL block of the README, of Concepts, of the Reference
+# and of Adopting runs as it stands, in a database of the document's own: it fails where it says
 # so, with the SQLSTATE that it says, and nowhere else; what is shown as its output is its
 # output.  The tables of the Reference list what there is, each once, with its arguments,
 # what it returns, and who may call it.  Links lead somewhere.
@@ -196,15 +196,16 @@ foreach my $database ('readme', 'cascaded')
 }
 
 #
-# Concepts and Reference
+# Concepts, Reference and Adopting
 #
 
-foreach my $document ('doc/concepts.md', 'doc/reference.md')
+# The recipes need tables of their own; see all_recipes.
+foreach my $document ('doc/concepts.md', 'doc/reference.md', 'doc/adopting.md')
 {
 	my $database = basename($document, '.md');
 
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	run_blocks($document, $database, blocks($document));
+	run_blocks($document, $database, grep { $_->{section} ne 'Recipes' } blocks($document));
 }
 
 #
@@ -360,7 +361,7 @@ sub anchors
 
 foreach my $document (@documents)
 {
-	my @languages = grep { !/^(?:sql|sh|text)$/ } map { $_->{language} } blocks($document);
+	my @languages = grep { !/^(?:sql|sh|text|js|ts|prisma)$/ } map { $_->{language} } blocks($document);
 	is("@languages", '', "$document: each block says what it is");
 
 	my %count;
@@ -385,7 +386,7 @@ foreach my $document (@documents)
 }
 
 # Contents come first and name every section.
-foreach my $document ('README.md', 'doc/concepts.md', $reference)
+foreach my $document ('README.md', 'doc/concepts.md', 'doc/adopting.md', $reference)
 {
 	my ($head) = $text{$document} =~ /^(.*?)^## /ms;
 	my ($contents) = $head =~ /^(Contents: .*?)\n\n/ms;
