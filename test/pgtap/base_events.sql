@@ -105,11 +105,11 @@ SELECT pg_temp.run_as('instance_env_owner', $$SELECT instance_env.guard('app.peo
 SELECT pg_temp.run_as('instance_env_owner',
 	$$SELECT instance_env.guard('app.visits', user_key => 'user_id', counted => false, user_table => 'app.people')$$) \gset
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY[
-	'guard|app.visits|{"counted": false, "user_table": "app.people", "instance_column": "instance_id"}'],
+	'guard|app.visits|{"label": "instance_env_owner/app.visits", "counted": false, "user_key": "user_id", "user_table": "app.people", "instance_column": "instance_id"}'],
 	'guard() with a user_table');
 SELECT pg_temp.run_as('instance_env_owner', $$SELECT instance_env.unguard('app.visits')$$) \gset
 SELECT set_eq($$SELECT pg_temp.last_events(1)$$, ARRAY[
-	'unguard|app.visits|{"counted": false, "instance_column": "instance_id"}'], 'unguard()');
+	'unguard|app.visits|{"label": "instance_env_owner/app.visits", "counted": false, "user_key": "user_id", "instance_column": "instance_id"}'], 'unguard()');
 SELECT pg_temp.n() AS n \gset
 SELECT pg_temp.run_as('instance_env_owner', $$SELECT instance_env.unguard('app.visits')$$) \gset
 SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_intruder', $q$SELECT instance_env.unguard('app.people')$q$)$$, '42501',

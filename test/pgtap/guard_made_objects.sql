@@ -71,14 +71,14 @@ CREATE TABLE app.parts (id text, instance_id text, PRIMARY KEY (instance_id, id)
 CREATE TABLE app.part1 PARTITION OF app.parts FOR VALUES IN ('dev');
 CREATE TABLE app.part2 PARTITION OF app.parts DEFAULT;
 CREATE INDEX own ON app.part2 (id);
-SELECT results_eq($$SELECT * FROM instance_env.guard('app.parts')$$, $$VALUES
+SELECT results_eq($$SELECT * FROM instance_env.guard('app.parts', user_key => 'id')$$, $$VALUES
 	('index', 'parts_pkey', 'app.parts'::regclass, 'found'), ('index', 'instance_env_parts_id_idx', 'app.parts', 'created'),
 	('trigger', 'instance_env_user_cap', 'app.parts', 'created'), ('trigger', 'instance_env_no_transfer', 'app.parts', 'created'),
 	('trigger', 'instance_env_departure', 'app.parts', 'created'), ('trigger', 'instance_env_truncate', 'app.parts', 'created'),
 	('trigger', 'instance_env_no_move', 'app.parts', 'created'),
 	('trigger', 'instance_env_truncate', 'app.part1', 'created'), ('trigger', 'instance_env_truncate', 'app.part2', 'created')$$, 'partitions');
 DROP TRIGGER instance_env_truncate ON app.part1;
-SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.parts') WHERE action <> 'found'$$,
+SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.parts', user_key => 'id') WHERE action <> 'found'$$,
 	$$VALUES ('instance_env_truncate', 'app.part1'::regclass, 'created')$$, 'a partition is repaired');
 
 --
