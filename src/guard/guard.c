@@ -95,10 +95,10 @@ instance_env_guard(PG_FUNCTION_ARGS)
 
 	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
 	check_relation(rel);
-	check_partitions(guard.relid);
 	CheckTableNotInUse(rel, "guard");
 	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
+	check_partitions(guard.relid);
 
 	/* now, lest a new name make us give up later */
 	(void) ienv_kept_name(guard.relid);

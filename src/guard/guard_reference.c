@@ -12,6 +12,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -27,6 +28,7 @@
 #include "table/table.h"
 
 static void check_same_number(const IenvReference *ref, int n);
+static void check_same_type(const IenvReference *ref);
 static bool find_reference(IenvReport *report, const IenvReference *ref,
 						   List *keys);
 static void make_key(IenvReport *report, const IenvReference *ref, List *keys);
@@ -59,6 +61,7 @@ ienv_make_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
 	ref.user_table = user_table;
 	keys = ienv_foreign_keys(relid);
 	check_same_number(&ref, ienv_read_reference(&ref, keys));
+	check_same_type(&ref);
 	if (find_reference(report, &ref, keys))
 		return;
 
@@ -96,6 +99,29 @@ check_same_number(const IenvReference *ref, int n)
 						ienv_quoted_name(ref->user_table)),
 				 errdetail("That is %s.",
 						   ienv_columns_text(ref->user_table, n, ref->to))));
+}
+
+/*
+ * Refuse instance columns of which one holds ids and the other external keys:
+ * no foreign key can compare them.
+ */
+static void
+check_same_type(const IenvReference *ref)
+{
+	Oid			mine = get_atttype(ref->relid, ref->instance);
+	Oid			theirs = get_atttype(ref->user_table, ref->user_instance);
+
+	if ((getBaseType(mine) == UUIDOID) == (getBaseType(theirs) == UUIDOID))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("instance column \"%s\" of table %s is of type %s, but \"%s\" of table %s is of type %s",
+					get_attname(ref->relid, ref->instance, false),
+					ienv_quoted_name(ref->relid), format_type_be(mine),
+					get_attname(ref->user_table, ref->user_instance, false),
+					ienv_quoted_name(ref->user_table),
+					format_type_be(theirs)),
+			 errhint("Let both hold ids of instances, or both external keys.")));
 }
 
 /*

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(99);
+SELECT plan(100);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -217,6 +217,9 @@ SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIG
 	'instance_env_c_tenant_login_fkey created', 'columns that are mixed up');
 SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (login) REFERENCES app.accounts (login)'),
 	'instance_env_c_tenant_login_fkey created', 'the user alone');
+
+CREATE TABLE app.ids (tenant uuid NOT NULL, login text);
+SELECT throws_ok($$SELECT instance_env.guard('app.ids', 'tenant', 'login', false, 'app.accounts')$$, '42804', NULL, 'ids here, external keys there');
 
 -- one that is not valid is validated, or cannot be
 CREATE TABLE app.c (tenant text NOT NULL, login text, app text NOT NULL);

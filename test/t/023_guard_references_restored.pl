@@ -166,6 +166,17 @@ is(as_owner('own', 'SELECT count(*) FROM instance_env.guards WHERE NOT whole OR 
 as_owner('own', q{DELETE FROM app.users WHERE id = 'ann'});
 like(as_owner('own', 'SELECT * FROM app.numbers'), qr/^3\|1\|1\|1\|\|zero\|-\|1\|1\|1\|1$/, '… and at work');
 
+
+# There, too, the names that PostgreSQL would choose are free, and a foreign key that a
+# migration drops is made again.
+as_owner('own', 'CREATE INDEX users_instance_id_idx ON app.users (instance_id); CREATE INDEX parts_instance_id_user_id_idx ON app.parts (id)');
+as_owner('own', 'ALTER TABLE app.bills DROP CONSTRAINT instance_env_bills_instance_id_user_id_fkey');
+is( as_owner(
+		'own', q{SELECT name || ' ' || action FROM instance_env.guard('app.bills', user_key => 'user_id', counted => false, user_table => 'app.users')
+		WHERE object = 'foreign key'}),
+	'instance_env_bills_instance_id_user_id_fkey created',
+	'… guard() makes a lost foreign key again');
+
 $node->stop;
 
 done_testing();
