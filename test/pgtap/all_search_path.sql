@@ -41,7 +41,7 @@ BEGIN
 			('now()', 'timestamptz'), ('clock_timestamp()', 'timestamptz'), ('gen_random_uuid()', 'uuid'),
 			('count(bigint)', 'bigint'), ('uuid_eq(uuid, uuid)', 'boolean'), ('texteq(text, text)', 'boolean'),
 			('coalesce_text(text, text)', 'text'), ('lower(text)', 'text'), ('format(text, text)', 'text'),
-			('quote_ident(text)', 'text'), ('unnest(uuid[])', 'uuid'), ('admission_required("any", oid)', 'boolean'), ('admission_required(uuid, oid, text)', 'boolean'),
+			('quote_ident(text)', 'text'), ('unnest(uuid[])', 'uuid'), ('admission_required(uuid, oid)', 'boolean'), ('admission_required(uuid, oid, text)', 'boolean'),
 			('departure_queued()', 'boolean'), ('guard_list()', 'integer')) v (signature, result)
 	LOOP
 		EXECUTE format(

@@ -34,7 +34,7 @@ CREATE TABLE app.users (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.sessions (id text, instance_id text NOT NULL, user_id text);
 SELECT results_eq($$SELECT * FROM instance_env.guard('app.users')$$, $$VALUES
 	('index', 'instance_env_users_instance_id_idx', 'app.users'::regclass, 'created'), ('index', 'users_pkey', 'app.users', 'found'),
-	('trigger', 'instance_env_user_cap', 'app.users', 'created'), ('trigger', 'instance_env_no_transfer', 'app.users', 'created'),
+	('trigger', 'instance_env_user_cap', 'app.users', 'created'), ('trigger', 'Instance_env_no_transfer', 'app.users', 'created'),
 	('trigger', 'instance_env_departure', 'app.users', 'created'), ('trigger', 'instance_env_truncate', 'app.users', 'created')$$, 'guard()');
 SELECT bag_eq($$SELECT action FROM instance_env.guard('app.users')$$, $$SELECT 'found' FROM generate_series(1, 6)$$, 'again');
 SELECT results_eq($$SELECT * FROM instance_env.guard('app.sessions', user_key => 'user_id', counted => false, user_table => 'app.users')$$, $$VALUES
@@ -42,17 +42,17 @@ SELECT results_eq($$SELECT * FROM instance_env.guard('app.sessions', user_key =>
 	('foreign key', 'instance_env_sessions_instance_id_user_id_fkey', 'app.sessions', 'created'),
 	('index', 'instance_env_users_instance_id_idx', 'app.users', 'dropped'),
 	('index', 'instance_env_sessions_instance_id_user_id_idx', 'app.sessions', 'created'),
-	('trigger', 'instance_env_active', 'app.sessions', 'created'), ('trigger', 'instance_env_no_transfer', 'app.sessions', 'created')$$,
+	('trigger', 'instance_env_active', 'app.sessions', 'created'), ('trigger', 'Instance_env_no_transfer', 'app.sessions', 'created')$$,
 	'with a foreign key');
-ALTER TABLE app.users DISABLE TRIGGER instance_env_no_transfer;
+ALTER TABLE app.users DISABLE TRIGGER "Instance_env_no_transfer";
 ALTER TABLE app.users ENABLE TRIGGER instance_env_user_cap;
 DROP TRIGGER instance_env_departure ON app.users;
 ALTER TABLE app.sessions DROP CONSTRAINT instance_env_sessions_instance_id_user_id_fkey;
 SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.users') WHERE action <> 'found'$$, $$VALUES
-	('instance_env_user_cap', 'enabled'), ('instance_env_no_transfer', 'enabled'), ('instance_env_departure', 'created')$$, 'what is repaired');
+	('instance_env_user_cap', 'enabled'), ('Instance_env_no_transfer', 'enabled'), ('instance_env_departure', 'created')$$, 'what is repaired');
 SELECT is((SELECT after -> 'repaired' FROM instance_env.events ORDER BY id DESC LIMIT 1), '[
 	{"object": "trigger", "name": "instance_env_user_cap", "table": "app.users", "action": "enabled"},
-	{"object": "trigger", "name": "instance_env_no_transfer", "table": "app.users", "action": "enabled"},
+	{"object": "trigger", "name": "Instance_env_no_transfer", "table": "app.users", "action": "enabled"},
 	{"object": "trigger", "name": "instance_env_departure", "table": "app.users", "action": "created"}]', 'is on record');
 SELECT results_eq(
 	$$SELECT name, action FROM instance_env.guard('app.sessions', user_key => 'user_id', counted => false, user_table => 'app.users') WHERE action <> 'found'$$,
@@ -73,7 +73,7 @@ CREATE TABLE app.part2 PARTITION OF app.parts DEFAULT;
 CREATE INDEX own ON app.part2 (id);
 SELECT results_eq($$SELECT * FROM instance_env.guard('app.parts', user_key => 'id')$$, $$VALUES
 	('index', 'parts_pkey', 'app.parts'::regclass, 'found'), ('index', 'instance_env_parts_id_idx', 'app.parts', 'created'),
-	('trigger', 'instance_env_user_cap', 'app.parts', 'created'), ('trigger', 'instance_env_no_transfer', 'app.parts', 'created'),
+	('trigger', 'instance_env_user_cap', 'app.parts', 'created'), ('trigger', 'Instance_env_no_transfer', 'app.parts', 'created'),
 	('trigger', 'instance_env_departure', 'app.parts', 'created'), ('trigger', 'instance_env_truncate', 'app.parts', 'created'),
 	('trigger', 'instance_env_no_move', 'app.parts', 'created'),
 	('trigger', 'instance_env_truncate', 'app.part1', 'created'), ('trigger', 'instance_env_truncate', 'app.part2', 'created')$$, 'partitions');

@@ -22,10 +22,10 @@ CREATE TABLE app.parted_other PARTITION OF app.parted FOR VALUES IN ('other');
 CREATE TABLE app.part (id text NOT NULL, tenant text NOT NULL);
 CREATE TABLE app.by_id (id integer PRIMARY KEY, instance_id uuid);
 INSERT INTO app.tenants VALUES ('old'), ('other'), ('live');
-SELECT instance_env.guard('app.users', 'tenant') \gset
-SELECT instance_env.guard('app.sessions', 'tenant', counted => false) \gset
-SELECT instance_env.guard('app.parted', 'tenant') \gset
-SELECT instance_env.guard('app.by_id') \gset
+SELECT count(*) FROM instance_env.guard('app.users', 'tenant') \gset
+SELECT count(*) FROM instance_env.guard('app.sessions', 'tenant', 'id', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.parted', 'tenant', 'id') \gset
+SELECT count(*) FROM instance_env.guard('app.by_id') \gset
 INSERT INTO app.users SELECT 'u' || i, 'old' FROM generate_series(1, 5) i;
 INSERT INTO app.users VALUES ('o1', 'other'), ('l1', 'live');
 INSERT INTO app.sessions VALUES ('s1', 'old'), ('s2', 'other');
@@ -241,7 +241,7 @@ SELECT is(pg_temp.try($$DELETE FROM app.users WHERE id = 'u1'$$, :'rename', :'ca
 -- rows that refer to users
 
 CREATE TABLE app.notes (id text PRIMARY KEY, tenant varchar(21) NOT NULL REFERENCES app.tenants ON UPDATE CASCADE, user_id text NOT NULL);
-SELECT instance_env.guard('app.notes', 'tenant', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+SELECT count(*) FROM instance_env.guard('app.notes', 'tenant', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
 INSERT INTO app.notes VALUES ('n1', 'old', 'u1'), ('n2', 'live', 'l1');
 SELECT is(pg_temp.try(:'rename', :'cascade', 'SELECT string_agg(tenant, '' '' ORDER BY id) FROM app.notes'), 'new live', 'follow along with them');
 SELECT is(pg_temp.try($$UPDATE app.users SET tenant = 'other' WHERE id = 'u1'$$), '1: 23I02',

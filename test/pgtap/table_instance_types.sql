@@ -56,7 +56,7 @@ SELECT pg_temp.check_type(type) FROM unnest(ARRAY['text', 'varchar(20)', 'char(2
 
 -- what is not written as an integer names nothing
 CREATE TABLE app.users (id integer PRIMARY KEY, tenant integer);
-SELECT instance_env.guard('app.users', 'tenant') \gset
+SELECT count(*) FROM instance_env.guard('app.users', 'tenant') \gset
 INSERT INTO app.users VALUES (1, 07), (2, '+7');
 SELECT is((SELECT users FROM instance_env.usage WHERE application = 'shop'), 2::bigint, 'the same number');
 SELECT is((SELECT sum(users) FROM instance_env.usage WHERE application <> 'shop'), 0::numeric, 'names no other instance');
@@ -66,7 +66,7 @@ DROP TABLE app.users;
 -- char(n): blanks at the end mean nothing
 CREATE TABLE app.users (id integer PRIMARY KEY, tenant char(5));
 SELECT instance_env.create_application('blank', development_key => 'b ') \gset
-SELECT instance_env.guard('app.users', 'tenant') \gset
+SELECT count(*) FROM instance_env.guard('app.users', 'tenant') \gset
 INSERT INTO app.users VALUES (1, '7'), (2, '7   ');
 SELECT throws_ok($$INSERT INTO app.users VALUES (3, '7  ')$$, '23I01', NULL, 'char(n): the cap counts both');
 SELECT lives_ok($$UPDATE app.users SET tenant = '7 '$$, 'char(n): that is no move');
@@ -75,7 +75,7 @@ DROP TABLE app.users;
 
 -- a domain
 CREATE TABLE app.users (id integer PRIMARY KEY, tenant app.account);
-SELECT instance_env.guard('app.users', 'tenant') \gset
+SELECT count(*) FROM instance_env.guard('app.users', 'tenant') \gset
 INSERT INTO app.users VALUES (1, 7), (2, 7);
 SELECT throws_ok($$INSERT INTO app.users VALUES (3, 7)$$, '23I01', NULL, 'a domain over bigint');
 DROP TABLE app.users;

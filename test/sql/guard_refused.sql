@@ -23,11 +23,21 @@ SELECT FROM instance_env.guard('users', 'tenant_id');
 SELECT FROM instance_env.guard('users', 'old');
 SELECT FROM instance_env.guard('users', 'ctid');
 SELECT FROM instance_env.guard('users', 'number');
-SELECT FROM instance_env.guard('users', 'computed');
 SELECT FROM instance_env.guard('users', user_key => 'login');
 SELECT FROM instance_env.guard('users', user_key => 'xmin');
 SELECT FROM instance_env.guard('users', user_key => 'instance_id');
 SELECT FROM instance_env.guard('users', user_key => 'pt');
+SELECT FROM instance_env.guard('users', 'id, number');
+SELECT FROM instance_env.guard('users', user_key => 'id, login');
+SELECT FROM instance_env.guard('users', user_key => 'id, Odd');
+SELECT FROM instance_env.guard('users', user_key => 'id, "Odd", id');
+SELECT FROM instance_env.guard('users', user_key => '(id, "Odd"');
+SELECT FROM instance_env.guard('users', user_key => 'id,');
+SELECT FROM instance_env.guard('users', user_key => ',');
+SELECT FROM instance_env.guard('users', user_key => 'id, instance_id');
+SELECT FROM instance_env.guard('users', user_key => 'id, pt');
+SELECT FROM instance_env.guard('users', user_key => 'a, b, c, d, e, f, g, h, i');
+SELECT FROM instance_env.guard('users', follow_departures => NULL);
 
 -- relations
 CREATE VIEW users_view AS SELECT * FROM users;

@@ -57,14 +57,14 @@ SELECT instance_env.unguard('users', drop_objects => true);
 -- a guarded table cannot become a partition, whether the partitioned table is guarded or not
 CREATE TABLE old (id text, instance_id text, PRIMARY KEY (instance_id, id));
 CREATE TABLE parted (id text, instance_id text, PRIMARY KEY (instance_id, id)) PARTITION BY LIST (instance_id);
-SELECT FROM instance_env.guard('old');
+SELECT FROM instance_env.guard('old', user_key => 'id');
 ALTER TABLE parted ATTACH PARTITION old DEFAULT;
-SELECT FROM instance_env.guard('parted');
+SELECT FROM instance_env.guard('parted', user_key => 'id');
 ALTER TABLE parted ATTACH PARTITION old DEFAULT;
 BEGIN;
 SELECT instance_env.unguard('old', drop_objects => true);
 ALTER TABLE parted ATTACH PARTITION old DEFAULT;
-SELECT object, name, on_table FROM instance_env.guard('parted');
+SELECT object, name, on_table FROM instance_env.guard('parted', user_key => 'id');
 COMMIT;
 
 SET client_min_messages = warning;

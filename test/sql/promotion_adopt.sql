@@ -11,9 +11,9 @@ CREATE TABLE users (id text PRIMARY KEY, tenant text);
 CREATE INDEX ON users (tenant);
 INSERT INTO users VALUES ('u1', 'adopt-live');
 
-SELECT instance_env.guard('users', 'tenant');
+SELECT FROM instance_env.guard('users', 'tenant');
 SELECT jsonb_pretty(failed_checks) AS failed_checks FROM instance_env.adopt_application('adopt test');
-SELECT instance_env.guard('users', 'tenant');
+SELECT FROM instance_env.guard('users', 'tenant');
 INSERT INTO users VALUES ('u2', 'adopt-live');
 SELECT failed_checks FROM instance_env.adopt_application('adopt test');
 SELECT failed_checks FROM instance_env.adopt_application('adopt test', 'pro');

@@ -128,7 +128,7 @@ if ($wanted{1})
 				  . " FOR VALUES WITH (modulus $partitions, remainder $_) $eager;"
 			} 0 .. $partitions - 1),
 		'CREATE INDEX ON member (seen);',
-		"SELECT instance_env.guard('member');");
+		"SELECT instance_env.guard('member', user_key => 'id');");
 
 	foreach my $n (1 .. $sessions)
 	{

@@ -93,7 +93,7 @@ sub create_source
 			$db, q{
 			CREATE SCHEMA app;
 			CREATE TABLE app.accounts (instance_id text, id text, PRIMARY KEY (instance_id, id));
-			SELECT instance_env.guard('app.accounts');
+			SELECT instance_env.guard('app.accounts', user_key => 'id');
 			INSERT INTO app.accounts VALUES ('dev', 'a'), ('dev', 'gone'), ('dev', 'b'), ('prod', 'p');
 			DELETE FROM app.accounts WHERE id = 'gone';
 			ALTER TABLE app.accounts RENAME TO users;

@@ -36,7 +36,7 @@ $node->safe_psql(
 	CREATE SCHEMA store;
 	CREATE TABLE app.users (id integer, instance_id uuid, PRIMARY KEY (instance_id, id));
 	CREATE TABLE store.visits (id integer PRIMARY KEY, instance_id uuid NOT NULL, user_id integer NOT NULL);
-	SELECT instance_env.guard('app.users');
+	SELECT instance_env.guard('app.users', user_key => 'id');
 	SELECT instance_env.guard('store.visits', user_key => 'user_id', counted => false, user_table => 'app.users');
 	INSERT INTO app.users SELECT i, '$dev' FROM generate_series(1, 4) i;
 	INSERT INTO app.users VALUES (11, '$suspended');

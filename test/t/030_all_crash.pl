@@ -33,7 +33,7 @@ $node->safe_psql(
 	SELECT instance_env.set_user_cap(instance_env.instance_id('held', 'development'), 5);
 	CREATE TABLE users (instance_id text, id text, email text DEFAULT gen_random_uuid(), PRIMARY KEY (instance_id, id));
 	CREATE INDEX ON users (email);
-	SELECT instance_env.guard('users');
+	SELECT instance_env.guard('users', user_key => 'id');
 });
 
 # The SQLSTATEs of statements that are run one by one.

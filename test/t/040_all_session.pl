@@ -69,8 +69,8 @@ sub set_up
 		"SELECT instance_env.set_user_cap($dev, $cap)",
 		'CREATE TABLE IF NOT EXISTS users (instance_id uuid, id text, PRIMARY KEY (instance_id, id))',
 		'CREATE TABLE IF NOT EXISTS members (instance_id text, id text, PRIMARY KEY (instance_id, id))',
-		"SELECT instance_env.guard('users')",
-		"SELECT instance_env.guard('members')");
+		"SELECT instance_env.guard('users', user_key => 'id')",
+		"SELECT instance_env.guard('members', user_key => 'id')");
 }
 my $set_up_ok = join ' ', ('00000') x 8;
 
