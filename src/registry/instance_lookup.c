@@ -46,7 +46,7 @@
  */
 #define CACHE_ENTRIES	8192
 
-/* Keys that do not fit here are looked up in the table each time. */
+/* Of keys that do not fit here, only the last one is cached. */
 #define KEY_BYTES		62
 
 /* A uuid or an external key.  Only the first len bytes of data are set. */
@@ -67,12 +67,17 @@ static HTAB *cache = NULL;
 static MemoryContext cache_context = NULL;
 static bool cache_valid = false;
 static InstanceEntry *last_entry = NULL;	/* the last one found, or NULL */
-static IenvInstance uncached;	/* for a key that is too long */
+
+/* The last instance with a key that is too long, and that key */
+static IenvInstance long_instance;
+static char *long_key = NULL;	/* in cache_context; NULL: none */
+static int	long_len;
 
 /* when something was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 static bool listening = false;
 
+static void remember_long_key(const char *data, int len);
 static inline void hear_news(bool now);
 static IenvInstance *look_up(const char *data, int len, bool is_uuid,
 							 bool fresh);
@@ -186,6 +191,9 @@ reset_cache(void)
 
 	last_entry = NULL;
 	cache_valid = false;
+	if (long_key != NULL)
+		pfree(long_key);
+	long_key = NULL;
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(CacheMemoryContext,
 											  "instance_env registry",
@@ -208,6 +216,17 @@ reset_cache(void)
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
 						HASH_KEYCOPY | HASH_CONTEXT);
 	cache_valid = true;
+}
+
+static void
+remember_long_key(const char *data, int len)
+{
+	if (long_key != NULL)
+		pfree(long_key);
+	long_key = NULL;
+	long_key = MemoryContextAlloc(cache_context, len);
+	memcpy(long_key, data, len);
+	long_len = len;
 }
 
 /*
@@ -251,7 +270,13 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 		memcmp(last_entry->key.data, data, is_uuid ? UUID_LEN : len) == 0)
 		return &last_entry->instance;
 
-	if (len <= KEY_BYTES)
+	if (len > KEY_BYTES)
+	{
+		if (cache_valid && !fresh && long_key != NULL && long_len == len &&
+			memcmp(long_key, data, len) == 0)
+			return &long_instance;
+	}
+	else
 	{
 		key.is_uuid = is_uuid;
 		key.len = len;
@@ -282,13 +307,14 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 
 	if (!exists)
 		return NULL;
-	if (len > KEY_BYTES)
-	{
-		uncached = found;
-		return &uncached;
-	}
 	if (!cache_valid || hash_get_num_entries(cache) >= CACHE_ENTRIES)
 		reset_cache();
+	if (len > KEY_BYTES)
+	{
+		remember_long_key(data, len);
+		long_instance = found;
+		return &long_instance;
+	}
 	entry = hash_search(cache, &key, HASH_ENTER, NULL);
 	entry->instance = found;
 	last_entry = entry;

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(49);
+SELECT plan(59);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -118,7 +118,39 @@ SELECT lives_ok($$SELECT instance_env.guard('app.sessions', 'tenant', 'login', f
 SELECT is((SELECT count(*) FROM pg_constraint WHERE conrelid = 'app.sessions'::regclass AND contype = 'f'), 1::bigint,
 	'and uses it');
 
--- the foreign key lost
+-- what is recorded: which table, and which columns
+CREATE FUNCTION pg_temp.sessions() RETURNS text LANGUAGE sql AS
+$$SELECT concat_ws(' ', user_key, user_table, whole, problems[1]) FROM instance_env.guards WHERE relation = 'app.sessions'::regclass$$;
+SELECT is(pg_temp.sessions(), 'login app.users t', 'as listed');
+ALTER TABLE app.sessions RENAME login TO account;
+ALTER TABLE app.users RENAME TO people;
+SELECT is(pg_temp.sessions(), 'account app.people t', 'whatever they are called');
+ALTER TABLE app.people RENAME TO users;
+ALTER TABLE app.sessions RENAME account TO login;
+SELECT throws_ok($$SELECT instance_env.guard('app.sessions', 'tenant', 'login', false)$$, '42710', NULL, 'it is no user key');
+SELECT throws_ok($$SELECT instance_env.guard('app.sessions', 'tenant', 'token', false, 'app.users')$$, '42710', NULL, 'nor can it be another column');
+SAVEPOINT not_guarded;
+SELECT instance_env.unguard('app.users') \gset
+SELECT is(pg_temp.sessions(), 'login f the table of users that rows refer to is not guarded any more', 'the table of users is not guarded');
+SELECT count(*) FROM instance_env.guard('app.users') \gset
+SELECT is(pg_temp.sessions(), 'login app.users t', 'guarded again');
+ROLLBACK TO not_guarded;
+
+-- the foreign key lost, or not what it was
+SAVEPOINT lost;
+DO $$
+BEGIN
+	EXECUTE (SELECT format('ALTER TABLE app.sessions DROP CONSTRAINT %I', conname) FROM pg_constraint
+			 WHERE conrelid = 'app.sessions'::regclass AND contype = 'f');
+END $$;
+SELECT is(pg_temp.sessions(), 'login app.users f no foreign key over instance and user refers to table "app.users"', 'lost: listed');
+ALTER TABLE app.sessions ADD CONSTRAINT loose FOREIGN KEY (login) REFERENCES app.users (id);
+SELECT matches(pg_temp.sessions(), '^login app.users f ', 'one on the user alone is no substitute');
+ALTER TABLE app.sessions ADD CONSTRAINT late FOREIGN KEY (tenant, login) REFERENCES app.users (instance_id, id) NOT VALID;
+SELECT matches(pg_temp.sessions(), '^login app.users f ', 'nor is one that is not valid');
+ALTER TABLE app.sessions VALIDATE CONSTRAINT late;
+SELECT is(pg_temp.sessions(), 'login app.users t', 'one of the application''s is');
+ROLLBACK TO lost;
 DO $$
 BEGIN
 	EXECUTE (SELECT format('ALTER TABLE app.sessions DROP CONSTRAINT %I', conname) FROM pg_constraint
