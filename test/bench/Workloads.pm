@@ -162,6 +162,16 @@ sub workloads
 			}
 		},
 		{
+			name => 'partitions',
+			variants => [qw(unguarded guarded)],
+			measure => sub {
+				_forget($db);
+				make_table($db, $_[0], 'parted.sql');
+				attach($db, $_[0]);
+				return (timed($db, $_[0], 'partitions.sql'))[0];
+			}
+		},
+		{
 			name => 'refusal',
 			variants => [qw(unguarded guarded count_trigger lock_count counter_row)],
 			measure => sub {
