@@ -38,7 +38,7 @@ ienv_sets_expression(Node *parsetree)
 		return false;
 	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
 		if (IENV_IS_SET_EXPRESSION(lfirst_node(AlterTableCmd, lc)))
-			return true;
+		return true;
 	return false;
 }
 

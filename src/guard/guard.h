@@ -10,6 +10,7 @@
 
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
+#include "utils/portal.h"
 
 #include "table/table.h"
 
@@ -102,6 +103,20 @@ extern void ienv_guard_partitions(Oid relid);
  * guard_rows.c: the checks of existing rows
  */
 extern void ienv_check_rows(const IenvGuard *guard, bool guarded, Oid brought);
+
+/*
+ * guard_identities.c: the same of the users in these rows
+ */
+
+/* How many offenders an error or a warning names */
+#define IENV_MAX_OFFENDERS	5
+
+/* How many rows a cursor fetches at once */
+#define IENV_FETCH_ROWS		1000
+
+extern Portal ienv_open_rows(Oid relid, const char *sql);
+extern void ienv_check_identities(const IenvGuard *guard);
+extern void ienv_check_departed(const IenvGuard *guard, Oid relid);
 
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance

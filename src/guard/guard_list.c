@@ -187,7 +187,7 @@ count_leaves(Oid relid)
 
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_PARTITIONED_TABLE)
-			n++;
+		n++;
 	return n;
 }
 

@@ -21,12 +21,6 @@
 #include "table/table.h"
 #include "transfer/transfer.h"
 
-/* How many offenders an error or a warning names */
-#define MAX_OFFENDERS	5
-
-/* How many rows a cursor fetches at once */
-#define FETCH_ROWS		1000
-
 /* Why rows are checked */
 typedef enum Occasion
 {
@@ -43,7 +37,6 @@ typedef struct Offenders
 } Offenders;
 
 static void check_rows(const IenvGuard *guard, Oid relid, Occasion occasion);
-static Portal open_cursor(Oid relid, const char *sql);
 static void check_instances(const IenvGuard *guard, Oid relid,
 							Occasion occasion);
 static void check_instance(const IenvGuard *guard, Oid relid,
@@ -61,9 +54,6 @@ pg_noreturn static void refuse_unknown(const IenvGuard *guard,
 static void refuse_brought(const IenvGuard *guard,
 						   const IenvInstance *instance, Datum value,
 						   Oid brought);
-static void check_identities(const IenvGuard *guard);
-static char *offender(uint64 row, int column, int n);
-static void check_departed(const IenvGuard *guard, Oid relid);
 
 /*
  * Check the rows of a table that is about to be guarded: each must refer to an
@@ -109,22 +99,15 @@ check_rows(const IenvGuard *guard, Oid relid, Occasion occasion)
 	ienv_act_as_owner_of(relid, &saved);
 	check_instances(guard, relid, occasion);
 	if (guard->nkeys > 0 && guard->departures && !ienv_nobody_departed())
-		check_departed(guard, relid);
+		ienv_check_departed(guard, relid);
 	ienv_act_as_self(&saved);
 
 	if (guard->nkeys > 0 && !guard->key_is_unique)
 	{
 		ienv_act_as_owner_of(guard->relid, &saved);
-		check_identities(guard);
+		ienv_check_identities(guard);
 		ienv_act_as_self(&saved);
 	}
-}
-
-static Portal
-open_cursor(Oid relid, const char *sql)
-{
-	ienv_expect_tables(list_make1_oid(relid));
-	return SPI_cursor_open_with_args(NULL, sql, 0, NULL, NULL, NULL, true, 0);
 }
 
 /*
@@ -143,10 +126,10 @@ check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 	Offenders	inactive = {0};
 	int			nover = 0;
 
-	portal = open_cursor(relid, sql);
+	portal = ienv_open_rows(relid, sql);
 	do
 	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		SPI_cursor_fetch(portal, true, IENV_FETCH_ROWS);
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			HeapTuple	tuple = SPI_tuptable->vals[i];
@@ -182,11 +165,11 @@ check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
 
-	if (nover > MAX_OFFENDERS)
+	if (nover > IENV_MAX_OFFENDERS)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("%d more instances in table %s are over their cap or not active",
-						nover - MAX_OFFENDERS,
+						nover - IENV_MAX_OFFENDERS,
 						ienv_quoted_name(guard->relid))));
 	if (unknown.n > 0)
 		refuse_unknown(guard, column, &unknown);
@@ -199,7 +182,7 @@ add_offender(Offenders *offenders, const IenvGuard *guard, Datum value)
 {
 	if (offenders->n == 0)
 		initStringInfo(&offenders->list);
-	if (offenders->n++ < MAX_OFFENDERS)
+	if (offenders->n++ < IENV_MAX_OFFENDERS)
 		appendStringInfo(&offenders->list, "%s%s",
 						 offenders->n > 1 ? ", " : "",
 						 ienv_instance_text(value, guard->is_uuid));
@@ -208,10 +191,10 @@ add_offender(Offenders *offenders, const IenvGuard *guard, Datum value)
 static char *
 list_offenders(const Offenders *offenders)
 {
-	if (offenders->n <= MAX_OFFENDERS)
+	if (offenders->n <= IENV_MAX_OFFENDERS)
 		return offenders->list.data;
 	return psprintf("%s and %d more", offenders->list.data,
-					offenders->n - MAX_OFFENDERS);
+					offenders->n - IENV_MAX_OFFENDERS);
 }
 
 /*
@@ -235,7 +218,7 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 		refuse_brought(guard, instance, value, relid);
 	}
 	else if (guard->counted && instance->user_cap >= 0 &&
-			 count > instance->user_cap && (*nover)++ < MAX_OFFENDERS)
+			 count > instance->user_cap && (*nover)++ < IENV_MAX_OFFENDERS)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("development instance %s is over its cap of %d: it has %lld users in table %s",
@@ -244,7 +227,7 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 						(long long) count, ienv_quoted_name(guard->relid)),
 				 errdetail("It takes no new users until enough have been deleted."),
 				 errhint("Delete users, or raise the cap with instance_env.set_user_cap().")));
-	else if (instance->status != IENV_ACTIVE && (*nover)++ < MAX_OFFENDERS)
+	else if (instance->status != IENV_ACTIVE && (*nover)++ < IENV_MAX_OFFENDERS)
 		ereport(WARNING,
 				(errcode(ERRCODE_WARNING),
 				 errmsg("instance %s is not active, but has rows in table %s",
@@ -321,120 +304,4 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance,
 						   ienv_quoted_name(guard->relid), (long long) users),
 				 errhint("Delete users, or raise the cap with instance_env.set_user_cap()."),
 				 ienv_errguard(guard, IENV_USER_CAP)));
-}
-
-/*
- * Look for keys that are in more than one instance.
- */
-static void
-check_identities(const IenvGuard *guard)
-{
-	char	   *column = ienv_user_key_text(guard);
-	const char *key;
-	char	   *sql;
-	StringInfoData offenders;
-
-	key = ienv_column_list(guard->relid, guard->nkeys, guard->key_attnos);
-	sql = psprintf("SELECT %s FROM %s WHERE (%s) IS NOT NULL GROUP BY %s"
-				   " HAVING pg_catalog.count(DISTINCT %s)"
-				   " OPERATOR(pg_catalog.>) 1 ORDER BY %s LIMIT %d",
-				   key, ienv_sql_name(guard->relid),
-				   guard->nkeys > 1 ? psprintf("ROW(%s)", key) : key, key,
-				   quote_identifier(get_attname(guard->relid,
-												guard->instance_attno, false)),
-				   key, MAX_OFFENDERS + 1);
-
-	ienv_expect_tables(list_make1_oid(guard->relid));
-	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not look for keys in two instances");
-	if (SPI_processed == 0)
-		return;
-
-	initStringInfo(&offenders);
-	for (uint64 i = 0; i < Min(SPI_processed, MAX_OFFENDERS); i++)
-		appendStringInfo(&offenders, "%s\"%s\"", i ? ", " : "",
-						 offender(i, 1, guard->nkeys));
-	if (SPI_processed > MAX_OFFENDERS)
-		appendStringInfoString(&offenders, " and more");
-	ereport(ERROR,
-			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
-			 errmsg("table %s has users in more than one instance",
-					ienv_quoted_name(guard->relid)),
-			 errdetail("User key \"%s\" has %s under different instances.",
-					   column, offenders.data),
-			 errhint("If that does not identify a user, name the columns that do as user_key, or give an empty user_key."),
-			 ienv_errguard(guard, IENV_NO_TRANSFER)));
-}
-
-/*
- * A user key for a message: n columns of a result's row.
- */
-static char *
-offender(uint64 row, int column, int n)
-{
-	StringInfoData key;
-
-	initStringInfo(&key);
-	for (int i = 0; i < n; i++)
-		appendStringInfo(&key, "%s%s", i > 0 ? ", " : "",
-						 SPI_getvalue(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, column + i));
-	return key.data;
-}
-
-/*
- * Look for users who departed from another instance: they may have come in
- * while the table was not guarded.
- */
-static void
-check_departed(const IenvGuard *guard, Oid relid)
-{
-	char	   *sql;
-	Portal		portal;
-	Snapshot	snapshot = GetActiveSnapshot();
-	IenvGuard	hashed = *guard;
-
-	sql = psprintf("SELECT %s, %s FROM %s",
-				   quote_identifier(get_attname(guard->relid,
-												guard->instance_attno, false)),
-				   ienv_column_list(guard->relid, guard->nkeys,
-									guard->key_attnos),
-				   ienv_sql_name(relid));
-	portal = open_cursor(relid, sql);
-	do
-	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			HeapTuple	tuple = SPI_tuptable->vals[i];
-			TupleDesc	desc = SPI_tuptable->tupdesc;
-			bool		isnull;
-			Datum		value = SPI_getbinval(tuple, desc, 1, &isnull);
-			Datum		key[IENV_MAX_KEY_COLUMNS];
-			IenvInstance *instance;
-			pg_uuid_t	identity;
-
-			for (int k = 0; k < guard->nkeys && !isnull; k++)
-				key[k] = SPI_getbinval(tuple, desc, 2 + k, &isnull);
-			if (isnull || !ienv_identity_of(&hashed, key, &identity) ||
-				!ienv_maybe_departed(&identity))
-				continue;
-			value = ienv_value_of_column(guard, value);
-			instance = ienv_instance_by_value(value, guard->is_uuid, false);
-			if (instance == NULL ||
-				!ienv_departed_elsewhere(&identity, &instance->id, snapshot))
-				continue;
-			ereport(ERROR,
-					(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
-					 errmsg("table %s has a user who departed from another instance", ienv_quoted_name(guard->relid)),
-					 errdetail("User key \"%s\" is \"%s\" under instance %s.",
-							   ienv_user_key_text(guard),
-							   offender(i, 2, guard->nkeys),
-							   ienv_instance_text(value, guard->is_uuid)),
-					 errhint("Delete the row, or have its departure forgotten with instance_env.forget_departed()."),
-					 ienv_errguard(guard, IENV_NO_TRANSFER)));
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (SPI_processed > 0);
-	SPI_cursor_close(portal);
 }

@@ -316,10 +316,10 @@ read_columns(Relation rel, IenvGuard *guard)
 	{
 		ienv_identity_prepare(rel, guard);
 		guard->key_index = ienv_index_on(rel, guard->nkeys,
-										   guard->key_attnos);
+										 guard->key_attnos);
 		guard->key_is_local = ienv_key_is_local(guard->relid, guard->root,
 												guard->nkeys,
-										   guard->key_attnos);
+												guard->key_attnos);
 		guard->key_is_unique = guard->key_is_local &&
 			OidIsValid(ienv_unique_index_on(rel, guard->nkeys,
 											guard->key_attnos));

@@ -338,7 +338,7 @@ hash_column(const IenvGuard *guard, const IenvKeyColumn *column, Datum key,
 		 */
 		const char *bytes = DatumGetPointer(key);
 		Size		len = column->len == -2 || column->base == NAMEOID ?
-			strlen(bytes) : column->len;
+		strlen(bytes) : column->len;
 
 		siphash(bytes, len, guard->label_key, result);
 	}

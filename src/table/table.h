@@ -57,8 +57,7 @@ typedef struct IenvGuard
 	Oid			instance_type;	/* its type, or base type if it is a domain */
 	bool		is_uuid;		/* it names an instance by id, else by
 								 * external key */
-	bool		is_plain;		/* it is not converted, see
-								 * instance_value.c */
+	bool		is_plain;		/* it is not converted, see instance_value.c */
 	bool		counted;		/* the cap applies */
 	bool		departures;		/* users who leave are recorded */
 	int			nkeys;			/* 0: identities are not tracked */
@@ -232,16 +231,20 @@ typedef struct IenvScan
 	TupleTableSlot *slot;		/* the version that ienv_scan_next() found */
 } IenvScan;
 
-extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, int n,
-							const AttrNumber *attnos, const Datum *values);
-extern bool ienv_scan_next(IenvScan *scan);
 extern bool ienv_scan_count(IenvScan *scan, Snapshot snapshot,
 							IenvVersion *version);
-extern void ienv_scan_end(IenvScan *scan);
 extern void ienv_classify(const IenvScan *scan, Snapshot snapshot,
 						  IenvVersion *version);
 extern bool ienv_is_older(TransactionId xid);
 extern void ienv_wait_for(TransactionId xid);
+
+/*
+ * row_scan.c: finding them
+ */
+extern void ienv_scan_begin(IenvScan *scan, Relation heap, Oid index, int n,
+							const AttrNumber *attnos, const Datum *values);
+extern bool ienv_scan_next(IenvScan *scan);
+extern void ienv_scan_end(IenvScan *scan);
 
 /*
  * identity.c: identities of users
