@@ -158,8 +158,8 @@ check_instance_column(Relation rel, AttrNumber attno)
 }
 
 /*
- * Read a user key: the name of a column, or a list of names as in SQL, with or
- * without parentheses.  Returns how many there are.
+ * Read a user key: the name of a column as it is, or a list of names as in SQL,
+ * with or without parentheses.  Returns how many there are.
  */
 static int
 read_key(Relation rel, const char *user_key, AttrNumber *attnos)
@@ -168,7 +168,7 @@ read_key(Relation rel, const char *user_key, AttrNumber *attnos)
 	int			n = 0;
 	ListCell   *lc;
 
-	if (strchr(user_key, ',') == NULL ||
+	if (strpbrk(user_key, ",( ") == NULL ||
 		get_attnum(RelationGetRelid(rel), user_key) > 0)
 		names = list_make1(unconstify(char *, user_key));
 	else if (!SplitIdentifierString(without_parentheses(user_key), ',', &names))

@@ -7,14 +7,17 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "catalog/pg_index.h"
 #include "nodes/bitmapset.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "base/base.h"
@@ -151,14 +154,21 @@ ienv_primary_key(Relation rel, AttrNumber instance, AttrNumber *attnos,
 				 bool *whole)
 {
 	Bitmapset  *not_user = instance_columns(rel, instance);
+	bool		too_many = false;
 	int			n = 0;
 	ListCell   *lc;
 
 	*whole = true;
 	foreach(lc, RelationGetIndexList(rel))
 	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Form_pg_index form = index->rd_index;
+		/* nobody should wait for an index that is being rebuilt */
+		HeapTuple	index = SearchSysCache1(INDEXRELID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index form;
+
+		if (!HeapTupleIsValid(index))
+			continue;
+		form = (Form_pg_index) GETSTRUCT(index);
 
 		/* the relcache does not identify a deferrable primary key */
 		for (int i = 0; form->indisprimary && i < form->indnkeyatts; i++)
@@ -167,20 +177,15 @@ ienv_primary_key(Relation rel, AttrNumber instance, AttrNumber *attnos,
 
 			if (bms_is_member(attno - FirstLowInvalidHeapAttributeNumber,
 							  not_user))
-			{
 				*whole = false;
-				continue;
-			}
-			if (n == IENV_MAX_KEY_COLUMNS)
-			{
-				index_close(index, AccessShareLock);
-				return -1;
-			}
-			attnos[n++] = attno;
+			else if (n < IENV_MAX_KEY_COLUMNS)
+				attnos[n++] = attno;
+			else
+				too_many = true;
 		}
-		index_close(index, AccessShareLock);
+		ReleaseSysCache(index);
 	}
-	return n;
+	return too_many ? -1 : n;
 }
 
 /*

@@ -183,7 +183,8 @@ ienv_find_application(FunctionCallInfo fcinfo)
 /*
  * For a function that takes an application's name where another one of the
  * same name takes an instance's id: replace the first argument by the id of
- * the production instance.  As above, it may also be an instance's id.
+ * the production instance.  As above, it may also be an id, of an instance or
+ * of an application.
  */
 void
 ienv_find_production(FunctionCallInfo fcinfo)
@@ -195,7 +196,11 @@ ienv_find_production(FunctionCallInfo fcinfo)
 		return;
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if ((uuid_of_text(name, &id) &&
-		 ienv_instance_by_value(UUIDPGetDatum(&id), true, true) != NULL) ||
+		 (ienv_instance_by_value(UUIDPGetDatum(&id), true, true) != NULL ||
+		  find_id("SELECT id FROM instance_env.instance"
+				  " WHERE application OPERATOR(pg_catalog.=) $1"
+				  " AND type OPERATOR(pg_catalog.=) 'production'",
+				  UUIDPGetDatum(&id), UUIDOID, &id))) ||
 		find_id("SELECT i.id FROM instance_env.instance i"
 				" JOIN instance_env.application a"
 				"  ON a.id OPERATOR(pg_catalog.=) i.application"

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(58);
+SELECT plan(60);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', 'pro', development_key => 'dev', production_key => 'prod') \gset
@@ -18,6 +18,8 @@ ALTER TABLE app.users DROP gone;
 SELECT count(*) FROM instance_env.guard('app.users', 'tenant', 'app_id, "User Id"') \gset
 SELECT is((SELECT user_key FROM instance_env.guards), 'app_id, "User Id"', 'a key of two columns');
 SELECT lives_ok($$SELECT instance_env.guard('app.users', 'tenant', ' ( app_id,"User Id" ) '::text)$$, 'the same, written otherwise');
+SELECT throws_ok($$SELECT instance_env.guard('app.users', 'tenant', '(app_id)')$$, '42710', NULL, 'a list of one');
+SELECT throws_ok($$SELECT instance_env.guard('app.users', 'tenant', 'APP_ID')$$, '42703', NULL, 'a single name is taken as it is');
 SELECT throws_ok($$SELECT instance_env.guard('app.users', 'tenant', '"User Id", app_id')$$, '42710', NULL, 'another order');
 SELECT throws_ok($$SELECT instance_env.guard('app.users', 'tenant', 'app_id')$$, '42710', NULL, 'one of them');
 SELECT lives_ok($$INSERT INTO app.users VALUES ('a', 1, 'dev'), ('a', 2, 'dev'), ('b', 1, 'dev2')$$, 'users');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(45);
+SELECT plan(46);
 
 SELECT application_id AS app, development_id AS dev, production_id AS prod
 FROM instance_env.create_application('shop', 'pro', development_key => 'shop-dev', production_key => 'shop-live') \gset
@@ -87,6 +87,8 @@ SELECT throws_ok('SELECT * FROM instance_env.validate(''nowhere'')', '22023', NU
 SELECT throws_ok('SELECT instance_env.drop_application(NULL)', '22004', NULL, 'NULL');
 SELECT application_id AS mimic FROM instance_env.create_application(:'app') \gset
 SELECT is(instance_env.instance_for_host(:'app', 'shop.example.com'), :'prod'::uuid, 'who is called like another''s id is not taken for it');
+SELECT results_eq(format('SELECT * FROM instance_env.validate(%L)', :'app'), format('SELECT * FROM instance_env.validate(%L::uuid)', :'prod'),
+	'nor where an instance is asked for');
 SELECT lives_ok(format('SELECT instance_env.rename_application(%L::uuid, ''a0000000-0000-4000-8000-00000000000a'')', :'mimic'), 'a name that is nobody''s id');
 SELECT is((SELECT instance_type::text FROM instance_env.check_preview('a0000000-0000-4000-8000-00000000000a', 'localhost')), 'development',
 	'is a name');

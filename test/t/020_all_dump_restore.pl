@@ -443,7 +443,7 @@ restore_ok($copy, 'data.dump', '--schema=instance_env');
 restore_ok($copy, 'data.dump', '--exclude-schema=instance_env', '--disable-triggers');
 $node->safe_psql(
 	$copy, q{
-	SELECT instance_env.guard('app.users');
+	SELECT instance_env.guard('app.users', user_key => 'id');
 	SELECT instance_env.guard('app.visits', user_key => 'user_id', counted => false, user_table => 'app.users');
 	SELECT instance_env.guard('"user"', 'instanceId', 'id')});
 check($copy, 'data only, triggers disabled', @both);

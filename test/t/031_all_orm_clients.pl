@@ -269,7 +269,7 @@ my $anew = q{
 	DROP TABLE users CASCADE;
 	ALTER TABLE users_new RENAME TO users;};
 sql($db, "BEGIN; $anew COMMIT");
-is(problems($db), 'sessions|', 'a table that is created anew has no guard');
+is(problems($db), 'sessions|the table of users that rows refer to is not guarded any more', 'a table that is created anew has no guard');
 sql($db, $again);
 is(problems($db), $whole, 'until guard() is called');
 sql($db, "DELETE FROM users WHERE id = '$edsger'");
