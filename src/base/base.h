@@ -82,6 +82,7 @@ typedef struct IenvTriggerKind
 	int			bit;
 	const char *name;			/* of the trigger */
 	const char *event;			/* in the syntax of CREATE TRIGGER */
+	int16		type;			/* the same in pg_trigger.tgtype */
 	const char *function;		/* in schema instance_env */
 } IenvTriggerKind;
 

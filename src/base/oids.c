@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_enum.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -36,17 +37,18 @@
  * the name of that trigger begins with a capital letter.
  */
 const IenvTriggerKind ienv_trigger_kinds[IENV_TRIGGERS] = {
-	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT", "check_user_cap"},
+	{IENV_TRIGGER_USER_CAP, IENV_USER_CAP, "AFTER INSERT",
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, "check_user_cap"},
 	{IENV_TRIGGER_ACTIVE, IENV_IS_ACTIVE, "AFTER INSERT",
-	"check_instance"},
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT, "check_instance"},
 	{IENV_TRIGGER_NO_TRANSFER, "Instance_env_no_transfer", "AFTER UPDATE",
-	"check_transfer"},
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_UPDATE, "check_transfer"},
 	{IENV_TRIGGER_DEPARTURE, IENV_DEPARTURE, "AFTER DELETE",
-	"record_departure"},
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_DELETE, "record_departure"},
 	{IENV_TRIGGER_TRUNCATE, "instance_env_truncate", "BEFORE TRUNCATE",
-	"record_truncate"},
+	TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_TRUNCATE, "record_truncate"},
 	{IENV_TRIGGER_NO_MOVE, "instance_env_no_move", "AFTER DELETE",
-	"check_move"},
+	TRIGGER_TYPE_ROW | TRIGGER_TYPE_DELETE, "check_move"},
 };
 
 static IenvOids oids;

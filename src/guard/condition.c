@@ -32,12 +32,12 @@ static AttrNumber column_of(Node *node, int varno);
 
 /*
  * The guard of the table whose trigger's condition is being evaluated: for a
- * new row (instance, tableoid [, key...]), or for an old one (instance,
- * tableoid, ctid).  NULL if the function is called in any other way, or if the table is
+ * new row (instance, tableoid [, key...]), or, with is_old, for an old one
+ * (instance, tableoid, ctid).  NULL if the function is called in any other way, or if the table is
  * not guarded by these columns: then the answer must reveal nothing.
  */
 IenvGuard *
-ienv_condition_guard(FunctionCallInfo fcinfo)
+ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old)
 {
 	IenvCondition *condition = (IenvCondition *) fcinfo->flinfo->fn_extra;
 	IenvGuard  *guard;
@@ -54,7 +54,7 @@ ienv_condition_guard(FunctionCallInfo fcinfo)
 		fcinfo->flinfo->fn_extra = condition;
 	}
 
-	if (!condition->is_trigger || PG_ARGISNULL(1))
+	if (!(is_old ? condition->is_old : condition->is_new) || PG_ARGISNULL(1))
 		return NULL;
 	guard = ienv_guard_of(PG_GETARG_OID(1));
 	if (guard == NULL || guard->instance_attno != condition->instance_attno ||
@@ -91,7 +91,8 @@ read_arguments(List *args, IenvCondition * condition)
 			return;
 		condition->key_attnos[condition->nkeys++] = key;
 	}
-	condition->is_trigger = true;
+	condition->is_old = is_old;
+	condition->is_new = !is_old;
 }
 
 /*

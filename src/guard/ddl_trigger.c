@@ -32,7 +32,7 @@
 #include "table/table.h"
 
 static bool is_only_enabled(Relation rel, HeapTuple tuple, CommandId since);
-static bool same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno);
+static bool same_trigger(Relation rel, HeapTuple a, HeapTuple b);
 static void check_trigger(Oid trigger);
 static void check_as_made(Oid relid, const TriggerDesc *triggers,
 						  const Trigger *t, const IenvTriggerKind *kind,
@@ -95,25 +95,40 @@ is_only_enabled(Relation rel, HeapTuple tuple, CommandId since)
 			(ienv_is_new_row(other) ?
 			 HeapTupleHeaderGetCmin(other->t_data) < since :
 			 HeapTupleHeaderXminFrozen(other->t_data) ||
-			 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) && ((Form_pg_trigger) GETSTRUCT(other))->tgfoid == form->tgfoid && same_attribute(rel, tuple, other, Anum_pg_trigger_tgargs) && same_attribute(rel, tuple, other, Anum_pg_trigger_tgqual);
+			 TransactionIdDidCommit(HeapTupleHeaderGetRawXmin(other->t_data))) &&
+			same_trigger(rel, tuple, other);
 	}
 	systable_endscan(scan);
 	return found;
 }
 
+/*
+ * Are two rows of pg_trigger the same but for the name of the trigger and for
+ * whether it is enabled?
+ */
 static bool
-same_attribute(Relation rel, HeapTuple a, HeapTuple b, int attno)
+same_trigger(Relation rel, HeapTuple a, HeapTuple b)
 {
-	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-	bool		isnull[2];
-	Datum		values[2] = {
-		heap_getattr(a, attno, RelationGetDescr(rel), &isnull[0]),
-		heap_getattr(b, attno, RelationGetDescr(rel), &isnull[1])
-	};
+	TupleDesc	desc = RelationGetDescr(rel);
 
-	return isnull[0] == isnull[1] &&
-		(isnull[0] ||
-		 datum_image_eq(values[0], values[1], att->attbyval, att->attlen));
+	for (int attno = 1; attno <= desc->natts; attno++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, attno - 1);
+		bool		isnull[2];
+		Datum		values[2] = {
+			heap_getattr(a, attno, desc, &isnull[0]),
+			heap_getattr(b, attno, desc, &isnull[1])
+		};
+
+		if (attno != Anum_pg_trigger_tgname &&
+			attno != Anum_pg_trigger_tgenabled &&
+			(isnull[0] != isnull[1] ||
+			 (!isnull[0] &&
+			  !datum_image_eq(values[0], values[1], att->attbyval,
+							  att->attlen))))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -198,9 +213,7 @@ check_as_made(Oid relid, const TriggerDesc *triggers, const Trigger *t,
 				 errmsg("permission denied to create trigger \"%s\" with a label other than '%s'",
 						t->tgname, ienv_free_label(relid)),
 				 errhint("Let instance_env.guard() create the triggers.")));
-	if (!ienv_read_condition(kind,
-							 t->tgqual ? stringToNode(t->tgqual) : NULL,
-							 &columns) ||
+	if (!ienv_is_of_guard(t, &kind, &columns) ||
 		(is_partition && kind->bit != IENV_TRIGGER_TRUNCATE) ||
 		has_sibling(triggers, t->tgoid, kind))
 		ereport(ERROR,

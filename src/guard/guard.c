@@ -93,10 +93,12 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	guard.relid = guard.root = PG_GETARG_OID(0);
 	guard.counted = PG_GETARG_BOOL(3);
 
+	/* may wait for administration, and must keep nobody waiting meanwhile */
+	check_owner(guard.relid);
+	ienv_begin_guarding();
 	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
 	check_relation(rel);
 	CheckTableNotInUse(rel, "guard");
-	ienv_begin_guarding();
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
 	check_partitions(guard.relid);
 
@@ -113,7 +115,6 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		check_partition_rights(guard.relid);
 
 	SPI_connect();
-	ienv_check_departures(&guard);
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
 	ienv_drop_triggers(guard.relid, there.orphans);
 	foreach(lc, there.orphans)

@@ -24,13 +24,14 @@
  */
 typedef struct IenvCondition
 {
-	bool		is_trigger;		/* it is called by a trigger */
+	bool		is_new;			/* it is called by a trigger, for a new row */
+	bool		is_old;			/* the same for an old row */
 	AttrNumber	instance_attno;
 	int			nkeys;
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];
 }			IenvCondition;
 
-extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo);
+extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old);
 
 /*
  * on_move.c: rows that are moved from one partition to another
@@ -54,7 +55,6 @@ extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
  */
 extern void ienv_check_user_key(Relation rel, IenvGuard *guard);
 extern void ienv_default_user_key(Relation rel, IenvGuard *guard);
-extern void ienv_check_departures(const IenvGuard *guard);
 extern int	ienv_primary_key(Relation rel, AttrNumber instance,
 							 AttrNumber *attnos, bool *whole);
 

@@ -86,6 +86,7 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 		guard->key_attnos[i] = attnos[i];
 	if (user_key == NULL)
 		ienv_default_user_key(rel, guard);
+	guard->no_production = guard->nkeys > 0 && !guard->departures;
 	if (guard->nkeys > 0)
 		ienv_check_user_key(rel, guard);
 }

@@ -11,7 +11,6 @@
 #include "access/sysattr.h"
 #include "catalog/pg_index.h"
 #include "nodes/bitmapset.h"
-#include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
@@ -201,33 +200,6 @@ instance_columns(Relation rel, AttrNumber instance)
 	if (TupleDescAttr(RelationGetDescr(rel), instance - 1)->attgenerated)
 		pull_varattnos(build_column_default(rel, instance), 1, &columns);
 	return columns;
-}
-
-/*
- * Refuse not to record departures where a production instance is active: its
- * users could leave and come back under another instance.  SPI is connected.
- */
-void
-ienv_check_departures(const IenvGuard *guard)
-{
-	IenvOwner	saved;
-	uint64		active;
-
-	if (guard->departures)
-		return;
-	ienv_become_owner(&saved);
-	active = ienv_query_latest("SELECT FROM instance_env.instance WHERE"
-							   " type OPERATOR(pg_catalog.=) 'production' AND"
-							   " status OPERATOR(pg_catalog.<>) 'inactive'"
-							   " LIMIT 1", 0, NULL, NULL, NULL);
-	ienv_leave_owner(&saved);
-	if (active > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("departures of users of table %s must be recorded",
-						ienv_quoted_name(guard->relid)),
-				 errdetail("follow_departures => false is for a database without production users, and a production instance here has been promoted."),
-				 errhint("Leave out follow_departures.")));
 }
 
 static void

@@ -155,6 +155,9 @@ check_instances(const IenvGuard *guard, Oid relid, Occasion occasion)
 			instance = ienv_instance_by_value(value, guard->is_uuid, false);
 			if (instance == NULL)
 				add_offender(&unknown, guard, value);
+			else if (guard->no_production &&
+					 instance->type == IENV_PRODUCTION)
+				ienv_refuse_production(guard, value);
 			else if (occasion == GUARDING &&
 					 instance->status == IENV_INACTIVE)
 				add_offender(&inactive, guard, value);

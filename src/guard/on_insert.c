@@ -52,7 +52,7 @@ PG_FUNCTION_INFO_V1(instance_env_check_instance);
 Datum
 instance_env_admission_required(PG_FUNCTION_ARGS)
 {
-	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+	IenvGuard  *guard = ienv_condition_guard(fcinfo, false);
 	IenvInstance *instance;
 	Datum		value;
 
@@ -135,7 +135,7 @@ join_queue(const IenvGuard *guard, IenvInstance *instance, Datum value)
 Datum
 instance_env_instance_unavailable(PG_FUNCTION_ARGS)
 {
-	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+	IenvGuard  *guard = ienv_condition_guard(fcinfo, false);
 	IenvInstance *instance;
 	Datum		value;
 
@@ -148,12 +148,13 @@ instance_env_instance_unavailable(PG_FUNCTION_ARGS)
 }
 
 /*
- * Could the row, or its user, come from another instance?
+ * Could the row, or its user, come from another instance?  Also true where the
+ * trigger has to refuse rows of production.
  */
 static inline bool
 arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
 {
-	return ienv_move_queued() ||
+	return ienv_move_queued() || guard->no_production ||
 		(guard->nkeys > 0 && ienv_arrival_suspect(guard, fcinfo, value));
 }
 

@@ -93,7 +93,7 @@ ienv_move_queued(void)
 Datum
 instance_env_row_moves(PG_FUNCTION_ARGS)
 {
-	IenvGuard  *guard = ienv_condition_guard(fcinfo);
+	IenvGuard  *guard = ienv_condition_guard(fcinfo, true);
 
 	if (guard == NULL || PG_ARGISNULL(2))
 		PG_RETURN_BOOL(true);

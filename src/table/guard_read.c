@@ -51,8 +51,8 @@ static HTAB *guards = NULL;
 static uint64 invalidated = 0;
 
 static bool same_labels(const IenvGuard *a, const IenvGuard *b);
-static bool is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
-						IenvColumns * columns);
+static bool agrees(const IenvGuard *guard, const IenvTriggerKind *kind,
+				   const IenvColumns * columns);
 static bool read_columns(Relation rel, IenvGuard *guard);
 static Oid	find_root(Oid trigger);
 
@@ -203,8 +203,8 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 	triggers = CopyTriggerDesc(rel->trigdesc);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 		is_partition = is_partition || (triggers->triggers[i].tgisclone &&
-										is_of_guard(&triggers->triggers[i],
-													&kind, &columns));
+										ienv_is_of_guard(&triggers->triggers[i],
+														 &kind, &columns));
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
@@ -213,7 +213,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		/*
 		 * if it has inherited triggers, only those count, besides TRUNCATE's
 		 */
-		if (!is_of_guard(trigger, &kind, &columns) ||
+		if (!ienv_is_of_guard(trigger, &kind, &columns) ||
 			(is_partition && !trigger->tgisclone &&
 			 kind->bit != IENV_TRIGGER_TRUNCATE))
 			continue;
@@ -243,11 +243,19 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		told_by = kind->bit;
 		guard->instance_attno = columns.instance;
 		(void) ienv_read_options(trigger, guard);
+		memset(guard->key_attnos, 0, sizeof(guard->key_attnos));
+		memset(guard->ref_attnos, 0, sizeof(guard->ref_attnos));
 		guard->nkeys = *guard->user_label == '\0' ? columns.nkeys : 0;
 		guard->nrefs = columns.nkeys - guard->nkeys;
 		memcpy(guard->nkeys > 0 ? guard->key_attnos : guard->ref_attnos,
 			   columns.keys, sizeof(columns.keys));
 	}
+
+	/* one that speaks of other columns guards nothing */
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (ienv_is_of_guard(&triggers->triggers[i], &kind, &columns) &&
+			!agrees(guard, kind, &columns))
+			*present &= ~kind->bit;
 
 	FreeTriggerDesc(triggers);
 	if (guard->instance_attno == InvalidAttrNumber)
@@ -257,6 +265,22 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
 		return false;
 	guard->counted = (*present & IENV_TRIGGER_USER_CAP) != 0;
 	return true;
+}
+
+/*
+ * Does a trigger's condition name the guard's columns, if any?
+ */
+static bool
+agrees(const IenvGuard *guard, const IenvTriggerKind *kind,
+	   const IenvColumns * columns)
+{
+	if (columns->instance == InvalidAttrNumber)
+		return true;
+	return columns->instance == guard->instance_attno &&
+		(kind->bit != IENV_TRIGGER_NO_TRANSFER ||
+		 (columns->nkeys == guard->nkeys &&
+		  memcmp(columns->keys, guard->key_attnos,
+				 sizeof(columns->keys)) == 0));
 }
 
 /*
@@ -305,12 +329,15 @@ read_columns(Relation rel, IenvGuard *guard)
 	 */
 	att = TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1);
 	type = getBaseType(att->atttypid);
-	if (!ienv_instance_type_ok(type))
+	if (!ienv_instance_type_ok(type) ||
+		(OidIsValid(att->attcollation) &&
+		 !get_collation_isdeterministic(att->attcollation)))
 		return false;
 
 	guard->instance_type = type;
 	guard->is_uuid = type == UUIDOID;
 	guard->is_plain = ienv_is_plain(type);
+	guard->no_production = guard->nkeys > 0 && !guard->departures;
 	guard->instance_index = ienv_index_on(rel, 1, &guard->instance_attno);
 	if (guard->nkeys > 0)
 	{
@@ -328,15 +355,17 @@ read_columns(Relation rel, IenvGuard *guard)
 }
 
 /*
- * Does the trigger belong to a guard?  Sets *columns, and *kind, which is NULL
- * if it executes none of our functions.
+ * Does the trigger belong to a guard, being what guard() creates?  Sets
+ * *columns, and *kind, which is NULL if it executes none of our functions.
  */
-static bool
-is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
-			IenvColumns * columns)
+bool
+ienv_is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
+				 IenvColumns * columns)
 {
 	*kind = ienv_trigger_kind(trigger->tgfoid);
-	return *kind != NULL &&
+	return *kind != NULL && trigger->tgtype == (*kind)->type &&
+		!trigger->tgdeferrable && trigger->tgnattr == 0 &&
+		trigger->tgoldtable == NULL && trigger->tgnewtable == NULL &&
 		ienv_read_condition(*kind,
 							trigger->tgqual ? stringToNode(trigger->tgqual) :
 							NULL, columns);
@@ -378,7 +407,7 @@ ienv_odd_triggers(Relation rel)
 		const IenvTriggerKind *kind;
 		IenvColumns columns;
 
-		if (!is_of_guard(&triggers->triggers[i], &kind, &columns) &&
+		if (!ienv_is_of_guard(&triggers->triggers[i], &kind, &columns) &&
 			kind != NULL)
 			names = lappend(names, triggers->triggers[i].tgname);
 	}

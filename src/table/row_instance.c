@@ -88,6 +88,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 				 ienv_errguard(guard, IENV_IS_ACTIVE)));
 	}
 	ienv_refuse_renamed(guard, instance, value);
+	if (guard->no_production && instance->type == IENV_PRODUCTION)
+		ienv_refuse_production(guard, value);
 	return instance;
 }
 
@@ -108,6 +110,23 @@ ienv_refuse_renamed(const IenvGuard *guard, const IenvInstance *instance,
 					ienv_instance_text(value, false)),
 			 errdetail("Rows may still have the old external key, and its users could not be counted."),
 			 errhint("Commit first."),
+			 ienv_errguard(guard, NULL)));
+}
+
+/*
+ * Refuse a row of a production instance in a table whose users can leave
+ * without a record: they could come back under another instance.
+ */
+void
+ienv_refuse_production(const IenvGuard *guard, Datum value)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table %s takes no rows of production instance %s",
+					ienv_quoted_name(guard->root),
+					ienv_instance_text(value, guard->is_uuid)),
+			 errdetail("It is guarded with follow_departures => false, which is for tests."),
+			 errhint("Call instance_env.unguard() for the table, and instance_env.guard() without follow_departures."),
 			 ienv_errguard(guard, NULL)));
 }
 

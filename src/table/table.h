@@ -60,6 +60,8 @@ typedef struct IenvGuard
 	bool		is_plain;		/* it is not converted, see instance_value.c */
 	bool		counted;		/* the cap applies */
 	bool		departures;		/* users who leave are recorded */
+	bool		no_production;	/* rows of production instances are refused,
+								 * for users who leave are not recorded */
 	int			nkeys;			/* 0: identities are not tracked */
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];	/* unused ones are 0 */
 	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
@@ -86,10 +88,21 @@ typedef struct IenvGuard
 								 * original name */
 } IenvGuard;
 
+/* The columns that a condition names */
+typedef struct IenvColumns
+{
+	AttrNumber	instance;		/* 0: none */
+	int			nkeys;
+	AttrNumber	keys[IENV_MAX_KEY_COLUMNS];
+}			IenvColumns;
+
 extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present,
 							int *disabled);
 extern bool ienv_read_options(const Trigger *trigger, IenvGuard *guard);
+extern bool ienv_is_of_guard(const Trigger *trigger,
+							 const IenvTriggerKind **kind,
+							 IenvColumns * columns);
 extern List *ienv_odd_triggers(Relation rel);
 extern bool ienv_guards_itself(Relation rel);
 
@@ -134,14 +147,6 @@ ienv_value_of_column(const IenvGuard *guard, Datum column)
 /*
  * trigger_condition.c: the conditions of a guard's triggers
  */
-
-/* The columns that a condition names */
-typedef struct IenvColumns
-{
-	AttrNumber	instance;		/* 0: none */
-	int			nkeys;
-	AttrNumber	keys[IENV_MAX_KEY_COLUMNS];
-}			IenvColumns;
 
 extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 								IenvColumns * columns);
@@ -269,6 +274,8 @@ extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value,
 										 bool isnull, bool fresh);
 extern void ienv_refuse_renamed(const IenvGuard *guard,
 								const IenvInstance *instance, Datum value);
+pg_noreturn extern void ienv_refuse_production(const IenvGuard *guard,
+											   Datum value);
 extern void ienv_require_known(const IenvGuard *guard, Datum value);
 pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
 extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(60);
+SELECT plan(62);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', 'pro', development_key => 'dev', production_key => 'prod') \gset
@@ -111,11 +111,16 @@ CREATE UNLOGGED TABLE app.users (id integer PRIMARY KEY, tenant text);
 SELECT lives_ok($$SELECT instance_env.guard('app.users', 'tenant', follow_departures => false)$$, 'no departures: an unlogged table loses none');
 DROP TABLE app.users;
 CREATE TABLE app.users (id integer PRIMARY KEY, tenant text);
-UPDATE instance_env.instance SET status = 'suspended' WHERE external_key = 'prod';
+UPDATE instance_env.instance SET status = 'active' WHERE external_key = 'prod';
+INSERT INTO app.users VALUES (1, 'dev'), (2, 'prod');
 SELECT throws_ok($$SELECT instance_env.guard('app.users', 'tenant', follow_departures => false)$$, '55000', NULL,
-	'no departures: not where there is production');
+	'no departures: not where there are production users');
+DELETE FROM app.users WHERE id = 2;
+SELECT lives_ok($$SELECT instance_env.guard('app.users', 'tenant', follow_departures => false)$$, 'no departures: where there are none');
+SELECT throws_ok($$INSERT INTO app.users VALUES (3, 'prod')$$, '55000', 'table "app.users" takes no rows of production instance "prod"',
+	'no departures: and none come');
+SELECT throws_ok($$COPY app.users FROM PROGRAM 'printf ''3\tprod\n'''$$, '55000', NULL, 'no departures: by COPY either');
 UPDATE instance_env.instance SET status = 'inactive' WHERE external_key = 'prod';
-SELECT lives_ok($$SELECT instance_env.guard('app.users', 'tenant', follow_departures => false)$$, 'no departures: where there is none yet');
 SELECT is((SELECT severity::text || passed FROM instance_env.validate(instance_env.instance_id('shop', 'production'))
 	WHERE check_name = 'departures:app.users'), 'errorfalse', 'no departures: validate() objects');
 DROP TABLE app.users;
