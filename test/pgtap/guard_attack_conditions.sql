@@ -88,7 +88,7 @@ FROM unnest('{users, numbers}'::text[]) t, unnest('{admission_required, instance
 
 -- and the other way round
 SELECT is(pg_temp.outcome('instance_env_owner', format('CREATE OR REPLACE TRIGGER a AFTER INSERT ON own.loose FOR EACH ROW
-	WHEN (instance_env.row_moves(NEW.instance_id, NEW.tableoid, NEW.place)) EXECUTE FUNCTION own.nothing(); INSERT INTO own.loose VALUES (1, ''dev'', %L);
+	WHEN (instance_env.row_moves(NEW.instance_id, NEW.tableoid, NEW.place)) EXECUTE FUNCTION own.nothing(); INSERT INTO own.loose VALUES (1, ''dev2'', %L);
 	SELECT 1 / (pg_relation_size(''own.loose'') = 8192)::integer', place)), 'ok', 'row_moves() of ' || place)
 FROM unnest('{"(4294967295,1)", "(0,65535)", "(7777,1)"}'::text[]) place;
 SELECT is((SELECT count(*) FROM own.loose), 3::bigint, 'the rows are as any');
