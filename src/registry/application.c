@@ -79,9 +79,11 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 			ienv_require_free_key(values[i], NULL);
 	}
 	require_different(values, given);
-	(void) ienv_query("INSERT INTO instance_env.application (name, plan)"
-					  " VALUES ($1, $2) RETURNING id",
-					  2, types, values, NULL);
+	if (ienv_query("INSERT INTO instance_env.application (name, plan)"
+				   " VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
+				   " RETURNING id",
+				   2, types, values, NULL) == 0)
+		require_free_name(values[0]);	/* another session was first */
 	result[0] = ienv_returned_uuid(1);
 
 	/* from here on, $1 is the application's id; $3 to $6 are unchanged */
