@@ -132,6 +132,9 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		ienv_report_partitions(&report, guard.relid);
 		ienv_guard_partitions(guard.relid);
 	}
+	if (OidIsValid(user_table))
+		ienv_mend_reference(&report, guard.relid, guard.instance_attno,
+							guard.nrefs, guard.ref_attnos, user_table);
 	tell(&report, &guard, &there, owner_is_new, user_table);
 	SPI_finish();
 	return (Datum) 0;

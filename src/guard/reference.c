@@ -26,7 +26,7 @@ static int	user_key_of(const IenvGuard *users, AttrNumber *attnos);
 static int	primary_key_of(Oid relid, AttrNumber instance, AttrNumber *attnos);
 static bool is_unsafe(const IenvGuard *guard, const IenvForeignKey *key,
 					  List *keys);
-static char *lost_reference(const IenvGuard *guard, List *keys);
+static List *lost_reference(const IenvGuard *guard, List *keys);
 static char *not_valid(const IenvForeignKey *key);
 
 /*
@@ -126,8 +126,7 @@ List *
 ienv_reference_problems(const IenvGuard *guard)
 {
 	List	   *keys = ienv_foreign_keys(guard->relid);
-	char	   *lost = lost_reference(guard, keys);
-	List	   *problems = lost != NULL ? list_make1(lost) : NIL;
+	List	   *problems = lost_reference(guard, keys);
 	ListCell   *lc;
 
 	foreach(lc, keys)
@@ -184,14 +183,17 @@ is_unsafe(const IenvGuard *guard, const IenvForeignKey *key, List *keys)
 }
 
 /*
- * What is wrong, as a phrase, if the foreign key that keeps rows with users of
- * their own instance, as user_table has asked, is gone; or NULL.
+ * What is wrong, as phrases, with the foreign key that keeps rows with users of
+ * their own instance, as user_table has asked: whether it is gone, and whether
+ * one that guard() made still does what it should.
  */
-static char *
+static List *
 lost_reference(const IenvGuard *guard, List *keys)
 {
 	const IenvForeignKey *invalid = NULL;
 	bool		refers = false;
+	bool		covered = false;
+	List	   *problems = NIL;
 	IenvReference ref;
 	ListCell   *lc;
 
@@ -200,11 +202,11 @@ lost_reference(const IenvGuard *guard, List *keys)
 	ref.instance = guard->instance_attno;
 	ref.n = guard->nrefs;
 	if (ref.n == 0)
-		return NULL;
+		return NIL;
 	memcpy(ref.from, guard->ref_attnos, ref.n * sizeof(AttrNumber));
 	ref.user_table = ienv_user_table_of(guard);
 	if (!OidIsValid(ref.user_table))
-		return "the table of users that rows refer to is not guarded any more";
+		return list_make1("the table of users that rows refer to is not guarded any more");
 	foreach(lc, keys)
 	{
 		const IenvForeignKey *key = lfirst(lc);
@@ -219,19 +221,24 @@ lost_reference(const IenvGuard *guard, List *keys)
 	{
 		const IenvForeignKey *key = lfirst(lc);
 
-		if (ienv_covers(key, &ref) && key->validated)
-			return NULL;
-		if (ienv_covers(key, &ref))
+		if (!ienv_covers(key, &ref))
+			continue;
+		covered = covered || key->validated;
+		if (!key->validated)
 			invalid = key;
+		if (ienv_is_own_key(key, &ref) && ienv_must_replace(key, &ref, keys))
+			problems = lappend(problems, ienv_why_replace(key, &ref, keys));
 	}
+	if (covered)
+		return problems;
 	if (invalid == NULL)
-		return psprintf("no foreign key over instance and user refers to table %s",
-						ienv_quoted_name(ref.user_table));
+		return list_make1(psprintf("no foreign key over instance and user refers to table %s",
+								   ienv_quoted_name(ref.user_table)));
 
 	/* is_unsafe() finds those that refer to a key that is tracked */
-	if (user_key_of(ienv_guard_of(ref.user_table), ref.to) > 0)
-		return NULL;
-	return not_valid(invalid);
+	if (user_key_of(ienv_guard_of(ref.user_table), ref.to) == 0)
+		problems = lappend(problems, not_valid(invalid));
+	return problems;
 }
 
 static char *

@@ -8,6 +8,7 @@
 #ifndef IENV_REFERENCE_H
 #define IENV_REFERENCE_H
 
+#include "guard/guard.h"
 #include "nodes/pg_list.h"
 
 /*
@@ -74,5 +75,26 @@ typedef struct IenvActions
 extern void ienv_choose_actions(const IenvReference *ref, List *keys,
 								IenvActions *actions);
 extern char *ienv_sql_of_actions(Oid relid, const IenvActions *actions);
+
+/*
+ * own_key.c: the foreign key that guard() makes
+ */
+extern const char *ienv_make_key(const IenvReference *ref, List *keys,
+								 const IenvForeignKey *old);
+extern bool ienv_is_own_key(const IenvForeignKey *key,
+							const IenvReference *ref);
+extern bool ienv_acts_otherwise(const IenvForeignKey *key,
+								const IenvReference *ref, List *keys);
+extern bool ienv_must_replace(const IenvForeignKey *key,
+							  const IenvReference *ref, List *keys);
+extern char *ienv_why_replace(const IenvForeignKey *key,
+							  const IenvReference *ref, List *keys);
+extern void ienv_replace_own_keys(IenvReport *report, const IenvReference *ref,
+								  List *keys);
+
+/*
+ * guard_reference.c: may it be made?
+ */
+extern void ienv_check_same_rights(Oid relid, Oid user_table);
 
 #endif							/* IENV_REFERENCE_H */

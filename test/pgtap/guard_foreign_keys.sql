@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(100);
+SELECT plan(134);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -183,6 +183,52 @@ CREATE TABLE app.notes (id text, instance_id text NOT NULL, author text REFERENC
 SELECT count(*) FROM instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.users') \gset
 SELECT is(pg_temp.actions('app.notes'), 'DEFERRABLE INITIALLY DEFERRED', 'rows that go with another user');
 SELECT lives_ok($$SELECT instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.users')$$, 'again');
+
+--
+-- A migration changes the application's key
+--
+
+CREATE TABLE app.orders (id text, instance_id text NOT NULL, user_id text, CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE);
+INSERT INTO app.orders VALUES ('1', 'dev', 'ann');
+CREATE FUNCTION pg_temp.guard_orders() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(name || ' ' || action, ', ') FROM instance_env.guard('app.orders', user_key => 'user_id', counted => false, user_table => 'app.users')
+	WHERE object = 'foreign key' $$;
+CREATE FUNCTION pg_temp.orders() RETURNS text LANGUAGE sql AS
+	$$SELECT whole || coalesce(' ' || problems[1], '') FROM instance_env.guards WHERE relation = 'app.orders'::regclass$$;
+SELECT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey created', 'orders');
+CREATE FUNCTION pg_temp.migrated(clause text, made text, deleted text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('ALTER TABLE app.orders DROP CONSTRAINT own, ADD CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users %s', clause);
+	RETURN NEXT is(pg_temp.orders(), 'false foreign key "instance_env_orders_instance_id_user_id_fkey" does not do what "own" does', clause || ': listed');
+	RETURN NEXT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey replaced', clause || ': replaced');
+	RETURN NEXT is(pg_temp.actions('app.orders'), made, clause || ': does the same');
+	RETURN NEXT is(pg_temp.leaves($q$DELETE FROM app.users WHERE id = 'ann'$q$, 'app.orders'), deleted, clause || ': a deleted user');
+	RETURN NEXT is(pg_temp.orders(), 'true', clause || ': whole');
+	RETURN NEXT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey found', clause || ': only once');
+END $$;
+SELECT pg_temp.migrated('ON DELETE SET NULL', 'ON DELETE SET NULL (user_id)', '(1,dev,)');
+SELECT pg_temp.migrated('ON DELETE RESTRICT', 'ON DELETE RESTRICT', '23503');
+SELECT pg_temp.migrated('ON DELETE CASCADE', 'ON DELETE CASCADE', 'nothing');
+SELECT pg_temp.migrated('DEFERRABLE', 'DEFERRABLE', '23503');
+SELECT results_eq($$SELECT after -> 'repaired' -> 0 ->> 'action' FROM instance_env.events ORDER BY id DESC LIMIT 1$$, ARRAY['replaced'], 'is on record');
+ALTER TABLE app.orders ALTER CONSTRAINT own NOT DEFERRABLE, ALTER CONSTRAINT instance_env_orders_instance_id_user_id_fkey NOT DEFERRABLE;
+SELECT is(pg_temp.orders(), 'true', 'both altered: whole');
+ALTER TABLE app.orders DROP CONSTRAINT own;
+SELECT is(pg_temp.orders(), 'true', 'it refuses by itself, too');
+ALTER TABLE app.orders ADD CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE;
+SELECT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey replaced', 'a key that comes later');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.orders'), 'nothing', 'does its work');
+ALTER TABLE app.orders DROP CONSTRAINT own;
+SELECT is(pg_temp.orders(), 'false foreign key "instance_env_orders_instance_id_user_id_fkey" does not do what guard() would make it do now',
+	'it deletes what nothing else would');
+-- a key of the application's that has the instance is left alone, and makes it unnecessary
+ALTER TABLE app.orders ADD CONSTRAINT whole_own FOREIGN KEY (instance_id, user_id) REFERENCES app.users (instance_id, id) ON UPDATE CASCADE;
+SELECT is(pg_temp.guard_orders(), 'whole_own found, instance_env_orders_instance_id_user_id_fkey dropped', 'one with the instance');
+SELECT is(pg_temp.orders(), 'true', 'is enough');
+ALTER TABLE app.orders ADD CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE;
+SELECT is(pg_temp.guard_orders(), 'whole_own found', 'and not replaced');
+ALTER TABLE app.orders DROP CONSTRAINT own;
+DROP TABLE app.orders;
 
 --
 -- Keys that make it unnecessary
