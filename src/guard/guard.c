@@ -156,7 +156,7 @@ make_indexes(IenvReport *report, const IenvGuard *guard, const Existing *there)
 	{
 		/* serves both, and the foreign key when a user is deleted */
 		ienv_make_index(report, guard->relid, guard->nrefs + 1, attnos, false);
-		ienv_drop_superseded(report, guard->relid, guard->instance_attno);
+		ienv_tell_superseded(guard->relid, guard->instance_attno);
 	}
 	else if (!there->instance_indexed)
 		ienv_make_index(report, guard->relid, 1, attnos, false);

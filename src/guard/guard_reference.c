@@ -70,11 +70,10 @@ ienv_make_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
 		attnos[0] = ref.user_instance;
 		memcpy(attnos + 1, ref.to, n * sizeof(AttrNumber));
 		ienv_make_index(report, user_table, n + 1, attnos, true);
+		ienv_tell_superseded(user_table, ref.user_instance);
 	}
 	name = ienv_make_key(&ref, keys, NULL);
 	ienv_report(report, "foreign key", name, relid, IENV_CREATED);
-	if (ienv_owns_relation(user_table, GetUserId()))
-		ienv_drop_superseded(report, user_table, ref.user_instance);
 }
 
 static void

@@ -7,7 +7,8 @@
  * Their names begin with the extension's, so that a later migration of the
  * application can use the name that PostgreSQL would choose by default.  An
  * object that has such a name, and the shape of what guard() makes, may be
- * dropped by guard() and unguard().  Nothing else may.
+ * dropped by unguard(), and a foreign key replaced by guard().  Nothing else
+ * may.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,7 +26,6 @@
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "nodes/parsenodes.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -377,15 +377,18 @@ used_by(Oid index)
 }
 
 /*
- * Drop the index on the instance column alone that guard() made of a table, if
- * it has another one now that begins with that column.
+ * Say so if the index on the instance column alone that guard() made of a table
+ * is no longer needed, because the table has another one now that begins with
+ * that column.
  *
- * Nobody waits for that: if someone uses the table, the index stays.  SPI is
- * connected, and the caller owns the table, which is locked against writers.
+ * It is not dropped: that would keep everybody from the table, perhaps of
+ * users, until this transaction ends.
  */
 void
-ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
+ienv_tell_superseded(Oid relid, AttrNumber instance_attno)
 {
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		parted = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	ListCell   *lc;
 
 	foreach(lc, ienv_own_indexes(relid))
@@ -396,28 +399,16 @@ ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
 		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 		bool		alone = form->indnatts == 1 && !form->indisunique &&
 		form->indkey.values[0] == instance_attno;
-		char	   *name = get_rel_name(index);
-		ListCell   *part;
 
 		ReleaseSysCache(tuple);
-		if (!alone || ienv_why_kept(index) != NULL)
-			continue;
-		foreach(part, find_all_inheritors(relid, NoLock, NULL))
-			if (!ConditionalLockRelationOid(lfirst_oid(part),
-											AccessExclusiveLock))
-			break;
-		if (part != NULL)
-		{
+		if (alone && ienv_why_kept(index) == NULL &&
+			OidIsValid(ienv_other_index_on(rel, index, 1, &instance_attno)))
 			ereport(NOTICE,
 					(errmsg("index \"%s\" of table %s is no longer needed",
-							name, ienv_quoted_name(relid)),
-					 errdetail("It was not dropped, because another session uses the table."),
-					 errhint("Use DROP INDEX.")));
-			continue;
-		}
-		ereport(NOTICE,
-				(errmsg("dropping index \"%s\" of table %s, which is no longer needed", name, ienv_quoted_name(relid))));
-		ienv_execute("DROP INDEX %s", ienv_kept_name(index));
-		ienv_report(report, "index", name, relid, IENV_DROPPED);
+							get_rel_name(index), ienv_quoted_name(relid)),
+					 errdetail("Another index begins with the instance column, too."),
+					 errhint("Drop it at a quiet time, by %s.", parted ?
+							 "DROP INDEX" : "DROP INDEX CONCURRENTLY")));
 	}
+	table_close(rel, NoLock);
 }

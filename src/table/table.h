@@ -97,6 +97,8 @@ extern bool ienv_guards_itself(Relation rel);
  * guard_index.c: the indexes that serve a guard
  */
 extern Oid	ienv_index_on(Relation rel, int n, const AttrNumber *attnos);
+extern Oid	ienv_other_index_on(Relation rel, Oid except, int n,
+								const AttrNumber *attnos);
 extern Oid	ienv_unique_index_on(Relation rel, int n,
 								 const AttrNumber *attnos);
 

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(134);
+SELECT plan(138);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -323,15 +323,18 @@ CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.i', user_key => '', counted => false) \gset
 SELECT instance_env.unguard('app.i') \gset
 SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.users') WHERE object = 'index'$$,
-	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'created'), ('instance_env_i_instance_id_idx', 'dropped')$$, 'it takes the place of an earlier one');
+	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'created')$$, 'besides an earlier one');
+SELECT has_index('app', 'i', 'instance_env_i_instance_id_idx', 'which stays');
 DROP TABLE app.i;
 CREATE TABLE app.u (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.u') \gset
 SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.u') WHERE object = 'index'$$,
-	$$VALUES ('instance_env_u_instance_id_id_key', 'app.u'::regclass, 'created'), ('instance_env_u_instance_id_idx', 'app.u', 'dropped'),
+	$$VALUES ('instance_env_u_instance_id_id_key', 'app.u'::regclass, 'created'),
 		('instance_env_i_instance_id_user_id_idx', 'app.i', 'created')$$,
-	'the table of users gets a unique one in place of guard()''s own');
+	'the table of users gets a unique one');
+SELECT has_index('app', 'u', 'instance_env_u_instance_id_idx', 'and keeps guard()''s own');
+DROP INDEX app.instance_env_u_instance_id_idx;
 SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.u') WHERE object = 'index'$$,
 	$$VALUES ('instance_env_u_instance_id_id_key', 'found'), ('u_pkey', 'found')$$, 'which serves it, too');
 CREATE TABLE app.v (id text PRIMARY KEY, instance_id text NOT NULL);
@@ -340,6 +343,18 @@ CREATE TABLE app.j (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.v') \gset
 SELECT count(*) FROM instance_env.guard('app.j', user_key => 'user_id', counted => false, user_table => 'app.v') \gset
 SELECT has_index('app', 'v', 'v_own', 'the application''s own index stays');
+
+-- Nobody is kept from reading the table of users.
+CREATE TABLE app.w (id text, instance_id text NOT NULL, PRIMARY KEY (id, instance_id));
+CREATE FUNCTION pg_temp.exclusive() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND locktype = 'relation'
+	AND relation IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'app.w'::regclass UNION SELECT 'app.w'::regclass) $$;
+CREATE TABLE app.k (id text, instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.w', user_key => 'id') \gset
+CREATE TEMP TABLE locks_before AS SELECT pg_temp.exclusive() AS n;
+SELECT count(*) FROM instance_env.guard('app.k', user_key => 'user_id', counted => false, user_table => 'app.w') \gset
+SELECT is(pg_temp.exclusive(), n, 'no exclusive lock on the table of users') FROM locks_before;
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.w'::regclass), true, 'a unique index that does not begin with the instance does not serve it');
 
 SELECT * FROM finish();
 ROLLBACK;
