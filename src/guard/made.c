@@ -46,6 +46,7 @@ static List *indexes_below(Oid relid);
 static void name_partition_indexes(Oid index, List *before,
 								   const char *columns, const char *suffix);
 static bool has_shape(const FormData_pg_index *form, HeapTuple tuple);
+static const char *marked(Oid index);
 static const char *used_by(Oid index);
 
 /*
@@ -322,20 +323,12 @@ has_shape(const FormData_pg_index *form, HeapTuple tuple)
 const char *
 ienv_why_kept(Oid index)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-	const char *why = NULL;
 	ListCell   *lc;
 
-	if (!HeapTupleIsValid(tuple))
-		return NULL;
-	if (((Form_pg_index) GETSTRUCT(tuple))->indisreplident)
-		why = "It is the replica identity of the table.";
-	else if (((Form_pg_index) GETSTRUCT(tuple))->indisclustered)
-		why = "The table is clustered by it.";
-	ReleaseSysCache(tuple);
 	foreach(lc, find_all_inheritors(index, NoLock, NULL))
 	{
 		Oid			part = lfirst_oid(lc);
+		const char *why = marked(part);
 
 		if (why == NULL)
 			why = used_by(part);
@@ -348,6 +341,29 @@ ienv_why_kept(Oid index)
 							ienv_quoted_name(part));
 	}
 	return NULL;
+}
+
+/*
+ * What an index is of a table or partition besides, as a sentence; or NULL.
+ */
+static const char *
+marked(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	const char *why = NULL;
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	if (form->indisreplident)
+		why = psprintf("It is the replica identity of table %s.",
+					   ienv_quoted_name(form->indrelid));
+	else if (form->indisclustered)
+		why = psprintf("Table %s is clustered by it.",
+					   ienv_quoted_name(form->indrelid));
+	ReleaseSysCache(tuple);
+	return why;
 }
 
 /*

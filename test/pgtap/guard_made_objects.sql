@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(54);
+SELECT plan(57);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_owner;
@@ -159,6 +159,19 @@ SELECT lives_ok($$SELECT instance_env.unguard('app.parts', true)$$, 'without tha
 SELECT hasnt_index('app', 'parts', 'instance_env_parts_id_idx', 'it goes');
 SELECT hasnt_index('app', 'part1', 'instance_env_part1_id_idx', 'with its parts');
 SELECT has_index('app', 'part2', 'own', 'and the application''s stays');
+
+-- an index of a partition that is its replica identity, or that it is clustered by
+CREATE TABLE two.tree (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE two.leaf PARTITION OF two.tree FOR VALUES FROM (0) TO (100);
+SELECT count(*) FROM instance_env.guard('two.tree', user_key => 'id') \gset
+ALTER TABLE two.leaf CLUSTER ON instance_env_leaf_id_idx;
+CREATE TABLE two.leaves (id integer, instance_id text NOT NULL, user_id integer);
+SELECT count(*) FROM instance_env.guard('two.leaves', user_key => 'user_id', counted => false, user_table => 'two.tree') \gset
+ALTER TABLE two.leaf REPLICA IDENTITY USING INDEX instance_env_leaf_instance_id_id_key;
+SELECT instance_env.unguard('two.leaves', true), instance_env.unguard('two.tree', true) \gset
+SELECT has_index('two', 'leaf', 'instance_env_leaf_instance_id_id_key', 'a partition''s replica identity stays');
+SELECT has_index('two', 'leaf', 'instance_env_leaf_id_idx', 'as does what it is clustered by');
+SELECT hasnt_index('two', 'leaf', 'instance_env_leaf_instance_id_idx', 'but no other');
 
 --
 -- A guarded table becomes a partition
