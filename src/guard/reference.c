@@ -156,6 +156,7 @@ is_unsafe(const IenvGuard *guard, const IenvForeignKey *key, List *keys)
 		return false;
 	memset(&ref, 0, sizeof(ref));
 	ref.relid = guard->relid;
+	ref.partition = key->partition;
 	ref.instance = guard->instance_attno;
 	ref.user_table = key->referenced;
 	ref.user_instance = users->instance_attno;

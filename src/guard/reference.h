@@ -17,6 +17,7 @@
 typedef struct IenvReference
 {
 	Oid			relid;
+	Oid			partition;		/* rows of this partition only, or InvalidOid */
 	AttrNumber	instance;
 	int			n;
 	AttrNumber	from[INDEX_MAX_KEYS];	/* refer to the user */
@@ -31,9 +32,11 @@ typedef struct IenvReference
 typedef struct IenvForeignKey
 {
 	char	   *name;
-	Oid			relid;
+	Oid			oid;
+	Oid			relid;			/* if these are partitions, their roots */
 	Oid			referenced;
-	Oid			index;			/* of the referenced table */
+	Oid			partition;		/* the key's own table, if that is a partition
+								 * of relid; else InvalidOid */
 	char		on_delete;		/* FKCONSTR_ACTION_ */
 	char		on_update;
 	bool		is_full;		/* MATCH FULL */
@@ -41,8 +44,8 @@ typedef struct IenvForeignKey
 	bool		deferred;
 	bool		validated;
 	int			n;
-	AttrNumber	from[INDEX_MAX_KEYS];
-	AttrNumber	to[INDEX_MAX_KEYS];
+	AttrNumber	from[INDEX_MAX_KEYS];	/* of relid */
+	AttrNumber	to[INDEX_MAX_KEYS]; /* of referenced */
 	int			nset;			/* 0: SET NULL or SET DEFAULT sets all columns */
 	AttrNumber	set[INDEX_MAX_KEYS];
 } IenvForeignKey;

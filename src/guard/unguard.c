@@ -155,7 +155,8 @@ drop_made(Oid relid, StringInfo dropped)
 		const IenvForeignKey *key = lfirst(lc);
 
 		/* the instance and at least one column that refers to a user */
-		if (key->n >= 2 && ienv_is_own_name(key->name, IENV_KEY_SUFFIX))
+		if (!OidIsValid(key->partition) && key->n >= 2 &&
+			ienv_is_own_name(key->name, IENV_KEY_SUFFIX))
 			drop_one(relid, "foreign key", key->name,
 					 psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 							  ienv_kept_name(relid),

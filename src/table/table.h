@@ -173,6 +173,7 @@ extern uint64 ienv_guard_version(const IenvGuard *guard);
  */
 extern List *ienv_partition_tree(Oid relid, LOCKMODE lockmode);
 extern void ienv_lock_beside_new_partition(const IenvGuard *guard);
+extern Oid	ienv_root_of(Oid relid);
 extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 
 /*

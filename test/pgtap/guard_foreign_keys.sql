@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(138);
+SELECT plan(150);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -304,6 +304,68 @@ SELECT CASE WHEN :'generated'::boolean THEN is(pg_temp.generated(one, two, type)
 	($$app::text || '/' || tenant$$, $$app::text || '/' || tenant$$, 'numeric', 'instance_env_h_i_login_fkey created',
 		'from a column whose equal values can differ')) v(one, two, type, made, what);
 ROLLBACK TO SAVEPOINT generated;
+
+-- One that PostgreSQL does not let do what the application's does
+CREATE FUNCTION pg_temp.computed(clause text, command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	outcome text;
+BEGIN
+	CREATE TABLE app.g (id text PRIMARY KEY, app text, i text GENERATED ALWAYS AS (app) STORED);
+	EXECUTE format('CREATE TABLE app.h (user_id text REFERENCES app.g %s, app text, i text GENERATED ALWAYS AS (app) STORED)', clause);
+	PERFORM instance_env.guard('app.g', 'i');
+	PERFORM instance_env.guard('app.h', 'i', 'user_id', false, 'app.g');
+	INSERT INTO app.g VALUES ('ann', 'dev');
+	INSERT INTO app.h VALUES ('ann', 'dev');
+	outcome := pg_temp.actions('app.h') || ': ' || pg_temp.leaves(command, 'app.h');
+	RAISE EXCEPTION SQLSTATE 'UNDO1' USING MESSAGE = outcome;
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN SQLERRM;
+END $$;
+SELECT CASE WHEN :'generated'::boolean THEN is(pg_temp.computed(clause, command), made, clause) ELSE skip(clause, 1) END FROM (VALUES
+	('ON UPDATE CASCADE', $$UPDATE app.g SET id = 'amy'$$, 'DEFERRABLE INITIALLY DEFERRED: (amy,dev,dev)'),
+	('ON DELETE SET NULL', 'DELETE FROM app.g', 'DEFERRABLE INITIALLY DEFERRED: (,dev,dev)'),
+	('ON DELETE CASCADE', 'DELETE FROM app.g', 'ON DELETE CASCADE: nothing')) v(clause, command, made);
+
+--
+-- Partitions
+--
+
+-- a key of a partition: the rows of the others stay, as before
+CREATE TABLE app.parts (id integer, instance_id text NOT NULL, user_id text) PARTITION BY RANGE (id);
+CREATE TABLE app.part0 (n integer, user_id text REFERENCES app.users ON DELETE CASCADE, instance_id text NOT NULL, id integer);
+ALTER TABLE app.part0 DROP COLUMN n;
+ALTER TABLE app.parts ATTACH PARTITION app.part0 FOR VALUES FROM (0) TO (10);
+CREATE TABLE app.part1 PARTITION OF app.parts DEFAULT;
+INSERT INTO app.parts VALUES (1, 'dev', 'ann'), (11, 'dev', 'bob');
+SELECT count(*) FROM instance_env.guard('app.parts', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+SELECT is(pg_temp.actions('app.parts'), 'DEFERRABLE INITIALLY DEFERRED', 'a partition with a key of its own');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.parts'), '(11,dev,bob)', 'does what it did');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'bob'$$, 'app.parts'), '23503', 'and no other');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.parts'::regclass), true, 'it refers to users of the same instance, by the other key');
+SELECT instance_env.unguard('app.parts', true) \gset
+SELECT count(*) FROM instance_env.guard('app.parts', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.parts'::regclass),
+	ARRAY['foreign key "part0_user_id_fkey" lets a row refer to a user of another instance'], 'alone it does not');
+DROP TABLE app.parts;
+
+-- a key that refers to a partition
+CREATE TABLE app.persons (id integer PRIMARY KEY, instance_id text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE app.folk (n integer, instance_id text NOT NULL, id integer PRIMARY KEY);
+ALTER TABLE app.folk DROP COLUMN n;
+ALTER TABLE app.persons ATTACH PARTITION app.folk FOR VALUES FROM (0) TO (100);
+CREATE TABLE app.things (id integer, instance_id text NOT NULL, user_id integer REFERENCES app.folk ON DELETE CASCADE);
+SELECT count(*) FROM instance_env.guard('app.persons') \gset
+INSERT INTO app.persons VALUES (1, 'dev');
+INSERT INTO app.things VALUES (1, 'dev', 1);
+SELECT count(*) FROM instance_env.guard('app.things', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.things'::regclass),
+	ARRAY['foreign key "things_user_id_fkey" lets a row refer to a user of another instance'], 'a key that refers to a partition');
+SELECT instance_env.unguard('app.things') \gset
+SELECT count(*) FROM instance_env.guard('app.things', user_key => 'user_id', counted => false, user_table => 'app.persons') \gset
+SELECT is(pg_temp.actions('app.things'), 'ON DELETE CASCADE', 'is copied');
+SELECT is(pg_temp.leaves($$DELETE FROM app.persons$$, 'app.things'), 'nothing', 'and everything is as before');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.things'::regclass), true, 'whole');
+DROP TABLE app.things, app.persons;
 
 --
 -- The index
