@@ -28,6 +28,8 @@
 #include "table/table.h"
 
 static void check_same_number(const IenvReference *ref, int n);
+static void check_same_columns(const IenvReference *ref,
+							   const IenvForeignKey *key);
 static void check_same_type(const IenvReference *ref);
 static bool find_reference(IenvReport *report, const IenvReference *ref,
 						   List *keys);
@@ -57,6 +59,7 @@ ienv_make_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
 	read_ref(&ref, relid, instance_attno, n, user_attnos, user_table);
 	keys = ienv_foreign_keys(relid);
 	check_same_number(&ref, ienv_read_reference(&ref, keys));
+	check_same_columns(&ref, ienv_contradicting(&ref, keys));
 	check_same_type(&ref);
 	if (find_reference(report, &ref, keys))
 		return;
@@ -124,6 +127,26 @@ check_same_number(const IenvReference *ref, int n)
 						ienv_quoted_name(ref->user_table)),
 				 errdetail("That is %s.",
 						   ienv_columns_text(ref->user_table, n, ref->to))));
+}
+
+/*
+ * Refuse a foreign key which says that a row refers to other columns than those
+ * that identify a user.
+ */
+static void
+check_same_columns(const IenvReference *ref, const IenvForeignKey *key)
+{
+	if (key == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("foreign key \"%s\" makes user_key of table %s refer to other columns than those that identify a user",
+					key->name, ienv_quoted_name(ref->relid)),
+			 errdetail("In table %s, %s identify a user; the foreign key refers to %s.",
+					   ienv_quoted_name(ref->user_table),
+					   ienv_columns_text(ref->user_table, ref->n, ref->to),
+					   ienv_columns_text(ref->user_table, key->n, key->to)),
+			 errhint("Add a foreign key that includes the instance column, or guard the table of users by the columns that are referred to.")));
 }
 
 /*

@@ -24,7 +24,6 @@
 #include "table/table.h"
 
 static List *all_but_own(const IenvReference *ref, List *keys);
-static bool same_columns(int n, const AttrNumber *a, const AttrNumber *b);
 static bool is_covered(const IenvReference *ref, List *keys);
 
 /*
@@ -114,14 +113,14 @@ ienv_acts_otherwise(const IenvForeignKey *key, const IenvReference *ref,
 		key->on_update != wanted.on_update ||
 		key->deferrable != wanted.deferrable ||
 		key->deferred != wanted.deferred || nset != wanted.nset ||
-		!same_columns(nset, key->nset > 0 ? key->set : key->from, wanted.set);
+		!ienv_same_columns(nset, key->nset > 0 ? key->set : key->from, wanted.set);
 }
 
 /*
  * Are these the same columns, in any order?
  */
-static bool
-same_columns(int n, const AttrNumber *a, const AttrNumber *b)
+bool
+ienv_same_columns(int n, const AttrNumber *a, const AttrNumber *b)
 {
 	for (int i = 0; i < n; i++)
 	{

@@ -60,6 +60,8 @@ extern bool ienv_covers(const IenvForeignKey *key, const IenvReference *ref);
  * reference.c: who refers to users of which table
  */
 extern int	ienv_read_reference(IenvReference *ref, List *keys);
+extern const IenvForeignKey *ienv_contradicting(const IenvReference *ref,
+												List *keys);
 
 /*
  * reference_actions.c: what the foreign key that guard() makes does
@@ -86,6 +88,8 @@ extern const char *ienv_make_key(const IenvReference *ref, List *keys,
 								 const IenvForeignKey *old);
 extern bool ienv_is_own_key(const IenvForeignKey *key,
 							const IenvReference *ref);
+extern bool ienv_same_columns(int n, const AttrNumber *a,
+							  const AttrNumber *b);
 extern bool ienv_acts_otherwise(const IenvForeignKey *key,
 								const IenvReference *ref, List *keys);
 extern bool ienv_must_replace(const IenvForeignKey *key,

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(150);
+SELECT plan(161);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -259,8 +259,8 @@ SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (ap
 	'k found', 'a further column that may be null, but not alone');
 SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (app, tenant, login) REFERENCES app.accounts, PRIMARY KEY (app, login)'),
 	'k found', 'a further column of the primary key');
-SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (app, login, tenant) REFERENCES app.accounts'),
-	'instance_env_c_tenant_login_fkey created', 'columns that are mixed up');
+SELECT throws_ok($$SELECT pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (app, login, tenant) REFERENCES app.accounts')$$,
+	'22023', NULL, 'columns that are mixed up');
 SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (login) REFERENCES app.accounts (login)'),
 	'instance_env_c_tenant_login_fkey created', 'the user alone');
 
@@ -366,6 +366,60 @@ SELECT is(pg_temp.actions('app.things'), 'ON DELETE CASCADE', 'is copied');
 SELECT is(pg_temp.leaves($$DELETE FROM app.persons$$, 'app.things'), 'nothing', 'and everything is as before');
 SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.things'::regclass), true, 'whole');
 DROP TABLE app.things, app.persons;
+
+--
+-- Other columns than the user key
+--
+
+CREATE TABLE app.ext (id integer PRIMARY KEY, instance_id text NOT NULL, ext integer UNIQUE NOT NULL, org integer, UNIQUE (org, ext));
+CREATE TABLE app.refs (n integer, instance_id text NOT NULL, user_id integer CONSTRAINT k REFERENCES app.ext (id) ON DELETE CASCADE, org integer);
+SELECT count(*) FROM instance_env.guard('app.ext', user_key => 'ext') \gset
+INSERT INTO app.ext VALUES (1, 'dev', 101, 1), (2, 'dev2', 102, 1);
+SELECT count(*) FROM instance_env.guard('app.refs', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.refs'::regclass),
+	ARRAY['foreign key "k" lets a row refer to a user of another instance'], 'a key that refers to users by another column than the user key');
+SELECT instance_env.unguard('app.refs') \gset
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.ext') \gset
+SELECT is(pg_get_constraintdef(oid), 'FOREIGN KEY (instance_id, user_id) REFERENCES app.ext(instance_id, id) ON DELETE CASCADE', 'the new one follows it')
+FROM pg_constraint WHERE conrelid = 'app.refs'::regclass AND conname <> 'k' AND contype = 'f';
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.refs'::regclass), true, 'whole');
+SELECT lives_ok($$INSERT INTO app.refs VALUES (1, 'dev', 1)$$, 'a right row');
+SELECT throws_ok($$INSERT INTO app.refs VALUES (1, 'dev', 2)$$, '23503', NULL, 'a wrong one');
+SELECT instance_env.unguard('app.refs', true) \gset
+ALTER TABLE app.refs DROP CONSTRAINT k;
+DELETE FROM app.refs;
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.ext') \gset
+SELECT lives_ok($$INSERT INTO app.refs VALUES (1, 'dev', 101)$$, 'without one, it is the user key');
+SELECT instance_env.unguard('app.refs', true) \gset
+DELETE FROM app.refs;
+ALTER TABLE app.refs ADD CONSTRAINT k FOREIGN KEY (user_id, org) REFERENCES app.ext (org, ext);
+SELECT throws_ok($$SELECT instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.ext')$$, '22023',
+	'foreign key "k" makes user_key of table "app.refs" refer to other columns than those that identify a user', 'one that contradicts');
+DROP TABLE app.refs, app.ext;
+
+-- two columns, in an order of their own
+CREATE TABLE app.pairs (a integer, b integer, instance_id text NOT NULL, PRIMARY KEY (a, b));
+SELECT count(*) FROM instance_env.guard('app.pairs') \gset
+CREATE TABLE app.refs (ua integer, ub integer, instance_id text NOT NULL, CONSTRAINT k FOREIGN KEY (ub, ua) REFERENCES app.pairs (b, a));
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'ub, ua', counted => false, user_table => 'app.pairs') \gset
+SELECT is(pg_get_constraintdef(oid), 'FOREIGN KEY (instance_id, ub, ua) REFERENCES app.pairs(instance_id, b, a)', 'pairs as the application''s key has them')
+FROM pg_constraint WHERE conrelid = 'app.refs'::regclass AND conname <> 'k' AND contype = 'f';
+DROP TABLE app.refs, app.pairs;
+
+-- users who are not tracked, and data that is not users
+CREATE TABLE app.loose (id integer PRIMARY KEY, instance_id text NOT NULL);
+CREATE TABLE app.refs (id integer PRIMARY KEY, instance_id text NOT NULL, user_id integer CONSTRAINT k REFERENCES app.loose);
+CREATE TABLE app.more (instance_id text NOT NULL, ref integer REFERENCES app.refs);
+SELECT count(*) FROM instance_env.guard('app.loose', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => '', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.more', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.refs'::regclass),
+	ARRAY['foreign key "k" lets a row refer to a user of another instance'], 'a key that refers to users who are not tracked');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.more'::regclass), true, 'what refers to other data is not looked at');
+SELECT instance_env.unguard('app.refs') \gset
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.loose') \gset
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.refs'::regclass), true, 'user_table mends it');
+DROP TABLE app.more, app.refs, app.loose;
 
 --
 -- The index
