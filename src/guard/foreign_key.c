@@ -18,6 +18,8 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
@@ -40,6 +42,8 @@ typedef struct Mapping
 
 static List *keys_of(Oid relid, Oid root);
 static IenvForeignKey *read_key(HeapTuple tuple, Oid root);
+static bool has_disabled_trigger(Oid constraint);
+static List *copies_of(Oid constraint);
 static void map_columns(Oid partition, Oid root, int n, AttrNumber *attnos);
 static bool contains_instance(const IenvForeignKey *key,
 							  const IenvReference *ref);
@@ -132,6 +136,70 @@ map_columns(Oid partition, Oid root, int n, AttrNumber *attnos)
 		/* the partition may have been dropped meanwhile */
 		attnos[i] = name == NULL ? InvalidAttrNumber : get_attnum(root, name);
 	}
+}
+
+/*
+ * Are triggers disabled that belong to a foreign key, or to the copies of it
+ * that exist for partitions?  Then it is not checked, or does not act.
+ */
+bool
+ienv_is_disabled(const IenvForeignKey *key)
+{
+	List	   *all = list_make1_oid(key->oid);
+	bool		disabled = false;
+
+	for (int i = 0; i < list_length(all) && !disabled; i++)
+	{
+		disabled = has_disabled_trigger(list_nth_oid(all, i));
+		all = list_concat(all, copies_of(list_nth_oid(all, i)));
+	}
+	return disabled;
+}
+
+static bool
+has_disabled_trigger(Oid constraint)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	bool		disabled = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgconstraint, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(rel, TriggerConstraintIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		char		enabled = ((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled;
+
+		disabled = disabled || (enabled != TRIGGER_FIRES_ON_ORIGIN &&
+								enabled != TRIGGER_FIRES_ALWAYS);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return disabled;
+}
+
+static List *
+copies_of(Oid constraint)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *copies = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conparentid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(rel, ConstraintParentIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		copies = lappend_oid(copies,
+							 ((Form_pg_constraint) GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return copies;
 }
 
 /*

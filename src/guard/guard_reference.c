@@ -204,6 +204,11 @@ find_reference(IenvReport *report, const IenvReference *ref, List *keys)
 		return mend;
 	ienv_choose_actions(ref, others, &actions);
 	knows = actions.not_valid;
+	if (ienv_is_disabled(found))
+		ereport(NOTICE,
+				(errmsg("foreign key \"%s\" of table %s has disabled triggers",
+						found->name, ienv_quoted_name(ref->relid)),
+				 errhint("A superuser can use ALTER TABLE ... ENABLE TRIGGER ALL, for both tables.")));
 	if (found->validated || knows)
 	{
 		ienv_report(report, "foreign key", found->name, ref->relid,

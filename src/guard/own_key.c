@@ -46,7 +46,7 @@ ienv_make_key(const IenvReference *ref, List *keys, const IenvForeignKey *old)
 	memcpy(from + 1, ref->from, ref->n * sizeof(AttrNumber));
 	memcpy(to + 1, ref->to, ref->n * sizeof(AttrNumber));
 	ienv_choose_actions(ref, all_but_own(ref, keys), &actions);
-	if (old != NULL && old->validated)
+	if (old != NULL && old->validated && !ienv_is_disabled(old))
 		actions.not_valid = false;
 	name = ienv_free_key_name(ref->relid, n, from);
 	sql = ienv_sql_of_actions(ref->relid, &actions);
@@ -134,11 +134,15 @@ ienv_same_columns(int n, const AttrNumber *a, const AttrNumber *b)
 	return true;
 }
 
+/*
+ * Must guard() replace an own key?  New triggers are enabled, which nobody but
+ * a superuser could do with the old ones.
+ */
 bool
 ienv_must_replace(const IenvForeignKey *key, const IenvReference *ref,
 				  List *keys)
 {
-	return ienv_acts_otherwise(key, ref, keys);
+	return ienv_acts_otherwise(key, ref, keys) || ienv_is_disabled(key);
 }
 
 /*
@@ -228,7 +232,8 @@ is_covered(const IenvReference *ref, List *keys)
 	{
 		const IenvForeignKey *key = lfirst(lc);
 
-		if (key->validated && ienv_covers(key, ref))
+		if (key->validated && ienv_covers(key, ref) &&
+			!ienv_is_disabled(key))
 			return true;
 	}
 	return false;

@@ -203,6 +203,10 @@ ienv_reference_problems(const IenvGuard *guard)
 			problems = lappend(problems, !key->validated ? not_valid(key) :
 							   psprintf("foreign key \"%s\" lets a row refer to a user of another instance",
 										key->name));
+		if (ienv_guard_of(key->referenced) != NULL && ienv_is_disabled(key))
+			problems = lappend(problems,
+							   psprintf("foreign key \"%s\" has disabled triggers",
+										key->name));
 	}
 	return problems;
 }
@@ -333,7 +337,8 @@ lost_reference(const IenvGuard *guard, List *keys)
 		covered = covered || key->validated;
 		if (!key->validated)
 			invalid = key;
-		if (ienv_is_own_key(key, &ref) && ienv_must_replace(key, &ref, keys))
+		if (ienv_is_own_key(key, &ref) &&
+			ienv_acts_otherwise(key, &ref, keys))
 			problems = lappend(problems, ienv_why_replace(key, &ref, keys));
 	}
 	if (covered)

@@ -51,6 +51,7 @@ typedef struct IenvForeignKey
 } IenvForeignKey;
 
 extern List *ienv_foreign_keys(Oid relid);
+extern bool ienv_is_disabled(const IenvForeignKey *key);
 extern bool ienv_has_column(const IenvForeignKey *key, AttrNumber attno);
 extern bool ienv_contains_user(const IenvForeignKey *key,
 							   const IenvReference *ref);

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(161);
+SELECT plan(169);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -420,6 +420,43 @@ SELECT instance_env.unguard('app.refs') \gset
 SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.loose') \gset
 SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.refs'::regclass), true, 'user_table mends it');
 DROP TABLE app.more, app.refs, app.loose;
+
+--
+-- Disabled triggers
+--
+
+CREATE TABLE app.off (instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.off', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+CREATE FUNCTION pg_temp.off() RETURNS text[] LANGUAGE sql AS $$SELECT problems FROM instance_env.guards WHERE relation = 'app.off'::regclass$$;
+CREATE FUNCTION pg_temp.guard_off() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(object || ' ' || action, ', ') FROM instance_env.guard('app.off', user_key => 'user_id', counted => false, user_table => 'app.users')
+	WHERE action <> 'found' $$;
+RESET ROLE;
+ALTER TABLE app.off DISABLE TRIGGER ALL;
+ALTER TABLE app.off ENABLE TRIGGER USER;
+SET LOCAL ROLE instance_env_owner;
+SELECT is(pg_temp.off(), ARRAY['foreign key "instance_env_off_instance_id_user_id_fkey" has disabled triggers'], 'what checks a row is disabled');
+SELECT is(pg_temp.guard_off(), 'foreign key replaced', 'guard()');
+SELECT is(pg_temp.off(), '{}', 'makes it anew');
+SELECT throws_ok($$INSERT INTO app.off VALUES ('dev', 'eve')$$, '23503', NULL, 'so that it is checked');
+RESET ROLE;
+ALTER TABLE app.users DISABLE TRIGGER ALL;
+ALTER TABLE app.users ENABLE TRIGGER USER;
+SET LOCAL ROLE instance_env_owner;
+SELECT is(pg_temp.off(), ARRAY['foreign key "instance_env_off_instance_id_user_id_fkey" has disabled triggers'], 'what refuses to delete a user is');
+SELECT is(pg_temp.guard_off(), 'foreign key replaced', 'guard(), again');
+ALTER TABLE app.off RENAME CONSTRAINT instance_env_off_instance_id_user_id_fkey TO own;
+RESET ROLE;
+ALTER TABLE app.off DISABLE TRIGGER ALL;
+ALTER TABLE app.off ENABLE TRIGGER USER;
+SET LOCAL ROLE instance_env_owner;
+SELECT is(pg_temp.guard_off(), NULL, 'the application''s own is left');
+SELECT is(pg_temp.off(), ARRAY['foreign key "own" has disabled triggers'], 'and listed');
+DROP TABLE app.off;
+RESET ROLE;
+ALTER TABLE app.users ENABLE TRIGGER ALL;
+ALTER TABLE app.users ENABLE ALWAYS TRIGGER instance_env_user_cap;
+SET LOCAL ROLE instance_env_owner;
 
 --
 -- The index
