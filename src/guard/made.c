@@ -20,6 +20,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
@@ -45,7 +46,11 @@ static char *joined(Oid relid, int n, const AttrNumber *attnos);
 static List *indexes_below(Oid relid);
 static void name_partition_indexes(Oid index, List *before,
 								   const char *columns, const char *suffix);
+static bool has_own_name(const FormData_pg_index *form);
 static bool has_shape(const FormData_pg_index *form, HeapTuple tuple);
+static bool may_be_older(Oid part);
+static bool read_header(Oid catalog, Oid index, AttrNumber attno, Oid oid,
+						HeapTupleHeader header);
 static const char *marked(Oid index);
 static const char *used_by(Oid index);
 
@@ -240,19 +245,53 @@ ienv_report_index(IenvReport *report, Oid relid, int n,
 }
 
 /*
- * Is this a name of our own with that suffix, perhaps followed by a number?
+ * Is this a name of our own with that suffix, perhaps followed by a number, of
+ * an object on these columns of a table?
+ *
+ * It is if it is the one that we would choose now.  But the table or a column
+ * may have been renamed; so it is, too, if it only begins and ends like one,
+ * unless PostgreSQL would choose such names for that table.
  */
 bool
-ienv_is_own_name(const char *name, const char *suffix)
+ienv_is_own_name(const char *name, Oid relid, int n, const AttrNumber *attnos,
+				 const char *suffix)
 {
 	size_t		length = strlen(name);
+	char	   *table = get_rel_name(relid);
 
+	if (table == NULL)
+		return false;			/* dropped meanwhile */
 	while (length > 0 && name[length - 1] >= '0' && name[length - 1] <= '9')
 		length--;
-	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+	if (strcmp(name, makeObjectName(prefixed(table), joined(relid, n, attnos),
+									psprintf("%s%s", suffix, name + length))) == 0)
+		return true;
+	return strncmp(table, PREFIX, strlen(PREFIX)) != 0 &&
+		strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
 		length > strlen(PREFIX) + strlen(suffix) &&
 		strncmp(name + length - strlen(suffix), suffix, strlen(suffix)) == 0 &&
 		name[length - strlen(suffix) - 1] == '_';
+}
+
+/*
+ * Is an index called like one that guard() makes on its columns?
+ */
+static bool
+has_own_name(const FormData_pg_index *form)
+{
+	const char *name = get_rel_name(form->indexrelid);
+	AttrNumber	attnos[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < form->indnatts; i++)
+	{
+		attnos[i] = form->indkey.values[i];
+		if (attnos[i] <= 0)
+			return false;		/* an expression */
+	}
+	return name != NULL &&
+		ienv_is_own_name(name, form->indrelid, form->indnatts, attnos,
+						 form->indisunique ? IENV_UNIQUE_SUFFIX :
+						 IENV_INDEX_SUFFIX);
 }
 
 /*
@@ -267,7 +306,6 @@ ienv_own_indexes(Oid relid)
 
 	foreach(lc, RelationGetIndexList(rel))
 	{
-		const char *name = get_rel_name(lfirst_oid(lc));
 		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
 											ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index form;
@@ -275,9 +313,7 @@ ienv_own_indexes(Oid relid)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		form = (Form_pg_index) GETSTRUCT(tuple);
-		if (name != NULL &&
-			ienv_is_own_name(name, form->indisunique ? IENV_UNIQUE_SUFFIX :
-							 IENV_INDEX_SUFFIX) && has_shape(form, tuple))
+		if (has_own_name(form) && has_shape(form, tuple))
 			own = lappend_oid(own, lfirst_oid(lc));
 		ReleaseSysCache(tuple);
 	}
@@ -334,13 +370,67 @@ ienv_why_kept(Oid index)
 			why = used_by(part);
 		if (why != NULL)
 			return why;
-		if (part != index &&
-			!ienv_is_own_name(get_rel_name(part), IENV_INDEX_SUFFIX) &&
-			!ienv_is_own_name(get_rel_name(part), IENV_UNIQUE_SUFFIX))
+		if (part != index && may_be_older(part))
 			return psprintf("Index %s, which is part of it, may have been there before.",
 							ienv_quoted_name(part));
 	}
 	return NULL;
+}
+
+/*
+ * May an index that is part of another one have been there before?
+ *
+ * It has not if it has a name of our own (name_partition_indexes()), or if it
+ * was created as a part: then one command has written that it has a column and
+ * that it is a part.  A restored index was created on its own.
+ */
+static bool
+may_be_older(Oid part)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(part));
+	bool		own = HeapTupleIsValid(tuple) &&
+	has_own_name((Form_pg_index) GETSTRUCT(tuple));
+	HeapTupleHeaderData column;
+	HeapTupleHeaderData inheritance;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (own)
+		return false;
+	return !read_header(AttributeRelationId, AttributeRelidNumIndexId,
+						Anum_pg_attribute_attrelid, part, &column) ||
+		!read_header(InheritsRelationId, InheritsRelidSeqnoIndexId,
+					 Anum_pg_inherits_inhrelid, part, &inheritance) ||
+		HeapTupleHeaderGetRawXmin(&column) !=
+		HeapTupleHeaderGetRawXmin(&inheritance) ||
+		HeapTupleHeaderGetRawCommandId(&column) !=
+		HeapTupleHeaderGetRawCommandId(&inheritance);
+}
+
+/*
+ * Read the header of the first row of a catalog that an index has under an OID.
+ */
+static bool
+read_header(Oid catalog, Oid index, AttrNumber attno, Oid oid,
+			HeapTupleHeader header)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	bool		found = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, attno, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(oid));
+	scan = systable_beginscan(rel, index, true, NULL, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		memcpy(header, tuple->t_data, SizeofHeapTupleHeader);
+		found = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 /*

@@ -24,7 +24,8 @@ extern bool ienv_index_serves(Relation rel, AttrNumber instance, int n,
 							  const AttrNumber *attnos);
 extern void ienv_report_index(IenvReport *report, Oid relid, int n,
 							  const AttrNumber *attnos);
-extern bool ienv_is_own_name(const char *name, const char *suffix);
+extern bool ienv_is_own_name(const char *name, Oid relid, int n,
+							 const AttrNumber *attnos, const char *suffix);
 extern List *ienv_own_indexes(Oid relid);
 extern const char *ienv_why_kept(Oid index);
 extern void ienv_tell_superseded(Oid relid, AttrNumber instance_attno);

@@ -79,7 +79,8 @@ bool
 ienv_is_own_key(const IenvForeignKey *key, const IenvReference *ref)
 {
 	return key->n == ref->n + 1 && ienv_has_column(key, ref->instance) &&
-		ienv_is_own_name(key->name, IENV_KEY_SUFFIX) && ienv_covers(key, ref);
+		ienv_is_own_name(key->name, key->relid, key->n, key->from,
+						 IENV_KEY_SUFFIX) && ienv_covers(key, ref);
 }
 
 static List *

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(57);
+SELECT plan(66);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_owner;
@@ -172,6 +172,45 @@ SELECT instance_env.unguard('two.leaves', true), instance_env.unguard('two.tree'
 SELECT has_index('two', 'leaf', 'instance_env_leaf_instance_id_id_key', 'a partition''s replica identity stays');
 SELECT has_index('two', 'leaf', 'instance_env_leaf_id_idx', 'as does what it is clustered by');
 SELECT hasnt_index('two', 'leaf', 'instance_env_leaf_instance_id_idx', 'but no other');
+
+-- partitions that come later, and their indexes: what is only a part goes, what was there stays
+CREATE TABLE two.trunk (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE two.twig0 PARTITION OF two.trunk FOR VALUES FROM (0) TO (100);
+CREATE INDEX twig_before ON two.twig0 (instance_id);
+SELECT count(*) FROM instance_env.guard('two.trunk', user_key => 'id') \gset
+CREATE TABLE two.twig1 PARTITION OF two.trunk FOR VALUES FROM (100) TO (200);
+CREATE TABLE two.twig2 (id integer NOT NULL, instance_id text NOT NULL);
+CREATE INDEX twig_own ON two.twig2 (id);
+ALTER TABLE two.trunk ATTACH PARTITION two.twig2 FOR VALUES FROM (200) TO (300);
+SELECT instance_env.unguard('two.trunk', true) \gset
+SELECT has_index('two', 'twig0', 'twig_before', 'an index that was there before, stays');
+SELECT has_index('two', 'twig2', 'twig_own', 'as does one of a table that is attached');
+ALTER TABLE two.trunk DETACH PARTITION two.twig0;
+ALTER TABLE two.trunk DETACH PARTITION two.twig2;
+SELECT instance_env.unguard('two.trunk', true) \gset
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid IN ('two.trunk'::regclass, 'two.twig1'::regclass)), 0::bigint, 'without these, the parts of a new partition go');
+SELECT has_index('two', 'twig2', 'twig_own', 'and no other');
+
+-- a table whose names, as PostgreSQL chooses them, look like ours
+CREATE TABLE two.orgs (a text, b text, PRIMARY KEY (a, b));
+CREATE TABLE two.instance_env_members (id text PRIMARY KEY, instance_id text NOT NULL, email text, org text, FOREIGN KEY (org, email) REFERENCES two.orgs);
+CREATE INDEX ON two.instance_env_members (email);
+SELECT count(*) FROM instance_env.guard('two.instance_env_members') \gset
+SELECT has_index('two', 'instance_env_members', 'instance_env_instance_env_members_instance_id_idx', 'a table called like ours');
+SELECT instance_env.unguard('two.instance_env_members', true) \gset
+SELECT hasnt_index('two', 'instance_env_members', 'instance_env_instance_env_members_instance_id_idx', 'ours goes');
+SELECT has_index('two', 'instance_env_members', 'instance_env_members_email_idx', 'an index of the application''s stays');
+SELECT is((SELECT conname FROM pg_constraint WHERE conrelid = 'two.instance_env_members'::regclass AND contype = 'f'), 'instance_env_members_org_email_fkey',
+	'as does its foreign key');
+-- a long name, and one that has changed
+CREATE TABLE two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx (instance_id text NOT NULL);
+CREATE TABLE two.changes (instance_id text NOT NULL);
+SELECT count(*) FROM instance_env.guard('two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('two.changes', user_key => '') \gset
+ALTER TABLE two.changes RENAME TO changed;
+SELECT instance_env.unguard('two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx', true), instance_env.unguard('two.changed', true) \gset
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid IN ('two.changed'::regclass, 'two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx'::regclass)),
+	0::bigint, 'the indexes of others go');
 
 --
 -- A guarded table becomes a partition
