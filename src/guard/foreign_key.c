@@ -17,6 +17,9 @@
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
@@ -28,6 +31,7 @@
 #include "base/base.h"
 #include "base/compat.h"
 #include "guard/reference.h"
+#include "table/table.h"
 
 /* What map_column() needs */
 typedef struct Mapping
@@ -36,7 +40,11 @@ typedef struct Mapping
 	bool		impossible;
 } Mapping;
 
-static IenvForeignKey *read_key(HeapTuple tuple);
+static List *keys_of(Oid relid, Oid root);
+static IenvForeignKey *read_key(HeapTuple tuple, Oid root);
+static bool has_disabled_trigger(Oid constraint);
+static List *copies_of(Oid constraint);
+static void map_columns(Oid partition, Oid root, int n, AttrNumber *attnos);
 static bool contains_instance(const IenvForeignKey *key,
 							  const IenvReference *ref);
 static Node *generation_of(Oid relid, AttrNumber attno);
@@ -44,12 +52,27 @@ static Node *map_column(Node *node, Mapping *mapping);
 static bool has_one_image(const Var *var);
 
 /*
- * The foreign keys of a table as IenvForeignKeys, ordered by name; but for the
- * copies that exist for the partitions of the table that one refers to, and
- * for those that are not enforced or compare other than by equality.
+ * The foreign keys of a table and its partitions as IenvForeignKeys, each
+ * table's ordered by name; but for the copies that exist for the partitions of
+ * either table, and for those that are not enforced or compare other than by
+ * equality.
  */
 List *
 ienv_foreign_keys(Oid relid)
+{
+	List	   *keys = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		keys = list_concat(keys, keys_of(lfirst_oid(lc), relid));
+	return keys;
+}
+
+/*
+ * The foreign keys of one table, as of its root.
+ */
+static List *
+keys_of(Oid relid, Oid root)
 {
 	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
 	List	   *keys = NIL;
@@ -68,7 +91,7 @@ ienv_foreign_keys(Oid relid)
 		if (form->contype == CONSTRAINT_FOREIGN &&
 			!OidIsValid(form->conparentid) &&
 			ienv_is_ordinary_foreign_key(form))
-			keys = lappend(keys, read_key(tuple));
+			keys = lappend(keys, read_key(tuple, root));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -76,15 +99,16 @@ ienv_foreign_keys(Oid relid)
 }
 
 static IenvForeignKey *
-read_key(HeapTuple tuple)
+read_key(HeapTuple tuple, Oid root)
 {
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 	IenvForeignKey *key = palloc0(sizeof(IenvForeignKey));
 
 	key->name = pstrdup(NameStr(form->conname));
-	key->relid = form->conrelid;
-	key->referenced = form->confrelid;
-	key->index = form->conindid;
+	key->oid = form->oid;
+	key->relid = root;
+	key->partition = form->conrelid == root ? InvalidOid : form->conrelid;
+	key->referenced = ienv_root_of(form->confrelid);
 	key->on_delete = form->confdeltype;
 	key->on_update = form->confupdtype;
 	key->is_full = form->confmatchtype == FKCONSTR_MATCH_FULL;
@@ -93,7 +117,89 @@ read_key(HeapTuple tuple)
 	key->validated = form->convalidated;
 	DeconstructFkConstraintRow(tuple, &key->n, key->from, key->to, NULL, NULL,
 							   NULL, &key->nset, key->set);
+	map_columns(form->conrelid, root, key->n, key->from);
+	map_columns(form->conrelid, root, key->nset, key->set);
+	map_columns(form->confrelid, key->referenced, key->n, key->to);
 	return key;
+}
+
+/*
+ * Replace the columns of a partition by those of its root.
+ */
+static void
+map_columns(Oid partition, Oid root, int n, AttrNumber *attnos)
+{
+	for (int i = 0; i < n && partition != root; i++)
+	{
+		char	   *name = get_attname(partition, attnos[i], true);
+
+		/* the partition may have been dropped meanwhile */
+		attnos[i] = name == NULL ? InvalidAttrNumber : get_attnum(root, name);
+	}
+}
+
+/*
+ * Are triggers disabled that belong to a foreign key, or to the copies of it
+ * that exist for partitions?  Then it is not checked, or does not act.
+ */
+bool
+ienv_is_disabled(const IenvForeignKey *key)
+{
+	List	   *all = list_make1_oid(key->oid);
+	bool		disabled = false;
+
+	for (int i = 0; i < list_length(all) && !disabled; i++)
+	{
+		disabled = has_disabled_trigger(list_nth_oid(all, i));
+		all = list_concat(all, copies_of(list_nth_oid(all, i)));
+	}
+	return disabled;
+}
+
+static bool
+has_disabled_trigger(Oid constraint)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	bool		disabled = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgconstraint, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(rel, TriggerConstraintIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		char		enabled = ((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled;
+
+		disabled = disabled || (enabled != TRIGGER_FIRES_ON_ORIGIN &&
+								enabled != TRIGGER_FIRES_ALWAYS);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return disabled;
+}
+
+static List *
+copies_of(Oid constraint)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	List	   *copies = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conparentid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(constraint));
+	scan = systable_beginscan(rel, ConstraintParentIndexId, true, NULL, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		copies = lappend_oid(copies,
+							 ((Form_pg_constraint) GETSTRUCT(tuple))->oid);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return copies;
 }
 
 /*
@@ -127,11 +233,14 @@ has_pair(const IenvForeignKey *key, AttrNumber from, AttrNumber to)
  * That is right for the columns that refer to the user, since such a row
  * refers to nobody, and for the instance column, because the triggers refuse a
  * row that names no instance; but no other column may be null.
+ *
+ * A key of a partition says nothing of the other partitions.
  */
 bool
 ienv_contains_user(const IenvForeignKey *key, const IenvReference *ref)
 {
-	if (key->referenced != ref->user_table)
+	if (key->referenced != ref->user_table ||
+		(OidIsValid(key->partition) && key->partition != ref->partition))
 		return false;
 	for (int i = 0; i < ref->n; i++)
 		if (!has_pair(key, ref->from[i], ref->to[i]))

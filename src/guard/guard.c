@@ -133,6 +133,9 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		ienv_report_partitions(&report, guard.relid);
 		ienv_guard_partitions(guard.relid);
 	}
+	if (OidIsValid(user_table))
+		ienv_mend_reference(&report, guard.relid, guard.instance_attno,
+							guard.nrefs, guard.ref_attnos, user_table);
 	tell(&report, &guard, &there, owner_is_new, user_table);
 	SPI_finish();
 	return (Datum) 0;
@@ -154,7 +157,7 @@ make_indexes(IenvReport *report, const IenvGuard *guard, const Existing *there)
 	{
 		/* serves both, and the foreign key when a user is deleted */
 		ienv_make_index(report, guard->relid, guard->nrefs + 1, attnos, false);
-		ienv_drop_superseded(report, guard->relid, guard->instance_attno);
+		ienv_tell_superseded(guard->relid, guard->instance_attno);
 	}
 	else if (!there->instance_indexed)
 		ienv_make_index(report, guard->relid, 1, attnos, false);

@@ -125,6 +125,9 @@ extern const char *ienv_label_of_users(Oid relid, Oid user_table);
 extern void ienv_make_reference(IenvReport *report, Oid relid,
 								AttrNumber instance_attno, int n,
 								const AttrNumber *user_attnos, Oid user_table);
+extern void ienv_mend_reference(IenvReport *report, Oid relid,
+								AttrNumber instance_attno, int n,
+								const AttrNumber *user_attnos, Oid user_table);
 
 /*
  * reference.c: whether foreign keys see to that

@@ -28,12 +28,14 @@
 #include "table/table.h"
 
 static void check_same_number(const IenvReference *ref, int n);
+static void check_same_columns(const IenvReference *ref,
+							   const IenvForeignKey *key);
 static void check_same_type(const IenvReference *ref);
 static bool find_reference(IenvReport *report, const IenvReference *ref,
 						   List *keys);
-static void make_key(IenvReport *report, const IenvReference *ref, List *keys);
+static void read_ref(IenvReference *ref, Oid relid, AttrNumber instance_attno,
+					 int n, const AttrNumber *user_attnos, Oid user_table);
 static void check_may_refer(Oid role, Oid user_table);
-static void check_same_rights(Oid relid, Oid user_table);
 static bool has_unique_index(const IenvReference *ref);
 static bool names_all(const int16 *attnos, const IenvReference *ref);
 
@@ -52,20 +54,17 @@ ienv_make_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
 {
 	IenvReference ref;
 	List	   *keys;
+	const char *name;
 
-	memset(&ref, 0, sizeof(ref));
-	ref.relid = relid;
-	ref.instance = instance_attno;
-	ref.n = n;
-	memcpy(ref.from, user_attnos, n * sizeof(AttrNumber));
-	ref.user_table = user_table;
+	read_ref(&ref, relid, instance_attno, n, user_attnos, user_table);
 	keys = ienv_foreign_keys(relid);
 	check_same_number(&ref, ienv_read_reference(&ref, keys));
+	check_same_columns(&ref, ienv_contradicting(&ref, keys));
 	check_same_type(&ref);
 	if (find_reference(report, &ref, keys))
 		return;
 
-	check_same_rights(relid, user_table);
+	ienv_check_same_rights(relid, user_table);
 	LockRelationOid(user_table, ShareRowExclusiveLock);
 	if (!has_unique_index(&ref))
 	{
@@ -74,10 +73,39 @@ ienv_make_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
 		attnos[0] = ref.user_instance;
 		memcpy(attnos + 1, ref.to, n * sizeof(AttrNumber));
 		ienv_make_index(report, user_table, n + 1, attnos, true);
+		ienv_tell_superseded(user_table, ref.user_instance);
 	}
-	make_key(report, &ref, keys);
-	if (ienv_owns_relation(user_table, GetUserId()))
-		ienv_drop_superseded(report, user_table, ref.user_instance);
+	name = ienv_make_key(&ref, keys, NULL);
+	ienv_report(report, "foreign key", name, relid, IENV_CREATED);
+}
+
+static void
+read_ref(IenvReference *ref, Oid relid, AttrNumber instance_attno, int n,
+		 const AttrNumber *user_attnos, Oid user_table)
+{
+	memset(ref, 0, sizeof(*ref));
+	ref->relid = relid;
+	ref->instance = instance_attno;
+	ref->n = n;
+	memcpy(ref->from, user_attnos, n * sizeof(AttrNumber));
+	ref->user_table = user_table;
+}
+
+/*
+ * Replace what guard() made earlier and does not do any more what it should.
+ * This locks both tables exclusively, as dropping a foreign key does, so it
+ * comes last.
+ */
+void
+ienv_mend_reference(IenvReport *report, Oid relid, AttrNumber instance_attno,
+					int n, const AttrNumber *user_attnos, Oid user_table)
+{
+	IenvReference ref;
+	List	   *keys = ienv_foreign_keys(relid);
+
+	read_ref(&ref, relid, instance_attno, n, user_attnos, user_table);
+	if (ienv_read_reference(&ref, keys) == n)
+		ienv_replace_own_keys(report, &ref, keys);
 }
 
 /*
@@ -99,6 +127,26 @@ check_same_number(const IenvReference *ref, int n)
 						ienv_quoted_name(ref->user_table)),
 				 errdetail("That is %s.",
 						   ienv_columns_text(ref->user_table, n, ref->to))));
+}
+
+/*
+ * Refuse a foreign key which says that a row refers to other columns than those
+ * that identify a user.
+ */
+static void
+check_same_columns(const IenvReference *ref, const IenvForeignKey *key)
+{
+	if (key == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("foreign key \"%s\" makes user_key of table %s refer to other columns than those that identify a user",
+					key->name, ienv_quoted_name(ref->relid)),
+			 errdetail("In table %s, %s identify a user; the foreign key refers to %s.",
+					   ienv_quoted_name(ref->user_table),
+					   ienv_columns_text(ref->user_table, ref->n, ref->to),
+					   ienv_columns_text(ref->user_table, key->n, key->to)),
+			 errhint("Add a foreign key that includes the instance column, or guard the table of users by the columns that are referred to.")));
 }
 
 /*
@@ -134,6 +182,7 @@ find_reference(IenvReport *report, const IenvReference *ref, List *keys)
 {
 	const IenvForeignKey *found = NULL;
 	bool		knows = false;
+	bool		mend = false;
 	IenvActions actions;
 	IenvActing	saved;
 	List	   *others = NIL;
@@ -143,15 +192,23 @@ find_reference(IenvReport *report, const IenvReference *ref, List *keys)
 	{
 		IenvForeignKey *key = lfirst(lc);
 
-		if (!ienv_covers(key, ref))
+		/* ienv_mend_reference() comes to these */
+		if (ienv_is_own_key(key, ref) && ienv_must_replace(key, ref, keys))
+			mend = true;
+		else if (!ienv_covers(key, ref))
 			others = lappend(others, key);
 		else if (found == NULL || (key->validated && !found->validated))
 			found = key;
 	}
 	if (found == NULL)
-		return false;
+		return mend;
 	ienv_choose_actions(ref, others, &actions);
 	knows = actions.not_valid;
+	if (ienv_is_disabled(found))
+		ereport(NOTICE,
+				(errmsg("foreign key \"%s\" of table %s has disabled triggers",
+						found->name, ienv_quoted_name(ref->relid)),
+				 errhint("A superuser can use ALTER TABLE ... ENABLE TRIGGER ALL, for both tables.")));
 	if (found->validated || knows)
 	{
 		ienv_report(report, "foreign key", found->name, ref->relid,
@@ -164,7 +221,7 @@ find_reference(IenvReport *report, const IenvReference *ref, List *keys)
 					 errhint("Use ALTER TABLE ... VALIDATE CONSTRAINT.")));
 		return true;
 	}
-	check_same_rights(ref->relid, ref->user_table);
+	ienv_check_same_rights(ref->relid, ref->user_table);
 	ereport(NOTICE,
 			(errmsg("validating foreign key \"%s\" of table %s", found->name,
 					ienv_quoted_name(ref->relid))));
@@ -175,46 +232,6 @@ find_reference(IenvReport *report, const IenvReference *ref, List *keys)
 	ienv_report(report, "foreign key", found->name, ref->relid,
 				IENV_VALIDATED);
 	return true;
-}
-
-/*
- * Create the foreign key, as the owner of the table.
- */
-static void
-make_key(IenvReport *report, const IenvReference *ref, List *keys)
-{
-	AttrNumber	from[INDEX_MAX_KEYS];
-	AttrNumber	to[INDEX_MAX_KEYS];
-	int			n = ref->n + 1;
-	IenvActions actions;
-	IenvActing	saved;
-	char	   *name;
-	char	   *sql;
-
-	from[0] = ref->instance;
-	to[0] = ref->user_instance;
-	memcpy(from + 1, ref->from, ref->n * sizeof(AttrNumber));
-	memcpy(to + 1, ref->to, ref->n * sizeof(AttrNumber));
-	ienv_choose_actions(ref, keys, &actions);
-	name = ienv_free_key_name(ref->relid, n, from);
-	sql = ienv_sql_of_actions(ref->relid, &actions);
-	ereport(NOTICE,
-			(errmsg("creating foreign key \"%s\" of table %s", name,
-					ienv_quoted_name(ref->relid)),
-			 errdetail("It makes %s refer to %s of table %s%s%s.",
-					   ienv_columns_text(ref->relid, n, from),
-					   ienv_columns_text(ref->user_table, n, to),
-					   ienv_quoted_name(ref->user_table),
-					   *sql == '\0' ? "" : ",", sql)));
-	ienv_act_as_owner_of(ref->relid, &saved);
-	ienv_execute("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s)"
-				 " REFERENCES %s (%s)%s",
-				 ienv_kept_name(ref->relid), quote_identifier(name),
-				 ienv_column_list(ref->relid, n, from),
-				 ienv_kept_name(ref->user_table),
-				 ienv_column_list(ref->user_table, n, to), sql);
-	ienv_act_as_self(&saved);
-	ienv_report(report, "foreign key", name, ref->relid, IENV_CREATED);
 }
 
 /*
@@ -264,8 +281,8 @@ check_may_refer(Oid role, Oid user_table)
  * It thus runs code that user_table's owner has attached to that table, with
  * privileges that the latter role may not have.
  */
-static void
-check_same_rights(Oid relid, Oid user_table)
+void
+ienv_check_same_rights(Oid relid, Oid user_table)
 {
 	Oid			owner = ienv_relation_owner(relid);
 

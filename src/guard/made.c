@@ -7,7 +7,8 @@
  * Their names begin with the extension's, so that a later migration of the
  * application can use the name that PostgreSQL would choose by default.  An
  * object that has such a name, and the shape of what guard() makes, may be
- * dropped by guard() and unguard().  Nothing else may.
+ * dropped by unguard(), and a foreign key replaced by guard().  Nothing else
+ * may.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,13 +20,13 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "nodes/parsenodes.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -45,7 +46,12 @@ static char *joined(Oid relid, int n, const AttrNumber *attnos);
 static List *indexes_below(Oid relid);
 static void name_partition_indexes(Oid index, List *before,
 								   const char *columns, const char *suffix);
+static bool has_own_name(const FormData_pg_index *form);
 static bool has_shape(const FormData_pg_index *form, HeapTuple tuple);
+static bool may_be_older(Oid part);
+static bool read_header(Oid catalog, Oid index, AttrNumber attno, Oid oid,
+						HeapTupleHeader header);
+static const char *marked(Oid index);
 static const char *used_by(Oid index);
 
 /*
@@ -239,19 +245,53 @@ ienv_report_index(IenvReport *report, Oid relid, int n,
 }
 
 /*
- * Is this a name of our own with that suffix, perhaps followed by a number?
+ * Is this a name of our own with that suffix, perhaps followed by a number, of
+ * an object on these columns of a table?
+ *
+ * It is if it is the one that we would choose now.  But the table or a column
+ * may have been renamed; so it is, too, if it only begins and ends like one,
+ * unless PostgreSQL would choose such names for that table.
  */
 bool
-ienv_is_own_name(const char *name, const char *suffix)
+ienv_is_own_name(const char *name, Oid relid, int n, const AttrNumber *attnos,
+				 const char *suffix)
 {
 	size_t		length = strlen(name);
+	char	   *table = get_rel_name(relid);
 
+	if (table == NULL)
+		return false;			/* dropped meanwhile */
 	while (length > 0 && name[length - 1] >= '0' && name[length - 1] <= '9')
 		length--;
-	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+	if (strcmp(name, makeObjectName(prefixed(table), joined(relid, n, attnos),
+									psprintf("%s%s", suffix, name + length))) == 0)
+		return true;
+	return strncmp(table, PREFIX, strlen(PREFIX)) != 0 &&
+		strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
 		length > strlen(PREFIX) + strlen(suffix) &&
 		strncmp(name + length - strlen(suffix), suffix, strlen(suffix)) == 0 &&
 		name[length - strlen(suffix) - 1] == '_';
+}
+
+/*
+ * Is an index called like one that guard() makes on its columns?
+ */
+static bool
+has_own_name(const FormData_pg_index *form)
+{
+	const char *name = get_rel_name(form->indexrelid);
+	AttrNumber	attnos[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < form->indnatts; i++)
+	{
+		attnos[i] = form->indkey.values[i];
+		if (attnos[i] <= 0)
+			return false;		/* an expression */
+	}
+	return name != NULL &&
+		ienv_is_own_name(name, form->indrelid, form->indnatts, attnos,
+						 form->indisunique ? IENV_UNIQUE_SUFFIX :
+						 IENV_INDEX_SUFFIX);
 }
 
 /*
@@ -266,7 +306,6 @@ ienv_own_indexes(Oid relid)
 
 	foreach(lc, RelationGetIndexList(rel))
 	{
-		const char *name = get_rel_name(lfirst_oid(lc));
 		HeapTuple	tuple = SearchSysCache1(INDEXRELID,
 											ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index form;
@@ -274,9 +313,7 @@ ienv_own_indexes(Oid relid)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		form = (Form_pg_index) GETSTRUCT(tuple);
-		if (name != NULL &&
-			ienv_is_own_name(name, form->indisunique ? IENV_UNIQUE_SUFFIX :
-							 IENV_INDEX_SUFFIX) && has_shape(form, tuple))
+		if (has_own_name(form) && has_shape(form, tuple))
 			own = lappend_oid(own, lfirst_oid(lc));
 		ReleaseSysCache(tuple);
 	}
@@ -322,32 +359,101 @@ has_shape(const FormData_pg_index *form, HeapTuple tuple)
 const char *
 ienv_why_kept(Oid index)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-	const char *why = NULL;
 	ListCell   *lc;
 
-	if (!HeapTupleIsValid(tuple))
-		return NULL;
-	if (((Form_pg_index) GETSTRUCT(tuple))->indisreplident)
-		why = "It is the replica identity of the table.";
-	else if (((Form_pg_index) GETSTRUCT(tuple))->indisclustered)
-		why = "The table is clustered by it.";
-	ReleaseSysCache(tuple);
 	foreach(lc, find_all_inheritors(index, NoLock, NULL))
 	{
 		Oid			part = lfirst_oid(lc);
+		const char *why = marked(part);
 
 		if (why == NULL)
 			why = used_by(part);
 		if (why != NULL)
 			return why;
-		if (part != index &&
-			!ienv_is_own_name(get_rel_name(part), IENV_INDEX_SUFFIX) &&
-			!ienv_is_own_name(get_rel_name(part), IENV_UNIQUE_SUFFIX))
+		if (part != index && may_be_older(part))
 			return psprintf("Index %s, which is part of it, may have been there before.",
 							ienv_quoted_name(part));
 	}
 	return NULL;
+}
+
+/*
+ * May an index that is part of another one have been there before?
+ *
+ * It has not if it has a name of our own (name_partition_indexes()), or if it
+ * was created as a part: then one command has written that it has a column and
+ * that it is a part.  A restored index was created on its own.
+ */
+static bool
+may_be_older(Oid part)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(part));
+	bool		own = HeapTupleIsValid(tuple) &&
+	has_own_name((Form_pg_index) GETSTRUCT(tuple));
+	HeapTupleHeaderData column;
+	HeapTupleHeaderData inheritance;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	if (own)
+		return false;
+	return !read_header(AttributeRelationId, AttributeRelidNumIndexId,
+						Anum_pg_attribute_attrelid, part, &column) ||
+		!read_header(InheritsRelationId, InheritsRelidSeqnoIndexId,
+					 Anum_pg_inherits_inhrelid, part, &inheritance) ||
+		HeapTupleHeaderGetRawXmin(&column) !=
+		HeapTupleHeaderGetRawXmin(&inheritance) ||
+		HeapTupleHeaderGetRawCommandId(&column) !=
+		HeapTupleHeaderGetRawCommandId(&inheritance);
+}
+
+/*
+ * Read the header of the first row of a catalog that an index has under an OID.
+ */
+static bool
+read_header(Oid catalog, Oid index, AttrNumber attno, Oid oid,
+			HeapTupleHeader header)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	bool		found = false;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, attno, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(oid));
+	scan = systable_beginscan(rel, index, true, NULL, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		memcpy(header, tuple->t_data, SizeofHeapTupleHeader);
+		found = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * What an index is of a table or partition besides, as a sentence; or NULL.
+ */
+static const char *
+marked(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	const char *why = NULL;
+	Form_pg_index form;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	if (form->indisreplident)
+		why = psprintf("It is the replica identity of table %s.",
+					   ienv_quoted_name(form->indrelid));
+	else if (form->indisclustered)
+		why = psprintf("Table %s is clustered by it.",
+					   ienv_quoted_name(form->indrelid));
+	ReleaseSysCache(tuple);
+	return why;
 }
 
 /*
@@ -377,15 +483,18 @@ used_by(Oid index)
 }
 
 /*
- * Drop the index on the instance column alone that guard() made of a table, if
- * it has another one now that begins with that column.
+ * Say so if the index on the instance column alone that guard() made of a table
+ * is no longer needed, because the table has another one now that begins with
+ * that column.
  *
- * Nobody waits for that: if someone uses the table, the index stays.  SPI is
- * connected, and the caller owns the table, which is locked against writers.
+ * It is not dropped: that would keep everybody from the table, perhaps of
+ * users, until this transaction ends.
  */
 void
-ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
+ienv_tell_superseded(Oid relid, AttrNumber instance_attno)
 {
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		parted = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	ListCell   *lc;
 
 	foreach(lc, ienv_own_indexes(relid))
@@ -396,28 +505,16 @@ ienv_drop_superseded(IenvReport *report, Oid relid, AttrNumber instance_attno)
 		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
 		bool		alone = form->indnatts == 1 && !form->indisunique &&
 		form->indkey.values[0] == instance_attno;
-		char	   *name = get_rel_name(index);
-		ListCell   *part;
 
 		ReleaseSysCache(tuple);
-		if (!alone || ienv_why_kept(index) != NULL)
-			continue;
-		foreach(part, find_all_inheritors(relid, NoLock, NULL))
-			if (!ConditionalLockRelationOid(lfirst_oid(part),
-											AccessExclusiveLock))
-			break;
-		if (part != NULL)
-		{
+		if (alone && ienv_why_kept(index) == NULL &&
+			OidIsValid(ienv_other_index_on(rel, index, 1, &instance_attno)))
 			ereport(NOTICE,
 					(errmsg("index \"%s\" of table %s is no longer needed",
-							name, ienv_quoted_name(relid)),
-					 errdetail("It was not dropped, because another session uses the table."),
-					 errhint("Use DROP INDEX.")));
-			continue;
-		}
-		ereport(NOTICE,
-				(errmsg("dropping index \"%s\" of table %s, which is no longer needed", name, ienv_quoted_name(relid))));
-		ienv_execute("DROP INDEX %s", ienv_kept_name(index));
-		ienv_report(report, "index", name, relid, IENV_DROPPED);
+							get_rel_name(index), ienv_quoted_name(relid)),
+					 errdetail("Another index begins with the instance column, too."),
+					 errhint("Drop it at a quiet time, by %s.", parted ?
+							 "DROP INDEX" : "DROP INDEX CONCURRENTLY")));
 	}
+	table_close(rel, NoLock);
 }

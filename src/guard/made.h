@@ -24,10 +24,10 @@ extern bool ienv_index_serves(Relation rel, AttrNumber instance, int n,
 							  const AttrNumber *attnos);
 extern void ienv_report_index(IenvReport *report, Oid relid, int n,
 							  const AttrNumber *attnos);
-extern bool ienv_is_own_name(const char *name, const char *suffix);
+extern bool ienv_is_own_name(const char *name, Oid relid, int n,
+							 const AttrNumber *attnos, const char *suffix);
 extern List *ienv_own_indexes(Oid relid);
 extern const char *ienv_why_kept(Oid index);
-extern void ienv_drop_superseded(IenvReport *report, Oid relid,
-								 AttrNumber instance_attno);
+extern void ienv_tell_superseded(Oid relid, AttrNumber instance_attno);
 
 #endif							/* IENV_MADE_H */

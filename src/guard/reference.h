@@ -8,6 +8,7 @@
 #ifndef IENV_REFERENCE_H
 #define IENV_REFERENCE_H
 
+#include "guard/guard.h"
 #include "nodes/pg_list.h"
 
 /*
@@ -16,6 +17,7 @@
 typedef struct IenvReference
 {
 	Oid			relid;
+	Oid			partition;		/* rows of this partition only, or InvalidOid */
 	AttrNumber	instance;
 	int			n;
 	AttrNumber	from[INDEX_MAX_KEYS];	/* refer to the user */
@@ -30,9 +32,11 @@ typedef struct IenvReference
 typedef struct IenvForeignKey
 {
 	char	   *name;
-	Oid			relid;
+	Oid			oid;
+	Oid			relid;			/* if these are partitions, their roots */
 	Oid			referenced;
-	Oid			index;			/* of the referenced table */
+	Oid			partition;		/* the key's own table, if that is a partition
+								 * of relid; else InvalidOid */
 	char		on_delete;		/* FKCONSTR_ACTION_ */
 	char		on_update;
 	bool		is_full;		/* MATCH FULL */
@@ -40,13 +44,14 @@ typedef struct IenvForeignKey
 	bool		deferred;
 	bool		validated;
 	int			n;
-	AttrNumber	from[INDEX_MAX_KEYS];
-	AttrNumber	to[INDEX_MAX_KEYS];
+	AttrNumber	from[INDEX_MAX_KEYS];	/* of relid */
+	AttrNumber	to[INDEX_MAX_KEYS]; /* of referenced */
 	int			nset;			/* 0: SET NULL or SET DEFAULT sets all columns */
 	AttrNumber	set[INDEX_MAX_KEYS];
 } IenvForeignKey;
 
 extern List *ienv_foreign_keys(Oid relid);
+extern bool ienv_is_disabled(const IenvForeignKey *key);
 extern bool ienv_has_column(const IenvForeignKey *key, AttrNumber attno);
 extern bool ienv_contains_user(const IenvForeignKey *key,
 							   const IenvReference *ref);
@@ -56,6 +61,8 @@ extern bool ienv_covers(const IenvForeignKey *key, const IenvReference *ref);
  * reference.c: who refers to users of which table
  */
 extern int	ienv_read_reference(IenvReference *ref, List *keys);
+extern const IenvForeignKey *ienv_contradicting(const IenvReference *ref,
+												List *keys);
 
 /*
  * reference_actions.c: what the foreign key that guard() makes does
@@ -74,5 +81,28 @@ typedef struct IenvActions
 extern void ienv_choose_actions(const IenvReference *ref, List *keys,
 								IenvActions *actions);
 extern char *ienv_sql_of_actions(Oid relid, const IenvActions *actions);
+
+/*
+ * own_key.c: the foreign key that guard() makes
+ */
+extern const char *ienv_make_key(const IenvReference *ref, List *keys,
+								 const IenvForeignKey *old);
+extern bool ienv_is_own_key(const IenvForeignKey *key,
+							const IenvReference *ref);
+extern bool ienv_same_columns(int n, const AttrNumber *a,
+							  const AttrNumber *b);
+extern bool ienv_acts_otherwise(const IenvForeignKey *key,
+								const IenvReference *ref, List *keys);
+extern bool ienv_must_replace(const IenvForeignKey *key,
+							  const IenvReference *ref, List *keys);
+extern char *ienv_why_replace(const IenvForeignKey *key,
+							  const IenvReference *ref, List *keys);
+extern void ienv_replace_own_keys(IenvReport *report, const IenvReference *ref,
+								  List *keys);
+
+/*
+ * guard_reference.c: may it be made?
+ */
+extern void ienv_check_same_rights(Oid relid, Oid user_table);
 
 #endif							/* IENV_REFERENCE_H */

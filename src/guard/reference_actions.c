@@ -21,7 +21,12 @@
  *
  * - ON UPDATE SET NULL and SET DEFAULT always set all columns of a key.
  *
+ * - PostgreSQL allows a key with a generated column no action that changes
+ *	 one.
+ *
  * - There are several keys, and they do different things.
+ *
+ * - Only a partition has a key on the user: the rows of others stay.
  *
  * - Rows also disappear, or lose their user, in another way: users -> emails
  *   -> tokens.  What such a cascade leads to happens step by step, all of the
@@ -40,6 +45,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/lsyscache.h"
 
 #include "guard/made.h"
 #include "guard/reference.h"
@@ -71,6 +77,12 @@ ienv_choose_actions(const IenvReference *ref, List *keys, IenvActions *actions)
 	{
 		const IenvForeignKey *key = lfirst(lc);
 
+		if (OidIsValid(key->partition) && key->referenced == ref->user_table)
+		{
+			/* what users are inserted after, may still come first */
+			actions->deferrable = actions->deferrable || key->deferrable;
+			actions->deferred = actions->deferred || key->deferred;
+		}
 		if (!ienv_contains_user(key, ref))
 			continue;
 		add_key(ref, key, first, actions);
@@ -98,6 +110,8 @@ add_key(const IenvReference *ref, const IenvForeignKey *key, bool first,
 	copied(ref, key, &one);
 	if (first)
 	{
+		one.deferrable = one.deferrable || actions->deferrable;
+		one.deferred = one.deferred || actions->deferred;
 		*actions = one;
 		return;
 	}
@@ -122,6 +136,7 @@ copied(const IenvReference *ref, const IenvForeignKey *key,
 	   IenvActions *actions)
 {
 	bool		alone = key->n == ref->n;
+	bool		generated = get_attgenerated(ref->relid, ref->instance) != '\0';
 	bool		later = false;
 
 	memset(actions, 0, sizeof(*actions));
@@ -133,7 +148,7 @@ copied(const IenvReference *ref, const IenvForeignKey *key,
 		actions->nset = key->nset > 0 ? key->nset : key->n;
 		memcpy(actions->set, key->nset > 0 ? key->set : key->from,
 			   actions->nset * sizeof(AttrNumber));
-		if (!alone)
+		if (!alone || generated)
 		{
 			actions->on_delete = FKCONSTR_ACTION_NOACTION;
 			actions->nset = 0;
@@ -142,7 +157,7 @@ copied(const IenvReference *ref, const IenvForeignKey *key,
 	}
 	if (key->on_update == FKCONSTR_ACTION_SETNULL ||
 		key->on_update == FKCONSTR_ACTION_SETDEFAULT ||
-		(key->on_update == FKCONSTR_ACTION_CASCADE && !alone))
+		(key->on_update == FKCONSTR_ACTION_CASCADE && (!alone || generated)))
 	{
 		actions->on_update = FKCONSTR_ACTION_NOACTION;
 		later = true;

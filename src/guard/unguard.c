@@ -30,6 +30,7 @@ static void refuse_partition(const IenvGuard *guard);
 static void skip(Oid relid);
 static void drop_triggers(Oid relid);
 static void drop_made(Oid relid, StringInfo dropped);
+static bool may_be_users(const IenvForeignKey *key);
 static void drop_one(Oid relid, const char *object, const char *name,
 					 char *command, StringInfo dropped);
 
@@ -155,7 +156,9 @@ drop_made(Oid relid, StringInfo dropped)
 		const IenvForeignKey *key = lfirst(lc);
 
 		/* the instance and at least one column that refers to a user */
-		if (key->n >= 2 && ienv_is_own_name(key->name, IENV_KEY_SUFFIX))
+		if (!OidIsValid(key->partition) && key->n >= 2 &&
+			ienv_is_own_name(key->name, relid, key->n, key->from,
+							 IENV_KEY_SUFFIX) && may_be_users(key))
 			drop_one(relid, "foreign key", key->name,
 					 psprintf("ALTER TABLE %s DROP CONSTRAINT %s",
 							  ienv_kept_name(relid),
@@ -178,6 +181,23 @@ drop_made(Oid relid, StringInfo dropped)
 							ienv_quoted_name(relid)),
 					 errdetail("%s", why)));
 	}
+}
+
+/*
+ * Can a foreign key lead to users of an instance?  Those that are not guarded
+ * any more may have been.
+ */
+static bool
+may_be_users(const IenvForeignKey *key)
+{
+	const IenvGuard *users = ienv_guard_of(key->referenced);
+
+	if (users == NULL)
+		return true;
+	for (int i = 0; i < key->n; i++)
+		if (key->to[i] == users->instance_attno)
+			return true;
+	return false;
 }
 
 static void

@@ -24,7 +24,7 @@
 typedef bool (*Suits) (HeapTuple index, int n, const AttrNumber *attnos);
 
 static Oid	find_index(Relation rel, Suits suits, int n,
-					   const AttrNumber *attnos);
+					   const AttrNumber *attnos, Oid except);
 static bool has_prefix(HeapTuple index, int n, const AttrNumber *attnos);
 static bool is_unique_within(HeapTuple index, int n,
 							 const AttrNumber *attnos);
@@ -38,7 +38,16 @@ static bool contains(int n, const AttrNumber *attnos, AttrNumber attno);
 Oid
 ienv_index_on(Relation rel, int n, const AttrNumber *attnos)
 {
-	return find_index(rel, has_prefix, n, attnos);
+	return find_index(rel, has_prefix, n, attnos, InvalidOid);
+}
+
+/*
+ * The same, but for one index.
+ */
+Oid
+ienv_other_index_on(Relation rel, Oid except, int n, const AttrNumber *attnos)
+{
+	return find_index(rel, has_prefix, n, attnos, except);
 }
 
 /*
@@ -48,11 +57,12 @@ ienv_index_on(Relation rel, int n, const AttrNumber *attnos)
 Oid
 ienv_unique_index_on(Relation rel, int n, const AttrNumber *attnos)
 {
-	return find_index(rel, is_unique_within, n, attnos);
+	return find_index(rel, is_unique_within, n, attnos, InvalidOid);
 }
 
 static Oid
-find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos)
+find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos,
+		   Oid except)
 {
 	List	   *indexes = RelationGetIndexList(rel);
 	Oid			found = InvalidOid;
@@ -60,9 +70,11 @@ find_index(Relation rel, Suits suits, int n, const AttrNumber *attnos)
 
 	foreach(lc, indexes)
 	{
-		HeapTuple	index = SearchSysCache1(INDEXRELID,
-											ObjectIdGetDatum(lfirst_oid(lc)));
+		HeapTuple	index;
 
+		if (lfirst_oid(lc) == except)
+			continue;
+		index = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
 		if (!HeapTupleIsValid(index))
 			continue;			/* dropped meanwhile */
 		if (((Form_pg_index) GETSTRUCT(index))->indisvalid &&

@@ -48,6 +48,7 @@ static bool look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look,
 					void *arg);
 static bool lock_rows(Oid relid);
 static bool lock_guard(Oid relid);
+static bool lock_referenced(Oid relid);
 static int	compare_roots(const ListCell *a, const ListCell *b);
 
 /*
@@ -314,11 +315,24 @@ lock_rows(Oid relid)
 }
 
 /*
- * The same, including the tables that its foreign keys reference, but not
- * their partitions: only their own triggers matter.
+ * The same, including the tables that its foreign keys, and those of its
+ * partitions, reference; of partitions, their roots: only these tell.
  */
 static bool
 lock_guard(Oid relid)
+{
+	ListCell   *lc;
+
+	if (!lock_rows(relid))
+		return false;
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		if (!lock_referenced(lfirst_oid(lc)))
+			return false;
+	return true;
+}
+
+static bool
+lock_referenced(Oid relid)
 {
 	Relation	rel;
 	ScanKeyData key;
@@ -326,8 +340,6 @@ lock_guard(Oid relid)
 	HeapTuple	tuple;
 	bool		locked = true;
 
-	if (!lock_rows(relid))
-		return false;
 	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
@@ -337,9 +349,11 @@ lock_guard(Oid relid)
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (form->contype == CONSTRAINT_FOREIGN)
-			locked = ConditionalLockRelationOid(form->confrelid,
-												AccessShareLock);
+		if (form->contype == CONSTRAINT_FOREIGN &&
+			!OidIsValid(form->conparentid))
+			locked =
+				ConditionalLockRelationOid(ienv_root_of(form->confrelid),
+										   AccessShareLock);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

@@ -10,6 +10,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
@@ -136,6 +137,18 @@ ienv_leaf_relations(Oid relid, LOCKMODE lockmode)
 	}
 	list_free(all);
 	return leaves;
+}
+
+/*
+ * The partitioned table that a table is a partition of, or the table itself.
+ */
+Oid
+ienv_root_of(Oid relid)
+{
+	List	   *ancestors = get_rel_relispartition(relid) ?
+	get_partition_ancestors(relid) : NIL;
+
+	return ancestors == NIL ? relid : llast_oid(ancestors);
 }
 
 /*

@@ -110,6 +110,8 @@ extern bool ienv_guards_itself(Relation rel);
  * guard_index.c: the indexes that serve a guard
  */
 extern Oid	ienv_index_on(Relation rel, int n, const AttrNumber *attnos);
+extern Oid	ienv_other_index_on(Relation rel, Oid except, int n,
+								const AttrNumber *attnos);
 extern Oid	ienv_unique_index_on(Relation rel, int n,
 								 const AttrNumber *attnos);
 
@@ -176,6 +178,7 @@ extern uint64 ienv_guard_version(const IenvGuard *guard);
  */
 extern List *ienv_partition_tree(Oid relid, LOCKMODE lockmode);
 extern void ienv_lock_beside_new_partition(const IenvGuard *guard);
+extern Oid	ienv_root_of(Oid relid);
 extern List *ienv_leaf_relations(Oid relid, LOCKMODE lockmode);
 
 /*

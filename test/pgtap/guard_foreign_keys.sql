@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- definitions are compared as they are without
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(100);
+SELECT plan(169);
 
 CREATE ROLE instance_env_owner;
 CREATE SCHEMA app AUTHORIZATION instance_env_owner;
@@ -185,6 +185,52 @@ SELECT is(pg_temp.actions('app.notes'), 'DEFERRABLE INITIALLY DEFERRED', 'rows t
 SELECT lives_ok($$SELECT instance_env.guard('app.notes', user_key => 'author', counted => false, user_table => 'app.users')$$, 'again');
 
 --
+-- A migration changes the application's key
+--
+
+CREATE TABLE app.orders (id text, instance_id text NOT NULL, user_id text, CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE);
+INSERT INTO app.orders VALUES ('1', 'dev', 'ann');
+CREATE FUNCTION pg_temp.guard_orders() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(name || ' ' || action, ', ') FROM instance_env.guard('app.orders', user_key => 'user_id', counted => false, user_table => 'app.users')
+	WHERE object = 'foreign key' $$;
+CREATE FUNCTION pg_temp.orders() RETURNS text LANGUAGE sql AS
+	$$SELECT whole || coalesce(' ' || problems[1], '') FROM instance_env.guards WHERE relation = 'app.orders'::regclass$$;
+SELECT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey created', 'orders');
+CREATE FUNCTION pg_temp.migrated(clause text, made text, deleted text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('ALTER TABLE app.orders DROP CONSTRAINT own, ADD CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users %s', clause);
+	RETURN NEXT is(pg_temp.orders(), 'false foreign key "instance_env_orders_instance_id_user_id_fkey" does not do what "own" does', clause || ': listed');
+	RETURN NEXT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey replaced', clause || ': replaced');
+	RETURN NEXT is(pg_temp.actions('app.orders'), made, clause || ': does the same');
+	RETURN NEXT is(pg_temp.leaves($q$DELETE FROM app.users WHERE id = 'ann'$q$, 'app.orders'), deleted, clause || ': a deleted user');
+	RETURN NEXT is(pg_temp.orders(), 'true', clause || ': whole');
+	RETURN NEXT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey found', clause || ': only once');
+END $$;
+SELECT pg_temp.migrated('ON DELETE SET NULL', 'ON DELETE SET NULL (user_id)', '(1,dev,)');
+SELECT pg_temp.migrated('ON DELETE RESTRICT', 'ON DELETE RESTRICT', '23503');
+SELECT pg_temp.migrated('ON DELETE CASCADE', 'ON DELETE CASCADE', 'nothing');
+SELECT pg_temp.migrated('DEFERRABLE', 'DEFERRABLE', '23503');
+SELECT results_eq($$SELECT after -> 'repaired' -> 0 ->> 'action' FROM instance_env.events ORDER BY id DESC LIMIT 1$$, ARRAY['replaced'], 'is on record');
+ALTER TABLE app.orders ALTER CONSTRAINT own NOT DEFERRABLE, ALTER CONSTRAINT instance_env_orders_instance_id_user_id_fkey NOT DEFERRABLE;
+SELECT is(pg_temp.orders(), 'true', 'both altered: whole');
+ALTER TABLE app.orders DROP CONSTRAINT own;
+SELECT is(pg_temp.orders(), 'true', 'it refuses by itself, too');
+ALTER TABLE app.orders ADD CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE;
+SELECT is(pg_temp.guard_orders(), 'instance_env_orders_instance_id_user_id_fkey replaced', 'a key that comes later');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.orders'), 'nothing', 'does its work');
+ALTER TABLE app.orders DROP CONSTRAINT own;
+SELECT is(pg_temp.orders(), 'false foreign key "instance_env_orders_instance_id_user_id_fkey" does not do what guard() would make it do now',
+	'it deletes what nothing else would');
+-- a key of the application's that has the instance is left alone, and makes it unnecessary
+ALTER TABLE app.orders ADD CONSTRAINT whole_own FOREIGN KEY (instance_id, user_id) REFERENCES app.users (instance_id, id) ON UPDATE CASCADE;
+SELECT is(pg_temp.guard_orders(), 'whole_own found, instance_env_orders_instance_id_user_id_fkey dropped', 'one with the instance');
+SELECT is(pg_temp.orders(), 'true', 'is enough');
+ALTER TABLE app.orders ADD CONSTRAINT own FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE;
+SELECT is(pg_temp.guard_orders(), 'whole_own found', 'and not replaced');
+ALTER TABLE app.orders DROP CONSTRAINT own;
+DROP TABLE app.orders;
+
+--
 -- Keys that make it unnecessary
 --
 
@@ -213,8 +259,8 @@ SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (ap
 	'k found', 'a further column that may be null, but not alone');
 SELECT is(pg_temp.contains('app text, tenant text, login text', 'FOREIGN KEY (app, tenant, login) REFERENCES app.accounts, PRIMARY KEY (app, login)'),
 	'k found', 'a further column of the primary key');
-SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (app, login, tenant) REFERENCES app.accounts'),
-	'instance_env_c_tenant_login_fkey created', 'columns that are mixed up');
+SELECT throws_ok($$SELECT pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (app, login, tenant) REFERENCES app.accounts')$$,
+	'22023', NULL, 'columns that are mixed up');
 SELECT is(pg_temp.contains('app text NOT NULL, tenant text, login text', 'FOREIGN KEY (login) REFERENCES app.accounts (login)'),
 	'instance_env_c_tenant_login_fkey created', 'the user alone');
 
@@ -259,6 +305,159 @@ SELECT CASE WHEN :'generated'::boolean THEN is(pg_temp.generated(one, two, type)
 		'from a column whose equal values can differ')) v(one, two, type, made, what);
 ROLLBACK TO SAVEPOINT generated;
 
+-- One that PostgreSQL does not let do what the application's does
+CREATE FUNCTION pg_temp.computed(clause text, command text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	outcome text;
+BEGIN
+	CREATE TABLE app.g (id text PRIMARY KEY, app text, i text GENERATED ALWAYS AS (app) STORED);
+	EXECUTE format('CREATE TABLE app.h (user_id text REFERENCES app.g %s, app text, i text GENERATED ALWAYS AS (app) STORED)', clause);
+	PERFORM instance_env.guard('app.g', 'i');
+	PERFORM instance_env.guard('app.h', 'i', 'user_id', false, 'app.g');
+	INSERT INTO app.g VALUES ('ann', 'dev');
+	INSERT INTO app.h VALUES ('ann', 'dev');
+	outcome := pg_temp.actions('app.h') || ': ' || pg_temp.leaves(command, 'app.h');
+	RAISE EXCEPTION SQLSTATE 'UNDO1' USING MESSAGE = outcome;
+EXCEPTION WHEN SQLSTATE 'UNDO1' THEN
+	RETURN SQLERRM;
+END $$;
+SELECT CASE WHEN :'generated'::boolean THEN is(pg_temp.computed(clause, command), made, clause) ELSE skip(clause, 1) END FROM (VALUES
+	('ON UPDATE CASCADE', $$UPDATE app.g SET id = 'amy'$$, 'DEFERRABLE INITIALLY DEFERRED: (amy,dev,dev)'),
+	('ON DELETE SET NULL', 'DELETE FROM app.g', 'DEFERRABLE INITIALLY DEFERRED: (,dev,dev)'),
+	('ON DELETE CASCADE', 'DELETE FROM app.g', 'ON DELETE CASCADE: nothing')) v(clause, command, made);
+
+--
+-- Partitions
+--
+
+-- a key of a partition: the rows of the others stay, as before
+CREATE TABLE app.parts (id integer, instance_id text NOT NULL, user_id text) PARTITION BY RANGE (id);
+CREATE TABLE app.part0 (n integer, user_id text REFERENCES app.users ON DELETE CASCADE, instance_id text NOT NULL, id integer);
+ALTER TABLE app.part0 DROP COLUMN n;
+ALTER TABLE app.parts ATTACH PARTITION app.part0 FOR VALUES FROM (0) TO (10);
+CREATE TABLE app.part1 PARTITION OF app.parts DEFAULT;
+INSERT INTO app.parts VALUES (1, 'dev', 'ann'), (11, 'dev', 'bob');
+SELECT count(*) FROM instance_env.guard('app.parts', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+SELECT is(pg_temp.actions('app.parts'), 'DEFERRABLE INITIALLY DEFERRED', 'a partition with a key of its own');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'ann'$$, 'app.parts'), '(11,dev,bob)', 'does what it did');
+SELECT is(pg_temp.leaves($$DELETE FROM app.users WHERE id = 'bob'$$, 'app.parts'), '23503', 'and no other');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.parts'::regclass), true, 'it refers to users of the same instance, by the other key');
+SELECT instance_env.unguard('app.parts', true) \gset
+SELECT count(*) FROM instance_env.guard('app.parts', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.parts'::regclass),
+	ARRAY['foreign key "part0_user_id_fkey" lets a row refer to a user of another instance'], 'alone it does not');
+DROP TABLE app.parts;
+
+-- a key that refers to a partition
+CREATE TABLE app.persons (id integer PRIMARY KEY, instance_id text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE app.folk (n integer, instance_id text NOT NULL, id integer PRIMARY KEY);
+ALTER TABLE app.folk DROP COLUMN n;
+ALTER TABLE app.persons ATTACH PARTITION app.folk FOR VALUES FROM (0) TO (100);
+CREATE TABLE app.things (id integer, instance_id text NOT NULL, user_id integer REFERENCES app.folk ON DELETE CASCADE);
+SELECT count(*) FROM instance_env.guard('app.persons') \gset
+INSERT INTO app.persons VALUES (1, 'dev');
+INSERT INTO app.things VALUES (1, 'dev', 1);
+SELECT count(*) FROM instance_env.guard('app.things', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.things'::regclass),
+	ARRAY['foreign key "things_user_id_fkey" lets a row refer to a user of another instance'], 'a key that refers to a partition');
+SELECT instance_env.unguard('app.things') \gset
+SELECT count(*) FROM instance_env.guard('app.things', user_key => 'user_id', counted => false, user_table => 'app.persons') \gset
+SELECT is(pg_temp.actions('app.things'), 'ON DELETE CASCADE', 'is copied');
+SELECT is(pg_temp.leaves($$DELETE FROM app.persons$$, 'app.things'), 'nothing', 'and everything is as before');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.things'::regclass), true, 'whole');
+DROP TABLE app.things, app.persons;
+
+--
+-- Other columns than the user key
+--
+
+CREATE TABLE app.ext (id integer PRIMARY KEY, instance_id text NOT NULL, ext integer UNIQUE NOT NULL, org integer, UNIQUE (org, ext));
+CREATE TABLE app.refs (n integer, instance_id text NOT NULL, user_id integer CONSTRAINT k REFERENCES app.ext (id) ON DELETE CASCADE, org integer);
+SELECT count(*) FROM instance_env.guard('app.ext', user_key => 'ext') \gset
+INSERT INTO app.ext VALUES (1, 'dev', 101, 1), (2, 'dev2', 102, 1);
+SELECT count(*) FROM instance_env.guard('app.refs', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.refs'::regclass),
+	ARRAY['foreign key "k" lets a row refer to a user of another instance'], 'a key that refers to users by another column than the user key');
+SELECT instance_env.unguard('app.refs') \gset
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.ext') \gset
+SELECT is(pg_get_constraintdef(oid), 'FOREIGN KEY (instance_id, user_id) REFERENCES app.ext(instance_id, id) ON DELETE CASCADE', 'the new one follows it')
+FROM pg_constraint WHERE conrelid = 'app.refs'::regclass AND conname <> 'k' AND contype = 'f';
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.refs'::regclass), true, 'whole');
+SELECT lives_ok($$INSERT INTO app.refs VALUES (1, 'dev', 1)$$, 'a right row');
+SELECT throws_ok($$INSERT INTO app.refs VALUES (1, 'dev', 2)$$, '23503', NULL, 'a wrong one');
+SELECT instance_env.unguard('app.refs', true) \gset
+ALTER TABLE app.refs DROP CONSTRAINT k;
+DELETE FROM app.refs;
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.ext') \gset
+SELECT lives_ok($$INSERT INTO app.refs VALUES (1, 'dev', 101)$$, 'without one, it is the user key');
+SELECT instance_env.unguard('app.refs', true) \gset
+DELETE FROM app.refs;
+ALTER TABLE app.refs ADD CONSTRAINT k FOREIGN KEY (user_id, org) REFERENCES app.ext (org, ext);
+SELECT throws_ok($$SELECT instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.ext')$$, '22023',
+	'foreign key "k" makes user_key of table "app.refs" refer to other columns than those that identify a user', 'one that contradicts');
+DROP TABLE app.refs, app.ext;
+
+-- two columns, in an order of their own
+CREATE TABLE app.pairs (a integer, b integer, instance_id text NOT NULL, PRIMARY KEY (a, b));
+SELECT count(*) FROM instance_env.guard('app.pairs') \gset
+CREATE TABLE app.refs (ua integer, ub integer, instance_id text NOT NULL, CONSTRAINT k FOREIGN KEY (ub, ua) REFERENCES app.pairs (b, a));
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'ub, ua', counted => false, user_table => 'app.pairs') \gset
+SELECT is(pg_get_constraintdef(oid), 'FOREIGN KEY (instance_id, ub, ua) REFERENCES app.pairs(instance_id, b, a)', 'pairs as the application''s key has them')
+FROM pg_constraint WHERE conrelid = 'app.refs'::regclass AND conname <> 'k' AND contype = 'f';
+DROP TABLE app.refs, app.pairs;
+
+-- users who are not tracked, and data that is not users
+CREATE TABLE app.loose (id integer PRIMARY KEY, instance_id text NOT NULL);
+CREATE TABLE app.refs (id integer PRIMARY KEY, instance_id text NOT NULL, user_id integer CONSTRAINT k REFERENCES app.loose);
+CREATE TABLE app.more (instance_id text NOT NULL, ref integer REFERENCES app.refs);
+SELECT count(*) FROM instance_env.guard('app.loose', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => '', counted => false) \gset
+SELECT count(*) FROM instance_env.guard('app.more', counted => false) \gset
+SELECT is((SELECT problems FROM instance_env.guards WHERE relation = 'app.refs'::regclass),
+	ARRAY['foreign key "k" lets a row refer to a user of another instance'], 'a key that refers to users who are not tracked');
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.more'::regclass), true, 'what refers to other data is not looked at');
+SELECT instance_env.unguard('app.refs') \gset
+SELECT count(*) FROM instance_env.guard('app.refs', user_key => 'user_id', counted => false, user_table => 'app.loose') \gset
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.refs'::regclass), true, 'user_table mends it');
+DROP TABLE app.more, app.refs, app.loose;
+
+--
+-- Disabled triggers
+--
+
+CREATE TABLE app.off (instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.off', user_key => 'user_id', counted => false, user_table => 'app.users') \gset
+CREATE FUNCTION pg_temp.off() RETURNS text[] LANGUAGE sql AS $$SELECT problems FROM instance_env.guards WHERE relation = 'app.off'::regclass$$;
+CREATE FUNCTION pg_temp.guard_off() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(object || ' ' || action, ', ') FROM instance_env.guard('app.off', user_key => 'user_id', counted => false, user_table => 'app.users')
+	WHERE action <> 'found' $$;
+RESET ROLE;
+ALTER TABLE app.off DISABLE TRIGGER ALL;
+ALTER TABLE app.off ENABLE TRIGGER USER;
+SET LOCAL ROLE instance_env_owner;
+SELECT is(pg_temp.off(), ARRAY['foreign key "instance_env_off_instance_id_user_id_fkey" has disabled triggers'], 'what checks a row is disabled');
+SELECT is(pg_temp.guard_off(), 'foreign key replaced', 'guard()');
+SELECT is(pg_temp.off(), '{}', 'makes it anew');
+SELECT throws_ok($$INSERT INTO app.off VALUES ('dev', 'eve')$$, '23503', NULL, 'so that it is checked');
+RESET ROLE;
+ALTER TABLE app.users DISABLE TRIGGER ALL;
+ALTER TABLE app.users ENABLE TRIGGER USER;
+SET LOCAL ROLE instance_env_owner;
+SELECT is(pg_temp.off(), ARRAY['foreign key "instance_env_off_instance_id_user_id_fkey" has disabled triggers'], 'what refuses to delete a user is');
+SELECT is(pg_temp.guard_off(), 'foreign key replaced', 'guard(), again');
+ALTER TABLE app.off RENAME CONSTRAINT instance_env_off_instance_id_user_id_fkey TO own;
+RESET ROLE;
+ALTER TABLE app.off DISABLE TRIGGER ALL;
+ALTER TABLE app.off ENABLE TRIGGER USER;
+SET LOCAL ROLE instance_env_owner;
+SELECT is(pg_temp.guard_off(), NULL, 'the application''s own is left');
+SELECT is(pg_temp.off(), ARRAY['foreign key "own" has disabled triggers'], 'and listed');
+DROP TABLE app.off;
+RESET ROLE;
+ALTER TABLE app.users ENABLE TRIGGER ALL;
+ALTER TABLE app.users ENABLE ALWAYS TRIGGER instance_env_user_cap;
+SET LOCAL ROLE instance_env_owner;
+
 --
 -- The index
 --
@@ -277,15 +476,18 @@ CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.i', user_key => '', counted => false) \gset
 SELECT instance_env.unguard('app.i') \gset
 SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.users') WHERE object = 'index'$$,
-	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'created'), ('instance_env_i_instance_id_idx', 'dropped')$$, 'it takes the place of an earlier one');
+	$$VALUES ('instance_env_i_instance_id_user_id_idx', 'created')$$, 'besides an earlier one');
+SELECT has_index('app', 'i', 'instance_env_i_instance_id_idx', 'which stays');
 DROP TABLE app.i;
 CREATE TABLE app.u (id text PRIMARY KEY, instance_id text NOT NULL);
 CREATE TABLE app.i (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.u') \gset
 SELECT results_eq($$SELECT name, on_table, action FROM instance_env.guard('app.i', user_key => 'user_id', counted => false, user_table => 'app.u') WHERE object = 'index'$$,
-	$$VALUES ('instance_env_u_instance_id_id_key', 'app.u'::regclass, 'created'), ('instance_env_u_instance_id_idx', 'app.u', 'dropped'),
+	$$VALUES ('instance_env_u_instance_id_id_key', 'app.u'::regclass, 'created'),
 		('instance_env_i_instance_id_user_id_idx', 'app.i', 'created')$$,
-	'the table of users gets a unique one in place of guard()''s own');
+	'the table of users gets a unique one');
+SELECT has_index('app', 'u', 'instance_env_u_instance_id_idx', 'and keeps guard()''s own');
+DROP INDEX app.instance_env_u_instance_id_idx;
 SELECT results_eq($$SELECT name, action FROM instance_env.guard('app.u') WHERE object = 'index'$$,
 	$$VALUES ('instance_env_u_instance_id_id_key', 'found'), ('u_pkey', 'found')$$, 'which serves it, too');
 CREATE TABLE app.v (id text PRIMARY KEY, instance_id text NOT NULL);
@@ -294,6 +496,18 @@ CREATE TABLE app.j (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('app.v') \gset
 SELECT count(*) FROM instance_env.guard('app.j', user_key => 'user_id', counted => false, user_table => 'app.v') \gset
 SELECT has_index('app', 'v', 'v_own', 'the application''s own index stays');
+
+-- Nobody is kept from reading the table of users.
+CREATE TABLE app.w (id text, instance_id text NOT NULL, PRIMARY KEY (id, instance_id));
+CREATE FUNCTION pg_temp.exclusive() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND locktype = 'relation'
+	AND relation IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'app.w'::regclass UNION SELECT 'app.w'::regclass) $$;
+CREATE TABLE app.k (id text, instance_id text NOT NULL, user_id text);
+SELECT count(*) FROM instance_env.guard('app.w', user_key => 'id') \gset
+CREATE TEMP TABLE locks_before AS SELECT pg_temp.exclusive() AS n;
+SELECT count(*) FROM instance_env.guard('app.k', user_key => 'user_id', counted => false, user_table => 'app.w') \gset
+SELECT is(pg_temp.exclusive(), n, 'no exclusive lock on the table of users') FROM locks_before;
+SELECT is((SELECT whole FROM instance_env.guards WHERE relation = 'app.w'::regclass), true, 'a unique index that does not begin with the instance does not serve it');
 
 SELECT * FROM finish();
 ROLLBACK;

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(54);
+SELECT plan(66);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_owner;
@@ -40,7 +40,6 @@ SELECT bag_eq($$SELECT action FROM instance_env.guard('app.users')$$, $$SELECT '
 SELECT results_eq($$SELECT * FROM instance_env.guard('app.sessions', user_key => 'user_id', counted => false, user_table => 'app.users')$$, $$VALUES
 	('index', 'instance_env_users_instance_id_id_key', 'app.users'::regclass, 'created'),
 	('foreign key', 'instance_env_sessions_instance_id_user_id_fkey', 'app.sessions', 'created'),
-	('index', 'instance_env_users_instance_id_idx', 'app.users', 'dropped'),
 	('index', 'instance_env_sessions_instance_id_user_id_idx', 'app.sessions', 'created'),
 	('trigger', 'instance_env_active', 'app.sessions', 'created'), ('trigger', 'Instance_env_no_transfer', 'app.sessions', 'created')$$,
 	'with a foreign key');
@@ -98,9 +97,9 @@ CREATE TABLE two.sessions (id text, instance_id text NOT NULL, user_id text);
 SELECT count(*) FROM instance_env.guard('two.users') \gset
 SELECT count(*) FROM instance_env.guard('two.sessions', user_key => 'user_id', counted => false, user_table => 'two.users') \gset
 SELECT set_eq($$SELECT pg_temp.made('two')$$, ARRAY['instance_env_sessions_instance_id_user_id_fkey',
-	'instance_env_sessions_instance_id_user_id_idx', 'instance_env_users_instance_id_id_key'], 'each schema has its own');
+	'instance_env_sessions_instance_id_user_id_idx', 'instance_env_users_instance_id_id_key', 'instance_env_users_instance_id_idx'], 'each schema has its own');
 -- names that are taken, long, or of more than one byte a character
-CREATE INDEX instance_env_users_instance_id_idx ON two.sessions (id);
+CREATE INDEX instance_env_sessions_instance_id_idx ON two.sessions (id);
 CREATE FUNCTION pg_temp.long(name text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
 	EXECUTE format('CREATE TABLE two.%I (id text PRIMARY KEY, %I text NOT NULL)', name, repeat('ö', 30) || 1);
@@ -127,7 +126,7 @@ SELECT lives_ok($$SELECT instance_env.unguard('two.sessions', true)$$, 'what was
 SELECT is((SELECT after FROM instance_env.events ORDER BY id DESC LIMIT 1), '{"dropped": [
 	{"object": "foreign key", "name": "instance_env_sessions_instance_id_user_id_fkey"},
 	{"object": "index", "name": "instance_env_sessions_instance_id_user_id_idx"},
-	{"object": "index", "name": "instance_env_users_instance_id_idx"}]}', 'is on record');
+	{"object": "index", "name": "instance_env_sessions_instance_id_idx"}]}', 'is on record');
 SELECT hasnt_index('two', 'sessions', 'instance_env_sessions_instance_id_user_id_idx', 'the index');
 SELECT is((SELECT count(*) FROM pg_constraint WHERE conrelid = 'two.sessions'::regclass AND contype = 'f'), 0::bigint, 'and the foreign key are gone');
 SELECT lives_ok($$SELECT instance_env.unguard('two.users', true)$$, 'now the other one');
@@ -160,6 +159,58 @@ SELECT lives_ok($$SELECT instance_env.unguard('app.parts', true)$$, 'without tha
 SELECT hasnt_index('app', 'parts', 'instance_env_parts_id_idx', 'it goes');
 SELECT hasnt_index('app', 'part1', 'instance_env_part1_id_idx', 'with its parts');
 SELECT has_index('app', 'part2', 'own', 'and the application''s stays');
+
+-- an index of a partition that is its replica identity, or that it is clustered by
+CREATE TABLE two.tree (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE two.leaf PARTITION OF two.tree FOR VALUES FROM (0) TO (100);
+SELECT count(*) FROM instance_env.guard('two.tree', user_key => 'id') \gset
+ALTER TABLE two.leaf CLUSTER ON instance_env_leaf_id_idx;
+CREATE TABLE two.leaves (id integer, instance_id text NOT NULL, user_id integer);
+SELECT count(*) FROM instance_env.guard('two.leaves', user_key => 'user_id', counted => false, user_table => 'two.tree') \gset
+ALTER TABLE two.leaf REPLICA IDENTITY USING INDEX instance_env_leaf_instance_id_id_key;
+SELECT instance_env.unguard('two.leaves', true), instance_env.unguard('two.tree', true) \gset
+SELECT has_index('two', 'leaf', 'instance_env_leaf_instance_id_id_key', 'a partition''s replica identity stays');
+SELECT has_index('two', 'leaf', 'instance_env_leaf_id_idx', 'as does what it is clustered by');
+SELECT hasnt_index('two', 'leaf', 'instance_env_leaf_instance_id_idx', 'but no other');
+
+-- partitions that come later, and their indexes: what is only a part goes, what was there stays
+CREATE TABLE two.trunk (id integer NOT NULL, instance_id text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE two.twig0 PARTITION OF two.trunk FOR VALUES FROM (0) TO (100);
+CREATE INDEX twig_before ON two.twig0 (instance_id);
+SELECT count(*) FROM instance_env.guard('two.trunk', user_key => 'id') \gset
+CREATE TABLE two.twig1 PARTITION OF two.trunk FOR VALUES FROM (100) TO (200);
+CREATE TABLE two.twig2 (id integer NOT NULL, instance_id text NOT NULL);
+CREATE INDEX twig_own ON two.twig2 (id);
+ALTER TABLE two.trunk ATTACH PARTITION two.twig2 FOR VALUES FROM (200) TO (300);
+SELECT instance_env.unguard('two.trunk', true) \gset
+SELECT has_index('two', 'twig0', 'twig_before', 'an index that was there before, stays');
+SELECT has_index('two', 'twig2', 'twig_own', 'as does one of a table that is attached');
+ALTER TABLE two.trunk DETACH PARTITION two.twig0;
+ALTER TABLE two.trunk DETACH PARTITION two.twig2;
+SELECT instance_env.unguard('two.trunk', true) \gset
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid IN ('two.trunk'::regclass, 'two.twig1'::regclass)), 0::bigint, 'without these, the parts of a new partition go');
+SELECT has_index('two', 'twig2', 'twig_own', 'and no other');
+
+-- a table whose names, as PostgreSQL chooses them, look like ours
+CREATE TABLE two.orgs (a text, b text, PRIMARY KEY (a, b));
+CREATE TABLE two.instance_env_members (id text PRIMARY KEY, instance_id text NOT NULL, email text, org text, FOREIGN KEY (org, email) REFERENCES two.orgs);
+CREATE INDEX ON two.instance_env_members (email);
+SELECT count(*) FROM instance_env.guard('two.instance_env_members') \gset
+SELECT has_index('two', 'instance_env_members', 'instance_env_instance_env_members_instance_id_idx', 'a table called like ours');
+SELECT instance_env.unguard('two.instance_env_members', true) \gset
+SELECT hasnt_index('two', 'instance_env_members', 'instance_env_instance_env_members_instance_id_idx', 'ours goes');
+SELECT has_index('two', 'instance_env_members', 'instance_env_members_email_idx', 'an index of the application''s stays');
+SELECT is((SELECT conname FROM pg_constraint WHERE conrelid = 'two.instance_env_members'::regclass AND contype = 'f'), 'instance_env_members_org_email_fkey',
+	'as does its foreign key');
+-- a long name, and one that has changed
+CREATE TABLE two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx (instance_id text NOT NULL);
+CREATE TABLE two.changes (instance_id text NOT NULL);
+SELECT count(*) FROM instance_env.guard('two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx', user_key => '') \gset
+SELECT count(*) FROM instance_env.guard('two.changes', user_key => '') \gset
+ALTER TABLE two.changes RENAME TO changed;
+SELECT instance_env.unguard('two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx', true), instance_env.unguard('two.changed', true) \gset
+SELECT is((SELECT count(*) FROM pg_index WHERE indrelid IN ('two.changed'::regclass, 'two.long_name_of_a_table_that_takes_all_of_the_sixty_three_bytes_xx'::regclass)),
+	0::bigint, 'the indexes of others go');
 
 --
 -- A guarded table becomes a partition

@@ -291,7 +291,7 @@ ALTER TABLE app.sessions DROP CONSTRAINT plain;
 
 -- indexes
 
-DROP INDEX app.instance_env_users_instance_id_id_key;
+DROP INDEX app.instance_env_users_instance_id_id_key, app.instance_env_users_instance_id_idx;
 SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.users' AND NOT passed),
 	'no index serves column "instance_id"', 'an index is missing');
 SELECT matches((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage:app.users' AND NOT passed),
