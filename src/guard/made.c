@@ -457,7 +457,8 @@ marked(Oid index)
 }
 
 /*
- * A foreign key that relies on a unique index, as a sentence; or NULL.
+ * A foreign key that relies on a unique index, the oldest one, as a sentence; or
+ * NULL.
  */
 static const char *
 used_by(Oid index)
@@ -466,16 +467,20 @@ used_by(Oid index)
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
 										  NULL);
 	const char *why = NULL;
+	Oid			oldest = InvalidOid;
 	HeapTuple	tuple;
 
-	while (why == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (form->contype == CONSTRAINT_FOREIGN && form->conindid == index)
-			why = psprintf("Foreign key \"%s\" of table %s relies on it.",
-						   NameStr(form->conname),
-						   ienv_quoted_name(form->conrelid));
+		if (form->contype != CONSTRAINT_FOREIGN || form->conindid != index ||
+			(OidIsValid(oldest) && oldest < form->oid))
+			continue;
+		oldest = form->oid;
+		why = psprintf("Foreign key \"%s\" of table %s relies on it.",
+					   NameStr(form->conname),
+					   ienv_quoted_name(form->conrelid));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

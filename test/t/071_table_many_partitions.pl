@@ -117,7 +117,8 @@ sub locks
 	return $node->safe_psql(
 		'postgres', qq{$statement; BEGIN; $statement;
 		SELECT string_agg(replace(relation::regclass::text, '$table', 'table') || ' ' || mode, ', ' ORDER BY relation::regclass::text COLLATE "C")
-		FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation::regclass::text ~ '^$table'; ROLLBACK});
+		FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation::regclass::text ~ '^$table'
+			AND relation IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p')); ROLLBACK});
 }
 my $row = q{SELECT gen_random_uuid(), '10000000-0000-4000-8000-00000000000f'::uuid, 7};
 is(locks('many', "INSERT INTO many $row"), locks('plain', "INSERT INTO plain $row"), 'locks of a production row');
