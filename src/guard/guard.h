@@ -121,13 +121,17 @@ extern void ienv_check_departed(const IenvGuard *guard, Oid relid);
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance
  */
-extern const char *ienv_label_of_users(Oid relid, Oid user_table);
 extern void ienv_make_reference(IenvReport *report, Oid relid,
 								AttrNumber instance_attno, int n,
 								const AttrNumber *user_attnos, Oid user_table);
 extern void ienv_mend_reference(IenvReport *report, Oid relid,
 								AttrNumber instance_attno, int n,
 								const AttrNumber *user_attnos, Oid user_table);
+
+/*
+ * reference_rights.c: who may have it made
+ */
+extern const char *ienv_label_of_users(Oid relid, Oid user_table);
 
 /*
  * reference.c: whether foreign keys see to that

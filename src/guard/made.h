@@ -8,6 +8,7 @@
 #ifndef IENV_MADE_H
 #define IENV_MADE_H
 
+#include "catalog/pg_index.h"
 #include "guard/guard.h"
 #include "nodes/pg_list.h"
 
@@ -16,6 +17,9 @@
 #define IENV_UNIQUE_SUFFIX	"key"
 #define IENV_KEY_SUFFIX		"fkey"
 
+/*
+ * made.c: their names, making them, and recognizing them
+ */
 extern char *ienv_columns_text(Oid relid, int n, const AttrNumber *attnos);
 extern char *ienv_free_key_name(Oid relid, int n, const AttrNumber *attnos);
 extern void ienv_make_index(IenvReport *report, Oid relid, int n,
@@ -27,6 +31,11 @@ extern void ienv_report_index(IenvReport *report, Oid relid, int n,
 extern bool ienv_is_own_name(const char *name, Oid relid, int n,
 							 const AttrNumber *attnos, const char *suffix);
 extern List *ienv_own_indexes(Oid relid);
+extern bool ienv_has_own_index_name(const FormData_pg_index *form);
+
+/*
+ * made_kept.c: which indexes must be kept, and which are no longer needed
+ */
 extern const char *ienv_why_kept(Oid index);
 extern void ienv_tell_superseded(Oid relid, AttrNumber instance_attno);
 

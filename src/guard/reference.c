@@ -86,7 +86,7 @@ find_pairs(IenvReference *ref, List *keys, KeyKind kind,
 		if (read_pairs(ref, lfirst(lc)) &&
 			(kind == NULL || kind(lfirst(lc), ref)) &&
 			(wanted == NULL || ienv_same_columns(ref->n, ref->to, wanted)))
-			return true;
+		return true;
 	return false;
 }
 

@@ -101,7 +101,7 @@ extern void ienv_replace_own_keys(IenvReport *report, const IenvReference *ref,
 								  List *keys);
 
 /*
- * guard_reference.c: may it be made?
+ * reference_rights.c: may it be made?
  */
 extern void ienv_check_same_rights(Oid relid, Oid user_table);
 

@@ -327,7 +327,7 @@ lock_guard(Oid relid)
 		return false;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 		if (!lock_referenced(lfirst_oid(lc)))
-			return false;
+		return false;
 	return true;
 }
 

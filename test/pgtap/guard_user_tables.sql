@@ -1,5 +1,6 @@
 -- Data that hangs on a user: guard(counted => false, user_table => …)
 SET client_min_messages = warning;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;

@@ -80,12 +80,16 @@ foreach my $first ('', 'z')
 			CONSTRAINT FIRSTparts FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE) PARTITION BY LIST (instance_id);
 		CREATE TABLE app.part PARTITION OF app.parts FOR VALUES IN ('dev');
 		CREATE TABLE app.rest PARTITION OF app.parts DEFAULT;
+		CREATE TABLE app.shards (id integer, instance_id text NOT NULL, user_id text) PARTITION BY RANGE (id);
+		CREATE TABLE app.shard PARTITION OF app.shards FOR VALUES FROM (0) TO (10);
+		CREATE TABLE app.others PARTITION OF app.shards DEFAULT;
+		ALTER TABLE app.shard ADD CONSTRAINT FIRSTshard FOREIGN KEY (user_id) REFERENCES app.users ON DELETE CASCADE;
 		CREATE VIEW app.numbers AS SELECT (SELECT count(*) FROM app.users) AS users, (SELECT count(*) FROM app.emails) AS emails,
 			(SELECT count(*) FROM app.tokens) AS tokens, (SELECT count(*) FROM app.sessions) AS sessions,
 			(SELECT string_agg(user_id, ' ') FROM app.keys) AS keys, (SELECT string_agg(user_id, ' ') FROM app.logs) AS logs,
 			(SELECT string_agg(coalesce(user_id, '-'), ' ') FROM app.notes) AS notes, (SELECT count(*) FROM app.bills) AS bills,
 			(SELECT count(*) FROM app.accounts) AS accounts, (SELECT count(*) FROM app.mails) AS mails,
-			(SELECT count(*) FROM app.parts) AS parts;
+			(SELECT count(*) FROM app.parts) AS parts, (SELECT count(*) FROM app.shards) AS shards;
 		INSERT INTO app.users VALUES ('zero', 'dev'), ('ann', 'dev'), ('bob', 'dev'), ('eve', 'dev2');
 		INSERT INTO app.emails VALUES ('a@', 'dev', 'ann'), ('b@', 'dev', 'bob');
 		INSERT INTO app.tokens VALUES ('1', 'dev', 'ann', 'a@'), ('2', 'dev', 'bob', 'b@');
@@ -97,6 +101,7 @@ foreach my $first ('', 'z')
 		INSERT INTO app.accounts VALUES ('x', 'dev', 'u');
 		INSERT INTO app.mails VALUES ('x', 'dev', 'u', 'u@');
 		INSERT INTO app.parts VALUES ('1', 'dev', 'ann'), ('2', 'dev2', 'eve');
+		INSERT INTO app.shards VALUES (1, 'dev', 'ann'), (2, 'dev', 'bob'), (11, 'dev2', NULL);
 	} =~ s/FIRST/$first/gr);
 
 	my @as_before = (
@@ -108,18 +113,18 @@ foreach my $first ('', 'z')
 		q{INSERT INTO app.sessions VALUES ('9', 'dev', 'new'); INSERT INTO app.users VALUES ('new', 'dev')},
 		q{INSERT INTO app.keys VALUES ('9', 'dev', 'new'); INSERT INTO app.users VALUES ('new', 'dev')},
 		q{INSERT INTO app.bills VALUES ('9', 'dev', NULL)},
-		q{DELETE FROM app.sessions; DELETE FROM app.parts; DELETE FROM app.tokens; DELETE FROM app.emails; UPDATE app.users SET id = 'amy' WHERE id = 'ann'},
+		q{DELETE FROM app.sessions; DELETE FROM app.parts; DELETE FROM app.shards; DELETE FROM app.tokens; DELETE FROM app.emails; UPDATE app.users SET id = 'amy' WHERE id = 'ann'},
 		q{UPDATE app.notes SET user_id = 'bob'},
 		q{DELETE FROM app.users WHERE id = 'eve'});
 	my @refused = map { "INSERT INTO app.$_" } (
 		q{emails VALUES ('9', 'dev', 'eve')}, q{tokens VALUES ('9', 'dev2', 'ann', 'a@')}, q{sessions VALUES ('9', 'dev', 'eve')},
 		q{keys VALUES ('9', 'dev', 'eve')}, q{logs VALUES ('9', 'dev', 'eve')}, q{notes VALUES ('9', 'dev', 'eve')},
-		q{bills VALUES ('9', 'dev', 'eve')}, q{mails VALUES ('x', 'dev2', 'u', 'u@')}, q{parts VALUES ('9', 'dev', 'eve')});
+		q{bills VALUES ('9', 'dev', 'eve')}, q{shards VALUES (9, 'dev', 'eve')}, q{mails VALUES ('x', 'dev2', 'u', 'u@')}, q{parts VALUES ('9', 'dev', 'eve')});
 
 	my $before = outcomes($db, @as_before);
 	as_owner($db, q{SELECT FROM instance_env.guard('app.users'); SELECT FROM instance_env.guard('app.accounts', 'tenant_id', 'user_id')});
 	as_owner($db, "SELECT FROM instance_env.guard('app.$_', user_key => 'user_id', counted => false, user_table => 'app.users')")
-	  foreach qw(emails tokens sessions keys logs notes bills parts);
+	  foreach qw(emails tokens sessions keys logs notes bills parts shards);
 	as_owner($db, q{SELECT FROM instance_env.guard('app.mails', 'tenant_id', 'user_id', false, 'app.accounts')});
 	is(outcomes($db, @as_before), $before, "keys named ${first}…: guarded, everything is as before");
 	is(outcomes($db, @refused), join('', map { "$_\n23503\n" } @refused), '… and nobody refers to users of other instances');
@@ -145,7 +150,7 @@ foreach my $first ('', 'z')
 			'0',
 			'… and guard() finds nothing to do');
 		as_owner($copy, q{DELETE FROM app.users WHERE id = 'ann'});
-		like(as_owner($copy, 'SELECT * FROM app.numbers'), qr/^3\|1\|1\|1\|\|zero\|-\|1\|1\|1\|1$/, '… also at commit');
+		like(as_owner($copy, 'SELECT * FROM app.numbers'), qr/^3\|1\|1\|1\|\|zero\|-\|1\|1\|1\|1\|2$/, '… also at commit');
 	}
 }
 
@@ -164,7 +169,7 @@ command_ok(
 	'restored by the owner');
 is(as_owner('own', 'SELECT count(*) FROM instance_env.guards WHERE NOT whole OR whole IS NULL'), '0', '… the guards are whole');
 as_owner('own', q{DELETE FROM app.users WHERE id = 'ann'});
-like(as_owner('own', 'SELECT * FROM app.numbers'), qr/^3\|1\|1\|1\|\|zero\|-\|1\|1\|1\|1$/, '… and at work');
+like(as_owner('own', 'SELECT * FROM app.numbers'), qr/^3\|1\|1\|1\|\|zero\|-\|1\|1\|1\|1\|2$/, '… and at work');
 
 
 # There, too, the names that PostgreSQL would choose are free, and a foreign key that a
