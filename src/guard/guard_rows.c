@@ -73,14 +73,12 @@ static void refuse_brought(const IenvGuard *guard,
 void
 ienv_check_rows(const IenvGuard *guard, bool guarded, Oid brought)
 {
-	Occasion	occasion = OidIsValid(brought) ? BRINGING :
-	guarded ? REPAIRING : GUARDING;
-
 	PushActiveSnapshot(GetLatestSnapshot());
 	PG_TRY();
 	{
 		check_rows(guard, OidIsValid(brought) ? brought : guard->relid,
-				   occasion);
+				   OidIsValid(brought) ? BRINGING :
+				   guarded ? REPAIRING : GUARDING);
 	}
 	PG_FINALLY();
 	{

@@ -98,15 +98,31 @@ all_but_own(const IenvReference *ref, List *keys)
 /*
  * Does an own key do anything else than guard() would let it do now, given all
  * keys of the table?  Whether it is valid does not matter.
+ *
+ * Where no other key on the user is left, and no other way leads to one, none
+ * contradicts it: the application may count on it by now, as a model does that
+ * declares it alone.
  */
 bool
 ienv_acts_otherwise(const IenvForeignKey *key, const IenvReference *ref,
 					List *keys)
 {
+	List	   *others = all_but_own(ref, keys);
+	bool		contradicted = false;
 	IenvActions wanted;
 	int			nset = 0;
+	ListCell   *lc;
 
-	ienv_choose_actions(ref, all_but_own(ref, keys), &wanted);
+	foreach(lc, others)
+	{
+		const IenvForeignKey *other = lfirst(lc);
+
+		contradicted = contradicted || OidIsValid(other->partition) ||
+			ienv_contains_user(other, ref);
+	}
+	ienv_choose_actions(ref, others, &wanted);
+	if (!contradicted && !wanted.deferred)
+		return false;
 	if (key->on_delete == FKCONSTR_ACTION_SETNULL ||
 		key->on_delete == FKCONSTR_ACTION_SETDEFAULT)
 		nset = key->nset > 0 ? key->nset : key->n;
