@@ -98,8 +98,6 @@ FROM (VALUES
 		'the most e-mail messages in a calendar month; in production, null leaves it to the plan'),
 	('test_identities', 'true', true, 'false', true,
 		'do addresses with test_email_marker and numbers like test_phone_numbers sign in with test_code?'),
-	('test_email_marker', '"+clerk_test"', false, '"+clerk_test"', false,
-		'what ends the local part of a test e-mail address'),
 	('test_phone_numbers', '"^[+]1[0-9]{3}55501[0-9]{2}$"', false, '"^[+]1[0-9]{3}55501[0-9]{2}$"', false,
 		'regular expression for test phone numbers'),
 	('test_code', '"424242"', false, '"424242"', false,
@@ -109,6 +107,26 @@ LATERAL (VALUES
 	('development', p.development, p.development_overridable),
 	('production', p.production, p.production_overridable)
 ) AS d (instance_type, value, overridable);
+
+-- The marker of test addresses is the service's own, the same for all instances.
+CREATE VIEW instance_env.policy_defaults AS
+SELECT instance_type, name, value, overridable, description FROM instance_env.policy_default
+UNION ALL
+SELECT t.instance_type, s.name, s.value, false, s.description
+FROM instance_env.service s, unnest(enum_range(NULL::instance_env.instance_type)) AS t (instance_type)
+WHERE s.name = 'test_email_marker';
+COMMENT ON VIEW instance_env.policy_defaults IS
+'the catalogue of policies: what applies to every instance of a type unless the instance says otherwise';
+COMMENT ON COLUMN instance_env.policy_defaults.instance_type IS
+'the type of the instances that it applies to';
+COMMENT ON COLUMN instance_env.policy_defaults.name IS
+'the name of the policy';
+COMMENT ON COLUMN instance_env.policy_defaults.value IS
+'the value; JSON''s null means that nothing applies';
+COMMENT ON COLUMN instance_env.policy_defaults.overridable IS
+'may set_policy() give the instance another value?';
+COMMENT ON COLUMN instance_env.policy_defaults.description IS
+'what the policy says';
 
 CREATE TABLE instance_env.policy_override
 (
@@ -184,7 +202,7 @@ SELECT a.name AS application, i.type, i.id AS instance_id, d.name,
 	d.overridable
 FROM instance_env.instance i
 	JOIN instance_env.application a ON a.id = i.application
-	JOIN instance_env.policy_default d ON d.instance_type = i.type
+	JOIN instance_env.policy_defaults d ON d.instance_type = i.type
 	LEFT JOIN instance_env.policy_override p ON p.instance = i.id AND p.name = d.name AND d.overridable,
 	LATERAL (SELECT CASE d.name WHEN 'user_cap' THEN to_jsonb(i.user_cap) ELSE p.value END AS value) o;
 COMMENT ON VIEW instance_env.policies IS

@@ -54,7 +54,7 @@ static const char *const wishes =
 "  CASE WHEN NOT d.overridable THEN 'policy_not_overridable' END"
 " FROM target t"
 " CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'policies') w"
-"  LEFT JOIN instance_env.policy_default d"
+"  LEFT JOIN instance_env.policy_defaults d"
 "   ON d.instance_type OPERATOR(pg_catalog.=) t.type"
 " AND d.name OPERATOR(pg_catalog.=) w.key"
 "  LEFT JOIN instance_env.policy_override p"

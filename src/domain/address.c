@@ -44,10 +44,14 @@ instance_env_account_portal_url(PG_FUNCTION_ARGS)
 {
 	const		IenvAddress *entry = ienv_address_of(fcinfo);
 
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ?
-											  "https://accounts.%s" :
-											  "https://%s." IENV_DEVELOPMENT_DOMAIN,
-											  entry->name)));
+	const IenvService *service = ienv_service();
+
+	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ?
+									 psprintf("https://%s.%s",
+											  service->portal_label,
+											  entry->name) :
+									 psprintf("https://%s.%s", entry->name,
+											  service->development_domain)));
 }
 
 /*
@@ -68,8 +72,8 @@ instance_env_oauth_consent_domain(PG_FUNCTION_ARGS)
 	const		IenvAddress *entry = ienv_address_of(fcinfo);
 
 	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ? entry->name :
-									 psprintf("%s." IENV_DEVELOPMENT_DOMAIN,
-											  entry->name)));
+									 psprintf("%s.%s", entry->name,
+											  ienv_service()->development_domain)));
 }
 
 /*
@@ -78,15 +82,21 @@ instance_env_oauth_consent_domain(PG_FUNCTION_ARGS)
 Datum
 instance_env_oauth_callback_url(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("https://%s/v1/oauth_callback",
-											  ienv_frontend_api_host(ienv_address_of(fcinfo)))));
+	const char *host = ienv_frontend_api_host(ienv_address_of(fcinfo));
+
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("https://%s%s", host,
+											  ienv_service()->oauth_callback_path)));
 }
 
 const char *
 ienv_frontend_api_host(const IenvAddress * entry)
 {
-	return psprintf(entry->is_production ? "clerk.%s" :
-					"%s.clerk." IENV_DEVELOPMENT_DOMAIN, entry->name);
+	const IenvService *service = ienv_service();
+
+	if (entry->is_production)
+		return psprintf("%s.%s", service->frontend_api_label, entry->name);
+	return psprintf("%s.%s.%s", entry->name, service->frontend_api_label,
+					service->development_domain);
 }
 
 /*

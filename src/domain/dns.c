@@ -21,18 +21,14 @@
 #include "domain/domain.h"
 #include "registry/registry.h"
 
-/* In the order in which they are listed; %s is the instance's own label. */
-static const struct
+typedef struct DnsRecord
 {
-	const char *record;
+	const char *record;			/* relative to the domain */
 	const char *target;
-}			cnames[] = {
-	{"clerk", "frontend-api.clerk.services"},
-	{"accounts", "accounts.clerk.services"},
-	{"clkmail", "mail.%s.clerk.services"},
-	{"clk._domainkey", "dkim1.%s.clerk.services"},
-	{"clk2._domainkey", "dkim2.%s.clerk.services"}
-};
+} DnsRecord;
+
+static DnsRecord *needed_records(bool is_primary, const char *label, int *n);
+static char *instance_label(Datum instance);
 
 PG_FUNCTION_INFO_V1(instance_env_dns_records);
 
@@ -45,31 +41,15 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
 {
 	Oid			types[3] = {TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[3];
-	char	   *label =
-	DatumGetCString(DirectFunctionCall1(uuid_out, instance));
-	char	   *to = label;
-
-	/*
-	 * the instance's id without its hyphens: unique, and short enough for a
-	 * label
-	 */
-	for (const char *from = label; *from != '\0'; from++)
-		if (*from != '-')
-			*to++ = *from;
-	*to = '\0';
+	int			n;
+	DnsRecord  *records = needed_records(is_primary, instance_label(instance),
+										 &n);
 
 	values[0] = CStringGetTextDatum(domain);
-	for (int i = 0; i < (is_primary ? lengthof(cnames) : 1); i++)
+	for (int i = 0; i < n; i++)
 	{
-		const char *own = strstr(cnames[i].target, "%s");
-
-		values[1] = CStringGetTextDatum(cnames[i].record);
-		values[2] = CStringGetTextDatum(own == NULL ? cnames[i].target :
-										psprintf("%.*s%s%s",
-												 (int) (own -
-														cnames[i].target),
-												 cnames[i].target,
-												 label, own + 2));
+		values[1] = CStringGetTextDatum(records[i].record);
+		values[2] = CStringGetTextDatum(records[i].target);
 		(void) ienv_query("INSERT INTO instance_env.dns_record (domain,"
 						  " record, target) VALUES ($1, $2, $3)"
 						  " ON CONFLICT DO NOTHING", 3, types, values, NULL);
@@ -88,17 +68,18 @@ instance_env_dns_records(PG_FUNCTION_ARGS)
 {
 	Oid			types[2] = {UUIDOID, TEXTARRAYOID};
 	Datum		values[2];
-	Datum		order[lengthof(cnames)];
+	int			n;
+	DnsRecord  *records = needed_records(true, "", &n);
+	Datum	   *order = palloc(n * sizeof(Datum));
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	values[0] = PG_GETARG_DATUM(0);
 	InitMaterializedSRF(fcinfo, 0);
 	(void) ienv_require_instance(values[0]);
-	for (int i = 0; i < lengthof(cnames); i++)
-		order[i] = CStringGetTextDatum(cnames[i].record);
-	values[1] =
-		PointerGetDatum(construct_array(order, lengthof(cnames), TEXTOID, -1,
-										false, TYPALIGN_INT));
+	for (int i = 0; i < n; i++)
+		order[i] = CStringGetTextDatum(records[i].record);
+	values[1] = PointerGetDatum(construct_array(order, n, TEXTOID, -1, false,
+												TYPALIGN_INT));
 
 	SPI_connect();
 	(void) ienv_query_latest("SELECT d.name, r.record,"
@@ -116,4 +97,53 @@ instance_env_dns_records(PG_FUNCTION_ARGS)
 	ienv_return_rows(fcinfo);
 	SPI_finish();
 	return (Datum) 0;
+}
+
+/*
+ * The records that a domain needs, in the order in which they are listed.
+ * label is the instance's own, which some targets contain.
+ */
+static DnsRecord *
+needed_records(bool is_primary, const char *label, int *n)
+{
+	const IenvService *service = ienv_service();
+	DnsRecord  *records = palloc((service->nmail + 2) * sizeof(DnsRecord));
+
+	records[0].record = pstrdup(service->frontend_api_label);
+	records[0].target = pstrdup(service->frontend_api_target);
+	*n = 1;
+	if (!is_primary)
+		return records;
+	records[1].record = pstrdup(service->portal_label);
+	records[1].target = pstrdup(service->portal_target);
+	for (int i = 0; i < service->nmail; i++)
+	{
+		const char *target = service->mail[i].target;
+		const char *own = strstr(target, IENV_INSTANCE_LABEL);
+
+		records[i + 2].record = pstrdup(service->mail[i].record);
+		records[i + 2].target = own == NULL ? pstrdup(target) :
+			psprintf("%.*s%s%s", (int) (own - target), target, label,
+					 own + strlen(IENV_INSTANCE_LABEL));
+	}
+	*n += 1 + service->nmail;
+	return records;
+}
+
+/*
+ * The id of an instance without its hyphens: unique, and short enough for a
+ * label.
+ */
+static char *
+instance_label(Datum instance)
+{
+	char	   *label =
+	DatumGetCString(DirectFunctionCall1(uuid_out, instance));
+	char	   *to = label;
+
+	for (const char *from = label; *from != '\0'; from++)
+		if (*from != '-')
+			*to++ = *from;
+	*to = '\0';
+	return label;
 }

@@ -26,17 +26,12 @@
  * same way.
  */
 static const char *const hosting_suffixes[] = {
-	"clerk.app", "vercel.app", "netlify.app", "pages.dev", "fly.dev",
+	"vercel.app", "netlify.app", "pages.dev", "fly.dev",
 	"render.com", "herokuapp.com", "amplifyapp.com", "azurestaticapps.net",
 	"azurewebsites.net", "cloudfront.net", "deno.dev", "firebaseapp.com",
 	"github.io", "gitlab.io", "ngrok-free.app", "ngrok.app", "ngrok.dev",
 	"ngrok.io", "onrender.com", "railway.app", "replit.app", "run.app",
 	"surge.sh", "web.app", "workers.dev"
-};
-
-/* The service's own names. */
-static const char *const vendor_suffixes[] = {
-	IENV_DEVELOPMENT_DOMAIN, "clerk.com", "clerk.dev", "clerk.services"
 };
 
 /*
@@ -175,7 +170,7 @@ ienv_domain_problem(const char *name)
 		return "It is a public suffix, below which others register their domains.";
 	if (ienv_is_hosting_name(name))
 		return "It belongs to a hosting provider.";
-	if (ienv_is_vendor_name(name))
+	if (ienv_is_service_name(name))
 		return "It belongs to the service itself.";
 	return NULL;
 }
@@ -239,12 +234,6 @@ ienv_is_hosting_name(const char *name)
 }
 
 bool
-ienv_is_vendor_name(const char *name)
-{
-	return is_below(name, vendor_suffixes, lengthof(vendor_suffixes));
-}
-
-bool
 ienv_is_reserved_name(const char *name)
 {
 	return is_below(name, reserved_suffixes, lengthof(reserved_suffixes));
@@ -268,17 +257,9 @@ ienv_is_ip_address(const char *name)
 static bool
 is_below(const char *name, const char *const *suffixes, int n)
 {
-	Size		length = strlen(name);
-
 	for (int i = 0; i < n; i++)
-	{
-		Size		suffix = strlen(suffixes[i]);
-
-		if (length >= suffix &&
-			strcmp(name + length - suffix, suffixes[i]) == 0 &&
-			(length == suffix || name[length - suffix - 1] == '.'))
+		if (ienv_is_below(name, suffixes[i]))
 			return true;
-	}
 	return false;
 }
 

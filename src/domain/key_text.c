@@ -13,18 +13,7 @@
 #include "base/base.h"
 #include "domain/domain.h"
 
-/* A key's prefix tells the type of its instance. */
-static const struct
-{
-	const char *prefix;
-	IenvType	type;
-}			prefixes[] = {
-	{IENV_PK_TEST, IENV_DEVELOPMENT}, {IENV_SK_TEST, IENV_DEVELOPMENT},
-	{"test_", IENV_DEVELOPMENT},
-	{IENV_PK_LIVE, IENV_PRODUCTION}, {IENV_SK_LIVE, IENV_PRODUCTION},
-	{"live_", IENV_PRODUCTION}
-};
-
+static bool begins_with(const char *key, const char *prefix);
 static char *decode_host(const char *key, const char **problem);
 
 PG_FUNCTION_INFO_V1(instance_env_key_instance_type);
@@ -40,16 +29,22 @@ Datum
 instance_env_key_instance_type(PG_FUNCTION_ARGS)
 {
 	char	   *key = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	const IenvService *service = ienv_service();
 
-	for (int i = 0; i < lengthof(prefixes); i++)
-		if (strncmp(key, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)
-			PG_RETURN_OID(ienv_oids()->types[prefixes[i].type]);
+	for (int type = 0; type < 2; type++)
+		if (begins_with(key, service->publishable[type]) ||
+			begins_with(key, service->secret[type]) ||
+			begins_with(key, service->legacy[type]))
+			PG_RETURN_OID(ienv_oids()->types[type]);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid key"),
 			 errdetail("Its prefix does not identify a type of instance."),
-			 errhint("A key begins with %s, %s, %s or %s.", IENV_PK_TEST,
-					 IENV_PK_LIVE, IENV_SK_TEST, IENV_SK_LIVE)));
+			 errhint("A key begins with %s, %s, %s or %s.",
+					 service->publishable[IENV_DEVELOPMENT],
+					 service->publishable[IENV_PRODUCTION],
+					 service->secret[IENV_DEVELOPMENT],
+					 service->secret[IENV_PRODUCTION])));
 	PG_RETURN_NULL();			/* keep compiler quiet */
 }
 
@@ -75,29 +70,33 @@ instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 }
 
 /*
- * A key has three parts separated by underscores.  The last one is the base64
- * encoding, with or without padding, of a host and a final "$".
+ * A key is a prefix, which ends in an underscore, and the base64 encoding, with
+ * or without padding, of a host and a final "$".
  */
 static char *
 decode_host(const char *key, const char **problem)
 {
+	const IenvService *service = ienv_service();
+	int			type = 0;
 	int			length;
 	int			size;
 	char	   *padded;
 	char	   *host;
 
-	if (strncmp(key, IENV_PK_TEST, IENV_KEY_PREFIX) != 0 &&
-		strncmp(key, IENV_PK_LIVE, IENV_KEY_PREFIX) != 0)
+	while (type < 2 && !begins_with(key, service->publishable[type]))
+		type++;
+	if (type == 2)
 	{
-		*problem =
-			"It does not begin with " IENV_PK_TEST " or " IENV_PK_LIVE ".";
+		*problem = psprintf("It does not begin with %s or %s.",
+							service->publishable[IENV_DEVELOPMENT],
+							service->publishable[IENV_PRODUCTION]);
 		return NULL;
 	}
-	key += IENV_KEY_PREFIX;
+	key += strlen(service->publishable[type]);
 	length = strlen(key);
 	if (strchr(key, '_') != NULL || length == 0)
 	{
-		*problem = "It does not have three parts between underscores.";
+		*problem = "What follows its prefix is empty or contains an underscore.";
 		return NULL;
 	}
 	if (length > 4 * IENV_MAX_DOMAIN)
@@ -133,4 +132,13 @@ decode_host(const char *key, const char **problem)
 		return NULL;
 	}
 	return host;
+}
+
+/*
+ * Does a key begin with a prefix, which may be NULL?
+ */
+static bool
+begins_with(const char *key, const char *prefix)
+{
+	return prefix != NULL && strncmp(key, prefix, strlen(prefix)) == 0;
 }

@@ -185,7 +185,7 @@ decide(const HostEntry *entry, const char *host, const char **reason)
 		*reason = "local";
 	else if (ienv_is_hosting_name(host))
 		*reason = "hosting_provider";
-	else if (ienv_is_vendor_name(host))
+	else if (ienv_is_service_name(host))
 		*reason = "service_domain";
 	else
 		*reason = "other_root";

@@ -61,8 +61,9 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 	Oid			types[3] = {BYTEAOID, UUIDOID, TEXTOID};
 	Datum		values[3];
-	char		key[IENV_KEY_PREFIX + SECRET_LENGTH + 1];
-	const char *hint = key + IENV_KEY_PREFIX + SECRET_LENGTH - HINT_LENGTH;
+	const char *prefix;
+	char	   *key;
+	char	   *hint;
 	uint8		hash[PG_SHA256_DIGEST_LENGTH];
 	char	   *status;
 	bool		isnull;
@@ -72,11 +73,11 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(0);
 
 	SPI_connect();
-	memcpy(key,
-		   ienv_lock_instance(values[1], &status).type == IENV_PRODUCTION ?
-		   IENV_SK_LIVE : IENV_SK_TEST,
-		   IENV_KEY_PREFIX);
-	for (int i = IENV_KEY_PREFIX; i < IENV_KEY_PREFIX + SECRET_LENGTH;)
+	prefix =
+		ienv_service()->secret[ienv_lock_instance(values[1], &status).type];
+	key = psprintf("%s%0*d", prefix, SECRET_LENGTH, 0);
+	hint = key + strlen(key) - HINT_LENGTH;
+	for (char *digit = key + strlen(prefix); *digit != '\0';)
 	{
 		uint8		byte;
 
@@ -85,9 +86,8 @@ instance_env_create_secret_key(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INTERNAL_ERROR),
 					 errmsg("could not generate random values")));
 		if (byte < 4 * 62)		/* makes all digits equally likely */
-			key[i++] = digits[byte % 62];
+			*digit++ = digits[byte % 62];
 	}
-	key[IENV_KEY_PREFIX + SECRET_LENGTH] = '\0';
 	result = SPI_palloc(VARHDRSZ + strlen(key));
 	SET_VARSIZE(result, VARHDRSZ + strlen(key));
 	memcpy(VARDATA(result), key, strlen(key));

@@ -10,7 +10,8 @@
  * Applications ask on every request, so each backend caches the values as
  * Datums: the defaults once per type, and the overrides, of which there are
  * mostly none, per instance.  Both depend on table instance, to which
- * registry_changed() also attributes a change of policy_default.
+ * registry_changed() also attributes a change of policy_default.  One policy is
+ * the service's own: view policy_defaults has it from table service.
  *
  *-------------------------------------------------------------------------
  */
@@ -63,7 +64,7 @@ static IenvCache cache = {
 	.keysize = sizeof(PolicyKey),
 	.entrysize = sizeof(PolicySet),
 	.max_entries = 16384,
-	.tables = {"instance", "policy_override"}
+	.tables = {"instance", "policy_override", "service"}
 };
 
 static const PolicyValue *find_value(const PolicyKey *key, const char *name);
@@ -92,7 +93,7 @@ instance_env_policy(PG_FUNCTION_ARGS)
 	SPI_connect();
 	n = ienv_query_latest("SELECT p.name, p.value, p.source, d.description"
 						  " FROM instance_env.policies p"
-						  " JOIN instance_env.policy_default d"
+						  " JOIN instance_env.policy_defaults d"
 						  "  ON d.instance_type OPERATOR(pg_catalog.=) p.type"
 						  " AND d.name OPERATOR(pg_catalog.=) p.name"
 						  " WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
@@ -191,7 +192,7 @@ read_set(const PolicyKey *key)
 													 IENV_PRODUCTION) :
 	UUIDPGetDatum(&key->instance);
 	const char *sql = key->is_default ?
-	"SELECT name, value FROM instance_env.policy_default"
+	"SELECT name, value FROM instance_env.policy_defaults"
 	" WHERE (instance_type OPERATOR(pg_catalog.=)"
 	" 'production') OPERATOR(pg_catalog.=) $1 ORDER BY name" :
 	"SELECT name, value FROM instance_env.policies"

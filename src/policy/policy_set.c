@@ -180,7 +180,7 @@ require_policy(Datum *key, const char *name, IenvType type, bool *overridable)
 
 	/* this type's row first */
 	(void) ienv_query("SELECT d.value, d.overridable, t.mine"
-					  " FROM instance_env.policy_default d,"
+					  " FROM instance_env.policy_defaults d,"
 					  " LATERAL (SELECT"
 					  " (d.instance_type OPERATOR(pg_catalog.=) 'production')"
 					  "  OPERATOR(pg_catalog.=) $1) AS t (mine)"

@@ -38,6 +38,9 @@ typedef struct Audience
 } Audience;
 
 static const Audience audiences[] = {
+	/* the service */
+	{"configure_service", ADMIN},
+
 	/* applications and instances */
 	{"adopt_application", ADMIN},
 	{"application_id", BACKEND | ADMIN},
