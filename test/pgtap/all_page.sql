@@ -4,7 +4,21 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(35);
+SELECT plan(41);
+
+-- all_page_brand.sql runs this file for another service.
+\if :{?service}
+SELECT instance_env.configure_service(:'service') \gset
+\else
+\set development_domain accounts.dev
+\set frontend_api clerk
+\set frontend_api_target frontend-api.clerk.services
+\set portal accounts
+\set key_prefix pk_
+\set secret_prefix sk_
+\set marker +clerk_test
+\set service_domain clerk.com
+\endif
 
 CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid);
 SELECT count(*) FROM instance_env.guard('public.users') \gset
@@ -34,10 +48,12 @@ SELECT throws_ok(format('SELECT instance_env.social_credentials(%L, %L)', :'dev'
 SELECT ok(NOT instance_env.feature_available(:'dev', 'bot_protection') AND instance_env.feature_available(:'prod', 'bot_protection'),
 	'"Certain functionality, like bot protection, is only available in Production mode"');
 SELECT throws_ok(format('SELECT instance_env.require_feature(%L, %L)', :'dev', 'bot_protection'), '55I03', NULL, 'and refused in development');
-SELECT matches(instance_env.account_portal_url(:'dev'), '^https://[a-z]+-[a-z]+-[0-9]+[.]accounts[.]dev$',
+SELECT matches(instance_env.account_portal_url(:'dev'), '^https://[a-z]+-[a-z]+-[0-9]+[.]' || replace(:'development_domain', '.', '[.]') || '$',
 	'"The Account Portal will use a Clerk development domain that ends with instead of your app''s production domain"');
-SELECT matches(instance_env.oauth_consent_domain(:'dev'), '[.]accounts[.]dev$',
+SELECT matches(instance_env.oauth_consent_domain(:'dev'), '[.]' || replace(:'development_domain', '.', '[.]') || '$',
 	'"OAuth consent screens will show the development domain that ends with instead of your production domain"');
+SELECT is(instance_env.oauth_callback_url(:'dev'), format('https://%s.%s.%s/v1/oauth_callback',
+	(SELECT slug FROM instance_env.instance WHERE id = :'dev'), :'frontend_api', :'development_domain'), 'the host that its browsers talk to');
 SELECT ok(instance_env.robots_directive(:'dev') = 'noindex, nofollow' AND instance_env.robots_txt(:'dev') ~ '(?n)^Disallow: /$',
 	'"Search engines will not be able to crawl and index your application"');
 SELECT lives_ok(format('INSERT INTO users SELECT i, %L FROM generate_series(1, 500) i', :'dev'), '500 users');
@@ -58,6 +74,11 @@ $$SELECT array_agg(regexp_replace(check_name, ':.*', '') ORDER BY n) FROM instan
 	WITH ORDINALITY AS v (check_name, severity, passed, message, hint, sqlstate, n) WHERE severity = 'error' AND NOT passed$$;
 SELECT ok('domain' = ANY (pg_temp.blockers()), '"You must associate a production domain within the Clerk Dashboard"');
 SELECT instance_env.associate_domain(:'prod', 'shop.example.com') \gset
+SELECT throws_ok(format('SELECT instance_env.associate_domain(%L, %L)', :'prod', :'service_domain'), '22I01', NULL, 'of its own, not the service''s');
+SELECT is((SELECT array_agg(name || ' ' || target) FROM instance_env.dns_records(:'prod') WHERE record IN (:'frontend_api', :'portal')),
+	ARRAY[format('%s.shop.example.com %s', :'frontend_api', :'frontend_api_target'),
+		format('%s.shop.example.com %s', :'portal', (SELECT value #>> '{}' FROM instance_env.service_names WHERE name = 'portal_target'))],
+	'which has to lead to the service');
 SELECT instance_env.verify_domain(:'prod', 'shop.example.com') \gset
 SELECT ok('plan' = ANY (pg_temp.blockers()),
 	'"when you deploy your application to Production, you will be asked to upgrade to a Pro account"');
@@ -72,6 +93,14 @@ SELECT lives_ok(format('INSERT INTO users SELECT i, %L FROM generate_series(1001
 SELECT ok(NOT instance_env.redirect_url_allowed(:'prod', 'http://shop.example.com')
 	AND (instance_env.security_policy(:'prod')).cookie_http_only AND NOT (instance_env.security_policy(:'prod')).test_identities,
 	'"and by default, have a more strict security posture"');
+SELECT is((SELECT array_agg(instance_env.publishable_key(i) ~ ('^' || :'key_prefix') AND instance_env.create_secret_key(i) ~ ('^' || :'secret_prefix')
+		AND instance_env.key_frontend_api(instance_env.publishable_key(i)) = instance_env.frontend_api_host(i)
+		AND instance_env.key_instance_type(instance_env.publishable_key(i)) = type) FROM instance_env.instance JOIN (VALUES (:'dev'::uuid), (:'prod')) v (i) ON i = id),
+	'{t,t}', 'each has keys of its own');
+SELECT ok(instance_env.account_portal_url(:'prod') = format('https://%s.shop.example.com', :'portal')
+	AND instance_env.frontend_api_host(:'prod') = format('%s.shop.example.com', :'frontend_api'), 'and production is below its own domain');
+SELECT ok((instance_env.security_policy(:'dev')).test_email_marker = :'marker'
+	AND (SELECT value #>> '{}' FROM instance_env.policies WHERE name = 'test_email_marker' AND instance_id = :'prod') = :'marker', 'the marker of test addresses');
 SELECT throws_ok(format('INSERT INTO users VALUES (1, %L)', :'prod'), '23505', NULL, 'development''s users are not there');
 SELECT is((SELECT count(*) FROM users WHERE instance_id = :'dev'), 500::bigint, 'they are where they were');
 

@@ -23,12 +23,12 @@ $$SELECT regexp_split_to_table(btrim(list, E' \t\n'), E'[ \t\n]+')$$;
 CREATE TEMP TABLE suffixes AS
 SELECT problem, reason, pg_temp.words(list) AS suffix FROM (VALUES
 ('It belongs to a hosting provider.', 'hosting_provider', '
-	clerk.app vercel.app netlify.app pages.dev fly.dev render.com herokuapp.com amplifyapp.com
+	vercel.app netlify.app pages.dev fly.dev render.com herokuapp.com amplifyapp.com
 	azurestaticapps.net azurewebsites.net cloudfront.net deno.dev firebaseapp.com github.io
 	gitlab.io ngrok-free.app ngrok.app ngrok.dev ngrok.io onrender.com railway.app replit.app
 	run.app surge.sh web.app workers.dev'),
 ('It belongs to the service itself.', 'service_domain', '
-	accounts.dev clerk.com clerk.dev clerk.services'),
+	accounts.dev clerk.app clerk.com clerk.dev clerk.services'),
 ('It is a reserved name, which nobody can own.', 'local', '
 	arpa example internal invalid local localhost onion test')) v (problem, reason, list);
 

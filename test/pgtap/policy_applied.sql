@@ -47,17 +47,17 @@ INSERT INTO page VALUES
 SELECT is(pg_temp.value(id, name), CASE type WHEN 'development' THEN development ELSE production END,
 	'"' || sentence || '": ' || what) FROM page, instances ORDER BY name, what;
 SELECT is_empty(
-	$$SELECT name FROM instance_env.policy_default GROUP BY name HAVING count(*) <> 2$$, 'each policy is said for both types');
-SELECT is_empty($$SELECT * FROM instance_env.policy_default WHERE description !~ '^[a-z].*[^.]$'$$, 'and described');
-SELECT results_eq(format($$SELECT name COLLATE "default", value, 'default', description FROM instance_env.policy_default
-	WHERE instance_type = %L ORDER BY policy_default.name$$, type), format($$SELECT * FROM instance_env.policy(%L)$$, id),
+	$$SELECT name FROM instance_env.policy_defaults GROUP BY name HAVING count(*) <> 2$$, 'each policy is said for both types');
+SELECT is_empty($$SELECT * FROM instance_env.policy_defaults WHERE description !~ '^[a-z].*[^.]$'$$, 'and described');
+SELECT results_eq(format($$SELECT name COLLATE "default", value, 'default', description FROM instance_env.policy_defaults
+	WHERE instance_type = %L ORDER BY policy_defaults.name$$, type), format($$SELECT * FROM instance_env.policy(%L)$$, id),
 	'policy() tells them all: ' || what) FROM instances;
 SELECT set_eq(
 	$$SELECT application, type, instance_id, name, value, source FROM instance_env.policies$$,
 	$$SELECT i.application, i.type, i.instance_id, p.name, p.value, p.source
 	  FROM instance_env.instances i, instance_env.policy(i.instance_id) p$$, 'and the view does so of all instances');
 SELECT set_eq($$SELECT DISTINCT type, name, overridable FROM instance_env.policies$$,
-	$$SELECT instance_type, name, overridable FROM instance_env.policy_default$$, 'and what of it is overridable');
+	$$SELECT instance_type, name, overridable FROM instance_env.policy_defaults$$, 'and what of it is overridable');
 SELECT throws_ok($$SELECT * FROM instance_env.policy(NULL)$$, '22004', NULL, 'policy(): NULL as an instance');
 SELECT throws_ok(format($$SELECT * FROM instance_env.policy(%L)$$, :unknown), '23I03', NULL, 'policy(): an unknown instance');
 
@@ -65,20 +65,20 @@ SELECT throws_ok(format($$SELECT * FROM instance_env.policy(%L)$$, :unknown), '2
 
 SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, %L, %L)$$, i.id, d.name, o.value), '55000', NULL,
 	'fixed: ' || d.name || ', ' || i.what)
-FROM instance_env.policy_default d JOIN instances i ON i.type = d.instance_type
-	JOIN instance_env.policy_default o ON o.name = d.name AND o.instance_type <> d.instance_type
+FROM instance_env.policy_defaults d JOIN instances i ON i.type = d.instance_type
+	JOIN instance_env.policy_defaults o ON o.name = d.name AND o.instance_type <> d.instance_type
 WHERE NOT d.overridable ORDER BY d.name, i.what;
 SELECT set_eq(
-	$$SELECT name::text COLLATE "default" FROM instance_env.policy_default WHERE instance_type = 'production' AND overridable$$,
+	$$SELECT name::text COLLATE "default" FROM instance_env.policy_defaults WHERE instance_type = 'production' AND overridable$$,
 	ARRAY['robots_directive', 'robots_txt', 'rate_limit', 'sms_per_month', 'email_per_month', 'test_identities'],
 	'a production instance may have its own of these only');
 SELECT set_eq(
-	$$SELECT name::text COLLATE "default" FROM instance_env.policy_default WHERE instance_type = 'development' AND overridable$$,
+	$$SELECT name::text COLLATE "default" FROM instance_env.policy_defaults WHERE instance_type = 'development' AND overridable$$,
 	ARRAY['user_cap', 'banner', 'message_prefix', 'redirect_schemes', 'rate_limit', 'sms_per_month', 'email_per_month', 'test_identities'],
 	'a development instance of these');
 INSERT INTO instance_env.policy_override
-SELECT i.id, d.name, o.value FROM instances i JOIN instance_env.policy_default d ON i.type = d.instance_type
-	JOIN instance_env.policy_default o ON o.name = d.name AND o.instance_type <> d.instance_type
+SELECT i.id, d.name, o.value FROM instances i JOIN instance_env.policy_defaults d ON i.type = d.instance_type
+	JOIN instance_env.policy_defaults o ON o.name = d.name AND o.instance_type <> d.instance_type
 WHERE d.name = 'user_cap' OR NOT d.overridable;
 SELECT is_empty($$SELECT * FROM instance_env.policies WHERE source <> 'default'$$, 'what is written by hand is not in force');
 SELECT is(instance_env.redirect_url_allowed(id, 'http://example.com'), type = 'development', 'nor does it answer: ' || what) FROM instances;
@@ -171,7 +171,7 @@ SELECT throws_ok(format($$SELECT instance_env.set_policy(%L, 'user_cap', '1')$$,
 SELECT throws_ok(format($$SELECT instance_env.reset_policy(%L, 'user_cap')$$, :unknown), '23I03', NULL,
 	'reset_policy(): an unknown instance');
 SELECT lives_ok(format($$SELECT instance_env.reset_policy(%L, %L)$$, :production, name), 'nothing to reset: ' || name)
-FROM instance_env.policy_default WHERE instance_type = 'production' ORDER BY name;
+FROM instance_env.policy_defaults WHERE instance_type = 'production' ORDER BY name;
 INSERT INTO instance_env.policy_override VALUES (:production, 'of an earlier version', '1');
 SELECT lives_ok(format($$SELECT instance_env.reset_policy(%L, 'of an earlier version')$$, :production), 'an override left over');
 SELECT is_empty(format($$SELECT * FROM instance_env.policy_override WHERE instance = %L$$, :production), 'goes');
@@ -216,7 +216,7 @@ SELECT instance_env.banner(:development) AS hostile_banner, instance_env.robots_
 	(SELECT count(*) FROM instance_env.policy(:production)) AS hostile_count \gset
 RESET search_path;
 SELECT is(ARRAY[:'hostile_banner', :'hostile_robots', :'hostile_count'], ARRAY['mine', 'all',
-	(SELECT count(*)::text FROM instance_env.policy_default WHERE instance_type = 'development')], 'a hostile search_path');
+	(SELECT count(*)::text FROM instance_env.policy_defaults WHERE instance_type = 'development')], 'a hostile search_path');
 
 -- the end
 

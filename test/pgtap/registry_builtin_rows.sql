@@ -3,9 +3,9 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(57);
+SELECT plan(59);
 
-CREATE TEMP TABLE catalogues AS SELECT unnest(ARRAY['policy_default', 'social_provider', 'feature', 'setting_section']) AS name;
+CREATE TEMP TABLE catalogues AS SELECT unnest(ARRAY['policy_default', 'social_provider', 'feature', 'setting_section', 'service']) AS name;
 
 -- what a dump takes along
 

@@ -6,9 +6,9 @@ SELECT instance_env.create_application('policy test',
 
 -- every default
 SELECT d.name, d.value AS development, d.overridable AS o, p.value AS production, p.overridable AS o
-FROM instance_env.policy_default d JOIN instance_env.policy_default p USING (name)
+FROM instance_env.policy_defaults d JOIN instance_env.policy_defaults p USING (name)
 WHERE d.instance_type = 'development' AND p.instance_type = 'production' ORDER BY name;
-SELECT DISTINCT name, description FROM instance_env.policy_default ORDER BY name;
+SELECT DISTINCT name, description FROM instance_env.policy_defaults ORDER BY name;
 
 -- what an application asks
 SELECT type, instance_env.banner(id), instance_env.message_prefix(id),

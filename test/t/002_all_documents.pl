@@ -297,9 +297,13 @@ is_listed('Views', 'view',
 is_listed('Policies', 'policy',
 	q{SELECT name, d.value, p.value, CASE WHEN d.overridable AND p.overridable THEN 'both' WHEN d.overridable THEN 'development'
 	  WHEN p.overridable THEN 'production' END
-	  FROM instance_env.policy_default d JOIN instance_env.policy_default p USING (name)
+	  FROM instance_env.policy_defaults d JOIN instance_env.policy_defaults p USING (name)
 	  WHERE d.instance_type = 'development' AND p.instance_type = 'production'},
 	sub { (code($_[0]), (map { $_ eq '–' ? 'null' : code($_) } @_[1, 2]), $_[3]) });
+
+is_listed('Names of the service', 'name of the service',
+	q{SELECT name, value, description FROM instance_env.service_names},
+	sub { (code($_[0]), code($_[1]), $_[2]) });
 
 is_listed('Catalogue of features', 'feature',
 	q{SELECT name, plan, CASE WHEN production_only THEN 'yes' ELSE 'no' END, development_limit FROM instance_env.feature},
