@@ -15,7 +15,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -61,6 +63,21 @@ ienv_application_sentence(Datum value, bool is_uuid)
 	ienv_leave_owner(&saved);
 	SPI_finish();
 	return sentence != NULL ? sentence : "";
+}
+
+/*
+ * Auxiliary to ereport(): a hint that refers to a view, for those who may read
+ * the view.  The user that has called a SECURITY DEFINER function counts.
+ */
+int
+ienv_errhint_view(const char *view, const char *hint)
+{
+	Oid			relid = get_relname_relid(view, ienv_oids()->schema);
+
+	if (OidIsValid(relid) &&
+		pg_class_aclcheck(relid, GetOuterUserId(), ACL_SELECT) == ACLCHECK_OK)
+		errhint("%s", hint);
+	return 0;					/* return value does not matter */
 }
 
 /*

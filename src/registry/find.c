@@ -177,7 +177,8 @@ ienv_find_application(FunctionCallInfo fcinfo)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("application \"%s\" does not exist", ienv_clipped(name)),
-			 errhint("All applications are in view instance_env.applications.")));
+			 ienv_errhint_view("applications",
+							   "All applications are in view instance_env.applications.")));
 }
 
 /*

@@ -143,6 +143,14 @@ static const Audience audiences[] = {
 	{"revoke_access", NOBODY},
 };
 
+/*
+ * Views that are the same for every application: a backend may read them, too,
+ * because errors refer to them.
+ */
+static const char *const catalogues[] = {
+	"features", "policy_defaults", "service_names", "social_providers"
+};
+
 static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);
 static void grant_rights(FunctionCallInfo fcinfo, const char *action,
 						 int bits);
@@ -306,6 +314,10 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 						 format_procedure_qualified(oid), role);
 		}
 	}
+	if (bits & (BACKEND | ADMIN))
+		for (int i = 0; i < lengthof(catalogues); i++)
+			ienv_execute("GRANT SELECT ON %s.%s TO %s", IENV_SCHEMA,
+						 catalogues[i], role);
 	if (bits & MONITOR)
 		grant_views(role);
 	ienv_record_privileges(action, name, roleid, before);

@@ -103,7 +103,8 @@ ienv_require_instance(Datum id)
 				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
 				 errmsg("instance %s does not exist",
 						ienv_instance_text(id, true)),
-				 errhint("All instances are in view instance_env.instances.")));
+				 ienv_errhint_view("instances",
+								   "All instances are in view instance_env.instances.")));
 	return *instance;
 }
 

@@ -83,6 +83,14 @@ FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid =
 			 WHERE coalesce(n.mode, 'i') IN ('i', 'b', 'v')) names
 WHERE e.extname = 'instance_env' AND p.prokind = 'f';
 
+-- Those who read what it says.
+CREATE ROLE instance_env_backend;
+CREATE ROLE instance_env_monitor;
+CREATE ROLE instance_env_guard;
+CREATE ROLE instance_env_admin;
+SELECT instance_env.grant_backend('instance_env_backend'), instance_env.grant_monitor('instance_env_monitor'),
+	instance_env.grant_guard('instance_env_guard'), instance_env.grant_admin('instance_env_admin') \gset
+
 -- One call, undone: what it returns, or the SQLSTATE, and what is wrong with the words of an error.
 CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, role name DEFAULT session_user, OUT state text, OUT wrong text, OUT answer text)
 LANGUAGE plpgsql AS $$
@@ -91,6 +99,7 @@ DECLARE
 	message text;
 	detail text;
 	hint text;
+	reader text;
 BEGIN
 	SELECT format('SELECT string_agg(a::text, %L) FROM instance_env.%I(%s) a', ' ', max(a.function), string_agg(
 		format(CASE WHEN a.type = '"any"'::regtype THEN '%L::text' WHEN a.type = 'oid'::regtype THEN '%L::regclass' ELSE '%L::%s' END,
@@ -114,13 +123,25 @@ BEGIN
 			IF length(message || detail || hint) > 1000 THEN
 				wrong := 'its words are too long';
 			END IF;
+			-- a hint is of use to those who may read what it refers to
+			reader := role;
+			IF role = session_user THEN
+				SELECT r INTO reader FROM unnest('{instance_env_backend,instance_env_monitor,instance_env_guard,instance_env_admin}'::text[]) r
+				WHERE has_function_privilege(r, function, 'EXECUTE') LIMIT 1;
+			END IF;
+			SELECT coalesce(wrong, reader || ' cannot read ' || c.relname) INTO wrong
+			FROM regexp_matches(hint, 'instance_env[.]([a-z_]+)(?![a-z_(])', 'g') m JOIN pg_class c ON c.relname = m[1]
+			WHERE c.relnamespace = 'instance_env'::regnamespace AND NOT has_table_privilege(reader, c.oid, 'SELECT');
+			IF wrong ~ 'cannot read' AND role = session_user THEN
+				SELECT t.wrong INTO wrong FROM pg_temp.try(function, argument, value, instance, reader) t;
+			END IF;
 	END;
 END $$;
 
 -- With good arguments all calls succeed, for one instance at least, so that what fails
 -- below fails for the text's sake.
 CREATE TEMP TABLE tried AS
-SELECT a.oid, a.oid::regprocedure::text || ', ' || a.argument AS what, a.function, a.argument, i.instance, t.state
+SELECT a.oid, a.oid::regprocedure::text || ', ' || a.argument AS what, a.function, a.argument, i.instance, t.state, t.wrong
 FROM arguments a, unnest(ARRAY['d0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001']::uuid[]) AS i (instance),
 	LATERAL (SELECT g.value FROM good g WHERE g.argument IN (a.argument, a.function || '.' || a.argument)
 			 ORDER BY length(g.argument) DESC LIMIT 1) g,
@@ -136,7 +157,7 @@ FROM (SELECT DISTINCT ON (what) * FROM tried ORDER BY what, state, instance) c
 
 -- Ids: NULL, and one that nobody has.
 CREATE TEMP TABLE ids AS
-SELECT a.oid::regprocedure::text AS what, a.argument, n.state AS null_state, u.state AS unknown_state
+SELECT a.oid::regprocedure::text AS what, a.argument, n.state AS null_state, u.state AS unknown_state, coalesce(n.wrong, u.wrong) AS wrong
 FROM arguments a, LATERAL (SELECT instance FROM tried t WHERE t.oid = a.oid UNION ALL SELECT 'd0000000-0000-4000-8000-000000000001' LIMIT 1) i,
 	LATERAL pg_temp.try(a.oid, a.argument, NULL, i.instance) n,
 	LATERAL pg_temp.try(a.oid, a.argument, '00000000-0000-0000-0000-000000000000', i.instance) u
@@ -156,8 +177,6 @@ SELECT count(pg_temp.answers(:dev, status)::text) FROM unnest('{active,suspended
 SELECT count(pg_temp.answers(:prod, status)::text) FROM unnest('{inactive,active,suspended}'::instance_env.instance_status[]) status \gset
 
 -- The same as a backend, which has no right on any table, nothing being cached.
-CREATE ROLE instance_env_backend;
-SELECT instance_env.grant_backend('instance_env_backend') \gset
 CREATE FUNCTION pg_temp.as_backend(function oid, instance uuid) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	name text;
@@ -174,7 +193,7 @@ SELECT a.oid::regprocedure::text AS what, i.instance, t.state || ' ' || coalesce
 FROM arguments a, unnest(ARRAY[:dev, :prod]::uuid[]) AS i (instance), LATERAL pg_temp.try(a.oid, '', NULL, i.instance) t
 WHERE a.i = 1 AND has_function_privilege('instance_env_backend', a.oid, 'EXECUTE') AND NOT has_function_privilege('public', a.oid, 'EXECUTE');
 
-SELECT plan(9 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
+SELECT plan(11 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
 SELECT cmp_ok((SELECT count(DISTINCT oid) FROM tried), '>=', 37::bigint, 'functions with text arguments');
 SELECT is_empty(
 	$$SELECT oid::regprocedure, argument FROM arguments WHERE type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype)
@@ -193,6 +212,9 @@ FROM (SELECT DISTINCT what FROM tried) t ORDER BY what;
 
 SELECT cmp_ok((SELECT count(*) FROM ids), '>=', 40::bigint, 'functions with an instance or an application');
 SELECT is_empty($$SELECT * FROM ids WHERE null_state <> '22004'$$, 'NULL: 22004');
+SELECT is_empty($$SELECT * FROM ids WHERE wrong IS NOT NULL$$, 'and the hint is for those who call the function');
+SELECT is_empty($$SELECT * FROM tried WHERE wrong IS NOT NULL OR state NOT IN ('00000', '22023', '23I05', '55000', '55I01', '55I03', '22I01')$$,
+	'an instance of the wrong type: what is refused, is refused clearly');
 SELECT is_empty($$SELECT * FROM ids WHERE unknown_state <> CASE argument WHEN 'instance' THEN '23I03' ELSE '22023' END$$,
 	'unknown: 23I03 for an instance, 22023 for an application');
 SELECT results_eq(format('SELECT DISTINCT instance, answer FROM answers WHERE what = %L ORDER BY 1', what),

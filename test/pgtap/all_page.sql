@@ -33,9 +33,9 @@ SELECT results_eq($$SELECT type::text FROM instance_env.instances WHERE applicat
 -- Development instance
 
 SELECT is((SELECT array_agg(status::text ORDER BY type) FROM instance_env.instances WHERE application = 'shop'), '{active,inactive}',
-	'"A Development instance is Clerk''s default instance type"');
+	'"A Development instance is Clerk''s default instance type and has characteristics that allow it to be more useful for local development"');
 SELECT ok(instance_env.redirect_url_allowed(:'dev', 'http://localhost:3000/callback') AND (instance_env.security_policy(:'dev')).test_identities,
-	'"Development instances have a more relaxed security posture"');
+	'"To facilitate development and local authentication, Development instances have a more relaxed security posture"');
 SELECT cmp_ok((instance_env.security_policy(:'dev')).rate_limit, '<', (instance_env.security_policy(:'prod')).rate_limit,
 	'"and are not suitable for production workloads"');
 SELECT matches(instance_env.banner(:'dev'), '^Development.*not production data',
@@ -81,7 +81,7 @@ SELECT is((SELECT array_agg(name || ' ' || target) FROM instance_env.dns_records
 	'which has to lead to the service');
 SELECT instance_env.verify_domain(:'prod', 'shop.example.com') \gset
 SELECT ok('plan' = ANY (pg_temp.blockers()),
-	'"when you deploy your application to Production, you will be asked to upgrade to a Pro account"');
+	'"However, when you deploy your application to Production, you will be asked to upgrade to a Pro account"');
 SELECT instance_env.set_plan(:'app', 'pro') \gset
 SELECT instance_env.set_social_connection(:'dev', 'google') \gset
 SELECT ok('credentials' = ANY (pg_temp.blockers()), '"You are required to provision your own SSO credentials"');

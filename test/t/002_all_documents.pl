@@ -349,6 +349,28 @@ my @defined = map { join '', /'(\w)'/g } slurp_file($header) =~ /^#define ERRCOD
 cmp_ok(scalar @defined, '>', 0, "$header defines SQLSTATEs");
 is("@{[ sort @states ]}", "@{[ sort @defined ]}", 'it lists each SQLSTATE once');
 
+# Each sentence of the page: what it names exists, and all_page.sql has the sentence, if it is
+# said to test it.
+my @sentences = grep { @$_ == 3 && $_->[1] =~ /`/ } map { [ /\| (.*?) (?=\|)/g ] }
+	split /\n/, section($reference, 'The page, sentence by sentence');
+# a sentence that is tested in two parts stands there as two
+my $page = lc join ' ', slurp_file('test/pgtap/all_page.sql') =~ /'"((?:[^']|'')*)"/g;
+$page =~ s/''/'/g;
+my %functions = map { $_ => 1 } split /\n/, $node->safe_psql('postgres', 'SELECT DISTINCT proname FROM described');
+my @missing;
+cmp_ok(scalar @sentences, '>=', 22, 'the Reference has the sentences of the page');
+foreach my $row (@sentences)
+{
+	my ($sentence, $functions, $tests) = @$row;
+	my $words = lc $sentence =~ s/[.]$//r;
+
+	push @missing, grep { !$functions{$_} } $functions =~ /`(\w+)\(\)`/g;
+	push @missing, grep { !-e "test/pgtap/$_.sql" } $tests =~ /`(\w+)`/g;
+	push @missing, $sentence if $tests =~ /`all_page`/ && index($page, $words) < 0;
+	push @missing, "a test, or a function, of: $sentence" if $tests !~ /`/ || $functions !~ /`/;
+}
+is(join("\n", @missing), '', 'each has functions and tests');
+
 #
 # Form
 #
