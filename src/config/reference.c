@@ -187,16 +187,15 @@ is_id(const char *reference, const char *run, size_t length)
 }
 
 /*
- * Are these letters and digits mixed as in a random key?  In hexadecimal, any
- * letters and digits are.
+ * Are these letters and digits mixed as in a random key?  Only capitals show
+ * that so many of them are words, as in GoogleOauth2ClientSecret.
  */
 static bool
 is_mixed(const char *run, size_t length)
 {
 	if (strcspn(run, LOWER UPPER) >= length || strcspn(run, DIGITS) >= length)
 		return false;
-	if (strspn(run, DIGITS "abcdef") >= length ||
-		strspn(run, DIGITS "ABCDEF") >= length)
+	if (strcspn(run, LOWER) >= length || strcspn(run, UPPER) >= length)
 		return true;
 	return count_words(run, length) * MIN_WORD > (int) length;
 }

@@ -68,7 +68,7 @@ INSERT INTO harmless VALUES ('pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk')
 	('MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA'), ('eyJ'), ('eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.'), ('test_7d279f61a3499fed520f7cd8c08'), ('AC' || md5('account')), ('key-value'),
 	('SK'), ('SG.1'), ('EAAA'), ('whsec_'), ('0f8fad5b-d9cb-469f-a165-70867728950e'), (md5('x')), ('env:STRIPE_KEY'), ('The AccountKey= of the store'), ('Größe 開発 🔑'), ('');
 
-SELECT plan(27 + 2 * (SELECT count(*) FROM secrets)::integer + (SELECT count(*) FROM harmless)::integer);
+SELECT plan(28 + 2 * (SELECT count(*) FROM secrets)::integer + (SELECT count(*) FROM harmless)::integer);
 
 -- settings: strings in any place, keys, names
 
@@ -114,7 +114,7 @@ CREATE TEMP TABLE opaque (what text, secret text);
 INSERT INTO opaque VALUES ('32 hexadecimal digits', md5('x')), ('the same in upper case', upper(md5('x'))), ('40', md5('x') || left(md5('y'), 8)), ('64', md5('x') || md5('y')),
 	('an AWS secret access key', 'wJalrXUtnFEMI/K7MDENG/' || 'bPxRfiCYEXAMPLEKEY'), ('30 letters and digits', 'k3vj9x0q2m7c5b8n1z4l6w' || 'p0s9d2h5'),
 	('50 in mixed case', 'Zr4u7xAzD1G3KbPeShVm' || 'Yq3t6w9zACFHMcQfTjWnZr4u7x5A1D'), ('44 in base64', 'q83vEjRWeJq83vEjRWeJ+' || 'q83vEjRWeJq83vEjRWeJq8='),
-	('a Twitch secret', '41vpdji4e9gif29md0ouet6fktd2' || 'x8');
+	('letters, then digits', 'abcdefghijklmnopqrstuvwxyz' || '0123456789'), ('a Twitch secret', '41vpdji4e9gif29md0ouet6fktd2' || 'x8');
 SELECT is_empty($$SELECT what, scheme FROM opaque, unnest('{"", env:, vault:, vault:kv/, vault:kv/shop/, aws-sm:prod/google/, op://vault/}'::text[]) scheme
 	WHERE pg_temp.refer(scheme || secret) <> '22I03'$$, 'nor a random key of no known form');
 SELECT set_eq($$SELECT reference FROM unnest(ARRAY['env:GOOGLE_SECRET', 'env:_x1', 'vault:shop/google', 'vault:secret/shop/google#client_secret', 'aws-sm:prod/google',
@@ -128,6 +128,9 @@ SELECT set_eq($$SELECT text FROM unnest(ARRAY['GOOGLE_SECRET', 'google', 'projec
 		'Env:X', 'VAULT:x', 'v:x', '1password:x', '-a:x', '_a:x', ' env:X', 'env :X', 'env: X', 'vault:a b', 'vault:a ', E'vault:a\u00a0b', E'vault:\u200b', E'vault:a\u0085', E'vault:a\u3000b',
 		E'vault:a\tb', E'vault:a\n', E'vault:\x7f', 'env:A B', 'env:A-B', 'env:1A', 'env:A/B', 'env:$A', 'env:é', 'data:text/plain,hunter2', 'data:,x', 'base64:aHVudGVyMg==', 'plain:hunter2',
 		'literal:hunter2', 'raw:x', 'größe:x', E'C:\\secrets', '', 'vault:' || repeat('a', 250), repeat('x', 1000000)]) text WHERE pg_temp.refer(text) <> '22023'$$, '{}'::text[], 'what is none');
+
+SELECT cmp_ok((SELECT count(*) FROM (SELECT translate(encode(sha512(i::text::bytea), 'base64'), E'\n+/=', '') AS random FROM generate_series(1, 500) i) r
+	WHERE pg_temp.refer('vault:shop/' || left(random, 40)) = '22I03'), '>=', 490::bigint, 'nearly no random key passes for words');
 
 -- the message does not repeat it, and neither do logs of ours
 
