@@ -328,6 +328,13 @@ AS 'MODULE_PATHNAME', 'instance_env_instance_diff_by_name';
 COMMENT ON FUNCTION instance_env.instance_diff(text) IS
 'the same by the application''s name';
 
+CREATE FUNCTION instance_env.instance_diff(a uuid, b uuid)
+RETURNS TABLE (kind text, item text, a jsonb, b jsonb, ahead text)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
+AS 'MODULE_PATHNAME', 'instance_env_instance_diff_of_two';
+COMMENT ON FUNCTION instance_env.instance_diff(uuid, uuid) IS
+'where any two instances are set differently, and which of them was changed last';
+
 --
 -- Features and plans
 --

@@ -29,8 +29,9 @@ ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /*
- * An argument that is a name or an external key.  Any text that fits into an
- * index will do, because the application may have got it from elsewhere.
+ * An argument that is to become a name or an external key.  Any text that fits
+ * into an index will do, because the application may have got it from
+ * elsewhere; but not a secret, since messages show names and keys.
  */
 char *
 ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
@@ -45,6 +46,7 @@ ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
 				 errmsg("invalid value for argument \"%s\"", argument),
 				 *name == '\0' ? errdetail("It is empty.") :
 				 errdetail("It is longer than %d bytes.", IENV_MAX_NAME)));
+	ienv_refuse_secret(name, psprintf("argument \"%s\"", argument));
 	return name;
 }
 

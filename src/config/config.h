@@ -33,6 +33,11 @@ pg_noreturn extern void ienv_report_shared_scopes(void);
 extern int	ienv_errhint_own_credentials(void);
 
 /*
+ * reference.c: references to secrets
+ */
+extern void ienv_check_reference(const char *reference, const char *argument);
+
+/*
  * configuration.c: an instance's configuration as a whole
  */
 extern List *ienv_clone_configuration(Datum source, Datum target);

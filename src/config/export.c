@@ -4,11 +4,14 @@
  *	  An instance's configuration as a document.
  *
  * It contains what the instance has set itself, but no secrets, nor any
- * reference to where they are kept.
+ * reference to where they are kept.  It names the instance, because some of
+ * that is for no other (import.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <ctype.h>
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -76,6 +79,7 @@ static const char *const problems =
 "   END AS problem) p"
 " WHERE p.problem IS NOT NULL";
 
+static bool is_uuid(const char *text, int length);
 pg_noreturn static void refuse_document(const char *problem);
 
 PG_FUNCTION_INFO_V1(instance_env_export_settings);
@@ -120,7 +124,7 @@ ienv_exported(Datum instance, bool stable)
 		"COALESCE((SELECT pg_catalog.jsonb_object_agg(" key ", " value ") FROM instance_env." table " c" \
 		" WHERE c.instance OPERATOR(pg_catalog.=) i.id), '{}')"
 	static const char *const sql =
-	"SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance_type', i.type," " 'settings', " OBJECT("name", "value", "setting") "," " 'policies', " OBJECT("name", "value", "policy_override") " OPERATOR(pg_catalog.||)" "  CASE WHEN i.user_cap IS NULL THEN '{}'" " ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END," " 'features', " OBJECT("feature", "quantity", "instance_feature") "," " 'connections', " OBJECT("provider", CONNECTION, "social_connection") ")" " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1";
+	"SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance', i.id, 'instance_type', i.type," " 'settings', " OBJECT("name", "value", "setting") "," " 'policies', " OBJECT("name", "value", "policy_override") " OPERATOR(pg_catalog.||)" "  CASE WHEN i.user_cap IS NULL THEN '{}'" " ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END," " 'features', " OBJECT("feature", "quantity", "instance_feature") "," " 'connections', " OBJECT("provider", CONNECTION, "social_connection") ")" " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1";
 	Oid			type = UUIDOID;
 	bool		isnull;
 
@@ -166,6 +170,13 @@ ienv_check_document(Datum document)
 				refuse_document(psprintf("Its format is not %d.",
 										 EXPORT_FORMAT));
 		}
+		else if (strcmp(key, "instance") == 0)
+		{
+			known = true;
+			if (value.type != jbvString ||
+				!is_uuid(value.val.string.val, value.val.string.len))
+				refuse_document("Its instance is not the id of one.");
+		}
 		else if (strcmp(key, "instance_type") == 0)
 		{
 			known = true;
@@ -196,6 +207,21 @@ ienv_check_document(Datum document)
 		refuse_document(psprintf("Look at \"%s\". %s",
 								 ienv_clipped(ienv_result_text(0, 1)),
 								 ienv_result_text(0, 2)));
+}
+
+/*
+ * Is this a uuid in the form in which they are written?
+ */
+static bool
+is_uuid(const char *text, int length)
+{
+	if (length != 36)
+		return false;
+	for (int i = 0; i < length; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? text[i] != '-' :
+			!isxdigit((unsigned char) text[i]))
+			return false;
+	return true;
 }
 
 static void

@@ -7,6 +7,15 @@
  * changed, by comparing the instance with what it was before, and which items
  * of the document it has left out because this instance cannot have them.
  *
+ * What belongs to one environment comes back only into the very instance that
+ * the document names, which is the one with that id, whatever else has become
+ * of it.  Another instance must not get it even if it is of the same type: a
+ * staging environment's production has webhooks and a test account of its own.
+ * That is the settings of sections that are not cloned, and whether production
+ * accepts test identities.  Own credentials need a secret's reference, which
+ * no document has, so they do not get into another instance either.  A
+ * document that names no instance is from another.
+ *
  * Policies, features and connections are set by the functions that exist for
  * that purpose, so that an import cannot bypass any of their rules.
  *
@@ -33,14 +42,14 @@
 static const char *const wishes =
 "WITH target AS (SELECT i.id, i.type, a.plan,"
 " i.type OPERATOR(pg_catalog.=) 'production' AS production, i.user_cap,"
-"   i.type::pg_catalog.text OPERATOR(pg_catalog.<>)"
-" ($2 OPERATOR(pg_catalog.->>) 'instance_type') AS other_type"
+"  (($2 OPERATOR(pg_catalog.->>) 'instance')::pg_catalog.uuid"
+"   OPERATOR(pg_catalog.=) i.id) IS NOT TRUE AS other"
 "  FROM instance_env.instance i JOIN instance_env.application a"
 " ON a.id OPERATOR(pg_catalog.=) i.application"
 "  WHERE i.id OPERATOR(pg_catalog.=) $1),"
 " wish AS ("
 " SELECT 0 AS part, w.key AS item, w.value,"
-"  CASE WHEN t.other_type AND NOT n.cloned"
+"  CASE WHEN t.other AND NOT n.cloned"
 " THEN 'section_not_cloned' END AS omission"
 " FROM target t,"
 " pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'settings') w"
@@ -51,7 +60,10 @@ static const char *const wishes =
 " WHERE s.value IS DISTINCT FROM w.value"
 " UNION ALL"
 " SELECT 1, w.key, w.value,"
-"  CASE WHEN NOT d.overridable THEN 'policy_not_overridable' END"
+"  CASE WHEN NOT d.overridable THEN 'policy_not_overridable'"
+"   WHEN t.other AND t.production"
+" AND w.key OPERATOR(pg_catalog.=) 'test_identities'"
+" AND w.value OPERATOR(pg_catalog.=) 'true' THEN 'policy_not_cloned' END"
 " FROM target t"
 " CROSS JOIN pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'policies') w"
 "  LEFT JOIN instance_env.policy_defaults d"

@@ -228,6 +228,8 @@ ienv_change_setting(const char *action, Datum instance, const char *name,
 	else
 	{
 		check_room(instance, name, value);
+		ienv_refuse_secrets(value,
+							psprintf("the value of setting \"%s\"", name));
 		if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name,"
 					   " value) VALUES ($1, $2, $3)"
 					   " ON CONFLICT (instance, name) DO UPDATE"
@@ -273,14 +275,17 @@ check_room(Datum instance, const char *name, Datum value)
 }
 
 /*
- * Refuse a name that cannot be a setting's, or whose section is unknown.  SPI
- * is connected.
+ * Refuse a name that cannot be a setting's, or whose section is unknown, and a
+ * secret in its place before a message repeats it.  SPI is connected.
  */
 void
 ienv_require_section(const char *name)
 {
 	Oid			type = TEXTOID;
-	Datum		section = CStringGetTextDatum(section_of(name));
+	Datum		section;
+
+	ienv_refuse_secret(name, "the name of a setting");
+	section = CStringGetTextDatum(section_of(name));
 
 	if (ienv_query("SELECT FROM instance_env.setting_section"
 				   " WHERE name OPERATOR(pg_catalog.=) $1",

@@ -6,7 +6,7 @@
  * Shared credentials are the service's own, and many development instances use
  * the same ones; production needs its own for every provider.  social_rule.c
  * enforces that no matter how a row is written.  Secrets are never stored,
- * only a reference to where the application keeps them.
+ * only a reference to where the application keeps them (reference.c).
  *
  *-------------------------------------------------------------------------
  */
@@ -25,12 +25,6 @@
 
 #define MAX_SCOPES			100
 
-/*
- * A run of so many letters and digits is neither a word nor an id that people
- * use.
- */
-#define MIN_SECRET_RUN		24
-
 /* An application's own providers, which are not in table social_provider */
 #define CUSTOM_PREFIX		"custom_"
 
@@ -42,7 +36,6 @@
 static void check_given(FunctionCallInfo fcinfo, bool own);
 static bool offers_shared(const char *provider);
 static bool is_custom(const char *provider);
-static bool looks_like_secret(const char *reference);
 static bool require_scopes(ArrayType *scopes);
 pg_noreturn static void report_no_shared(const char *provider);
 
@@ -127,8 +120,7 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 }
 
 /*
- * Refuse incomplete credentials, and anything that looks like the secret
- * itself.
+ * Refuse incomplete credentials, a secret, and what is no reference to one.
  */
 static void
 check_given(FunctionCallInfo fcinfo, bool own)
@@ -141,14 +133,12 @@ check_given(FunctionCallInfo fcinfo, bool own)
 	if (!own)
 		return;
 
-	(void) ienv_require_text(fcinfo, 2, "client_id", IENV_MAX_CREDENTIAL);
-	if (looks_like_secret(ienv_require_text(fcinfo, 3, "secret_reference",
-											IENV_MAX_CREDENTIAL)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"secret_reference\" looks like a secret"),
-				 errdetail("Secrets are not stored here, only where to find them."),
-				 errhint("Give the name of an environment variable, or a reference such as \"vault:shop/google\".")));
+	ienv_refuse_secret(ienv_require_text(fcinfo, 2, "client_id",
+										 IENV_MAX_CREDENTIAL),
+					   "argument \"client_id\"");
+	ienv_check_reference(ienv_require_text(fcinfo, 3, "secret_reference",
+										   IENV_MAX_CREDENTIAL),
+						 "secret_reference");
 }
 
 /*
@@ -287,33 +277,6 @@ is_custom(const char *provider)
 }
 
 /*
- * Secrets are opaque: long runs of mixed letters and digits.  A reference may
- * contain such an id, too, but with a scheme or a path around it.
- */
-static bool
-looks_like_secret(const char *reference)
-{
-	static const char *const letters =
-	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-	static const char *const digits = "0123456789";
-	static const char *const both =
-	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-	if (strpbrk(reference, ":/") != NULL)
-		return false;
-	for (const char *p = reference; *p != '\0';)
-	{
-		size_t		run = strspn(p, both);
-
-		if (run >= MIN_SECRET_RUN && strspn(p, letters) < run &&
-			strspn(p, digits) < run)
-			return true;
-		p += run > 0 ? run : 1;
-	}
-	return false;
-}
-
-/*
  * Are there any scopes?  Refuses elements that cannot be scopes (RFC 6749,
  * section 3.3).
  */
@@ -346,6 +309,7 @@ require_scopes(ArrayType *scopes)
 		else if (strlen(scope) > IENV_MAX_CREDENTIAL)
 			problem = psprintf("An element is longer than %d bytes.",
 							   IENV_MAX_CREDENTIAL);
+		ienv_refuse_secret(scope, "argument \"scopes\"");
 		for (const char *p = scope; *p != '\0' && problem == NULL; p++)
 			if (*p <= ' ' || *p > '~' || *p == '"' || *p == '\\')
 				problem =

@@ -87,6 +87,8 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 				 errdetail("It is the same for every production instance.") :
 				 errdetail("It is the same for every development instance."),
 				 errhint("View instance_env.policies shows which policies can be overridden.")));
+	ienv_refuse_secrets(PG_GETARG_DATUM(2),
+						psprintf("the value of policy \"%s\"", name));
 	problem = value_problem(value, model);
 	if (problem != NULL)
 		ereport(ERROR,

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(35);
+SELECT plan(56);
 
 SELECT instance_env.create_application('shop', 'pro', 'd0000000-0000-4000-8000-000000000001',
 	'a0000000-0000-4000-8000-000000000001') \gset
@@ -125,6 +125,53 @@ SELECT results_eq('SELECT pg_temp.diff()', ARRAY[
 SELECT instance_env.suspend_instance('a0000000-0000-4000-8000-000000000001') \gset
 SELECT isnt_empty('SELECT pg_temp.diff()', 'also while suspended');
 
+-- any two instances
+
+SELECT instance_env.create_application('one', 'pro', 'd0000000-0000-4000-8000-000000000011', 'a0000000-0000-4000-8000-000000000011', 'one dev', 'one prod') \gset
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000011', 'one.example.org') \gset
+SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000011', 'session.a', '1') \gset
+SELECT application_id AS staged, development_id AS staged_dev, production_id AS staged_prod
+FROM instance_env.create_staging_application(instance_env.application_id('one'), 'staging.one.example.org') \gset
+CREATE FUNCTION pg_temp.diff(a uuid, b uuid) RETURNS SETOF text LANGUAGE sql AS $$
+SELECT concat_ws('|', kind, item, coalesce(d.a::text, '-'), coalesce(d.b::text, '-'), coalesce(ahead, '?')) FROM instance_env.instance_diff($1, $2) d
+$$;
+CREATE FUNCTION pg_temp.turned(a uuid, b uuid) RETURNS SETOF text LANGUAGE sql AS $$
+SELECT concat_ws('|', kind, item, coalesce(d.b::text, '-'), coalesce(d.a::text, '-'), coalesce(translate(ahead, 'ab', 'ba'), '?')) FROM instance_env.instance_diff($2, $1) d
+$$;
+SELECT is_empty(format('SELECT pg_temp.diff(%L, %L)', 'a0000000-0000-4000-8000-000000000011', :'staged_prod'), 'a new staging environment is configured as production is');
+SELECT is_empty(format('SELECT pg_temp.diff(%L, %L)', :'staged_dev', 'd0000000-0000-4000-8000-000000000011'), 'and so are the development instances');
+SELECT instance_env.set_setting(:'staged_prod', 'session.a', '2') \gset
+SELECT instance_env.set_setting(:'staged_prod', 'session.b', '2') \gset
+SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000011', 'webhook.x', '3') \gset
+SELECT instance_env.set_policy(:'staged_prod', 'test_identities', 'true') \gset
+SELECT instance_env.set_policy('a0000000-0000-4000-8000-000000000011', 'robots_txt', '"User-agent: x"') \gset
+SELECT instance_env.enable_feature('a0000000-0000-4000-8000-000000000011', 'bot_protection') \gset
+SELECT instance_env.set_social_connection('a0000000-0000-4000-8000-000000000011', 'github', 'p', 'env:P') \gset
+SELECT instance_env.set_social_connection(:'staged_prod', 'github', 's', 'env:S', '{repo}') \gset
+CREATE TEMP TABLE differences AS SELECT unnest(ARRAY['setting|session.a|1|2|b', 'setting|session.b|-|2|b', 'setting|webhook.x|3|-|a',
+	'policy|robots_txt|"User-agent: x"|-|a', 'policy|test_identities|-|true|b', 'feature|bot_protection|1|-|a',
+	'connection|github|{"source": "own"}|{"scopes": ["repo"], "source": "own"}|b']) AS row;
+SELECT results_eq(format('SELECT pg_temp.diff(%L, %L)', 'a0000000-0000-4000-8000-000000000011', :'staged_prod'), 'TABLE differences',
+	'production of staging against production: also what only production may have');
+SELECT results_eq(format('SELECT pg_temp.turned(%L, %L)', 'a0000000-0000-4000-8000-000000000011', :'staged_prod'), 'TABLE differences', 'turned around it is the same');
+SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000011', 'session.a', '3') \gset
+SELECT is((SELECT ahead FROM instance_env.instance_diff('a0000000-0000-4000-8000-000000000011', :'staged_prod') WHERE item = 'session.a'), 'a', 'ahead is the side of the last change');
+SELECT instance_env.set_policy(:'staged_dev', 'banner', '"Staging"') \gset
+SELECT instance_env.set_user_cap(:'staged_dev', 7) \gset
+SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000011', 'user_cap', '8') \gset
+SELECT results_eq(format('SELECT pg_temp.diff(%L, %L)', 'd0000000-0000-4000-8000-000000000011', :'staged_dev'),
+	ARRAY['policy|banner|-|"Staging"|b', 'policy|user_cap|8|7|a'], 'two developments: also what only they may have, and the cap');
+SELECT instance_env.set_user_cap(:'staged_dev', NULL) \gset
+SELECT results_eq(format('SELECT pg_temp.diff(%L, %L)', 'd0000000-0000-4000-8000-000000000011', :'staged_dev'),
+	ARRAY['policy|banner|-|"Staging"|b', 'policy|user_cap|8|-|b'], 'no cap of its own');
+SELECT results_eq(format('SELECT pg_temp.diff(%L, %L)', :'staged_dev', 'a0000000-0000-4000-8000-000000000011'), ARRAY['setting|session.a|-|3|b',
+	'setting|webhook.x|-|3|b', 'connection|github|-|{"source": "own"}|b'],
+	'of different types and applications: not what only one type may have');
+SELECT results_eq(format($$SELECT kind, item, a, b, CASE ahead WHEN 'a' THEN 'development' WHEN 'b' THEN 'production' END
+	FROM instance_env.instance_diff('d0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001')$$),
+	$$SELECT * FROM instance_env.instance_diff('shop')$$, 'the two of one application: as by the application');
+SELECT is_empty(format('SELECT pg_temp.diff(%L, %1$L)', i), 'an instance is like itself') FROM unnest(ARRAY['a0000000-0000-4000-8000-000000000011', :'staged_dev']) i;
+
 -- where the log has nothing
 
 DELETE FROM instance_env.event;
@@ -142,6 +189,12 @@ SELECT throws_ok($$SELECT * FROM instance_env.instance_diff(NULL)$$, '22004', NU
 SELECT throws_ok($$SELECT * FROM instance_env.instance_diff('00000000-0000-0000-0000-000000000000')$$, '22023', NULL, 'unknown');
 SELECT throws_ok($$SELECT * FROM instance_env.instance_diff('d0000000-0000-4000-8000-000000000001')$$, '22023', NULL,
 	'an instance where an application is meant');
+SELECT throws_ok(format('SELECT * FROM instance_env.instance_diff(%L, %L)', a, b), state, NULL, format('%s, %s', coalesce(a, 'NULL'), coalesce(b, 'NULL')))
+FROM (VALUES (NULL, 'd0000000-0000-4000-8000-000000000001', '22004'), ('d0000000-0000-4000-8000-000000000001', NULL, '22004'), (NULL, NULL, '22004'),
+	('00000000-0000-0000-0000-000000000000', 'd0000000-0000-4000-8000-000000000001', '23I03'), ('d0000000-0000-4000-8000-000000000001', '00000000-0000-0000-0000-000000000000', '23I03'),
+	('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', '23I03'), ('shop', 'd0000000-0000-4000-8000-000000000001', '22P02')) v (a, b, state);
+SELECT throws_ok(format('SELECT * FROM instance_env.instance_diff(%L, %L)', 'd0000000-0000-4000-8000-000000000001', instance_env.application_id('shop')), '23I03', NULL,
+	'an application where an instance is meant');
 CREATE ROLE instance_env_nobody;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
 CREATE FUNCTION pg_temp.as_nobody(command text) RETURNS void LANGUAGE plpgsql AS $$
@@ -151,9 +204,12 @@ BEGIN
 	RESET ROLE;
 END $$;
 SELECT throws_ok($$SELECT pg_temp.as_nobody('SELECT * FROM instance_env.instance_diff(NULL)')$$, '42501', NULL, 'not granted');
-GRANT EXECUTE ON FUNCTION instance_env.instance_diff(uuid), instance_env.instance_diff(text) TO instance_env_nobody;
+SELECT throws_ok($$SELECT pg_temp.as_nobody('SELECT * FROM instance_env.instance_diff(NULL, NULL)')$$, '42501', NULL, 'neither the one for two');
+GRANT EXECUTE ON FUNCTION instance_env.instance_diff(uuid), instance_env.instance_diff(text), instance_env.instance_diff(uuid, uuid) TO instance_env_nobody;
 SELECT lives_ok($$SELECT pg_temp.as_nobody(format('SELECT * FROM instance_env.instance_diff(%L)', $$
 	|| quote_literal(instance_env.application_id('shop')) || '))', 'granted: no right on any table is needed');
+SELECT lives_ok($$SELECT pg_temp.as_nobody('SELECT * FROM instance_env.instance_diff(''d0000000-0000-4000-8000-000000000001'', ''a0000000-0000-4000-8000-000000000002'')')$$,
+	'nor for two instances');
 
 SELECT * FROM finish();
 ROLLBACK;

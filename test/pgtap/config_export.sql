@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(151);
+SELECT plan(183);
 
 -- shop is what is exported, copy what it is imported into; pro and free by their plans
 SELECT instance_env.create_application('shop', 'pro', 'd0000000-0000-4000-8000-000000000001',
@@ -18,7 +18,8 @@ $$;
 -- what is exported
 
 SELECT is(instance_env.export_settings('d0000000-0000-4000-8000-000000000001'),
-	'{"format": 1, "instance_type": "development", "settings": {}, "policies": {}, "features": {}, "connections": {}}',
+	'{"format": 1, "instance": "d0000000-0000-4000-8000-000000000001", "instance_type": "development",
+	  "settings": {}, "policies": {}, "features": {}, "connections": {}}',
 	'nothing is set');
 SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000001', name, value) FROM (VALUES
 	('session.lifetime', '3600'::jsonb), ('branding.name', E'"Größe \\"x\\""'), ('email.from', 'null'),
@@ -33,7 +34,7 @@ SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001'
 SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001', 'github', 'dev-client', 'vault:dev/github',
 	ARRAY['repo', 'user']) \gset
 SELECT instance_env.export_settings('d0000000-0000-4000-8000-000000000001') AS doc \gset
-SELECT is(:'doc'::jsonb, E'{"format": 1, "instance_type": "development",
+SELECT is(:'doc'::jsonb, E'{"format": 1, "instance": "d0000000-0000-4000-8000-000000000001", "instance_type": "development",
 	"settings": {"session.lifetime": 3600, "branding.name": "Größe \\"x\\"", "email.from": null, "sso.acme": {"entity": "acme"},
 		"integration.crm": {"on": true}, "path.home": "/", "test.mode": true, "billing.account": "test",
 		"webhook.users": "https://dev.example.com"},
@@ -44,7 +45,8 @@ SELECT is(:'doc'::jsonb, E'{"format": 1, "instance_type": "development",
 	'everything that is set');
 SELECT unalike(:'doc'::text, '%vault%', 'a secret''s reference is left out');
 SELECT is(instance_env.export_settings('a0000000-0000-4000-8000-000000000001'),
-	'{"format": 1, "instance_type": "production", "settings": {}, "policies": {}, "features": {}, "connections": {}}',
+	'{"format": 1, "instance": "a0000000-0000-4000-8000-000000000001", "instance_type": "production",
+	  "settings": {}, "policies": {}, "features": {}, "connections": {}}',
 	'production has set nothing');
 
 -- importing what is there changes nothing
@@ -56,39 +58,44 @@ SELECT is_empty(format($$SELECT * FROM instance_env.import_settings('d0000000-00
 SELECT is(instance_env.config_version('d0000000-0000-4000-8000-000000000001'), :version::bigint, 'the version stays');
 SELECT is((SELECT count(*) FROM instance_env.event), :events::bigint, 'and no event is recorded');
 
--- into another development instance: all of it, but what needs a secret
+-- into another development instance: all of it, but what belongs to one environment, and what needs a secret
 
 SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L, true)$$, :'doc'), ARRAY[
-	'import_setting|billing.account|-|"test"', E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null',
-	'import_setting|integration.crm|-|{"on": true}', 'import_setting|path.home|-|"/"', 'import_setting|session.lifetime|-|3600',
-	'import_setting|sso.acme|-|{"entity": "acme"}', 'import_setting|test.mode|-|true',
-	'import_setting|webhook.users|-|"https://dev.example.com"',
+	E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null', 'import_setting|session.lifetime|-|3600',
+	'section_not_cloned|billing.account|-|-', 'section_not_cloned|integration.crm|-|-', 'section_not_cloned|path.home|-|-',
+	'section_not_cloned|sso.acme|-|-', 'section_not_cloned|test.mode|-|-', 'section_not_cloned|webhook.users|-|-',
 	'import_policy|banner|-|"Shop, development"', 'import_policy|rate_limit|-|50', 'import_policy|user_cap|-|40',
 	'import_feature|enterprise_connections|-|3', 'import_feature|passkeys|-|1',
 	'import_connection|google|-|{"source": "shared"}', 'own_credentials_required|github|-|-'],
 	'development: what would be changed, and what is missing');
 SELECT is(instance_env.export_settings('d0000000-0000-4000-8000-000000000002'),
-	'{"format": 1, "instance_type": "development", "settings": {}, "policies": {}, "features": {}, "connections": {}}',
+	'{"format": 1, "instance": "d0000000-0000-4000-8000-000000000002", "instance_type": "development",
+	  "settings": {}, "policies": {}, "features": {}, "connections": {}}',
 	'a dry run has changed nothing');
 SELECT is((SELECT count(*) FROM instance_env.event), :events::bigint, 'nor recorded anything');
 CREATE TEMP TABLE rehearsal AS
 	SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000002', :'doc', true);
 SELECT results_eq(format($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000002', %L)$$, :'doc'),
 	'SELECT * FROM rehearsal', 'the real import says the very same');
-SELECT is(instance_env.export_settings('d0000000-0000-4000-8000-000000000002'), :'doc'::jsonb #- '{connections, github}',
+SELECT is(instance_env.export_settings('d0000000-0000-4000-8000-000000000002'), jsonb_set(:'doc'::jsonb #- '{connections, github}' #- '{settings, billing.account}' #- '{settings, integration.crm}' #- '{settings, path.home}'
+		#- '{settings, sso.acme}' #- '{settings, test.mode}' #- '{settings, webhook.users}', '{instance}', '"d0000000-0000-4000-8000-000000000002"'),
 	'and now it is like the other');
-SELECT is((SELECT count(*) FROM instance_env.event WHERE instance = 'd0000000-0000-4000-8000-000000000002'), 15::bigint,
+SELECT is((SELECT count(*) FROM instance_env.event WHERE instance = 'd0000000-0000-4000-8000-000000000002'), 9::bigint,
 	'each change is an event');
 SELECT results_eq(
 	$$SELECT item, before, after FROM instance_env.event WHERE instance = 'd0000000-0000-4000-8000-000000000002'
 	  AND action = 'import_settings' ORDER BY id LIMIT 2$$,
-	$$VALUES ('billing.account', NULL::jsonb, '"test"'::jsonb), ('branding.name', NULL, E'"Größe \\"x\\""')$$, 'of import_settings()');
+	$$VALUES ('branding.name', NULL::jsonb, E'"Größe \\"x\\""'::jsonb), ('email.from', NULL, 'null')$$, 'of import_settings()');
 SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L)$$, :'doc'),
-	ARRAY['own_credentials_required|github|-|-'], 'again: what is missing is said again');
+	ARRAY['section_not_cloned|billing.account|-|-', 'section_not_cloned|integration.crm|-|-', 'section_not_cloned|path.home|-|-',
+	'section_not_cloned|sso.acme|-|-', 'section_not_cloned|test.mode|-|-', 'section_not_cloned|webhook.users|-|-',
+	'own_credentials_required|github|-|-'], 'again: what is missing is said again');
 SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000002', 'user.own', '1') \gset
 SELECT instance_env.set_setting('d0000000-0000-4000-8000-000000000002', 'session.lifetime', '1') \gset
 SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L)$$, :'doc'),
-	ARRAY['import_setting|session.lifetime|1|3600', 'own_credentials_required|github|-|-'], 'what has changed is set back');
+	ARRAY['import_setting|session.lifetime|1|3600', 'section_not_cloned|billing.account|-|-', 'section_not_cloned|integration.crm|-|-', 'section_not_cloned|path.home|-|-',
+	'section_not_cloned|sso.acme|-|-', 'section_not_cloned|test.mode|-|-', 'section_not_cloned|webhook.users|-|-',
+	'own_credentials_required|github|-|-'], 'what has changed is set back');
 SELECT is(instance_env.setting('d0000000-0000-4000-8000-000000000002', 'user.own'), '1', 'what the document does not name stays');
 
 -- credentials
@@ -97,7 +104,7 @@ SELECT set_eq($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', '{
 	{"source": "own", "client_id": "copy-client", "secret_reference": "vault:copy/github", "scopes": ["repo"]}}}')$$,
 	ARRAY['import_connection|github|-|{"scopes": ["repo"], "source": "own", "client_id": "copy-client"}'],
 	'credentials may be added to the document by hand');
-SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L)$$, :'doc'), ARRAY[
+SELECT set_eq(format($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', %L)$$, :'doc'::jsonb - 'settings'), ARRAY[
 	'own_credentials_required|github|{"scopes": ["repo"], "source": "own", "client_id": "copy-client"}|{"scopes": ["repo"], "source": "own", "client_id": "copy-client"}'],
 	'another client''s credentials are not mixed with those that are there');
 SELECT set_eq($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', '{"format": 1, "connections": {"github":
@@ -137,7 +144,7 @@ SELECT set_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-0000000000
 	'own_credentials_required|github|-|-', 'own_credentials_required|google|-|-'],
 	'with the plan: paid features, too');
 SELECT set_eq($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001',
-	'{"format": 1, "instance_type": "production", "settings": {"sso.acme": 1, "path.home": "/p"},
+	'{"format": 1, "instance": "a0000000-0000-4000-8000-000000000001", "instance_type": "production", "settings": {"sso.acme": 1, "path.home": "/p"},
 	  "connections": {"google": {"source": "own", "client_id": "p", "secret_reference": "vault:p"}}}')$$, ARRAY[
 	'import_setting|path.home|-|"/p"', 'import_setting|sso.acme|-|1', 'import_connection|google|-|{"source": "own", "client_id": "p"}'],
 	'what production itself has exported comes back whole');
@@ -151,12 +158,64 @@ SELECT instance_env.suspend_instance('d0000000-0000-4000-8000-000000000002') \gs
 SELECT set_eq($$SELECT pg_temp.import('d0000000-0000-4000-8000-000000000002', '{"format": 1, "settings": {"user.own": 2}}')$$,
 	ARRAY['import_setting|user.own|1|2'], 'suspended: can be imported into');
 
+-- what belongs to one environment comes back into that very instance, and into no other, whatever its type
+
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.com') \gset
+SELECT production_id AS staging FROM instance_env.create_staging_application(instance_env.application_id('shop'), 'staging.shop.example.com') \gset
+SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000001', 'webhook.endpoint', '"https://shop.example.com/hook"') \gset
+SELECT instance_env.set_setting(:'staging', name, value) FROM (VALUES ('webhook.endpoint', '"https://staging.shop.example.com/hook"'::jsonb),
+	('billing.stripe_key', '"sk_test_123"'), ('sso.acme', '2'), ('integration.crm', '1'), ('path.home', '"/s"'), ('test.mode', 'true'),
+	('session.staged', '1')) v (name, value) \g /dev/null
+SELECT instance_env.set_policy(:'staging', 'test_identities', 'true') \gset
+SELECT instance_env.set_policy(:'staging', 'rate_limit', '77') \gset
+SELECT instance_env.set_social_connection(:'staging', 'github', 'staging-client', 'env:STAGING_GITHUB') \gset
+SELECT instance_env.export_settings(:'staging') AS staged \gset
+CREATE TEMP TABLE left_out AS SELECT unnest(ARRAY['section_not_cloned|billing.stripe_key|-|-', 'section_not_cloned|integration.crm|-|-',
+	'section_not_cloned|path.home|"/p"|"/p"', 'section_not_cloned|sso.acme|1|1', 'section_not_cloned|test.mode|-|-',
+	'section_not_cloned|webhook.endpoint|"https://shop.example.com/hook"|"https://shop.example.com/hook"', 'policy_not_cloned|test_identities|-|-',
+	'own_credentials_required|github|-|-']) AS row;
+SELECT results_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001', %L, true)$$, :'staged'),
+	$$SELECT row FROM (VALUES ('import_setting|session.staged|-|1'), ('import_policy|rate_limit|50|77')) v (row) UNION ALL TABLE left_out$$,
+	'from production of a staging environment: a dry run says what would be left out');
+SELECT results_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001', %L)$$, :'staged'),
+	$$SELECT row FROM (VALUES ('import_setting|session.staged|-|1'), ('import_policy|rate_limit|50|77')) v (row) UNION ALL TABLE left_out$$, 'and so does the import');
+SELECT is(instance_env.setting('a0000000-0000-4000-8000-000000000001', 'webhook.endpoint'), '"https://shop.example.com/hook"', 'production keeps its own webhook');
+SELECT results_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001', %L)$$, :'staged'::jsonb - 'instance'), 'TABLE left_out',
+	'a document that names no instance is another''s');
+SELECT results_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001', %L)$$, :'staged'::jsonb || '{"instance_type": "production"}' || '{"instance": "d0000000-0000-4000-8000-000000000001"}'),
+	'TABLE left_out', 'whatever it names');
+SELECT instance_env.rename_application(application, 'other') FROM instance_env.instance WHERE id = :'staging' \g /dev/null
+SELECT instance_env.set_setting(:'staging', name, NULL) FROM instance_env.settings(:'staging') \g /dev/null
+SELECT instance_env.reset_policy(:'staging', 'test_identities') \gset
+SELECT set_eq(format($$SELECT pg_temp.import(%L, %L)$$, :'staging', :'staged'), ARRAY['import_setting|billing.stripe_key|-|"sk_test_123"',
+	E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null',
+	'import_setting|integration.crm|-|1', 'import_setting|path.home|-|"/s"', 'import_setting|session.lifetime|-|3600', 'import_setting|session.staged|-|1', 'import_setting|sso.acme|-|2',
+	'import_setting|test.mode|-|true', 'import_setting|webhook.endpoint|-|"https://staging.shop.example.com/hook"', 'import_policy|test_identities|-|true'],
+	'its own come back, though the application has another name now');
+SELECT is(instance_env.export_settings(:'staging'), :'staged', 'all of them');
+SELECT set_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000001', %L)$$,
+	jsonb_set(:'staged'::jsonb - '{settings, connections}'::text[], '{instance}', '"A0000000-0000-4000-8000-000000000001"')),
+	ARRAY['import_policy|test_identities|-|true'], 'in capitals it is the same id');
+SELECT instance_env.reset_policy('a0000000-0000-4000-8000-000000000001', 'test_identities') \gset
+SELECT is_empty($$SELECT * FROM instance_env.import_settings('a0000000-0000-4000-8000-000000000001', '{"format": 1, "policies": {"test_identities": false}}')
+	WHERE step <> 'import_policy'$$, 'test identities can be forbidden by any document');
+SELECT is_empty($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000001', '{"format": 1, "policies": {"test_identities": true}}')
+	WHERE step <> 'import_policy'$$, 'and accepted in development');
+SELECT throws_ok($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000001', '{"format": 1, "connections": {"github":
+	{"source": "own", "client_id": "x", "secret_reference": "GITHUB_SECRET"}}}')$$, '22023', 'invalid value for argument "secret_reference"', 'a reference in a document has the form of one');
+SELECT throws_ok(format($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000001', '{"format": 1, "connections": {"github":
+	{"source": "own", "client_id": "x", "secret_reference": "vault:%s"}}}')$$, 'ghp_' || repeat('a1B2', 9)), '22I03', 'argument "secret_reference" looks like a secret', 'and is no secret');
+
 -- what is no such document: refused, and nothing of it is done
 
 CREATE TEMP TABLE bad (document jsonb);
 INSERT INTO bad VALUES ('null'), ('1'), ('"x"'), ('[]'), ('[{"format": 1}]'), ('{}'), ('{"settings": {}}'), ('{"format": 2}'),
 	('{"format": "1"}'), ('{"format": null}'), ('{"format": 1.5}'), ('{"format": {}}'), ('{"format": -1}'), ('{"format": 1e400}'),
 	('{"format": 1, "instance_type": "staging"}'), ('{"format": 1, "instance_type": 1}'), ('{"format": 1, "instance_type": null}'),
+	('{"format": 1, "instance": null}'), ('{"format": 1, "instance": 1}'), ('{"format": 1, "instance": {}}'), ('{"format": 1, "instance": ""}'),
+	('{"format": 1, "instance": "shop"}'), ('{"format": 1, "instance": "d0000000-0000-4000-8000-00000000000g"}'),
+	('{"format": 1, "instance": "d0000000000040008000000000000001"}'), ('{"format": 1, "instance": "{d0000000-0000-4000-8000-000000000001}"}'),
+	('{"format": 1, "instance": "d0000000-0000-4000-8000-0000000000010"}'), ('{"format": 1, "instance": "d00000000000-4000-8000-00000-00000001"}'),
 	('{"format": 1, "domains": {}}'), ('{"format": 1, "": {}}'), ('{"format": 1, "SETTINGS": {}}'),
 	('{"format": 1, "settings": []}'), ('{"format": 1, "settings": null}'), ('{"format": 1, "settings": "session.a"}'),
 	('{"format": 1, "settings": {"session.a": 9, "nosuch.a": 1}}'), ('{"format": 1, "settings": {"session.a": 9, "session": 1}}'),
@@ -229,6 +288,8 @@ BEGIN
 END $$;
 CREATE FUNCTION pg_temp.random_document() RETURNS jsonb LANGUAGE sql AS $$
 SELECT jsonb_build_object('format', 1,
+	'instance', (ARRAY['d0000000-0000-4000-8000-000000000001', 'd0000000-0000-4000-8000-000000000002',
+		'a0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000002'])[1 + floor(random() * 4)::integer],
 	'instance_type', (ARRAY['development', 'production'])[1 + (random() * 1)::integer],
 	'settings', pg_temp.random_part('{session.a, session.b, email.a, user.x.y, sso.a, path.b, test.c, webhook.d}',
 		'(ARRAY[''1'', ''2'', ''null'', ''{"a": [1]}'']::jsonb[])[1 + (random() * 3)::integer]'),
@@ -236,7 +297,7 @@ SELECT jsonb_build_object('format', 1,
 	'features', pg_temp.random_part('{passkeys, bot_protection, enterprise_connections, allowlist}', '1 + (random() * 30)::integer'),
 	'connections', pg_temp.random_part('{google, github, tiktok, custom_x}',
 		'(ARRAY[''{"source": "shared"}'', ''{"source": "own", "client_id": "a"}'',
-		 ''{"source": "own", "client_id": "a", "secret_reference": "s"}'', ''{"source": "own", "client_id": "b", "secret_reference": "t"}'',
+		 ''{"source": "own", "client_id": "a", "secret_reference": "env:S"}'', ''{"source": "own", "client_id": "b", "secret_reference": "env:T"}'',
 		 ''{"source": "own", "client_id": "b", "scopes": ["u", "v"]}'']::jsonb[])[1 + (random() * 4)::integer]'))
 $$;
 CREATE TEMP TABLE trial (n integer, instance uuid, document jsonb, rehearsed jsonb, done jsonb, again jsonb, version_kept boolean, problem text);

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(324);
+SELECT plan(328);
 
 -- one instance in each state
 SELECT instance_env.create_application('shop', 'pro',
@@ -82,18 +82,18 @@ SELECT throws_ok($$SELECT instance_env.set_social_connection('d0000000-0000-4000
 SELECT lives_ok($$SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001', 'github', scopes => '{}')$$,
 	'no scopes are none');
 SELECT is((SELECT scopes FROM instance_env.social_connections WHERE provider = 'github'), NULL, 'and are null');
-SELECT lives_ok($$SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001', 'github', 'id', 'ref',
+SELECT lives_ok($$SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000001', 'github', 'id', 'env:REF',
 	'{repo,"https://www.googleapis.com/auth/calendar","read:org"}')$$, 'custom scopes');
 SELECT is((SELECT scopes FROM instance_env.social_credentials('d0000000-0000-4000-8000-000000000001', 'github')),
 	'{repo,https://www.googleapis.com/auth/calendar,read:org}'::text[], 'are returned');
 SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L, %L)',
-	'd0000000-0000-4000-8000-000000000001', 'github', 'id', 'ref', s), '22023', NULL, what)
+	'd0000000-0000-4000-8000-000000000001', 'github', 'id', 'env:REF', s), '22023', NULL, what)
 FROM (VALUES ('a null scope', ARRAY[NULL::text]), ('an empty scope', ARRAY['']), ('a scope with a space', ARRAY['a b']),
 	('a scope with a quote', ARRAY['a"b']), ('a scope with a backslash', ARRAY[E'a\\b']), ('a scope with a control character', ARRAY[E'a\nb']),
 	('a scope that is not ASCII', ARRAY['ü']), ('a scope of 256 bytes', ARRAY[repeat('s', 256)]),
 	('scopes in two dimensions', ARRAY[['a'], ['b']]), ('101 scopes', array_fill('s'::text, ARRAY[101]))) v (what, s);
 SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L, %L)',
-	'd0000000-0000-4000-8000-000000000001', 'github', 'id', 'ref', array_fill(repeat('s', 255), ARRAY[100])), '100 long scopes');
+	'd0000000-0000-4000-8000-000000000001', 'github', 'id', 'env:REF', array_fill(repeat('s', 255), ARRAY[100])), '100 long scopes');
 
 -- what goes into the arguments
 
@@ -101,7 +101,7 @@ SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L)', 'd0
 	'22023', NULL, 'provider ' || left(to_json(p)::text, 40))
 FROM unnest(ARRAY['', 'myspace', 'Google', 'google ', 'gööglé', E'goo\x01gle', E'google\n', repeat('x', 100000), 'custom_', 'custom_-a',
 	'custom__a', 'custom_A', 'custom_a b', 'custom_ä', 'custom_' || repeat('a', 57), 'custom', ''' OR true --']) p;
-SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', p, 'id', 'ref'),
+SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', p, 'id', 'env:REF'),
 	'provider ' || p) FROM unnest(ARRAY['custom_a', 'custom_0', 'custom_' || repeat('a', 56)]) p;
 SELECT throws_ok(format('SELECT instance_env.%s', f), '22023', NULL, f)
 FROM unnest(ARRAY[
@@ -114,20 +114,23 @@ FROM unnest(ARRAY[
 	$$remove_social_connection('d0000000-0000-4000-8000-000000000001', repeat('x', 100))$$]) f;
 SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'box', c, s),
 	'22023', NULL, format('client_id %s, secret_reference %s', left(to_json(c)::text, 40), left(to_json(s)::text, 40)))
-FROM (VALUES ('', 'ref'), ('id', ''), (E'i\nd', 'ref'), ('id', E'r\tef'), (repeat('c', 256), 'ref'), ('id', repeat('s', 256))) v (c, s);
+FROM (VALUES ('', 'env:REF'), ('id', ''), (E'i\nd', 'env:REF'), ('id', E'env:R\tEF'), (repeat('c', 256), 'env:REF'), ('id', 'vault:' || repeat('s', 250))) v (c, s);
 SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'box',
 	repeat('ü', 127), 'vault:' || repeat('ß', 124)), 'client_id and secret_reference that are long and not ASCII');
 SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'box', 'id', s),
-	'22023', 'argument "secret_reference" looks like a secret', 'a secret is none: ' || what)
-FROM (VALUES ('40 hexadecimal digits', '0123456789abcdef0123456789abcdef01234567'), ('32 hexadecimal digits', md5('x')),
-	('with a prefix', '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'),
-	('a signed token', 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N')) v (what, s);
+	'22I03', 'argument "secret_reference" looks like a secret', 'a secret is none: ' || what)
+FROM (VALUES ('40 hexadecimal digits', '0123456789abcdef0123456789abcdef01234567'), ('32 hexadecimal digits', md5('x')), ('behind a scheme', 'vault:' || md5('x')),
+	('with a prefix', 'GOCSPX-' || 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4'),
+	('a signed token', 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9' || '.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N')) v (what, s);
 SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'box', 'id', s),
 	'a reference is one: ' || s)
-FROM unnest(ARRAY['GOOGLE_CLIENT_SECRET', 'vault:secret/shop/google#client_secret', 'env:X',
-	'arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-google-a1b2c3', '0f8fad5b-d9cb-469f-a165-70867728950e',
-	'projects/1234567890123/secrets/google/versions/latest', 'op://shop/nbuxbcjd7yvl4kcxl5f6ltdx6q/password',
-	'TheClientSecretOfTheShopAtGoogleInTheVault', '123456789012345678901234567890']) s;
+FROM unnest(ARRAY['env:GOOGLE_CLIENT_SECRET', 'vault:secret/shop/google#client_secret', 'env:X',
+	'arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-google-a1b2c3', 'bws:0f8fad5b-d9cb-469f-a165-70867728950e',
+	'gcp-sm://projects/1234567890123/secrets/google/versions/latest', 'op://shop/nbuxbcjd7yvl4kcxl5f6ltdx6q/password',
+	'vault:TheClientSecretOfTheShopAtGoogleInTheVault', 'vault:123456789012345678901234567890']) s;
+SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'box', 'id', s), '22023',
+	'invalid value for argument "secret_reference"', 'is none: ' || s)
+FROM unnest(ARRAY['GOOGLE_CLIENT_SECRET', '0f8fad5b-d9cb-469f-a165-70867728950e', 'projects/1234567890123/secrets/google/versions/latest']) s;
 SELECT throws_ok(format('SELECT instance_env.%s', f), '22004', NULL, f)
 FROM unnest(ARRAY['set_social_connection(NULL, ''google'')', 'set_social_connection(''d0000000-0000-4000-8000-000000000001'', NULL)',
 	'remove_social_connection(NULL, ''google'')', 'remove_social_connection(''d0000000-0000-4000-8000-000000000001'', NULL)',
@@ -256,7 +259,7 @@ RESET ROLE;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA instance_env TO instance_env_nobody;
 GRANT SELECT ON instance_env.social_providers, instance_env.social_connections TO instance_env_nobody;
 SET LOCAL ROLE instance_env_nobody;
-SELECT lives_ok($$SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000002', 'linear', 'i', 's')$$, 'with EXECUTE: set');
+SELECT lives_ok($$SELECT instance_env.set_social_connection('d0000000-0000-4000-8000-000000000002', 'linear', 'i', 'env:S')$$, 'with EXECUTE: set');
 SELECT is((SELECT client_id FROM instance_env.social_credentials('d0000000-0000-4000-8000-000000000002', 'linear')), 'i', 'used');
 SELECT is((SELECT client_id FROM instance_env.social_connections WHERE provider = 'linear'), 'i', 'and with SELECT seen in the view');
 SELECT ok((SELECT count(*) > 20 FROM instance_env.social_providers), 'next to the providers');

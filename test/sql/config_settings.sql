@@ -40,6 +40,16 @@ SELECT instance_env.set_setting('eeeeeeee-0000-4000-8000-000000000001', 'session
 SELECT * FROM instance_env.instance_diff(instance_env.application_id('settings'));
 SELECT * FROM instance_env.instance_diff('dddddddd-0000-4000-8000-000000000001');
 
+SELECT * FROM instance_env.instance_diff('dddddddd-0000-4000-8000-000000000001', 'eeeeeeee-0000-4000-8000-000000000001');
+SELECT * FROM instance_env.instance_diff('dddddddd-0000-4000-8000-000000000001', 'dddddddd-0000-4000-8000-000000000009');
+SELECT * FROM instance_env.instance_diff('dddddddd-0000-4000-8000-000000000001', NULL);
+
+-- no secrets
+SELECT instance_env.set_setting('dddddddd-0000-4000-8000-000000000001', 'billing.stripe', jsonb_build_object('key', 'sk_live_' || repeat('a1B2', 6)));
+SELECT instance_env.set_setting('dddddddd-0000-4000-8000-000000000001', 'session.sk_live_' || repeat('a1b2', 6), '1');
+SELECT instance_env.set_setting('dddddddd-0000-4000-8000-000000000001', 'integration.database', '"postgres://app:hunter2@db/shop"');
+SELECT * FROM instance_env.import_settings('eeeeeeee-0000-4000-8000-000000000001', '{"format": 1, "instance": "settings"}');
+
 -- the log
 SELECT action, application, type, item, before, after FROM instance_env.events
 WHERE application_id = instance_env.application_id('settings') AND action <> 'create_application' ORDER BY id;

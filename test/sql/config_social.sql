@@ -12,7 +12,7 @@ SELECT instance_env.set_social_connection(:'dev', 'google');
 SELECT instance_env.set_social_connection(:'dev', 'google', 'our-id', 'vault:shop/google', '{openid,calendar.readonly}');
 SELECT instance_env.set_social_connection(:'dev', 'google', 'our-id', 'vault:shop/google', '{openid,calendar.readonly}');
 SELECT instance_env.set_social_connection(:'dev', 'github');
-SELECT instance_env.set_social_connection(:'prod', 'google', 'our-id', 'GOOGLE_CLIENT_SECRET');
+SELECT instance_env.set_social_connection(:'prod', 'google', 'our-id', 'env:GOOGLE_CLIENT_SECRET');
 SELECT type, provider, source, client_id, scopes FROM instance_env.social_connections
 	WHERE application = 'social test' ORDER BY 1, 2;
 SELECT i.type, e.action, e.item, e.before, e.after FROM instance_env.event e JOIN instance_env.instance i ON i.id = e.instance
@@ -24,10 +24,14 @@ SELECT instance_env.set_social_connection(:'dev', 'tiktok');
 SELECT instance_env.set_social_connection(:'dev', 'custom_acme');
 SELECT instance_env.set_social_connection(:'dev', 'github', scopes => '{repo}');
 SELECT instance_env.set_social_connection(:'dev', 'github', client_id => 'id');
-SELECT instance_env.set_social_connection(:'dev', 'github', secret_reference => 'SECRET');
+SELECT instance_env.set_social_connection(:'dev', 'github', secret_reference => 'env:SECRET');
 SELECT instance_env.set_social_connection(:'dev', 'github', 'id', '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');
+SELECT instance_env.set_social_connection(:'dev', 'github', 'id', 'GITHUB_SECRET');
+SELECT instance_env.set_social_connection(:'dev', 'github', 'id', 'data:text/plain,hunter2');
+SELECT instance_env.set_social_connection(:'dev', 'github', 'id', 'vault:0123456789abcdef0123456789abcdef');
+SELECT instance_env.set_social_connection(:'dev', 'github', 'ghp_' || repeat('a1B2', 9), 'env:SECRET');
 SELECT instance_env.set_social_connection(:'dev', 'github', 'id', E'-----BEGIN PRIVATE KEY-----\n');
-SELECT instance_env.set_social_connection(:'dev', 'github', 'id', 'SECRET', '{"read write"}');
+SELECT instance_env.set_social_connection(:'dev', 'github', 'id', 'env:SECRET', '{"read write"}');
 SELECT instance_env.set_social_connection(:'dev', 'myspace');
 SELECT instance_env.set_social_connection(:'dev', NULL);
 SELECT instance_env.set_social_connection('00000000-0000-0000-0000-000000000000', 'google');

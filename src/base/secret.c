@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * secret.c
+ *	  Secrets are not stored.
+ *
+ * What is stored is read by whoever may read a setting, and goes into the
+ * audit log and into each dump.  So functions that store a text that people
+ * write refuse one that contains a secret of a known form (secret_form.c).
+ * Only functions check, no constraint does: a dump from before a form became
+ * known can be restored, and what it contains can be removed.
+ *
+ * No message repeats any part of what was refused.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/jsonb.h"
+
+#include "base/base.h"
+
+/*
+ * Refuse a text that contains a secret.  where says what the text is, as the
+ * beginning of a message: argument "client_id".
+ */
+void
+ienv_refuse_secret(const char *text, const char *where)
+{
+	const char *form = ienv_secret_form(text, strlen(text));
+
+	if (form != NULL)
+		ienv_report_secret(where, form);
+}
+
+/*
+ * The same for each string and each key in a JSON value.
+ */
+void
+ienv_refuse_secrets(Datum jsonb, const char *where)
+{
+	JsonbIterator *it = JsonbIteratorInit(&DatumGetJsonbP(jsonb)->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		const char *form = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_KEY ||
+			((token == WJB_VALUE || token == WJB_ELEM) &&
+			 value.type == jbvString))
+			form = ienv_secret_form(value.val.string.val,
+									value.val.string.len);
+		if (form != NULL)
+			ienv_report_secret(where, form);
+	}
+}
+
+/*
+ * Raise the error.  Neither message nor detail contains what was refused, and
+ * the caller must not have put it into where.
+ */
+void
+ienv_report_secret(const char *where, const char *form)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_SECRET_REFUSED),
+			 errmsg("%s looks like a secret", where),
+			 errdetail("It contains what looks like %s. Secrets are not stored here, only where to find them.",
+					   form),
+			 errhint("Keep the secret in the environment or in a secret store, and give a reference such as \"env:GOOGLE_SECRET\" or \"vault:shop/google\". Replace the secret if the statement was logged.")));
+}
