@@ -5,84 +5,12 @@
 -- The service itself
 --
 
-CREATE TABLE instance_env.service
-(
-	name text COLLATE "C" PRIMARY KEY,
-	value jsonb NOT NULL,
-	description text NOT NULL,
-	builtin boolean NOT NULL DEFAULT false,
-	changed boolean NOT NULL DEFAULT false
-);
-COMMENT ON TABLE instance_env.service IS
-'the names of the service itself, which are part of hosts, DNS records and keys';
-COMMENT ON COLUMN instance_env.service.name IS
-'what is named';
-COMMENT ON COLUMN instance_env.service.value IS
-'the name, or names';
-COMMENT ON COLUMN instance_env.service.description IS
-'what the name is for';
-COMMENT ON COLUMN instance_env.service.builtin IS
-'the extension brings this row; a dump leaves it out unless it was changed';
-COMMENT ON COLUMN instance_env.service.changed IS
-'a builtin row was changed since, so a dump takes it along';
-SELECT pg_catalog.pg_extension_config_dump('instance_env.service', 'WHERE NOT builtin OR changed');
-INSERT INTO instance_env.service (name, value, description, builtin) VALUES
-	('development_domain', '"accounts.dev"',
-		'each development instance has its names below this domain', true),
-	('service_domains', '["clerk.app", "clerk.com", "clerk.dev", "clerk.services"]',
-		'further domains of the service, which no application can have', true),
-	('frontend_api_label', '"clerk"',
-		'the label of the frontend API''s host and DNS record', true),
-	('frontend_api_target', '"frontend-api.clerk.services"',
-		'the host that the DNS record of the frontend API points to', true),
-	('portal_label', '"accounts"',
-		'the label of the account portal''s host and DNS record on a production domain', true),
-	('portal_target', '"accounts.clerk.services"',
-		'the host that the DNS record of the account portal points to', true),
-	('mail_records', '{"clkmail": "mail.{instance}.clerk.services",
-		"clk._domainkey": "dkim1.{instance}.clerk.services", "clk2._domainkey": "dkim2.{instance}.clerk.services"}',
-		'the DNS records for mail and its signatures, and the hosts that they point to; {instance} stands for the instance''s own label', true),
-	('oauth_callback_path', '"/v1/oauth_callback"',
-		'the path on the frontend API''s host to which OAuth providers send users back', true),
-	('test_email_marker', '"+clerk_test"',
-		'what ends the local part of a test e-mail address', true),
-	('publishable_key_prefixes', '{"development": "pk_test_", "production": "pk_live_"}',
-		'what publishable keys begin with', true),
-	('secret_key_prefixes', '{"development": "sk_test_", "production": "sk_live_"}',
-		'what secret keys begin with', true),
-	('legacy_key_prefixes', '{"development": "test_", "production": "live_"}',
-		'what keys of an older format begin with; null if there are none', true);
-
 CREATE FUNCTION instance_env.configure_service(settings jsonb)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_configure_service';
 COMMENT ON FUNCTION instance_env.configure_service(jsonb) IS
 'gives the service other names, before there are applications';
-
-CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.service
-	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.service
-	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
-CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.service
-	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
-CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.service
-	FOR EACH ROW WHEN (NEW.builtin) EXECUTE FUNCTION instance_env.replace_builtin();
-ALTER TABLE instance_env.service
-	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
-ALTER TABLE instance_env.service ENABLE ALWAYS TRIGGER mark_changed;
-ALTER TABLE instance_env.service ENABLE ALWAYS TRIGGER replace_builtin;
-
-CREATE VIEW instance_env.service_names AS
-SELECT name, value, description FROM instance_env.service;
-COMMENT ON VIEW instance_env.service_names IS
-'the names of the service itself, which configure_service() changes';
-COMMENT ON COLUMN instance_env.service_names.name IS
-'what is named';
-COMMENT ON COLUMN instance_env.service_names.value IS
-'the name, or names';
-COMMENT ON COLUMN instance_env.service_names.description IS
-'what the name is for';
 
 --
 -- Domains

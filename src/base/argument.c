@@ -29,9 +29,8 @@ ienv_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /*
- * An argument that is to become a name or an external key.  Any text that fits
- * into an index will do, because the application may have got it from
- * elsewhere; but not a secret, since messages show names and keys.
+ * An argument that is a name or an external key.  Any text that fits into an
+ * index will do, because the application may have got it from elsewhere.
  */
 char *
 ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
@@ -46,7 +45,6 @@ ienv_require_name(FunctionCallInfo fcinfo, int n, const char *argument)
 				 errmsg("invalid value for argument \"%s\"", argument),
 				 *name == '\0' ? errdetail("It is empty.") :
 				 errdetail("It is longer than %d bytes.", IENV_MAX_NAME)));
-	ienv_refuse_secret(name, psprintf("argument \"%s\"", argument));
 	return name;
 }
 

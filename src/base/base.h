@@ -239,14 +239,6 @@ extern char *ienv_require_text(FunctionCallInfo fcinfo, int n,
 extern const char *ienv_secret_form(const char *text, size_t length);
 
 /*
- * secret.c: texts that must not be stored
- */
-extern void ienv_refuse_secret(const char *text, const char *where);
-extern void ienv_refuse_secrets(Datum jsonb, const char *where);
-pg_noreturn extern void ienv_report_secret(const char *where,
-										   const char *form);
-
-/*
  * text.c: names and values as messages show them
  */
 extern char *ienv_instance_text(Datum value, bool is_uuid);

@@ -21,6 +21,7 @@
 
 #include "base/base.h"
 #include "config/config.h"
+#include "registry/registry.h"
 
 #define LOWER		"abcdefghijklmnopqrstuvwxyz"
 #define UPPER		"ABCDEFGHIJKLMNOPQRSTUVWXYZ"

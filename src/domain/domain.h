@@ -18,39 +18,6 @@
 #define IENV_MAX_DOMAIN		253
 
 /*
- * service.c: the names of the service itself
- */
-typedef struct IenvMailRecord
-{
-	char	   *record;			/* relative to the domain that needs it */
-	char	   *target;			/* has IENV_INSTANCE_LABEL, or not */
-} IenvMailRecord;
-
-typedef struct IenvService
-{
-	char	   *development_domain; /* development instances are below it */
-	char	  **domains;		/* others of the service's own */
-	int			ndomains;
-	char	   *frontend_api_label; /* of hosts below an instance's domain */
-	char	   *frontend_api_target;	/* what its DNS record points to */
-	char	   *portal_label;
-	char	   *portal_target;
-	IenvMailRecord *mail;
-	int			nmail;
-	char	   *oauth_callback_path;
-	char	   *publishable[2]; /* prefixes of keys, by IenvType */
-	char	   *secret[2];
-	char	   *legacy[2];		/* NULL: none */
-} IenvService;
-
-/* Stands for the instance's own label in the target of a mail record */
-#define IENV_INSTANCE_LABEL	"{instance}"
-
-extern const IenvService *ienv_service(void);
-extern bool ienv_is_service_name(const char *name);
-extern bool ienv_is_below(const char *name, const char *suffix);
-
-/*
  * service_rule.c: what the names of the service can be
  */
 extern const char *ienv_service_problem(const char *name, JsonbValue *value);
@@ -62,6 +29,8 @@ extern const char *ienv_domain_problem(const char *name);
 extern void ienv_check_domain(const char *name);
 extern const char *ienv_domain_root(const char *name);
 extern bool ienv_is_hosting_name(const char *name);
+extern bool ienv_is_service_name(const char *name);
+extern bool ienv_is_below(const char *name, const char *suffix);
 extern bool ienv_is_reserved_name(const char *name);
 extern bool ienv_is_ip_address(const char *name);
 

@@ -19,6 +19,7 @@
 
 #include "base/errcodes.h"
 #include "domain/domain.h"
+#include "registry/registry.h"
 
 /*
  * Having a name below one of these does not mean owning the domain.  The first
@@ -225,6 +226,35 @@ Datum
 instance_env_domain_root(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(ienv_domain_root(text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+}
+
+/*
+ * Is a name one of the service's own, or below one?
+ */
+bool
+ienv_is_service_name(const char *name)
+{
+	const IenvService *service = ienv_service();
+
+	if (ienv_is_below(name, service->development_domain))
+		return true;
+	for (int i = 0; i < service->ndomains; i++)
+		if (ienv_is_below(name, service->domains[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Is a name this suffix, or below it?
+ */
+bool
+ienv_is_below(const char *name, const char *suffix)
+{
+	Size		length = strlen(name);
+	Size		skip = strlen(suffix);
+
+	return length >= skip && strcmp(name + length - skip, suffix) == 0 &&
+		(length == skip || name[length - skip - 1] == '.');
 }
 
 bool

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "domain/domain.h"
+#include "registry/registry.h"
 
 static bool begins_with(const char *key, const char *prefix);
 static char *decode_host(const char *key, const char **problem);

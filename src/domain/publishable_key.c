@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "domain/domain.h"
+#include "registry/registry.h"
 
 PG_FUNCTION_INFO_V1(instance_env_publishable_key);
 

@@ -12,6 +12,7 @@
 
 #include "base/base.h"
 #include "domain/domain.h"
+#include "registry/registry.h"
 
 /*
  * A host of the service has a slug or an instance's label before it, and more;

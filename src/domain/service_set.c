@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "domain/domain.h"
+#include "registry/registry.h"
 
 static const char *conflict(const IenvService *service);
 static void refuse_applications(void);

@@ -118,6 +118,44 @@ extern Datum ienv_external_key(Datum instance);
 extern void ienv_config_changed(Datum instance);
 
 /*
+ * service.c: the names of the service itself
+ */
+typedef struct IenvMailRecord
+{
+	char	   *record;			/* relative to the domain that needs it */
+	char	   *target;			/* has IENV_INSTANCE_LABEL, or not */
+} IenvMailRecord;
+
+typedef struct IenvService
+{
+	char	   *development_domain; /* development instances are below it */
+	char	  **domains;		/* others of the service's own */
+	int			ndomains;
+	char	   *frontend_api_label; /* of hosts below an instance's domain */
+	char	   *frontend_api_target;	/* what its DNS record points to */
+	char	   *portal_label;
+	char	   *portal_target;
+	IenvMailRecord *mail;
+	int			nmail;
+	char	   *oauth_callback_path;
+	char	   *publishable[2]; /* prefixes of keys, by IenvType */
+	char	   *secret[2];
+	char	   *legacy[2];		/* NULL: none */
+} IenvService;
+
+/* Stands for the instance's own label in the target of a mail record */
+#define IENV_INSTANCE_LABEL	"{instance}"
+
+extern const IenvService *ienv_service(void);
+
+/*
+ * secret.c: secrets are not stored
+ */
+extern void ienv_refuse_secret(const char *text, const char *where);
+extern void ienv_refuse_secrets(Datum jsonb, const char *where);
+pg_noreturn extern void ienv_report_secret(const char *where, const char *form);
+
+/*
  * slug.c: names of development instances
  */
 extern char *ienv_random_slug(int attempt);

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(66);
+SELECT plan(67);
 
 -- What a name can be.
 CREATE FUNCTION pg_temp.refused(settings jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -86,16 +86,17 @@ SELECT is((SELECT value FROM instance_env.service_names WHERE name = 'developmen
 SELECT throws_ok('SELECT * FROM instance_env.service', '42501', NULL, 'in the view');
 SET LOCAL ROLE service_admin;
 SELECT lives_ok($$SELECT instance_env.configure_service('{"development_domain": "dev.acme.com", "legacy_key_prefixes": null,
-	"test_email_marker": "+acme"}')$$, 'an administrator may');
+	"test_email_marker": "+acme", "secret_key_prefixes": {"development": "acme_test_", "production": "acme_live_"}}')$$, 'an administrator may');
 RESET ROLE;
 SELECT results_eq($$SELECT item, before, after FROM instance_env.events WHERE action = 'configure_service' ORDER BY item$$,
 	$$VALUES ('development_domain', '"accounts.dev"'::jsonb, '"dev.acme.com"'::jsonb),
 		('legacy_key_prefixes', '{"development": "test_", "production": "live_"}', 'null'),
+		('secret_key_prefixes', '{"development": "sk_test_", "production": "sk_live_"}', '{"development": "acme_test_", "production": "acme_live_"}'),
 		('test_email_marker', '"+clerk_test"', '"+acme"')$$, 'which is recorded');
 SELECT results_eq('SELECT name COLLATE "default" FROM instance_env.service WHERE changed ORDER BY 1',
-	ARRAY['development_domain', 'legacy_key_prefixes', 'test_email_marker'], 'what was changed is dumped');
+	ARRAY['development_domain', 'legacy_key_prefixes', 'secret_key_prefixes', 'test_email_marker'], 'what was changed is dumped');
 SELECT lives_ok($$SELECT instance_env.configure_service('{"development_domain": "dev.acme.com"}')$$, 'again');
-SELECT is((SELECT count(*) FROM instance_env.events WHERE action = 'configure_service'), 3::bigint, 'which changes nothing');
+SELECT is((SELECT count(*) FROM instance_env.events WHERE action = 'configure_service'), 4::bigint, 'which changes nothing');
 
 -- What follows; all_page_brand.sql has more.
 SELECT throws_ok($$SELECT instance_env.key_instance_type('test_abc')$$, '22023', NULL, 'no keys of an older format');
@@ -103,6 +104,10 @@ SELECT development_id AS dev, production_id AS prod FROM instance_env.create_app
 SELECT matches(instance_env.oauth_consent_domain(:'dev'), '^[a-z]+-[a-z]+-[0-9]+[.]dev[.]acme[.]com$', 'hosts');
 SELECT results_eq($$SELECT value FROM instance_env.policy_defaults WHERE name = 'test_email_marker'$$, ARRAY['"+acme"'::jsonb, '"+acme"'],
 	'a policy of both types');
+
+SELECT instance_env.create_secret_key(:'dev') AS key \gset
+SELECT throws_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'dev', 'integration.key', to_jsonb(:'key'::text)), '22I03', NULL,
+	'keys of the service are not stored');
 
 -- When.
 SELECT throws_ok($$SELECT instance_env.configure_service('{"development_domain": "accounts.dev"}')$$, '55000',

@@ -6,7 +6,7 @@
  *
  * They are rows of table service, which come with the extension and describe
  * the service whose page it implements.  None is repeated in C: a missing row
- * is an error.  service_set.c changes them.
+ * is an error.  service_set.c in domain/ changes them.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,7 +15,7 @@
 #include "executor/spi.h"
 
 #include "base/base.h"
-#include "domain/domain.h"
+#include "registry/registry.h"
 
 typedef struct ServiceEntry
 {
@@ -163,33 +163,4 @@ require_fields(const IenvService *service)
 					 errmsg("table \"%s.service\" has no row for \"%s\"",
 							IENV_SCHEMA, fields[i].name),
 					 errhint("Restore the row that CREATE EXTENSION made.")));
-}
-
-/*
- * Is a name one of the service's own, or below one?
- */
-bool
-ienv_is_service_name(const char *name)
-{
-	const IenvService *service = ienv_service();
-
-	if (ienv_is_below(name, service->development_domain))
-		return true;
-	for (int i = 0; i < service->ndomains; i++)
-		if (ienv_is_below(name, service->domains[i]))
-			return true;
-	return false;
-}
-
-/*
- * Is a name this suffix, or below it?
- */
-bool
-ienv_is_below(const char *name, const char *suffix)
-{
-	Size		length = strlen(name);
-	Size		skip = strlen(suffix);
-
-	return length >= skip && strcmp(name + length - skip, suffix) == 0 &&
-		(length == skip || name[length - skip - 1] == '.');
 }

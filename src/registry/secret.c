@@ -15,10 +15,20 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "miscadmin.h"
 #include "utils/jsonb.h"
 
 #include "base/base.h"
+#include "base/errcodes.h"
+#include "registry/registry.h"
+
+/* What a secret key of the service has after its prefix, at least */
+#define MIN_OWN_KEY	16
+
+static const char *secret_form(const char *text, size_t length);
+static bool has_own_key(const char *text, size_t length, const char *prefix);
 
 /*
  * Refuse a text that contains a secret.  where says what the text is, as the
@@ -27,7 +37,7 @@
 void
 ienv_refuse_secret(const char *text, const char *where)
 {
-	const char *form = ienv_secret_form(text, strlen(text));
+	const char *form = secret_form(text, strlen(text));
 
 	if (form != NULL)
 		ienv_report_secret(where, form);
@@ -51,8 +61,7 @@ ienv_refuse_secrets(Datum jsonb, const char *where)
 		if (token == WJB_KEY ||
 			((token == WJB_VALUE || token == WJB_ELEM) &&
 			 value.type == jbvString))
-			form = ienv_secret_form(value.val.string.val,
-									value.val.string.len);
+			form = secret_form(value.val.string.val, value.val.string.len);
 		if (form != NULL)
 			ienv_report_secret(where, form);
 	}
@@ -71,4 +80,40 @@ ienv_report_secret(const char *where, const char *form)
 			 errdetail("It contains what looks like %s. Secrets are not stored here, only where to find them.",
 					   form),
 			 errhint("Keep the secret in the environment or in a secret store, and give a reference such as \"env:GOOGLE_SECRET\" or \"vault:shop/google\". Replace the secret if the statement was logged.")));
+}
+
+/*
+ * What kind of secret a text contains, or NULL: one of a known form, or a
+ * secret key of the service, whatever prefix these have.
+ */
+static const char *
+secret_form(const char *text, size_t length)
+{
+	const IenvService *service = ienv_service();
+
+	for (int type = 0; type < 2; type++)
+		if (has_own_key(text, length, service->secret[type]))
+			return "a secret key";
+	return ienv_secret_form(text, length);
+}
+
+/*
+ * Does a text contain a secret key with this prefix?
+ */
+static bool
+has_own_key(const char *text, size_t length, const char *prefix)
+{
+	size_t		skip = strlen(prefix);
+	size_t		run = 0;
+
+	for (size_t i = 0; i + skip <= length; i++)
+	{
+		if (memcmp(text +i, prefix, skip) != 0)
+			continue;
+		for (run = 0; i + skip + run < length &&
+			 isalnum((unsigned char) text[i + skip + run]); run++)
+			if (run + 1 >= MIN_OWN_KEY)
+				return true;
+	}
+	return false;
 }
