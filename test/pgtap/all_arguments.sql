@@ -25,6 +25,7 @@ INSERT INTO good VALUES
 	('set_setting.name', 'session.lifetime'), ('setting.name', 'session.lifetime'),
 	('domain', 'www.example.com'), ('verify_domain.domain', 'shop.example.com'), ('remove_domain.domain', 'help.example.com'),
 	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('channel', 'sms'), ('body', 'a body'),
+	('address', 'jane@example.com'),
 	('provider', 'github'), ('client_id', 'id'), ('secret_reference', 'vault:x'), ('scopes', '{repo}'),
 	('feature', 'passkeys'), ('quantity', '1'), ('key', :'key'), ('key_frontend_api.key', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='),
 	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
@@ -40,6 +41,7 @@ CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
 	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
 	'instance_by_key.external_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
+	'is_test_identity.address',
 	'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
