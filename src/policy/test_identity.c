@@ -63,7 +63,8 @@ ienv_is_test_identity(Datum instance, const text *address)
 
 /*
  * What the instance's test identities look like, for a caller that has many
- * addresses to look at; in the current memory context.  False if it has none.
+ * addresses to look at; in the current memory context.  False if it has none,
+ * perhaps because it does not accept any.
  */
 bool
 ienv_test_identities(Datum instance, IenvTestIdentities *which)
@@ -73,12 +74,10 @@ ienv_test_identities(Datum instance, IenvTestIdentities *which)
 													"test_identities",
 													BOOLOID, &isnull));
 
-	memset(which, 0, sizeof(*which));
-	if (isnull || !accepted)
-		return false;
 	which->marker = text_policy(instance, "test_email_marker");
 	which->numbers = text_policy(instance, "test_phone_numbers");
-	return which->marker != NULL || which->numbers != NULL;
+	return !isnull && accepted &&
+		(which->marker != NULL || which->numbers != NULL);
 }
 
 /*
