@@ -4,7 +4,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(54);
+SELECT plan(61);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -102,6 +102,33 @@ ALTER TABLE app.users DROP mail, DROP created_at;
 SELECT is((SELECT cardinality(problems) FROM instance_env.guards WHERE relation = 'app.users'::regclass), 2, 'dropped');
 SELECT count(*) FROM instance_env.guard('app.users', address_column => '', created_column => '') \gset
 SELECT is(pg_temp.columns(), '- - t', 'removed');
+
+-- a type of somebody's, by its cast: no function of theirs is to run
+CREATE TYPE app.letters;
+CREATE FUNCTION app.letters_in(cstring) RETURNS app.letters LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION app.letters_out(app.letters) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE app.letters (INPUT = app.letters_in, OUTPUT = app.letters_out, LIKE = text, CATEGORY = 'S');
+CREATE FUNCTION app.to_text(app.letters) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+CREATE CAST (app.letters AS text) WITH FUNCTION app.to_text;
+CREATE TABLE app.lettered (id integer PRIMARY KEY, instance_id text NOT NULL, email app.letters);
+SELECT throws_ok($$SELECT instance_env.guard('app.lettered', address_column => 'email')$$, '42804', NULL, 'a cast by function');
+DROP CAST (app.letters AS text);
+SELECT throws_ok($$SELECT instance_env.guard('app.lettered', address_column => 'email')$$, '42804', NULL, 'no cast at all');
+CREATE CAST (app.letters AS text) WITHOUT FUNCTION;
+SELECT lives_ok($$SELECT instance_env.guard('app.lettered', address_column => 'email')$$, 'a cast without function');
+SELECT is(pg_temp.columns('app.lettered'), 'email - t', 'guards: no problem');
+DROP CAST (app.letters AS text);
+CREATE CAST (app.letters AS text) WITH FUNCTION app.to_text;
+SELECT is(pg_temp.columns('app.lettered'), 'email - f', 'another cast meanwhile');
+INSERT INTO app.lettered VALUES (1, 'dev', 'a+clerk_test@x.com');
+SELECT throws_ok($q$DO $d$ DECLARE n bigint; BEGIN
+	CALL instance_env.reset_development(instance_env.instance_id('shop', 'development'), deleted => n, only_users => 'test_identities');
+END $d$ $q$, '55000', 'cannot tell which users of table "app.users" to delete', 'a reset looks at all tables first');
+DELETE FROM app.users;
+SELECT throws_ok($q$DO $d$ DECLARE n bigint; BEGIN
+	CALL instance_env.reset_development(instance_env.instance_id('shop', 'development'), deleted => n, only_users => 'test_identities');
+END $d$ $q$, '55000', 'cannot tell which users of table "app.lettered" to delete', 'and does not run it');
+DELETE FROM app.lettered;
 
 -- partitions, odd names, owners without rights
 

@@ -47,7 +47,7 @@ UPDATE reset_users SET inviter = NULL;
 CALL instance_env.reset_development(:'dev', only_users => 'test_identities', older_than => '30 days');
 CALL instance_env.reset_development(:'dev', only_users => 'test_identities');
 CALL instance_env.reset_development(:'dev', older_than => '1 day');
-SELECT item, after FROM instance_env.events WHERE action = 'reset_development' AND instance_id = :'dev' ORDER BY id;
+SELECT item, after FROM instance_env.events WHERE action = 'reset_development' AND item LIKE 'public.reset%' ORDER BY id;
 
 DROP TABLE reset_sessions, reset_teams, reset_users;
 SELECT instance_env.forget_departed('infinity') AS forgotten, instance_env.drop_application('shop') AS dropped \gset
