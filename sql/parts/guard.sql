@@ -113,11 +113,13 @@ CREATE FUNCTION instance_env.guard(
 	user_key text DEFAULT NULL,
 	counted boolean DEFAULT true,
 	user_table regclass DEFAULT NULL,
-	follow_departures boolean DEFAULT true)
+	follow_departures boolean DEFAULT true,
+	address_column name DEFAULT NULL,
+	created_column name DEFAULT NULL)
 RETURNS TABLE (object text, name text, on_table regclass, action text)
 LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard';
-COMMENT ON FUNCTION instance_env.guard(regclass, name, text, boolean, regclass, boolean) IS
+COMMENT ON FUNCTION instance_env.guard(regclass, name, text, boolean, regclass, boolean, name, name) IS
 'makes a table obey the rules of the instances its rows belong to; returns what it made or found';
 
 CREATE FUNCTION instance_env.unguard(relation regclass, drop_objects boolean DEFAULT false)
@@ -135,7 +137,9 @@ CREATE FUNCTION instance_env.guard_list(
 	OUT label text,
 	OUT whole boolean,
 	OUT problems text[],
-	OUT user_table regclass)
+	OUT user_table regclass,
+	OUT address_column name,
+	OUT created_column name)
 RETURNS SETOF record
 LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard_list';
@@ -143,7 +147,7 @@ COMMENT ON FUNCTION instance_env.guard_list() IS
 'the guarded tables, and whether each guard is whole';
 
 CREATE VIEW instance_env.guards AS
-SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems
+SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems, address_column, created_column
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
@@ -163,6 +167,10 @@ COMMENT ON COLUMN instance_env.guards.whole IS
 'is the guard as guard() makes it? null if the table could not be looked at now';
 COMMENT ON COLUMN instance_env.guards.problems IS
 'what is wrong with the guard, or why the table could not be looked at; empty if nothing';
+COMMENT ON COLUMN instance_env.guards.address_column IS
+'the column with a user''s e-mail address or phone number; null if guard() was told of none, or the table could not be looked at';
+COMMENT ON COLUMN instance_env.guards.created_column IS
+'the column that says when a user was created; null if guard() was told of none, or the table could not be looked at';
 
 -- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
 -- trigger that names another table's label could forge departures.

@@ -296,3 +296,14 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_redirect_url_allowed';
 COMMENT ON FUNCTION instance_env.redirect_url_allowed(uuid, text) IS
 'may a sign-in to an instance redirect to this URL?';
+
+--
+-- Test identities
+--
+
+CREATE FUNCTION instance_env.is_test_identity(instance uuid, address text)
+RETURNS boolean
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_is_test_identity';
+COMMENT ON FUNCTION instance_env.is_test_identity(uuid, text) IS
+'is this e-mail address or phone number one of an instance''s test identities, which sign in with test_code?';

@@ -203,11 +203,13 @@ CREATE PROCEDURE instance_env.reset_development(
 	instance uuid,
 	settings boolean DEFAULT false,
 	batch_size integer DEFAULT 1000,
-	INOUT deleted bigint DEFAULT NULL)
+	INOUT deleted bigint DEFAULT NULL,
+	only_users text DEFAULT NULL,
+	older_than interval DEFAULT NULL)
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'instance_env_reset_development';
-COMMENT ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint) IS
-'deletes the rows of a development instance from all guarded tables, in batches, and if asked its settings';
+COMMENT ON PROCEDURE instance_env.reset_development(uuid, boolean, integer, bigint, text, interval) IS
+'deletes the rows of a development instance from all guarded tables, in batches, or only some users; and if asked its settings';
 
 CREATE FUNCTION instance_env.create_staging_application(
 	application uuid,

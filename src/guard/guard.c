@@ -19,7 +19,6 @@
 
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/catalog.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
@@ -40,6 +39,8 @@ typedef struct Existing
 {
 	int			missing;		/* triggers to make, as IENV_TRIGGER_ bits */
 	int			asleep;			/* triggers to enable */
+	int			replaced;		/* triggers to replace */
+	IenvUserColumns columns;	/* those that the guard is to have */
 	List	   *orphans;		/* triggers left by a former partitioned
 								 * parent */
 	bool		instance_indexed;
@@ -48,16 +49,15 @@ typedef struct Existing
 	Datum		before;			/* the guard as the audit log shows it, or 0 */
 } Existing;
 
-static void compare(Relation rel, IenvGuard *guard, Existing *there);
+static void compare(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard,
+					Existing *there);
+static bool same_name(const char *a, const char *b);
 static bool same_columns(const IenvGuard *a, const IenvGuard *b);
 static void make_indexes(IenvReport *report, const IenvGuard *guard,
 						 const Existing *there);
 static void tell(const IenvReport *report, const IenvGuard *guard,
 				 const Existing *there, bool owner_is_new, Oid user_table);
 static void check_owner(Oid relid);
-static void check_relation(Relation rel);
-static void check_partitions(Oid relid);
-static void check_partition_rights(Oid relid);
 static void check_same(const IenvGuard *guard, const IenvGuard *existing,
 					   int present);
 static int	disabled_anywhere(Relation rel);
@@ -66,7 +66,8 @@ PG_FUNCTION_INFO_V1(instance_env_guard);
 
 /*
  * guard(relation regclass, instance_column name, user_key text,
- *		 counted boolean, user_table regclass, follow_departures boolean)
+ *		 counted boolean, user_table regclass, follow_departures boolean,
+ *		 address_column name, created_column name)
  *		 RETURNS TABLE (object text, name text, on_table regclass, action text)
  *
  * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the
@@ -97,22 +98,22 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	check_owner(guard.relid);
 	ienv_begin_guarding();
 	rel = ienv_open_owned(guard.relid, ShareRowExclusiveLock);
-	check_relation(rel);
+	ienv_check_guardable(rel);
 	CheckTableNotInUse(rel, "guard");
 	(void) ienv_leaf_relations(guard.relid, ShareRowExclusiveLock);
-	check_partitions(guard.relid);
+	ienv_check_partitions(guard.relid);
 
 	/* now, lest a new name make us give up later */
 	(void) ienv_kept_name(guard.relid);
 
 	ienv_read_columns(fcinfo, rel, &guard);
-	compare(rel, &guard, &there);
+	compare(fcinfo, rel, &guard, &there);
 
 	/* DDL requires that we do not have the table open; the lock stays */
 	table_close(rel, NoLock);
 
 	if (there.missing & ~IENV_TRIGGER_TRUNCATE)
-		check_partition_rights(guard.relid);
+		ienv_check_partition_rights(guard.relid);
 
 	SPI_connect();
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
@@ -125,8 +126,10 @@ instance_env_guard(PG_FUNCTION_ARGS)
 							guard.nrefs, guard.ref_attnos, user_table);
 	make_indexes(&report, &guard, &there);
 	ienv_make_triggers(&guard, there.missing, there.asleep);
+	ienv_replace_triggers(&guard, there.replaced);
 	rel = table_open(guard.relid, NoLock);
-	ienv_report_triggers(&report, rel, &guard, there.missing, there.asleep);
+	ienv_report_triggers(&report, rel, &guard, there.missing, there.asleep,
+						 there.replaced);
 	table_close(rel, NoLock);
 	if (guard.nkeys > 0 && guard.departures)
 	{
@@ -190,7 +193,9 @@ tell(const IenvReport *report, const IenvGuard *guard, const Existing *there,
 	}
 	if (there->before != (Datum) 0)
 		ereport(NOTICE,
-				(errmsg("the guard of table %s has been repaired",
+				(errmsg(there->replaced != 0 ?
+						"the guard of table %s has been changed" :
+						"the guard of table %s has been repaired",
 						ienv_quoted_name(guard->relid)),
 				 errdetail("%s", report->text.data)));
 	after = ienv_guard_as_jsonb(guard, user_table,
@@ -205,9 +210,11 @@ tell(const IenvReport *report, const IenvGuard *guard, const Existing *there,
  * has; sets the label and what else depends on that.
  */
 static void
-compare(Relation rel, IenvGuard *guard, Existing *there)
+compare(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard,
+		Existing *there)
 {
 	IenvGuard	existing;
+	IenvUserColumns columns = {NULL, NULL};
 	int			present;
 	int			disabled;
 
@@ -218,6 +225,8 @@ compare(Relation rel, IenvGuard *guard, Existing *there)
 	{
 		check_same(guard, &existing, present);
 		guard->label = existing.label;
+		ienv_read_user_columns(rel, &columns);
+		existing.user_columns = &columns;
 		there->before = ienv_guard_as_jsonb(&existing, InvalidOid, NULL);
 	}
 	else if (present != 0)
@@ -228,6 +237,13 @@ compare(Relation rel, IenvGuard *guard, Existing *there)
 		(there->orphans == NIL ? disabled_anywhere(rel) : 0);
 	if (guard->counted && ienv_guard_version(&existing) == 0)
 		there->asleep |= IENV_TRIGGER_USER_CAP;
+	there->columns = columns;
+	ienv_choose_user_columns(fcinfo, rel, guard, &there->columns);
+	guard->user_columns = &there->columns;
+	there->replaced = (there->missing & IENV_TRIGGER_NO_TRANSFER) ||
+		(same_name(columns.address, there->columns.address) &&
+		 same_name(columns.created, there->columns.created)) ?
+		0 : IENV_TRIGGER_NO_TRANSFER;
 	there->instance_indexed =
 		OidIsValid(ienv_index_on(rel, 1, &guard->instance_attno));
 	there->reference_indexed = guard->nrefs == 0 ||
@@ -235,6 +251,15 @@ compare(Relation rel, IenvGuard *guard, Existing *there)
 						  guard->ref_attnos);
 	there->key_indexed = guard->nkeys == 0 ||
 		OidIsValid(ienv_index_on(rel, guard->nkeys, guard->key_attnos));
+}
+
+/*
+ * Are two names, each of which can be NULL, the same?
+ */
+static bool
+same_name(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 /*
@@ -265,101 +290,6 @@ check_owner(Oid relid)
 		aclcheck_error(ACLCHECK_NOT_OWNER,
 					   get_relkind_objtype(get_rel_relkind(relid)),
 					   get_rel_name(relid));
-}
-
-/*
- * Refuse a relation whose rows the triggers could not see, count or track.
- */
-static void
-check_relation(Relation rel)
-{
-	const char *hint = NULL;
-	char		relkind = rel->rd_rel->relkind;
-
-	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
-		hint = "Guard the table that holds the rows.";
-	else if (IsCatalogRelation(rel) ||
-			 RelationGetNamespace(rel) == ienv_oids()->schema)
-		hint = "Guard a table of the application's.";
-	else if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		hint =
-			"Guard a permanent table: nobody but its session could count the rows of a temporary one.";
-	else if (rel->rd_rel->relispartition)
-		hint =
-			"Guard the partitioned table: the cap counts over all its partitions.";
-	else if (relkind == RELKIND_RELATION &&
-			 find_inheritance_children(RelationGetRelid(rel), NoLock) != NIL)
-		hint =
-			"Inheritance children are tables of their own; use a partitioned table.";
-	else if (has_superclass(RelationGetRelid(rel)))
-		hint =
-			"Inheritance children are tables of their own; use a partitioned table.";
-	else if (relkind == RELKIND_RELATION &&
-			 rel->rd_tableam != GetHeapamTableAmRoutine())
-		hint = "Only tables of access method \"heap\" can be guarded.";
-	if (hint == NULL)
-		return;
-
-	ereport(ERROR,
-			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("relation %s cannot be guarded",
-					ienv_quoted_name(RelationGetRelid(rel))),
-			 relkind != RELKIND_RELATION &&
-			 relkind != RELKIND_PARTITIONED_TABLE ?
-			 errdetail_relkind_not_supported(relkind) : 0,
-			 errhint("%s", hint)));
-}
-
-/*
- * Refuse a table with a partition that has a guard of its own.  The event
- * trigger does not let such a table become a partition, but can be disabled.
- */
-static void
-check_partitions(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
-	{
-		Relation	rel = relation_open(lfirst_oid(lc), AccessShareLock);
-		bool		guarded = ienv_guards_itself(rel);
-
-		relation_close(rel, NoLock);
-		if (guarded && lfirst_oid(lc) != relid)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("partition %s of table %s has a guard of its own",
-							ienv_quoted_name(lfirst_oid(lc)),
-							ienv_quoted_name(relid)),
-					 errhint("Call instance_env.unguard() for the partition first.")));
-	}
-}
-
-/*
- * The triggers are created as the table's owner, and PostgreSQL requires that
- * this role have the right to create them on each partition: report a
- * partition that belongs to another role before PostgreSQL's own check fails.
- */
-static void
-check_partition_rights(Oid relid)
-{
-	Oid			owner = ienv_relation_owner(relid);
-	ListCell   *lc;
-
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		Oid			partition = lfirst_oid(lc);
-
-		if (pg_class_aclcheck(partition, owner, ACL_TRIGGER) != ACLCHECK_OK)
-			ereport(ERROR,
-					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-					 errmsg("partition %s of table %s belongs to another role",
-							ienv_quoted_name(partition),
-							ienv_quoted_name(relid)),
-					 errdetail("Role \"%s\", which owns the table, may not create triggers on the partition.",
-							   GetUserNameFromId(owner, false)),
-					 errhint("Give the partition to the owner of the table, or grant it TRIGGER on the partition.")));
-	}
 }
 
 /*

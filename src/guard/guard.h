@@ -45,10 +45,20 @@ extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
 extern Relation ienv_open_owned(Oid relid, LOCKMODE lockmode);
 
 /*
+ * guard_relation.c: the relations that can be guarded
+ */
+extern void ienv_check_guardable(Relation rel);
+extern void ienv_check_partitions(Oid relid);
+extern void ienv_check_partition_rights(Oid relid);
+
+/*
  * guard_columns.c: the columns that name the instance and the user
  */
 extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
 							  IenvGuard *guard);
+extern void ienv_choose_user_columns(FunctionCallInfo fcinfo, Relation rel,
+									 const IenvGuard *guard,
+									 IenvUserColumns *columns);
 
 /*
  * guard_key.c: the user key that guard() follows
@@ -82,7 +92,7 @@ extern void ienv_report(IenvReport *report, const char *object,
 						const char *name, Oid relid, const char *action);
 extern void ienv_report_triggers(IenvReport *report, Relation rel,
 								 const IenvGuard *guard, int missing,
-								 int asleep);
+								 int asleep, int replaced);
 extern void ienv_report_partitions(IenvReport *report, Oid relid);
 extern Datum ienv_guard_as_jsonb(const IenvGuard *guard, Oid user_table,
 								 const char *repaired);
@@ -94,6 +104,7 @@ extern const IenvGuard *ienv_making_triggers_of;
 
 extern void ienv_make_triggers(const IenvGuard *guard, int missing,
 							   int asleep);
+extern void ienv_replace_triggers(const IenvGuard *guard, int bits);
 extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);

@@ -24,10 +24,15 @@
 #define ARG_USER_KEY			2
 #define ARG_USER_TABLE			4
 #define ARG_FOLLOW_DEPARTURES	5
+#define ARG_ADDRESS_COLUMN		6
+#define ARG_CREATED_COLUMN		7
 
 static AttrNumber find_column(Relation rel, const char *name,
 							  const char *argument);
 static void check_instance_column(Relation rel, AttrNumber attno);
+static char *choose(Relation rel, const IenvGuard *guard, const char *name,
+					const char *argument, bool (*is_suitable) (Oid type),
+					const char *wanted);
 static int	read_key(Relation rel, const char *user_key, AttrNumber *attnos);
 static char *without_parentheses(const char *list);
 static void check_apart(const IenvGuard *guard, int n,
@@ -89,6 +94,55 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 	guard->no_production = guard->nkeys > 0 && !guard->departures;
 	if (guard->nkeys > 0)
 		ienv_check_user_key(rel, guard);
+}
+
+/*
+ * The columns that tell reset_development() about users, as the caller of
+ * guard() wants them: columns has those that the guard has by now.  An argument
+ * that is null leaves a column as it is, and an empty one removes it.
+ */
+void
+ienv_choose_user_columns(FunctionCallInfo fcinfo, Relation rel,
+						 const IenvGuard *guard, IenvUserColumns *columns)
+{
+	if (!PG_ARGISNULL(ARG_ADDRESS_COLUMN))
+		columns->address =
+			choose(rel, guard, NameStr(*PG_GETARG_NAME(ARG_ADDRESS_COLUMN)),
+				   "address_column", ienv_is_address_type,
+				   "text, character varying or the like");
+	if (!PG_ARGISNULL(ARG_CREATED_COLUMN))
+		columns->created =
+			choose(rel, guard, NameStr(*PG_GETARG_NAME(ARG_CREATED_COLUMN)),
+				   "created_column", ienv_is_created_type,
+				   "timestamp with or without time zone, or date");
+}
+
+/*
+ * The name that an argument of guard() gives, after it was checked, or NULL.
+ */
+static char *
+choose(Relation rel, const IenvGuard *guard, const char *name,
+	   const char *argument, bool (*is_suitable) (Oid type),
+	   const char *wanted)
+{
+	Oid			type;
+
+	if (*name == '\0')
+		return NULL;
+	if (!guard->counted)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s requires counted => true", argument),
+				 errhint("Name the column of the table of users: rows of other tables go with the users that they refer to.")));
+	type = TupleDescAttr(RelationGetDescr(rel),
+						 find_column(rel, name, argument) - 1)->atttypid;
+	if (!is_suitable(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table %s is of type %s, but %s must be %s",
+						name, ienv_quoted_name(guard->relid),
+						format_type_be(type), argument, wanted)));
+	return pstrdup(name);
 }
 
 /*

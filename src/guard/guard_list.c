@@ -21,7 +21,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-#define GUARD_LIST_COLUMNS 8
+#define GUARD_LIST_COLUMNS 10
 
 /* Adds a phrase, made as by psprintf(), to a list of them. */
 #define ADD_PROBLEM(problems, ...) \
@@ -37,6 +37,7 @@ typedef struct GuardRow
 } GuardRow;
 
 static void read_root(Oid relid, void *arg);
+static void set_name(GuardRow *row, int column, const char *name);
 static void add_partition_problems(List **problems, Oid relid, int present,
 								   int disabled);
 static int	count_leaves(Oid relid);
@@ -64,7 +65,7 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);
-		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true}, NIL, false};
+		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true, true, true}, NIL, false};
 
 		row.values[0] = ObjectIdGetDatum(root->relid);
 		row.values[3] = BoolGetDatum(ienv_is_counted(root->relid));
@@ -98,6 +99,7 @@ read_root(Oid relid, void *arg)
 	Datum	   *values = row->values;
 	Relation	rel = try_relation_open(relid, NoLock);
 	IenvGuard	guard;
+	IenvUserColumns columns;
 	int			present;
 	int			disabled;
 
@@ -105,11 +107,14 @@ read_root(Oid relid, void *arg)
 		!ienv_read_guard(rel, &guard, &present, &disabled);
 	if (!row->gone)
 	{
-		row->problems = ienv_guard_problems(rel, &guard, present, disabled);
+		ienv_read_user_columns(rel, &columns);
+
+		/* validate() does not mind the latter: production does without them */
+		row->problems =
+			list_concat(ienv_guard_problems(rel, &guard, present, disabled),
+						ienv_user_column_problems(relid, &columns));
 		memset(row->nulls, 0, sizeof(row->nulls));
-		values[1] =
-			CStringGetDatum(get_attname(relid, guard.instance_attno, false));
-		values[1] = DirectFunctionCall1(namein, values[1]);
+		set_name(row, 1, get_attname(relid, guard.instance_attno, false));
 		row->nulls[2] = guard.nkeys + guard.nrefs == 0;
 		if (!row->nulls[2])
 			values[2] = CStringGetTextDatum(ienv_user_key_text(&guard));
@@ -118,9 +123,20 @@ read_root(Oid relid, void *arg)
 		values[5] = BoolGetDatum(row->problems == NIL);
 		values[7] = ObjectIdGetDatum(ienv_user_table_of(&guard));
 		row->nulls[7] = !OidIsValid(DatumGetObjectId(values[7]));
+		set_name(row, 8, columns.address);
+		set_name(row, 9, columns.created);
 	}
 	if (rel != NULL)
 		relation_close(rel, NoLock);
+}
+
+static void
+set_name(GuardRow *row, int column, const char *name)
+{
+	row->nulls[column] = name == NULL;
+	if (name != NULL)
+		row->values[column] = DirectFunctionCall1(namein,
+												  CStringGetDatum(name));
 }
 
 /*

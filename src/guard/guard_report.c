@@ -22,6 +22,7 @@
 
 #define REPORT_COLUMNS 4
 
+static void add_column(StringInfo json, const char *key, const char *column);
 static void report_trigger(IenvReport *report, Oid relid,
 						   const TriggerDesc *triggers,
 						   const IenvTriggerKind *kind, const char *action);
@@ -72,11 +73,12 @@ ienv_report(IenvReport *report, const char *object, const char *name,
 
 /*
  * Add the triggers of a guard, which has been completed by now.  Those with
- * the IENV_TRIGGER_ bits in missing were created, and those in asleep enabled.
+ * the IENV_TRIGGER_ bits in missing were created, those in asleep enabled, and
+ * those in replaced, replaced.
  */
 void
 ienv_report_triggers(IenvReport *report, Relation rel, const IenvGuard *guard,
-					 int missing, int asleep)
+					 int missing, int asleep, int replaced)
 {
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	int			all = ienv_triggers_for(rel, guard);
@@ -88,6 +90,7 @@ ienv_report_triggers(IenvReport *report, Relation rel, const IenvGuard *guard,
 		if (all & kind->bit)
 			report_trigger(report, guard->relid, triggers, kind,
 						   missing & kind->bit ? IENV_CREATED :
+						   replaced & kind->bit ? IENV_REPLACED :
 						   asleep & kind->bit ? IENV_ENABLED : IENV_FOUND);
 	}
 }
@@ -167,8 +170,22 @@ ienv_guard_as_jsonb(const IenvGuard *guard, Oid user_table,
 					 guard->counted ? "true" : "false");
 	if (!guard->departures)
 		appendStringInfoString(&json, ", \"follow_departures\": false");
+	if (guard->user_columns != NULL)
+	{
+		add_column(&json, "address_column", guard->user_columns->address);
+		add_column(&json, "created_column", guard->user_columns->created);
+	}
 	if (repaired != NULL)
 		appendStringInfo(&json, ", \"repaired\": [%s]", repaired);
 	appendStringInfoChar(&json, '}');
 	return ienv_jsonb(json.data);
+}
+
+static void
+add_column(StringInfo json, const char *key, const char *column)
+{
+	if (column == NULL)
+		return;
+	appendStringInfo(json, ", \"%s\": ", key);
+	escape_json(json, column);
 }

@@ -28,12 +28,16 @@
 const IenvGuard *ienv_making_triggers_of = NULL;
 
 static void create_trigger(const IenvGuard *guard,
-						   const IenvTriggerKind *kind);
-static const char *name_of(Oid relid, const IenvTriggerKind *kind);
+						   const IenvTriggerKind *kind, const char *name,
+						   bool replace);
+static const char *name_of(Oid relid, const IenvTriggerKind *kind,
+						   bool *always);
 static char *condition_of(const IenvGuard *guard, int bit);
 static char *new_row(const IenvGuard *guard, const char *function);
 static char *change(const IenvGuard *guard);
-static char *options_of(const IenvGuard *guard);
+static char *options_of(const IenvGuard *guard, int bit);
+static void add_option(StringInfo options, const char *option,
+					   const char *value);
 
 /*
  * The triggers that a guard of rel consists of, as IENV_TRIGGER_ bits.
@@ -74,7 +78,7 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
 
 		if (missing & k->bit)
-			create_trigger(guard, k);
+			create_trigger(guard, k, quote_identifier(k->name), false);
 
 		/*
 		 * The cap's trigger must also fire for rows that a replication worker
@@ -83,28 +87,60 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 		if (k->bit == IENV_TRIGGER_USER_CAP && (asleep & k->bit))
 			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
 						 ienv_kept_name(guard->relid),
-						 name_of(guard->relid, k));
+						 name_of(guard->relid, k, NULL));
 		else if (asleep & ~missing & k->bit)
 			ienv_execute("ALTER TABLE %s ENABLE TRIGGER %s",
 						 ienv_kept_name(guard->relid),
-						 name_of(guard->relid, k));
+						 name_of(guard->relid, k, NULL));
+	}
+	ienv_act_as_self(&saved);
+}
+
+/*
+ * Replace triggers, given as IENV_TRIGGER_ bits, whose options have changed.
+ * They are enabled by that, on all partitions.  The same goes for the caller as
+ * above.
+ */
+void
+ienv_replace_triggers(const IenvGuard *guard, int bits)
+{
+	IenvActing	saved;
+
+	if (bits == 0)
+		return;
+	ienv_act_as_owner_of(guard->relid, &saved);
+	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
+	{
+		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
+		bool		always;
+		const char *name;
+
+		if (!(bits & k->bit))
+			continue;
+		name = name_of(guard->relid, k, &always);
+		create_trigger(guard, k, name, true);
+		if (always)
+			ienv_execute("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						 ienv_kept_name(guard->relid), name);
 	}
 	ienv_act_as_self(&saved);
 }
 
 static void
-create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
+create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind,
+			   const char *name, bool replace)
 {
 	ienv_making_triggers_of = guard;
 	PG_TRY();
 	{
-		ienv_execute("CREATE TRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s%s)",
-					 quote_identifier(kind->name), kind->event,
+		ienv_execute("CREATE %sTRIGGER %s %s ON %s FOR EACH %s%s EXECUTE FUNCTION %s.%s(%s%s)",
+					 replace ? "OR REPLACE " : "", name, kind->event,
 					 ienv_kept_name(guard->relid),
 					 kind->bit == IENV_TRIGGER_TRUNCATE ? "STATEMENT" : "ROW",
 					 condition_of(guard, kind->bit), IENV_SCHEMA,
 					 kind->function,
-					 quote_literal_cstr(guard->label), options_of(guard));
+					 quote_literal_cstr(guard->label),
+					 options_of(guard, kind->bit));
 	}
 	PG_CATCH();
 	{
@@ -118,18 +154,27 @@ create_trigger(const IenvGuard *guard, const IenvTriggerKind *kind)
 
 /*
  * The quoted name of a table's trigger of this kind, which may have been
- * renamed.
+ * renamed.  Sets *always, if that is not NULL: is it always enabled?
  */
 static const char *
-name_of(Oid relid, const IenvTriggerKind *kind)
+name_of(Oid relid, const IenvTriggerKind *kind, bool *always)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 	const char *name = kind->name;
 
+	if (always != NULL)
+		*always = false;
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		if (ienv_trigger_kind(triggers->triggers[i].tgfoid) == kind)
-			name = triggers->triggers[i].tgname;
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (ienv_trigger_kind(trigger->tgfoid) != kind)
+			continue;
+		name = trigger->tgname;
+		if (always != NULL)
+			*always = trigger->tgenabled == TRIGGER_FIRES_ALWAYS;
+	}
 	table_close(rel, NoLock);
 	return quote_identifier(name);
 }
@@ -216,22 +261,34 @@ change(const IenvGuard *guard)
 }
 
 /*
- * The arguments that follow the label, see ienv_read_options().
+ * The arguments that follow the label, see ienv_read_options() and
+ * ienv_read_user_columns().
  */
 static char *
-options_of(const IenvGuard *guard)
+options_of(const IenvGuard *guard, int bit)
 {
+	const IenvUserColumns *columns = guard->user_columns;
 	StringInfoData options;
 
 	initStringInfo(&options);
 	if (*guard->user_label != '\0')
-		appendStringInfo(&options, ", %s",
-						 quote_literal_cstr(psprintf("%s%s",
-													 IENV_OPTION_USER_TABLE,
-													 guard->user_label)));
+		add_option(&options, IENV_OPTION_USER_TABLE, guard->user_label);
 	if (!guard->departures)
-		appendStringInfo(&options, ", '%s'", IENV_OPTION_NO_DEPARTURES);
+		add_option(&options, IENV_OPTION_NO_DEPARTURES, "");
+	if (bit != IENV_TRIGGER_NO_TRANSFER || columns == NULL)
+		return options.data;
+	if (columns->address != NULL)
+		add_option(&options, IENV_OPTION_ADDRESS, columns->address);
+	if (columns->created != NULL)
+		add_option(&options, IENV_OPTION_CREATED, columns->created);
 	return options.data;
+}
+
+static void
+add_option(StringInfo options, const char *option, const char *value)
+{
+	appendStringInfo(options, ", %s",
+					 quote_literal_cstr(psprintf("%s%s", option, value)));
 }
 
 /*

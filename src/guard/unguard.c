@@ -48,6 +48,7 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 	Oid			relid;
 	Relation	rel;
 	IenvGuard	guard;
+	IenvUserColumns columns;
 	int			present;
 	int			disabled;
 	Datum		before = (Datum) 0;
@@ -59,7 +60,11 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 	rel = ienv_open_owned(relid, AccessExclusiveLock);
 	CheckTableNotInUse(rel, "unguard");
 	if (ienv_read_guard(rel, &guard, &present, &disabled))
+	{
+		ienv_read_user_columns(rel, &columns);
+		guard.user_columns = &columns;
 		before = ienv_guard_as_jsonb(&guard, InvalidOid, NULL);
+	}
 	table_close(rel, NoLock);
 	if (present != 0)
 		refuse_partition(&guard);

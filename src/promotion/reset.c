@@ -49,11 +49,9 @@
 static void warn_of_others(void);
 static void begin_batch(IenvReset *reset, bool first);
 static void end_batch(IenvReset *reset);
+static void empty(IenvReset *reset, List *steps, List *tables);
 static void empty_in_batches(IenvReset *reset, IenvResetTable *table);
 static void empty_at_once(IenvReset *reset, List *tables);
-pg_noreturn static void refuse_kept_rows(const IenvReset *reset,
-										 const IenvResetTable *table);
-static void report(IenvReset *reset, IenvResetTable *table, int64 n);
 static void remove_settings(IenvReset *reset);
 
 PG_FUNCTION_INFO_V1(instance_env_reset_development);
@@ -61,7 +59,8 @@ PG_FUNCTION_INFO_V1(instance_env_reset_development);
 /*
  * PROCEDURE reset_development(instance uuid, settings boolean, batch_size
  * integer,
- *							   INOUT deleted bigint)
+ *							   INOUT deleted bigint, only_users text,
+ *							   older_than interval)
  */
 Datum
 instance_env_reset_development(PG_FUNCTION_ARGS)
@@ -69,6 +68,7 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 	IenvReset	reset = {0};
 	bool		settings;
 	List	   *steps;
+	List	   *tables = NIL;
 	ListCell   *lc;
 	int			nest_level;
 	ErrorContextCallback context;
@@ -87,9 +87,11 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the size of a batch must be greater than zero")));
+	ienv_reset_read_options(fcinfo, &reset);
 	desc = ienv_result_desc(fcinfo);
 
-	reset.atomic = fcinfo->context == NULL ||
+	/* a user is not to be left with half of what belongs to it */
+	reset.atomic = reset.some || fcinfo->context == NULL ||
 		!IsA(fcinfo->context, CallContext) ||
 		castNode(CallContext, fcinfo->context)->atomic || IsSubTransaction();
 	SPI_connect_ext(reset.atomic ? 0 : SPI_OPT_NONATOMIC);
@@ -103,26 +105,13 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 	nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	steps = ienv_reset_order();
 	warn_of_others();
-
-	/* nothing is deleted unless everything may be deleted */
-	foreach(lc, steps)
-	{
-		ListCell   *t;
-
-		foreach(t, lfirst(lc))
-			ienv_reset_prepare(&reset, lfirst(t));
-	}
 	AtEOXact_GUC(false, nest_level);
 	foreach(lc, steps)
-	{
-		List	   *tables = lfirst(lc);
-		IenvResetTable *table = linitial(tables);
-
-		if (list_length(tables) == 1 && !table->refers_to_itself)
-			empty_in_batches(&reset, table);
-		else
-			empty_at_once(&reset, tables);
-	}
+		tables = list_concat(tables, lfirst(lc));
+	if (reset.some)
+		ienv_reset_users(&reset, tables);
+	else
+		empty(&reset, steps, tables);
 	error_context_stack = context.previous;
 	if (settings)
 		remove_settings(&reset);
@@ -191,6 +180,35 @@ end_batch(IenvReset *reset)
 }
 
 /*
+ * Delete all rows of the instance from these tables, which are also given in
+ * steps.
+ */
+static void
+empty(IenvReset *reset, List *steps, List *tables)
+{
+	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
+	ListCell   *lc;
+
+	/* nothing is deleted unless everything may be deleted */
+	foreach(lc, tables)
+	{
+		ienv_reset_look(reset, lfirst(lc));
+		ienv_reset_check_rights(list_make1(lfirst(lc)));
+	}
+	AtEOXact_GUC(false, nest_level);
+	foreach(lc, steps)
+	{
+		List	   *together = lfirst(lc);
+		IenvResetTable *table = linitial(together);
+
+		if (list_length(together) == 1 && !table->refers_to_itself)
+			empty_in_batches(reset, table);
+		else
+			empty_at_once(reset, together);
+	}
+}
+
+/*
  * Delete the instance's rows of one table, in batches.
  *
  * In a partitioned table, it takes tableoid to tell rows apart.
@@ -223,13 +241,13 @@ empty_in_batches(IenvReset *reset, IenvResetTable *table)
 		if (n > 0)
 		{
 			fruitless = 0;
-			report(reset, table, n);
+			ienv_reset_report(reset, table, n);
 			end_batch(reset);
 		}
 		else if (!ienv_reset_has_rows(reset, table))
 			return;
 		else if (++fruitless >= MAX_FRUITLESS)
-			refuse_kept_rows(reset, table);
+			ienv_reset_refuse_kept_rows(reset, table);
 	}
 }
 
@@ -279,42 +297,10 @@ empty_at_once(IenvReset *reset, List *tables)
 		IenvResetTable *table = lfirst(lc);
 
 		if (ienv_reset_has_rows(reset, table))
-			refuse_kept_rows(reset, table);
-		report(reset, table, n[foreach_current_index(lc)]);
+			ienv_reset_refuse_kept_rows(reset, table);
+		ienv_reset_report(reset, table, n[foreach_current_index(lc)]);
 	}
 	end_batch(reset);
-}
-
-static void
-refuse_kept_rows(const IenvReset *reset, const IenvResetTable *table)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("could not delete all rows of development instance %s from table %s",
-					ienv_instance_text(reset->instance, true),
-					ienv_quoted_name(table->relid)),
-			 errdetail("Some rows remain after DELETE; a trigger on the table may be suppressing it.")));
-}
-
-/*
- * Report and record that so many rows have been deleted.
- */
-static void
-report(IenvReset *reset, IenvResetTable *table, int64 n)
-{
-	char	   *name = ienv_quoted_name(table->relid);
-	char	   *json = psprintf("{\"deleted\": %lld}", (long long) n);
-
-	reset->deleted += n;
-	table->deleted += n;
-	ereport(NOTICE,
-			(errmsg("deleted %lld of %lld rows of development instance %s from table %s",
-					(long long) table->deleted,
-					(long long) Max(table->deleted, table->rows),
-					ienv_instance_text(reset->instance, true), name)));
-	ienv_record_event("reset_development", NULL, &reset->id,
-					  pnstrdup(name + 1, strlen(name) - 2),
-					  0, ienv_jsonb(json));
 }
 
 /*

@@ -8,6 +8,8 @@
 #ifndef IENV_RESET_H
 #define IENV_RESET_H
 
+#include "datatype/timestamp.h"
+
 #include "base/base.h"
 
 /* A guarded table that is to be emptied of an instance's rows */
@@ -18,8 +20,11 @@ typedef struct IenvResetTable
 	List	   *tree;			/* it and its partitions */
 	bool		refers_to_itself;	/* by a foreign key that does not cascade */
 	bool		placed;			/* has its place in the order */
-	char	   *condition;		/* of its rows: $1 is the instance, $2 its
-								 * external key */
+	bool		counted;		/* it is a table of users */
+	char	   *condition;		/* of the rows to delete; for its arguments,
+								 * see ienv_reset_query() */
+	char	   *instance_condition; /* of the instance's rows */
+	char	   *address;		/* the column with addresses of users, or NULL */
 	int64		rows;			/* how many there are, at most */
 	int64		deleted;
 } IenvResetTable;
@@ -33,9 +38,38 @@ typedef struct IenvReset
 	int			batch_size;
 	bool		atomic;			/* the transaction is the caller's */
 	int64		deleted;
+	bool		some;			/* only some users, as the following says */
+	char	   *only_users;		/* which kind of users, or NULL */
+	char	   *older_than;		/* how old, for people, or NULL */
+	TimestampTz created_before; /* the same */
+	Datum		addresses;		/* text[], of those users; 0: none */
 	const IenvResetTable *current;	/* the table that an error is about, or
 									 * NULL */
 } IenvReset;
+
+/* A foreign key between guarded tables */
+typedef struct IenvTie
+{
+	IenvResetTable *from;
+	IenvResetTable *to;
+	char	   *name;
+	char		action;			/* FKCONSTR_ACTION_, when a row is deleted */
+	int			n;
+	AttrNumber	from_attnos[INDEX_MAX_KEYS];
+	AttrNumber	to_attnos[INDEX_MAX_KEYS];
+	Oid			operators[INDEX_MAX_KEYS];
+	char	   *match;			/* a row of "from" refers to one of "to", in
+								 * SQL */
+} IenvTie;
+
+/* A table some of whose rows are deleted along with users */
+typedef struct IenvResetStep
+{
+	IenvResetTable *table;
+	List	   *ties;			/* IenvTies to tables of earlier steps: a row
+								 * goes if it refers to one that goes; NIL:
+								 * the users themselves */
+} IenvResetStep;
 
 /*
  * No statement waits longer for a lock, in milliseconds, unless the session
@@ -44,14 +78,24 @@ typedef struct IenvReset
 #define IENV_RESET_LOCK_WAIT 5000
 
 /*
+ * reset_report.c
+ */
+extern void ienv_reset_report(IenvReset *reset, IenvResetTable *table,
+							  int64 n);
+pg_noreturn extern void ienv_reset_refuse_kept_rows(const IenvReset *reset,
+													const IenvResetTable *table);
+
+/*
  * reset_order.c
  */
 extern List *ienv_reset_order(void);
+extern IenvResetTable *ienv_reset_table_of(List *tables, Oid relid);
 
 /*
  * reset_rows.c
  */
-extern void ienv_reset_prepare(IenvReset *reset, IenvResetTable *table);
+extern void ienv_reset_look(IenvReset *reset, IenvResetTable *table);
+extern void ienv_reset_check_rights(const List *tables);
 extern uint64 ienv_reset_query(IenvReset *reset, const List *tables,
 							   const char *sql);
 extern bool ienv_reset_has_rows(IenvReset *reset, IenvResetTable *table);
@@ -61,5 +105,27 @@ extern void ienv_reset_context(void *arg);
  * reset_triggers.c
  */
 extern void ienv_check_deletion(const List *tables, Oid owner);
+extern List *ienv_reset_reached(const List *tables);
+
+/*
+ * reset_ties.c
+ */
+extern List *ienv_read_ties(List *tables);
+extern List *ienv_reset_steps(IenvResetTable *users, List *tables, List *ties);
+extern void ienv_refuse_lost_ties(List *steps, List *tables, List *ties);
+
+/*
+ * reset_choice.c
+ */
+extern void ienv_reset_read_options(FunctionCallInfo fcinfo,
+									IenvReset *reset);
+extern void ienv_reset_choose(const IenvReset *reset, IenvResetTable *table);
+extern Datum ienv_reset_test_identities(IenvReset *reset,
+										IenvResetTable *users);
+
+/*
+ * reset_users.c
+ */
+extern void ienv_reset_users(IenvReset *reset, List *tables);
 
 #endif							/* IENV_RESET_H */

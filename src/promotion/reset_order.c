@@ -28,7 +28,6 @@ typedef struct Reference
 } Reference;
 
 static List *read_references(List *tables);
-static IenvResetTable *table_of(List *tables, Oid relid);
 static IenvResetTable *next_table(List *tables, List *references,
 								  bool ignore_cascades);
 
@@ -97,8 +96,8 @@ read_references(List *tables)
 		bool		cascades;
 
 		if (form->contype != CONSTRAINT_FOREIGN ||
-			(from = table_of(tables, form->conrelid)) == NULL ||
-			(to = table_of(tables, form->confrelid)) == NULL)
+			(from = ienv_reset_table_of(tables, form->conrelid)) == NULL ||
+			(to = ienv_reset_table_of(tables, form->confrelid)) == NULL)
 			continue;
 		cascades = form->confdeltype != FKCONSTR_ACTION_NOACTION &&
 			form->confdeltype != FKCONSTR_ACTION_RESTRICT;
@@ -119,8 +118,12 @@ read_references(List *tables)
 	return references;
 }
 
-static IenvResetTable *
-table_of(List *tables, Oid relid)
+/*
+ * The table, among these, that is this relation or has it as a partition; or
+ * NULL.
+ */
+IenvResetTable *
+ienv_reset_table_of(List *tables, Oid relid)
 {
 	ListCell   *lc;
 

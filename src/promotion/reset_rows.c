@@ -14,9 +14,11 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/timestamp.h"
 
 #include "base/base.h"
 #include "cap/cap.h"
@@ -24,13 +26,13 @@
 #include "table/table.h"
 
 static void check_rights(const IenvResetTable *table);
-static Oid	check_owners(const List *tables);
+static Oid	check_owners(const IenvReset *reset, const List *tables);
 
 /*
- * Find out whether the table has rows to delete, and whether the caller may.
+ * Find out whether the table has rows of the instance.
  */
 void
-ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
+ienv_reset_look(IenvReset *reset, IenvResetTable *table)
 {
 	const IenvGuard *guard;
 
@@ -41,19 +43,32 @@ ienv_reset_prepare(IenvReset *reset, IenvResetTable *table)
 		const char *value = ienv_sql_of_value(guard->instance_type,
 											  reset->external_key);
 
-		table->condition = value == NULL ? "false" :
+		table->counted = guard->counted;
+		table->instance_condition = value == NULL ? "false" :
 			psprintf("%s OPERATOR(pg_catalog.=) %s",
 					 quote_identifier(get_attname(table->relid,
 												  guard->instance_attno,
 												  false)), value);
+		table->condition = table->instance_condition;
 		table->rows = ienv_user_count(guard,
 									  guard->is_uuid ? reset->instance :
 									  reset->external_key,
 									  PG_INT64_MAX);
 	}
 	reset->current = NULL;
-	if (table->rows > 0)
-		check_rights(table);
+}
+
+/*
+ * Check that the caller may delete from these tables, where there are rows.
+ */
+void
+ienv_reset_check_rights(const List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+		if (((const IenvResetTable *) lfirst(lc))->rows > 0)
+		check_rights(lfirst(lc));
 }
 
 /*
@@ -82,13 +97,21 @@ check_rights(const IenvResetTable *table)
 
 /*
  * Run a statement on these tables, as their owner; its $1 is the instance and
- * $2 its external key.
+ * $2 its external key.  If only some users are concerned, $3 has their
+ * addresses, and $4 to $6 the time that they were created before: as it is, in
+ * UTC, and as a day in UTC.
  */
 uint64
 ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 {
-	Oid			types[2] = {UUIDOID, TEXTOID};
-	Datum		values[2] = {reset->instance, reset->external_key};
+	Oid			types[6] = {
+		UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID
+	};
+	Datum		before = TimestampTzGetDatum(reset->created_before);
+	Datum		values[6] = {
+		reset->instance, reset->external_key, reset->addresses, before, before,
+		DirectFunctionCall1(timestamp_date, before)
+	};
 	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	List	   *relids = NIL;
 	IenvActing	saved;
@@ -105,12 +128,12 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 
 	/* each time, because a trigger may have made them deferred again */
 	ienv_execute("SET CONSTRAINTS ALL IMMEDIATE");
-	ienv_check_deletion(tables, check_owners(tables));
+	ienv_check_deletion(tables, check_owners(reset, tables));
 	ienv_act_as_owner_of(reset->current->relid, &saved);
 	ienv_expect_tables(relids);
 	PG_TRY();
 	{
-		n = ienv_query(sql, 2, types, values, NULL);
+		n = ienv_query(sql, lengthof(types), types, values, NULL);
 	}
 	PG_FINALLY();
 	{
@@ -128,7 +151,7 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
  * to empty them.
  */
 static Oid
-check_owners(const List *tables)
+check_owners(const IenvReset *reset, const List *tables)
 {
 	const IenvResetTable *first = linitial(tables);
 	Oid			owner = ienv_lock_owner(first->relid);
@@ -141,9 +164,13 @@ check_owners(const List *tables)
 		if (ienv_lock_owner(table->relid) != owner)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("cannot empty tables %s and %s together",
+					 errmsg(reset->some ?
+							"cannot delete from tables %s and %s together" :
+							"cannot empty tables %s and %s together",
 							ienv_quoted_name(first->relid),
 							ienv_quoted_name(table->relid)),
+					 reset->some ?
+					 errdetail("Rows of the latter go with users of the former, and the tables belong to different roles.") :
 					 errdetail("Their foreign keys form a circle, and the tables belong to different roles."),
 					 errhint("Delete the rows of one of them first.")));
 	}
@@ -165,6 +192,9 @@ ienv_reset_context(void *arg)
 		errhint("Try again when no other session has the table or its rows locked%s.",
 				reset->atomic ? "" :
 				"; what has been deleted so far stays deleted");
+	if (reset->some && (geterrcode() == ERRCODE_FOREIGN_KEY_VIOLATION ||
+						geterrcode() == ERRCODE_RESTRICT_VIOLATION))
+		errhint("Rows go with the user whom they refer to if their table is guarded with user_table, or if the foreign key cascades.");
 	errcontext("reset of table %s,"
 			   " as its owner and with search_path \"pg_catalog, pg_temp\"",
 			   reset->current->name);

@@ -49,7 +49,6 @@
 #include "base/base.h"
 #include "promotion/reset.h"
 
-static List *reached(const List *tables);
 static List *with_partitions(List *relations, Oid relid);
 static bool changes_rows(char action);
 static void check_owner(Oid relid, Oid owner, const char *from);
@@ -79,7 +78,7 @@ ienv_check_deletion(const List *tables, Oid owner)
 	do
 	{
 		stable = true;
-		relations = reached(tables);
+		relations = ienv_reset_reached(tables);
 		foreach(lc, relations)
 		{
 			Oid			relid = lfirst_oid(lc);
@@ -122,8 +121,8 @@ ienv_check_deletion(const List *tables, Oid owner)
  * These tables, and those whose rows foreign keys change along with theirs,
  * all including their partitions.
  */
-static List *
-reached(const List *tables)
+List *
+ienv_reset_reached(const List *tables)
 {
 	List	   *all = NIL;
 	int			before;

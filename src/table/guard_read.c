@@ -307,7 +307,10 @@ ienv_read_options(const Trigger *trigger, IenvGuard *guard)
 										strlen(IENV_OPTION_USER_TABLE));
 		else if (strcmp(option, IENV_OPTION_NO_DEPARTURES) == 0)
 			guard->departures = false;
-		else
+		else if (strncmp(option, IENV_OPTION_ADDRESS,
+						 strlen(IENV_OPTION_ADDRESS)) != 0 &&
+				 strncmp(option, IENV_OPTION_CREATED,
+						 strlen(IENV_OPTION_CREATED)) != 0)
 			return false;
 	}
 	return trigger->tgnargs > 0;

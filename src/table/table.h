@@ -49,6 +49,18 @@ typedef struct IenvKeyColumn
 #define IENV_OPTION_USER_TABLE		"user_table="
 #define IENV_OPTION_NO_DEPARTURES	"departures=off"
 
+/* The same of the trigger for updates: columns of a table of users */
+#define IENV_OPTION_ADDRESS			"address_column="
+#define IENV_OPTION_CREATED			"created_column="
+
+/* Their names, or NULL */
+typedef struct IenvUserColumns
+{
+	char	   *address;		/* has the user's e-mail address or phone
+								 * number */
+	char	   *created;		/* says when the user was created */
+} IenvUserColumns;
+
 typedef struct IenvGuard
 {
 	Oid			relid;			/* an ordinary or a partitioned table */
@@ -86,6 +98,8 @@ typedef struct IenvGuard
 	Oid			key_index;
 	char	   *label;			/* which identities; the table's owner and
 								 * original name */
+	const IenvUserColumns *user_columns;	/* set by guard() and unguard()
+											 * only, else NULL */
 } IenvGuard;
 
 /* The columns that a condition names */
@@ -105,6 +119,15 @@ extern bool ienv_is_of_guard(const Trigger *trigger,
 							 IenvColumns * columns);
 extern List *ienv_odd_triggers(Relation rel);
 extern bool ienv_guards_itself(Relation rel);
+
+/*
+ * user_columns.c: what reset_development() tells users apart by
+ */
+extern void ienv_read_user_columns(Relation rel, IenvUserColumns *columns);
+extern bool ienv_is_address_type(Oid type);
+extern bool ienv_is_created_type(Oid type);
+extern List *ienv_user_column_problems(Oid relid,
+									   const IenvUserColumns *columns);
 
 /*
  * guard_index.c: the indexes that serve a guard

@@ -14,7 +14,7 @@ SELECT instance_env.associate_domain(:prod, 'shop.example.com') \gset
 SELECT instance_env.associate_domain(:prod, 'help.example.com', false) \gset
 SELECT instance_env.create_secret_key(:dev) AS key \gset
 SELECT instance_env.create_secret_key(:dev) \gset
-CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid);
+CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid, email text, created_at timestamptz);
 
 -- What makes a call good but for the argument that is tried: by argument, or by function
 -- and argument.
@@ -25,6 +25,7 @@ INSERT INTO good VALUES
 	('set_setting.name', 'session.lifetime'), ('setting.name', 'session.lifetime'),
 	('domain', 'www.example.com'), ('verify_domain.domain', 'shop.example.com'), ('remove_domain.domain', 'help.example.com'),
 	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('channel', 'sms'), ('body', 'a body'),
+	('address', 'jane@example.com'),
 	('provider', 'github'), ('client_id', 'id'), ('secret_reference', 'vault:x'), ('scopes', '{repo}'),
 	('feature', 'passkeys'), ('quantity', '1'), ('key', :'key'), ('key_frontend_api.key', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='),
 	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
@@ -32,14 +33,16 @@ INSERT INTO good VALUES
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL),
+	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
 	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
-	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
+	'guard.address_column', 'guard.created_column', 'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
 	'instance_by_key.external_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
+	'is_test_identity.address',
 	'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.

@@ -95,7 +95,7 @@ CREATE FUNCTION pg_temp.names(role name) RETURNS text[] LANGUAGE sql AS
 $$SELECT array_agg(DISTINCT substring(may, '[.](.*)[(]') COLLATE "C") FROM pg_temp.may(role) may$$;
 SELECT is(pg_temp.names('instance_env "backend'), '{
 		account_portal_url, application_id, assert_valid, banner, check_preview, config_version, dns_records,
-		feature_available, frontend_api_host, instance_by_key, instance_for_host, instance_id, instance_info, message_prefix,
+		feature_available, frontend_api_host, instance_by_key, instance_for_host, instance_id, instance_info, is_test_identity, message_prefix,
 		oauth_callback_url, oauth_consent_domain, policy, prefix_message, publishable_key, redirect_url_allowed, require_feature,
 		robots_directive, robots_txt, security_policy, setting, settings, social_credentials, validate,
 		verify_secret_key}', 'what a backend may call');
@@ -108,7 +108,7 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronames
 		'instance_env.check_move()',
 		'instance_env.check_transfer()',
 		'instance_env.check_user_cap()',
-		'instance_env.guard(regclass,name,text,boolean,regclass,boolean)',
+		'instance_env.guard(regclass,name,text,boolean,regclass,boolean,name,name)',
 		'instance_env.record_departure()',
 		'instance_env.record_truncate()',
 		'instance_env.unguard(regclass,boolean)'],

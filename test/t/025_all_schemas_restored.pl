@@ -55,8 +55,8 @@ $node->safe_psql(
 	SELECT FROM instance_env.guard('pairs_parted', 'instance_key', user_key => 'user_id');
 	INSERT INTO pairs_parted VALUES ('app', 'dev', 'u1'), ('app', 'dev', 'u2');
 	-- integers and char(n)
-	CREATE TABLE numbers (id bigserial PRIMARY KEY, account_id bigint);
-	SELECT FROM instance_env.guard('numbers', 'account_id');
+	CREATE TABLE numbers (id bigserial PRIMARY KEY, account_id bigint, "e 'mail" varchar(100), created date);
+	SELECT FROM instance_env.guard('numbers', 'account_id', address_column => 'e ''mail', created_column => 'created');
 	INSERT INTO numbers VALUES (1, 7), (2, 7);
 	CREATE TABLE padded (tenant char(36), id char(36) PRIMARY KEY);
 	SELECT FROM instance_env.guard('padded', 'tenant');
@@ -122,8 +122,8 @@ my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
 $node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('before') ], 'pg_dump');
 $node->command_ok([ 'pg_restore', '-d', $node->connstr('after'), '--exit-on-error', $dump ], 'pg_restore');
 check('after');
-is($node->safe_psql('before', 'SELECT relation, instance_column, user_key, user_table, counted, label FROM instance_env.guards ORDER BY relation::text'),
-	$node->safe_psql('after', 'SELECT relation, instance_column, user_key, user_table, counted, label FROM instance_env.guards ORDER BY relation::text'),
+is($node->safe_psql('before', 'SELECT relation, instance_column, user_key, user_table, counted, label, address_column, created_column FROM instance_env.guards ORDER BY relation::text'),
+	$node->safe_psql('after', 'SELECT relation, instance_column, user_key, user_table, counted, label, address_column, created_column FROM instance_env.guards ORDER BY relation::text'),
 	'and the same');
 
 $node->stop;

@@ -1,0 +1,361 @@
+/*-------------------------------------------------------------------------
+ *
+ * reset_users.c
+ *	  Deleting only some users of a development instance, and what goes with
+ *	  them.
+ *
+ * Users and what goes with them (reset_ties.c) are deleted by one statement for
+ * each table of users, in one transaction: either all of it happens, or
+ * nothing.  The rows are locked before that, users first, so that no new row
+ * can come to refer to one that is about to be deleted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "promotion/reset.h"
+#include "table/table.h"
+
+/*
+ * How often a statement may find rows and delete none, because others change
+ * them.
+ */
+#define MAX_FRUITLESS 3
+
+/* What is deleted along with users of one table */
+typedef struct UserPlan
+{
+	List	   *steps;			/* IenvResetSteps; the first is the users */
+	List	   *cascades;		/* IenvTies: to rows of these steps, from
+								 * tables of users */
+	List	   *tables;			/* all of these */
+	Datum		addresses;		/* text[]: of those who are deleted; or 0 */
+} UserPlan;
+
+static UserPlan *make_plan(IenvResetTable *users, List *tables, List *ties);
+static void tell_left_alone(List *tables, List *plans);
+static void delete_users(IenvReset *reset, const UserPlan *plan);
+static uint64 lock_rows(IenvReset *reset, const UserPlan *plan);
+static void refuse_cascades(IenvReset *reset, const UserPlan *plan);
+static uint64 delete_rows(IenvReset *reset, const UserPlan *plan);
+static void add_rows(StringInfo sql, List *steps, int n, List *ties);
+static char *condition_of(List *steps, const IenvResetStep *step);
+static int	number_of(List *steps, const IenvResetTable *table);
+
+/*
+ * Delete the users that reset asks for, and what goes with them, from these
+ * tables, in the order in which they can be emptied.  SPI is connected.
+ */
+void
+ienv_reset_users(IenvReset *reset, List *tables)
+{
+	List	   *plans = NIL;
+	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
+	List	   *ties;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		IenvResetTable *table = lfirst(lc);
+
+		ienv_reset_look(reset, table);
+		if (table->counted && table->rows > 0)
+			ienv_reset_choose(reset, table);
+	}
+	ties = ienv_read_ties(tables);
+	foreach(lc, tables)
+	{
+		IenvResetTable *table = lfirst(lc);
+
+		if (table->counted && table->rows > 0)
+			plans = lappend(plans, make_plan(table, tables, ties));
+	}
+
+	/* nothing is deleted unless everything may be deleted */
+	foreach(lc, plans)
+		ienv_reset_check_rights(((const UserPlan *) lfirst(lc))->tables);
+	AtEOXact_GUC(false, nest_level);
+
+	tell_left_alone(tables, plans);
+	foreach(lc, plans)
+	{
+		UserPlan   *plan = lfirst(lc);
+		const IenvResetStep *users = linitial(plan->steps);
+
+		if (reset->only_users != NULL)
+			plan->addresses = ienv_reset_test_identities(reset, users->table);
+	}
+	foreach(lc, plans)
+	{
+		const UserPlan *plan = lfirst(lc);
+
+		reset->addresses = plan->addresses;
+		if (reset->only_users == NULL || plan->addresses != (Datum) 0)
+			delete_users(reset, plan);
+	}
+}
+
+static UserPlan *
+make_plan(IenvResetTable *users, List *tables, List *ties)
+{
+	UserPlan   *plan = palloc0(sizeof(UserPlan));
+	ListCell   *lc;
+
+	plan->steps = ienv_reset_steps(users, tables, ties);
+	ienv_refuse_lost_ties(plan->steps, tables, ties);
+	foreach(lc, plan->steps)
+		plan->tables = lappend(plan->tables,
+							   ((const IenvResetStep *) lfirst(lc))->table);
+	foreach(lc, ties)
+	{
+		IenvTie    *tie = lfirst(lc);
+
+		if (tie->action != FKCONSTR_ACTION_CASCADE || !tie->from->counted ||
+			tie->from->rows == 0 || number_of(plan->steps, tie->to) < 0)
+			continue;
+		plan->cascades = lappend(plan->cascades, tie);
+		plan->tables = list_append_unique_ptr(plan->tables, tie->from);
+	}
+	return plan;
+}
+
+/*
+ * Say which tables have rows of the instance that no user takes along.
+ */
+static void
+tell_left_alone(List *tables, List *plans)
+{
+	List	   *changed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		changed = list_concat(changed,
+							  ienv_reset_reached(((const UserPlan *) lfirst(lc))->tables));
+	foreach(lc, tables)
+	{
+		const IenvResetTable *table = lfirst(lc);
+
+		if (table->rows > 0 && !list_member_oid(changed, table->relid))
+			ereport(NOTICE,
+					(errmsg("the rows of table %s stay",
+							ienv_quoted_name(table->relid)),
+					 errdetail("Neither its guard nor a foreign key says which users they belong to."),
+					 errhint("Guard it with user_table to have rows deleted along with the users that they refer to.")));
+	}
+}
+
+/*
+ * Delete the users of one table, and what goes with them, until none is left.
+ */
+static void
+delete_users(IenvReset *reset, const UserPlan *plan)
+{
+	const IenvResetStep *users = linitial(plan->steps);
+	int			fruitless = 0;
+
+	while (lock_rows(reset, plan) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		refuse_cascades(reset, plan);
+		if (delete_rows(reset, plan) > 0)
+			fruitless = 0;
+		else if (++fruitless >= MAX_FRUITLESS)
+			ienv_reset_refuse_kept_rows(reset, users->table);
+	}
+}
+
+/*
+ * Lock the rows that are to be deleted, and return how many are users.
+ */
+static uint64
+lock_rows(IenvReset *reset, const UserPlan *plan)
+{
+	uint64		users = 0;
+	ListCell   *lc;
+
+	foreach(lc, plan->steps)
+	{
+		const IenvResetStep *step = lfirst(lc);
+		int			i = foreach_current_index(lc);
+		StringInfoData sql;
+		uint64		n;
+
+		initStringInfo(&sql);
+		for (int j = 0; j < i; j++)
+			add_rows(&sql, plan->steps, j, NIL);
+		appendStringInfo(&sql, " SELECT FROM %s AS d WHERE %s FOR UPDATE OF d",
+						 ienv_sql_name(step->table->relid),
+						 condition_of(plan->steps, step));
+		n = ienv_reset_query(reset, plan->tables, sql.data);
+		if (i == 0 && n == 0)
+			return 0;
+		if (i == 0)
+			users = n;
+	}
+	return users;
+}
+
+/*
+ * Refuse to delete rows whose deletion cascades to users who stay.
+ */
+static void
+refuse_cascades(IenvReset *reset, const UserPlan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->cascades)
+	{
+		const IenvTie *tie = lfirst(lc);
+		StringInfoData sql;
+
+		initStringInfo(&sql);
+		for (int i = 0; i < list_length(plan->steps); i++)
+			add_rows(&sql, plan->steps, i, plan->cascades);
+		appendStringInfo(&sql, " SELECT FROM %s AS d"
+						 " WHERE EXISTS (SELECT FROM p%d AS b WHERE %s)",
+						 ienv_sql_name(tie->from->relid),
+						 number_of(plan->steps, tie->to), tie->match);
+		if (number_of(plan->steps, tie->from) == 0)
+			appendStringInfoString(&sql, " AND NOT EXISTS (SELECT FROM p0"
+								   " AS b WHERE d.ctid"
+								   " OPERATOR(pg_catalog.=) b.c AND d.tableoid"
+								   " OPERATOR(pg_catalog.=) b.t)");
+		appendStringInfoString(&sql, " LIMIT 1");
+		if (ienv_reset_query(reset, plan->tables, sql.data) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("deleting from table %s would delete other users from table %s",
+							ienv_quoted_name(tie->to->relid),
+							ienv_quoted_name(tie->from->relid)),
+					 errdetail("Foreign key \"%s\" of the latter cascades.",
+							   tie->name),
+					 errhint("Have it set null, or delete the rows by hand.")));
+	}
+}
+
+/*
+ * Delete these rows in one statement, and return how many users they were.
+ */
+static uint64
+delete_rows(IenvReset *reset, const UserPlan *plan)
+{
+	int			nsteps = list_length(plan->steps);
+	int64	   *n = palloc(nsteps * sizeof(int64));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < nsteps; i++)
+		add_rows(&sql, plan->steps, i, NIL);
+	for (int i = 0; i < nsteps; i++)
+	{
+		const IenvResetStep *step = list_nth(plan->steps, i);
+
+		appendStringInfo(&sql, ", x%d AS (DELETE FROM %s AS d USING p%d AS b"
+						 " WHERE d.ctid OPERATOR(pg_catalog.=) b.c"
+						 " AND d.tableoid OPERATOR(pg_catalog.=) b.t"
+						 " RETURNING 1)", i,
+						 ienv_sql_name(step->table->relid), i);
+	}
+
+	/* rows before those that they refer to, as far as triggers can tell */
+	for (int i = nsteps - 1; i >= 0; i--)
+		appendStringInfo(&sql, "%s (SELECT pg_catalog.count(*) FROM x%d)",
+						 i == nsteps - 1 ? " SELECT" : ",", i);
+	if (ienv_reset_query(reset, plan->tables, sql.data) != 1)
+		elog(ERROR, "unexpected number of rows");
+	for (int i = 0; i < nsteps; i++)
+	{
+		bool		isnull;
+
+		n[i] = DatumGetInt64(ienv_result_datum(0, nsteps - i, &isnull));
+	}
+	for (int i = nsteps - 1; i >= 0; i--)
+	{
+		const IenvResetStep *step = list_nth(plan->steps, i);
+
+		if (n[i] > 0)
+			ienv_reset_report(reset, step->table, n[i]);
+	}
+	return n[0];
+}
+
+/*
+ * Add the rows of one step that are to be deleted to the WITH clause of a
+ * statement: p0, p1 and so on, with what the steps refer to them by, and ties
+ * besides.
+ */
+static void
+add_rows(StringInfo sql, List *steps, int n, List *ties)
+{
+	const IenvResetStep *step = list_nth(steps, n);
+	Bitmapset  *columns = NULL;
+	int			attno = -1;
+	ListCell   *lc;
+
+	foreach(lc, steps)
+		ties = list_concat_copy(ties,
+								((const IenvResetStep *) lfirst(lc))->ties);
+	foreach(lc, ties)
+	{
+		const IenvTie *tie = lfirst(lc);
+
+		for (int i = 0; i < tie->n && tie->to == step->table; i++)
+			columns = bms_add_member(columns, tie->to_attnos[i]);
+	}
+	appendStringInfo(sql, "%s p%d AS MATERIALIZED (SELECT d.tableoid AS t,"
+					 " d.ctid AS c", n == 0 ? "WITH" : ",", n);
+	while ((attno = bms_next_member(columns, attno)) >= 0)
+		appendStringInfo(sql, ", d.%s AS k%d",
+						 quote_identifier(get_attname(step->table->relid,
+													  attno, false)), attno);
+	appendStringInfo(sql, " FROM %s AS d WHERE %s)",
+					 ienv_sql_name(step->table->relid),
+					 condition_of(steps, step));
+}
+
+/*
+ * The condition that a row of a step's table, d, is to be deleted.
+ */
+static char *
+condition_of(List *steps, const IenvResetStep *step)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, step->table->condition);
+	foreach(lc, step->ties)
+	{
+		const IenvTie *tie = lfirst(lc);
+
+		appendStringInfo(&sql, "%s EXISTS (SELECT FROM p%d AS b WHERE %s)",
+						 foreach_current_index(lc) == 0 ? " AND (" : " OR",
+						 number_of(steps, tie->to), tie->match);
+	}
+	if (step->ties != NIL)
+		appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/*
+ * Which step a table has, or -1.
+ */
+static int
+number_of(List *steps, const IenvResetTable *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, steps)
+		if (((const IenvResetStep *) lfirst(lc))->table == table)
+		return foreach_current_index(lc);
+	return -1;
+}
