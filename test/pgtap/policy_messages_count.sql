@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(106);
+SELECT plan(107);
 
 \set development '\'d0000000-0000-4000-8000-000000000001\''
 \set production '\'a0000000-0000-4000-8000-000000000001\''
@@ -239,6 +239,12 @@ SELECT is((SELECT quota FROM instance_env.message_usage WHERE instance_id = :dev
 UPDATE instance_env.policy_default SET value = '1e30' WHERE instance_type = 'development' AND name = 'sms_per_month';
 SELECT is((SELECT quota FROM instance_env.message_usage WHERE instance_id = :development AND channel = 'sms'), NULL, 'nor does one that is too high');
 UPDATE instance_env.policy_default SET value = '20' WHERE instance_type = 'development' AND name = 'sms_per_month';
+
+-- no lock is left that another sender would wait for
+
+SELECT is_empty($$SELECT locktype, mode FROM pg_locks WHERE pid = pg_backend_pid()
+	AND (classid = 'instance_env.message_count'::regclass OR (relation = 'instance_env.message_count'::regclass AND mode ~ 'Exclusive' AND mode <> 'RowExclusiveLock'))$$,
+	'no lock on the slots outlives the call');
 
 -- nothing is logged, and nothing of the configuration changes
 
