@@ -307,3 +307,68 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_is_test_identity';
 COMMENT ON FUNCTION instance_env.is_test_identity(uuid, text) IS
 'is this e-mail address or phone number one of an instance''s test identities, which sign in with test_code?';
+
+--
+-- How many messages an instance sends
+--
+
+-- A row for each slot: message_count.c says what they are for.  They are replaced often, in
+-- place if there is room on the page.
+CREATE TABLE instance_env.message_count
+(
+	instance uuid,
+	channel text COLLATE "C",
+	slot integer,
+	month date NOT NULL,
+	sent bigint NOT NULL,
+	PRIMARY KEY (instance, channel, slot)
+)
+WITH (fillfactor = 50);
+COMMENT ON TABLE instance_env.message_count IS
+'how many messages an instance has sent this month: the sum of its slots';
+COMMENT ON COLUMN instance_env.message_count.instance IS
+'the instance that has sent them';
+COMMENT ON COLUMN instance_env.message_count.channel IS
+'what they are: email or sms';
+COMMENT ON COLUMN instance_env.message_count.slot IS
+'a number; transactions that send at the same time count in different slots';
+COMMENT ON COLUMN instance_env.message_count.month IS
+'the first day of the month, by UTC, in which they were sent; a row of another month counts as none';
+COMMENT ON COLUMN instance_env.message_count.sent IS
+'how many were counted in this slot';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.message_count', '');
+
+CREATE FUNCTION instance_env.consume_message(instance uuid, channel text, address text)
+RETURNS boolean
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_consume_message';
+COMMENT ON FUNCTION instance_env.consume_message(uuid, text, text) IS
+'counts an e-mail or an SMS that is about to be sent; false if the address is a test identity, so that none is to be sent';
+
+CREATE VIEW instance_env.message_usage AS
+SELECT a.name AS application, i.type, i.id AS instance_id, h.channel, t.month,
+	coalesce((SELECT sum(c.sent) FROM instance_env.message_count c
+		WHERE c.instance = i.id AND c.channel = h.channel AND c.month = t.month), 0)::bigint AS sent,
+	CASE jsonb_typeof(p.value) WHEN 'number' THEN
+		CASE WHEN p.value::numeric BETWEEN 0 AND 2147483647 THEN p.value::integer END END AS quota
+FROM instance_env.instance i
+	JOIN instance_env.application a ON a.id = i.application
+	CROSS JOIN (VALUES ('email', 'email_per_month'), ('sms', 'sms_per_month')) AS h (channel, policy)
+	CROSS JOIN (SELECT date_trunc('month', statement_timestamp() AT TIME ZONE 'UTC')::date) AS t (month)
+	LEFT JOIN instance_env.policies p ON p.instance_id = i.id AND p.name = h.policy;
+COMMENT ON VIEW instance_env.message_usage IS
+'how many messages each instance has sent this month';
+COMMENT ON COLUMN instance_env.message_usage.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.message_usage.type IS
+'the type of the instance';
+COMMENT ON COLUMN instance_env.message_usage.instance_id IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.message_usage.channel IS
+'email or sms';
+COMMENT ON COLUMN instance_env.message_usage.month IS
+'the first day of this month, by UTC';
+COMMENT ON COLUMN instance_env.message_usage.sent IS
+'how many consume_message() has counted in it';
+COMMENT ON COLUMN instance_env.message_usage.quota IS
+'how many it may send in a month, by policy email_per_month or sms_per_month; null if there is no limit';

@@ -66,18 +66,12 @@ instance_env_message_prefix(PG_FUNCTION_ARGS)
 Datum
 instance_env_prefix_message(PG_FUNCTION_ARGS)
 {
-	char	   *channel;
 	bool		isnull;
 	Datum		prefix;
 
 	ienv_require_argument(fcinfo, 0, "instance");
-	channel = ienv_require_text(fcinfo, 1, "channel", IENV_MAX_WORD);
+	(void) ienv_require_channel(fcinfo, 1);
 	ienv_require_argument(fcinfo, 2, "body");
-	if (strcmp(channel, "email") != 0 && strcmp(channel, "sms") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown channel \"%s\"", channel),
-				 errhint("The channels are \"email\", for an e-mail's subject, and \"sms\", for an SMS's text.")));
 
 	prefix = ienv_policy(PG_GETARG_DATUM(0), "message_prefix", TEXTOID,
 						 &isnull);

@@ -8,6 +8,7 @@
 #ifndef IENV_POLICY_H
 #define IENV_POLICY_H
 
+#include "utils/date.h"
 #include "utils/numeric.h"
 
 #include "base/base.h"
@@ -34,5 +35,35 @@ extern bool ienv_is_test_identity(Datum instance, const text *address);
 extern bool ienv_test_identities(Datum instance, IenvTestIdentities *which);
 extern bool ienv_matches_test_identity(const IenvTestIdentities *which,
 									   const text *address);
+
+/*
+ * channel.c: what an instance sends messages by
+ */
+typedef struct IenvChannel
+{
+	const char *name;
+	const char *policy;			/* how many messages in a month */
+	const char *noun;			/* what a message is called */
+} IenvChannel;
+
+extern const IenvChannel ienv_channels[];	/* ends with a name of NULL */
+
+extern const IenvChannel *ienv_require_channel(FunctionCallInfo fcinfo,
+											   int n);
+
+/*
+ * message_count.c: counting messages
+ */
+typedef struct IenvMessageCount
+{
+	DateADT		month;			/* its first day */
+	int			limit;
+	int64		sent;			/* in that month, without other open
+								 * transactions */
+} IenvMessageCount;
+
+extern bool ienv_count_message(Datum instance, const IenvChannel *channel,
+							   IenvMessageCount *count);
+extern void ienv_stop_messages(Datum instance);
 
 #endif							/* IENV_POLICY_H */

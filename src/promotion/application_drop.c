@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "cap/cap.h"
 #include "guard/guard.h"
+#include "policy/policy.h"
 #include "promotion/promotion.h"
 #include "registry/registry.h"
 #include "table/table.h"
@@ -37,6 +38,7 @@ static const char *const deletes[] = {
 	DELETE_OF_INSTANCES("instance_feature"),
 	DELETE_OF_INSTANCES("setting"),
 	DELETE_OF_INSTANCES("api_key"),
+	DELETE_OF_INSTANCES("message_count"),
 	"DELETE FROM instance_env.instance"
 	" WHERE application OPERATOR(pg_catalog.=) $1",
 	"DELETE FROM instance_env.application"
@@ -128,7 +130,8 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 
 /*
  * Refuse to drop an application whose instances, (id, external_key), have rows
- * in guarded tables; otherwise these are locked against writers afterwards.
+ * in guarded tables; otherwise these are locked against writers afterwards,
+ * and the instances send no messages.
  */
 static void
 refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
@@ -146,6 +149,10 @@ refuse_if_in_use(const char *name, SPITupleTable *instances, uint64 ninstances)
 				report_in_use(name, lfirst_oid(lc), id, key);
 		}
 	}
+
+	/* before the tables are locked, so that nobody else waits meanwhile */
+	for (uint64 i = 0; i < ninstances; i++)
+		ienv_stop_messages(value_of(instances, i, 1));
 
 	ienv_keep_from_guarding();
 	foreach(lc, ienv_lock_guarded_tables(ShareLock, false))

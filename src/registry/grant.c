@@ -59,6 +59,7 @@ static const Audience audiences[] = {
 
 	/* policies, messages, search engines, security */
 	{"banner", BACKEND | ADMIN},
+	{"consume_message", BACKEND | ADMIN},
 	{"is_test_identity", BACKEND | ADMIN},
 	{"message_prefix", BACKEND | ADMIN},
 	{"policy", BACKEND | MONITOR | ADMIN},

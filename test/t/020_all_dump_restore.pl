@@ -74,6 +74,7 @@ sub create_source
 		INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
 		VALUES ('production', 'our_own', '[1]', true, 'a policy of our own');
 		SELECT instance_env.set_policy('eeeeeeee-0000-0000-0000-000000000001', 'sms_per_month', '1');
+		SELECT instance_env.consume_message('eeeeeeee-0000-0000-0000-000000000001', 'sms', '+491');
 		INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('our_own', true);
 	});
 
@@ -205,6 +206,10 @@ sub check
 		"$name: credentials in production",
 		'23I05' => q{INSERT INTO instance_env.social_connection VALUES ('eeeeeeee-0000-0000-0000-000000000001', 'x', 'development', 'shared')},
 		'55000' => q{UPDATE instance_env.instance SET type = 'production' WHERE type = 'development'});
+	states_are(
+		$db,
+		"$name: messages that have been sent",
+		'55I04' => q{SELECT instance_env.consume_message('eeeeeeee-0000-0000-0000-000000000001', 'sms', '+491')});
 	check_log($db, $name, 'source_' . join('_', @schemas));
 
 	if (grep { $_ eq 'app' } @schemas)

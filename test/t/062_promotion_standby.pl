@@ -63,6 +63,8 @@ my %queries = (
 	'view instances' => 'SELECT * FROM instance_env.instances',
 	'view guards' => 'SELECT * FROM instance_env.guards',
 	'view readiness' => 'SELECT * FROM instance_env.readiness',
+	'view message_usage' => 'SELECT * FROM instance_env.message_usage ORDER BY instance_id, channel',
+	'is_test_identity()' => "SELECT instance_env.is_test_identity('$dev', '+12015550100'), instance_env.is_test_identity('$prod', '+12015550100')",
 	'view usage' => 'SELECT * FROM instance_env.usage ORDER BY relation::text');
 
 sub same_answers
@@ -82,12 +84,16 @@ my ($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSEL
 like($err, qr/55I01/, 'assert_valid() refuses there');
 is($standby->psql('postgres', "SELECT instance_env.assert_valid('$dev')"), 0, 'and passes');
 
+($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT instance_env.consume_message('$dev', 'sms', '+491')");
+like($err, qr/25006/, 'consume_message() cannot count there');
+
 # one session there hears of what changes
 my $session = session($standby);
 like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage:public.users'"),
 	qr/450 of at most 500/, 'a session on the standby');
 $primary->safe_psql('postgres', qq{
 	SELECT instance_env.set_user_cap('$dev', 460);
+	SELECT instance_env.consume_message('$dev', 'sms', '+491');
 	ALTER TABLE users DISABLE TRIGGER "Instance_env_no_transfer";
 	SELECT instance_env.associate_domain('$prod', 'shop.example.com');
 	DELETE FROM users WHERE id < 100;
