@@ -61,6 +61,12 @@ COMMENT ON COLUMN instance_env.setting.value IS
 'the value; JSON''s null is one, too';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.setting', '');
 
+CREATE FUNCTION instance_env.setting_in_use(value jsonb) RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_setting_in_use';
+COMMENT ON FUNCTION instance_env.setting_in_use(jsonb) IS
+'does a setting with this value use anything? not if it is false, null, 0, empty, a word such as "off", or {"enabled": false}';
+
 CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -9,6 +9,8 @@
 #ifndef IENV_CONFIG_H
 #define IENV_CONFIG_H
 
+#include "utils/jsonb.h"
+
 #include "base/base.h"
 
 /*
@@ -17,6 +19,12 @@
 extern bool ienv_change_setting(const char *action, Datum instance,
 								const char *name, Datum value, Datum *before);
 extern void ienv_require_section(const char *name);
+
+/*
+ * in_use.c: which values of settings mean that something is in use
+ */
+extern bool ienv_in_use(const JsonbValue *value);
+extern bool ienv_switched_off(JsonbContainer *container);
 
 /*
  * feature.c: features

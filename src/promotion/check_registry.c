@@ -13,25 +13,6 @@
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
-/* Values of a setting that mean "not in use" */
-#define NOTHING \
-	"(ARRAY['false', 'null', '0', '\"\"', '\"off\"', '\"no\"', '\"false\"', '[]', '{}']::pg_catalog.jsonb[])"
-
-/*
- * The settings that production has or, if promotion clones settings, will
- * have: those that it has set itself are kept.
- */
-#define EFFECTIVE_SETTINGS \
-	"(SELECT name, value, false AS copied FROM instance_env.setting" \
-	"  WHERE instance OPERATOR(pg_catalog.=) $1" \
-	" UNION ALL SELECT s.name, s.value, true" \
-	"  FROM instance_env.setting s JOIN instance_env.setting_section c" \
-	"   ON c.cloned AND c.name OPERATOR(pg_catalog.=) pg_catalog.split_part(s.name, '.', 1)" \
-	"  WHERE s.instance OPERATOR(pg_catalog.=) $2 AND NOT EXISTS" \
-	"   (SELECT FROM instance_env.setting o WHERE o.instance OPERATOR(pg_catalog.=) $1" \
-	"    AND o.name OPERATOR(pg_catalog.=) s.name))"
-
-static void check_test_resources(IenvValidation *run);
 static void check_redirects(IenvValidation *run);
 
 void
@@ -198,68 +179,8 @@ ienv_check_plan(IenvValidation *run)
 void
 ienv_check_settings(IenvValidation *run)
 {
-	check_test_resources(run);
+	ienv_check_test(run);
 	check_redirects(run);
-}
-
-/*
- * Check that nothing is for tests: settings of section test that are on and,
- * in section billing, anything that calls itself a test account or is a test
- * key.  A production instance may opt in to test identities, but not
- * unnoticed.
- */
-static void
-check_test_resources(IenvValidation *run)
-{
-	bool		opted_in = ienv_read(run,
-									 "SELECT FROM instance_env.policy_override"
-									 " WHERE instance OPERATOR(pg_catalog.=)"
-									 " $1"
-									 " AND name OPERATOR(pg_catalog.=)"
-									 " 'test_identities'"
-									 " AND value OPERATOR(pg_catalog.=) 'true'") > 0;
-	uint64		n = ienv_read(run, "SELECT s.name,"
-							  " CASE pg_catalog.split_part(s.name, '.', 1)"
-							  " WHEN 'test' THEN"
-							  "   s.value OPERATOR(pg_catalog.<>) ALL " NOTHING
-							  "  ELSE (s.name OPERATOR(pg_catalog.~*)"
-							  " '[._](test|sandbox)'"
-							  "    AND s.value OPERATOR(pg_catalog.<>) ALL " NOTHING ")"
-							  "   OR s.value::pg_catalog.text"
-							  " OPERATOR(pg_catalog.~) '\"[a-z]+_test_'"
-							  "   OR EXISTS (SELECT"
-							  " FROM pg_catalog.jsonb_path_query(s.value,"
-							  "     'strict $.** ? (@.type() == \"object\").keyvalue()') member"
-							  "    WHERE (member OPERATOR(pg_catalog.->>)"
-							  " 'key') OPERATOR(pg_catalog.~*)"
-							  " '^([a-z]+_)*(test|sandbox)'"
-							  "    AND (member OPERATOR(pg_catalog.->)"
-							  " 'value') OPERATOR(pg_catalog.<>) ALL " NOTHING ")"
-							  "  END"
-							  " FROM " EFFECTIVE_SETTINGS " s"
-							  " WHERE pg_catalog.split_part(s.name, '.',"
-							  " 1) OPERATOR(pg_catalog.=) ANY"
-							  " ('{test,billing}'::pg_catalog.text[])"
-							  " ORDER BY s.name");
-
-	if (n == 0 && !opted_in)
-		ienv_add_check(run, "test", IENV_ERROR, 0, true,
-					   "No setting is for tests.", NULL);
-	for (uint64 i = 0; i < n; i++)
-	{
-		const char *setting = ienv_result_text(i, 1);
-		bool		failed = ienv_column_is_true(i, 2);
-
-		ienv_add_check(run, psprintf("test:%s", setting), IENV_ERROR,
-					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, !failed,
-					   psprintf(failed ? "Setting \"%s\" is for tests." :
-								"Setting \"%s\" uses nothing that is for tests.", setting),
-					   "Change it in the production instance with instance_env.set_setting().");
-	}
-	if (opted_in)
-		ienv_add_check(run, "test:test_identities", IENV_WARNING, 0, false,
-					   psprintf("Production instance %s accepts test identities.", ienv_instance_text(run->instance, true)),
-					   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
 }
 
 /*
@@ -277,7 +198,7 @@ check_redirects(IenvValidation *run)
 							  " '^[[:space:]]*[A-Za-z][A-Za-z0-9+.-]*:'"
 							  "   AND url OPERATOR(pg_catalog.!~*)"
 							  " '^[[:space:]]*https://' LIMIT 1)"
-							  " FROM " EFFECTIVE_SETTINGS " s"
+							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
 							  " WHERE pg_catalog.split_part(s.name, '.',"
 							  " 1) OPERATOR(pg_catalog.=) 'redirect'"
 							  " ORDER BY s.name");
