@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/errcodes.h"
+#include "config/config.h"
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
@@ -132,21 +133,36 @@ ienv_check_credentials(IenvValidation *run)
 }
 
 /*
- * The plan covers each feature in use: view instance_features says what that
- * is.
+ * The plan covers each feature in use: those that production uses, as view
+ * instance_features says, and those that promotion would bring, whether by
+ * themselves or by settings.
  */
 void
 ienv_check_plan(IenvValidation *run)
 {
-	uint64		n = ienv_read(run, "SELECT DISTINCT f.feature, f.needed_plan,"
-							  "  f.needed_plan OPERATOR(pg_catalog.<=) a.plan"
-							  " FROM instance_env.instance_features f"
+	uint64		n = ienv_read(run, "SELECT u.feature, f.plan,"
+							  "  f.plan OPERATOR(pg_catalog.<=) a.plan, "
+							  IENV_USING_SETTINGS("pg_catalog.array_agg(DISTINCT u.used_by)")
+							  " FROM (SELECT v.feature, w.used_by"
+							  "  FROM instance_env.instance_features v,"
+							  "   pg_catalog.unnest(v.used_by) w (used_by)"
+							  "  WHERE v.instance_id OPERATOR(pg_catalog.=) $1"
+							  "  UNION ALL SELECT c.feature, 'enabled'"
+							  "  FROM instance_env.instance_feature c"
+							  "  WHERE c.instance OPERATOR(pg_catalog.=) $2"
+							  "  UNION ALL SELECT c.name,"
+							  "   'setting:' OPERATOR(pg_catalog.||) s.name"
+							  "  FROM " IENV_EFFECTIVE_SETTINGS " s"
+							  "   JOIN instance_env.feature c"
+							  "   ON " IENV_SETTING_OF_FEATURE("s.name", "c")
+							  "  WHERE s.copied"
+							  "   AND instance_env.setting_in_use(s.value)) u"
 							  "  JOIN instance_env.application a"
-							  " ON a.id OPERATOR(pg_catalog.=)"
-							  " f.application_id"
-							  " WHERE f.instance_id OPERATOR(pg_catalog.=) $1"
-							  "  OR f.instance_id OPERATOR(pg_catalog.=) $2"
-							  " ORDER BY f.feature");
+							  " ON a.id OPERATOR(pg_catalog.=) $3"
+							  "  LEFT JOIN instance_env.feature f"
+							  " ON f.name OPERATOR(pg_catalog.=) u.feature"
+							  " GROUP BY u.feature, f.plan, a.plan"
+							  " ORDER BY u.feature");
 
 	if (n == 0)
 		ienv_add_check(run, "plan", IENV_ERROR, 0, true,
@@ -155,6 +171,7 @@ ienv_check_plan(IenvValidation *run)
 	{
 		const char *feature = ienv_result_text(i, 1);
 		const char *plan = ienv_result_text(i, 2);
+		const char *settings = ienv_result_text(i, 4);
 		char	   *name = psprintf("plan:%s", feature);
 
 		if (plan == NULL)
@@ -170,8 +187,10 @@ ienv_check_plan(IenvValidation *run)
 		else
 			ienv_add_check(run, name, IENV_ERROR, ERRCODE_IENV_PLAN_UPGRADE,
 						   false,
-						   psprintf("Feature \"%s\" needs plan \"%s\", but the application is on plan \"%s\".",
-									feature, plan, run->plan),
+						   psprintf("Feature \"%s\"%s needs plan \"%s\", but the application is on plan \"%s\".",
+									feature, settings == NULL ? "" :
+									psprintf(", used by %s,", settings),
+									plan, run->plan),
 						   psprintf("Upgrade with instance_env.set_plan(), or stop using feature \"%s\".", feature));
 	}
 }
