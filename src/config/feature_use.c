@@ -192,5 +192,5 @@ refuse_if_used(Datum instance, Datum feature)
 					TextDatumGetCString(feature),
 					ienv_instance_text(instance, true)),
 			 errdetail("It is used by %s.", settings),
-			 errhint("Remove or switch off settings with instance_env.set_setting() first.")));
+			 errhint("Remove or switch off what uses it with instance_env.set_setting() first.")));
 }
