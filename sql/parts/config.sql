@@ -61,6 +61,12 @@ COMMENT ON COLUMN instance_env.setting.value IS
 'the value; JSON''s null is one, too';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.setting', '');
 
+CREATE FUNCTION instance_env.setting_in_use(value jsonb) RETURNS boolean
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_setting_in_use';
+COMMENT ON FUNCTION instance_env.setting_in_use(jsonb) IS
+'does a setting with this value use anything? not if it is false, null, 0, empty, a word such as "off", or {"enabled": false}';
+
 CREATE FUNCTION instance_env.set_setting(instance uuid, name text, value jsonb, expected_version bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -108,6 +114,19 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.setting
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
 ALTER TABLE instance_env.setting
 	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE VIEW instance_env.setting_sections AS
+SELECT name, cloned, description, builtin FROM instance_env.setting_section;
+COMMENT ON VIEW instance_env.setting_sections IS
+'the catalogue of the sections of settings';
+COMMENT ON COLUMN instance_env.setting_sections.name IS
+'the section, as in the name of a setting before its first dot';
+COMMENT ON COLUMN instance_env.setting_sections.cloned IS
+'do promote() and create_staging_application() copy these settings?';
+COMMENT ON COLUMN instance_env.setting_sections.description IS
+'what its settings are about';
+COMMENT ON COLUMN instance_env.setting_sections.builtin IS
+'does the extension bring it?';
 
 --
 -- Social connections
@@ -231,7 +250,7 @@ RETURNS record
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_social_credentials';
 COMMENT ON FUNCTION instance_env.social_credentials(uuid, text) IS
-'whose credentials an instance uses with a provider';
+'whose credentials an instance uses with a provider that it has enabled';
 
 CREATE FUNCTION instance_env.check_credentials() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_check_credentials';
@@ -345,6 +364,8 @@ CREATE TABLE instance_env.feature
 	plan instance_env.plan NOT NULL,
 	production_only boolean NOT NULL DEFAULT false,
 	development_limit integer CHECK (development_limit > 0),
+	settings text[] COLLATE "C" NOT NULL DEFAULT '{}'
+		CHECK (settings::text ~ '^[{]([a-z][a-z0-9_]*([.][a-z0-9_]+)+(,[a-z][a-z0-9_]*([.][a-z0-9_]+)+)*)?[}]$'),
 	description text NOT NULL,
 	builtin boolean NOT NULL DEFAULT false,
 	changed boolean NOT NULL DEFAULT false
@@ -359,6 +380,8 @@ COMMENT ON COLUMN instance_env.feature.production_only IS
 'is it unavailable in development?';
 COMMENT ON COLUMN instance_env.feature.development_limit IS
 'the most of it that a development instance may use; null means no limit';
+COMMENT ON COLUMN instance_env.feature.settings IS
+'the settings that use it, each with all whose names continue its own after a dot, unless their value says that they do not';
 COMMENT ON COLUMN instance_env.feature.description IS
 'what the feature does';
 COMMENT ON COLUMN instance_env.feature.builtin IS
@@ -366,18 +389,20 @@ COMMENT ON COLUMN instance_env.feature.builtin IS
 COMMENT ON COLUMN instance_env.feature.changed IS
 'a builtin row was changed since, so a dump takes it along';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.feature', 'WHERE NOT builtin OR changed');
-INSERT INTO instance_env.feature (name, plan, production_only, development_limit, description, builtin) VALUES
-	('allowlist', 'pro', false, NULL, 'only listed addresses may sign up', true),
-	('blocklist', 'pro', false, NULL, 'listed addresses may not sign up', true),
-	('bot_protection', 'free', true, NULL, 'sign-ups by bots are refused', true),
-	('branding_removal', 'pro', false, NULL, 'pages do not name the service', true),
-	('custom_roles', 'pro', false, NULL, 'roles in organizations beyond the standard ones', true),
-	('custom_session_lifetime', 'pro', false, NULL, 'sessions end when the application says', true),
-	('enterprise_connections', 'pro', false, 25, 'single sign-on through a customer''s identity provider', true),
-	('passkeys', 'pro', false, NULL, 'users sign in with passkeys', true),
-	('phone_sign_in', 'pro', false, NULL, 'users sign in with a phone number', true),
-	('satellite_domains', 'pro', false, NULL, 'further domains share the sessions of the primary one', true),
-	('unauthorized_sign_in', 'pro', false, NULL, 'users hear of a sign-in from a new device and can end it', true);
+INSERT INTO instance_env.feature (name, plan, production_only, development_limit, settings, description, builtin) VALUES
+	('allowlist', 'pro', false, NULL, '{restrictions.allowlist}', 'only listed addresses may sign up', true),
+	('blocklist', 'pro', false, NULL, '{restrictions.blocklist}', 'listed addresses may not sign up', true),
+	('bot_protection', 'free', true, NULL, '{security.bot_protection,sign_up.bot_protection}', 'sign-ups by bots are refused', true),
+	('branding_removal', 'pro', false, NULL, '{branding.hide_service}', 'pages do not name the service', true),
+	('custom_roles', 'pro', false, NULL, '{user.custom_roles}', 'roles in organizations beyond the standard ones', true),
+	('custom_session_lifetime', 'pro', false, NULL, '{session.lifetime}', 'sessions end when the application says', true),
+	('enterprise_connections', 'pro', false, 25, '{sso.enterprise,sso.oidc,sso.saml}',
+		'single sign-on through a customer''s identity provider', true),
+	('passkeys', 'pro', false, NULL, '{sign_in.passkeys}', 'users sign in with passkeys', true),
+	('phone_sign_in', 'pro', false, NULL, '{sign_in.phone}', 'users sign in with a phone number', true),
+	('satellite_domains', 'pro', false, NULL, '{}', 'further domains share the sessions of the primary one', true),
+	('unauthorized_sign_in', 'pro', false, NULL, '{security.unauthorized_sign_in}',
+		'users hear of a sign-in from a new device and can end it', true);
 
 CREATE TABLE instance_env.instance_feature
 (
@@ -457,7 +482,7 @@ ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER mark_changed;
 ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER replace_builtin;
 
 CREATE VIEW instance_env.features AS
-SELECT name, plan, production_only, development_limit, description, builtin FROM instance_env.feature;
+SELECT name, plan, production_only, development_limit, settings, description, builtin FROM instance_env.feature;
 COMMENT ON VIEW instance_env.features IS
 'the catalogue of features';
 COMMENT ON COLUMN instance_env.features.name IS
@@ -468,6 +493,8 @@ COMMENT ON COLUMN instance_env.features.production_only IS
 'is it unavailable in development?';
 COMMENT ON COLUMN instance_env.features.development_limit IS
 'the most of it that a development instance may use; null means no limit';
+COMMENT ON COLUMN instance_env.features.settings IS
+'the settings that use it, each with all whose names continue its own after a dot, unless their value says that they do not';
 COMMENT ON COLUMN instance_env.features.description IS
 'what the feature does';
 COMMENT ON COLUMN instance_env.features.builtin IS
@@ -478,12 +505,17 @@ COMMENT ON COLUMN instance_env.features.builtin IS
 -- set_plan() asks here, so what counts as use is said once.
 CREATE VIEW instance_env.instance_features AS
 SELECT a.name AS application, i.type, u.feature, max(u.quantity) AS quantity, f.plan AS needed_plan,
-	a.plan >= f.plan AS covered, i.id AS instance_id, i.application AS application_id
+	a.plan >= f.plan AS covered, array_agg(DISTINCT u.used_by ORDER BY u.used_by) AS used_by,
+	i.id AS instance_id, i.application AS application_id
 FROM (
-		SELECT instance, feature, quantity FROM instance_env.instance_feature
+		SELECT instance, feature, quantity, 'enabled' COLLATE "C" AS used_by FROM instance_env.instance_feature
 		UNION ALL
-		SELECT instance, 'satellite_domains', count(*)::integer FROM instance_env.domain
-		WHERE NOT is_primary GROUP BY instance
+		SELECT instance, 'satellite_domains', (count(*) OVER (PARTITION BY instance))::integer, 'domain:' || name
+		FROM instance_env.domain WHERE NOT is_primary
+		UNION ALL
+		SELECT s.instance, f.name, 1, 'setting:' || s.name
+		FROM instance_env.feature f, unnest(f.settings) n, instance_env.setting s
+		WHERE (s.name = n OR starts_with(s.name, n || '.')) AND instance_env.setting_in_use(s.value)
 	) u
 	JOIN instance_env.instance i ON i.id = u.instance
 	JOIN instance_env.application a ON a.id = i.application
@@ -503,6 +535,8 @@ COMMENT ON COLUMN instance_env.instance_features.needed_plan IS
 'the lowest plan that covers it in production; null if the catalogue does not have the feature';
 COMMENT ON COLUMN instance_env.instance_features.covered IS
 'does the application''s plan cover it in production? null if the catalogue does not have the feature';
+COMMENT ON COLUMN instance_env.instance_features.used_by IS
+'what uses it: enabled, domain: and the name of a satellite domain, setting: and the name of a setting';
 COMMENT ON COLUMN instance_env.instance_features.instance_id IS
 'the id of the instance';
 COMMENT ON COLUMN instance_env.instance_features.application_id IS

@@ -34,7 +34,8 @@ GRANT EXECUTE ON FUNCTION
 	-- what tells nothing but of its argument, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),
-	instance_env.key_instance_type(text)
+	instance_env.key_instance_type(text),
+	instance_env.setting_in_use(jsonb)
 	TO PUBLIC;
 
 CREATE FUNCTION instance_env.revoke_defaults()

@@ -9,6 +9,8 @@
 #ifndef IENV_CONFIG_H
 #define IENV_CONFIG_H
 
+#include "utils/jsonb.h"
+
 #include "base/base.h"
 
 /*
@@ -17,6 +19,41 @@
 extern bool ienv_change_setting(const char *action, Datum instance,
 								const char *name, Datum value, Datum *before);
 extern void ienv_require_section(const char *name);
+
+/*
+ * in_use.c: which values of settings mean that something is in use
+ */
+extern bool ienv_in_use(const JsonbValue *value);
+extern bool ienv_switched_off(JsonbContainer *container);
+
+/*
+ * feature_setting.c: settings that use features
+ *
+ * In a query: is this the name of a setting that belongs to feature f, a row
+ * of table feature?  May instance i of application a use the feature?
+ */
+#define IENV_SETTING_OF_FEATURE(name, f) \
+	"EXISTS (SELECT FROM pg_catalog.unnest(" f ".settings) feature_setting" \
+	" WHERE " name " OPERATOR(pg_catalog.=) feature_setting" \
+	" OR pg_catalog.starts_with(" name ", feature_setting OPERATOR(pg_catalog.||) '.'))"
+#define IENV_MAY_USE(f, i, a) \
+	"CASE WHEN " i ".type OPERATOR(pg_catalog.=) 'production'" \
+	" THEN " f ".plan OPERATOR(pg_catalog.<=) " a ".plan" \
+	" ELSE NOT " f ".production_only END"
+
+/*
+ * Which settings are among the uses of a feature, as column used_by of view
+ * instance_features lists them: in words, or null
+ */
+#define IENV_USING_SETTINGS(used_by) \
+	"(SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 THEN pg_catalog.concat(" \
+	"  'setting \"', pg_catalog.min(pg_catalog.substr(used, 9) COLLATE pg_catalog.\"C\"), '\"'," \
+	"  ' and ' OPERATOR(pg_catalog.||)" \
+	"  NULLIF(pg_catalog.count(*) OPERATOR(pg_catalog.-) 1, 0) OPERATOR(pg_catalog.||) ' more') END" \
+	" FROM pg_catalog.unnest(" used_by ") used WHERE pg_catalog.starts_with(used, 'setting:'))"
+
+extern void ienv_require_setting_features(Datum instance, const char *name,
+										  Datum value);
 
 /*
  * feature.c: features

@@ -23,7 +23,8 @@
  * Clone whatever may be cloned from source to target, and return the changes.
  *
  * Whatever target has set itself is kept: it was set on purpose.  Whether the
- * plan must cover a feature depends on target's type.
+ * plan must cover a feature, which a setting may use, too, depends on target's
+ * type.
  */
 List *
 ienv_clone_configuration(Datum source, Datum target)
@@ -39,7 +40,16 @@ ienv_clone_configuration(Datum source, Datum target)
 					  "  ON n.name OPERATOR(pg_catalog.=)"
 					  " pg_catalog.split_part(s.name, '.', 1)"
 					  " WHERE s.instance OPERATOR(pg_catalog.=) $1"
-					  " AND n.cloned ORDER BY s.name"
+					  " AND n.cloned AND NOT EXISTS"
+					  " (SELECT FROM instance_env.feature f,"
+					  "  instance_env.instance i"
+					  "  JOIN instance_env.application a"
+					  "  ON a.id OPERATOR(pg_catalog.=) i.application"
+					  "  WHERE i.id OPERATOR(pg_catalog.=) $2"
+					  "  AND " IENV_SETTING_OF_FEATURE("s.name", "f")
+					  "  AND instance_env.setting_in_use(s.value)"
+					  "  AND NOT " IENV_MAY_USE("f", "i", "a") ")"
+					  " ORDER BY s.name"
 					  " ON CONFLICT (instance, name) DO NOTHING"
 					  " RETURNING name, NULL::pg_catalog.jsonb, value",
 					  2, types, values, NULL);
@@ -76,10 +86,9 @@ ienv_clone_configuration(Datum source, Datum target)
 					  " ON i.id OPERATOR(pg_catalog.=) $2"
 					  "  JOIN instance_env.application a"
 					  " ON a.id OPERATOR(pg_catalog.=) i.application"
-					  " WHERE s.instance OPERATOR(pg_catalog.=) $1 AND"
-					  "  CASE WHEN i.type OPERATOR(pg_catalog.=) 'production'"
-					  " THEN f.plan OPERATOR(pg_catalog.<=) a.plan"
-					  "   ELSE NOT f.production_only END ORDER BY s.feature"
+					  " WHERE s.instance OPERATOR(pg_catalog.=) $1"
+					  " AND " IENV_MAY_USE("f", "i", "a")
+					  " ORDER BY s.feature"
 					  " ON CONFLICT (instance, feature) DO NOTHING"
 					  " RETURNING feature, NULL::pg_catalog.jsonb,"
 					  " pg_catalog.to_jsonb(quantity)",

@@ -3,9 +3,12 @@
  * feature_use.c
  *	  The features that instances use, and the plan that must cover them.
  *
+ * A feature is also used by satellite domains or settings: view
+ * instance_features says which, and by what.
+ *
  * enable_feature() and set_plan() cannot miss each other's changes: both lock
  * the production instance first, and then look with a fresh snapshot at what
- * the other one may have written.
+ * the other one may have written.  So does what sets settings.
  *
  *-------------------------------------------------------------------------
  */
@@ -159,23 +162,35 @@ check_limit(Datum instance, Datum feature, int quantity)
 }
 
 /*
- * Refuse to disable a feature that the instance goes on using: view
- * instance_features says which, and only satellite domains are such a use.
+ * Refuse to disable a feature that the instance goes on using, by satellite
+ * domains or by settings.
  */
 static void
 refuse_if_used(Datum instance, Datum feature)
 {
 	Oid			types[2] = {UUIDOID, TEXTOID};
 	Datum		values[2] = {instance, feature};
+	const char *settings;
 
-	if (ienv_query_latest("SELECT FROM instance_env.instance_features"
+	if (ienv_query_latest("SELECT " IENV_USING_SETTINGS("used_by")
+						  " FROM instance_env.instance_features"
 						  " WHERE instance_id OPERATOR(pg_catalog.=) $1"
 						  " AND feature OPERATOR(pg_catalog.=) $2", 2, types,
-						  values, NULL) > 0)
+						  values, NULL) == 0)
+		return;
+	settings = ienv_result_text(0, 1);
+	if (settings == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot disable feature \"%s\" because instance %s has satellite domains",
 						TextDatumGetCString(feature),
 						ienv_instance_text(instance, true)),
 				 errhint("Remove them with instance_env.remove_domain() first.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot disable feature \"%s\" because instance %s uses it",
+					TextDatumGetCString(feature),
+					ienv_instance_text(instance, true)),
+			 errdetail("It is used by %s.", settings),
+			 errhint("Remove or switch off what uses it with instance_env.set_setting() first.")));
 }

@@ -50,7 +50,12 @@ static const char *const wishes =
 " wish AS ("
 " SELECT 0 AS part, w.key AS item, w.value,"
 "  CASE WHEN t.other AND NOT n.cloned"
-" THEN 'section_not_cloned' END AS omission"
+" THEN 'section_not_cloned'"
+"   WHEN instance_env.setting_in_use(w.value)"
+" THEN (SELECT CASE WHEN t.production THEN 'plan_upgrade_required'"
+"    ELSE 'feature_not_available' END FROM instance_env.feature f"
+"    WHERE " IENV_SETTING_OF_FEATURE("w.key", "f")
+"    AND NOT " IENV_MAY_USE("f", "t", "t") " LIMIT 1) END AS omission"
 " FROM target t,"
 " pg_catalog.jsonb_each($2 OPERATOR(pg_catalog.->) 'settings') w"
 "  LEFT JOIN instance_env.setting s ON s.instance OPERATOR(pg_catalog.=) $1"

@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "base/errcodes.h"
+#include "config/config.h"
 #include "registry/registry.h"
 
 /* A plan as recorded in the audit log */
@@ -94,7 +95,7 @@ check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan)
 	values[0] = ienv_result_datum(0, 1, &isnull);
 	(void) ienv_lock_instance(values[0], &status);
 
-	if (ienv_query_latest("SELECT feature, needed_plan"
+	if (ienv_query_latest("SELECT feature, needed_plan, " IENV_USING_SETTINGS("used_by")
 						  " FROM instance_env.instance_features"
 						  " WHERE instance_id OPERATOR(pg_catalog.=) $1"
 						  " AND needed_plan OPERATOR(pg_catalog.>) $2"
@@ -102,14 +103,20 @@ check_downgrade(Datum application, const char *name, Oid plan_type, Datum plan)
 		return;
 	initStringInfo(&detail);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		appendStringInfo(&detail, "%sFeature \"%s\" needs plan \"%s\".",
+	{
+		const char *settings = ienv_result_text(i, 3);
+
+		appendStringInfo(&detail, "%sFeature \"%s\"%s needs plan \"%s\".",
 						 i == 0 ? "" : "\n",
 						 ienv_result_text(i, 1),
+						 settings == NULL ? "" :
+						 psprintf(", used by %s,", settings),
 						 ienv_result_text(i, 2));
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_IENV_PLAN_UPGRADE),
 			 errmsg("cannot lower the plan of application \"%s\" because its production instance uses paid features",
 					name),
 			 errdetail("%s", detail.data),
-			 errhint("Disable them with instance_env.disable_feature(), and remove satellite domains with instance_env.remove_domain().")));
+			 errhint("Disable them with instance_env.disable_feature(), remove satellite domains with instance_env.remove_domain(), and settings with instance_env.set_setting().")));
 }

@@ -192,7 +192,8 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 
 /*
  * Give a setting of a locked instance a value, or remove it if value is 0, and
- * record that under the given action.  Returns false if nothing has changed;
+ * record that under the given action.  A value that uses a feature which the
+ * instance may not use is refused.  Returns false if nothing has changed;
  * *before, unless before is NULL, is set to the previous value, or 0.  SPI is
  * connected; the caller must raise the config_version.
  */
@@ -230,6 +231,7 @@ ienv_change_setting(const char *action, Datum instance, const char *name,
 		check_room(instance, name, value);
 		ienv_refuse_secrets(value,
 							psprintf("the value of setting \"%s\"", name));
+		ienv_require_setting_features(instance, name, value);
 		if (ienv_query("INSERT INTO instance_env.setting AS s (instance, name,"
 					   " value) VALUES ($1, $2, $3)"
 					   " ON CONFLICT (instance, name) DO UPDATE"
@@ -316,7 +318,7 @@ section_of(const char *name)
 						ienv_clipped(name)),
 				 errdetail("A name is a section and one name or more, separated by dots,"
 						   " in lower-case letters, digits and underscores."),
-				 errhint("The sections are in table instance_env.setting_section.")));
+				 errhint("The sections are in view instance_env.setting_sections.")));
 	return pnstrdup(name, dot - name);
 }
 
@@ -327,7 +329,7 @@ refuse_section(const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("\"%s\" cannot be the name of a setting", name),
 			 errdetail("There is no section \"%s\".", section_of(name)),
-			 errhint("The sections are in table instance_env.setting_section.")));
+			 errhint("The sections are in view instance_env.setting_sections.")));
 }
 
 /*

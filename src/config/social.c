@@ -190,8 +190,9 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
  * social_credentials(instance uuid, provider text)
  * RETURNS record (source, client_id, secret_reference, scopes)
  *
- * Returns the instance's own credentials or, in development, by default the
- * shared ones, which need no connection to be set.
+ * Returns the instance's own credentials or, in development, the shared ones if
+ * the connection has been enabled without any.  A connection that has not been
+ * enabled is refused, so that validate() knows of all that are in use.
  */
 Datum
 instance_env_social_credentials(PG_FUNCTION_ARGS)
@@ -200,8 +201,9 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	TupleDesc	desc;
 	char	   *provider;
-	char	   *result[4] = {"shared", NULL, NULL, NULL};
+	char	   *result[4];
 	IenvInstance instance;
+	bool		enabled;
 	HeapTuple	row;
 
 	ienv_require_argument(fcinfo, 0, "instance");
@@ -212,17 +214,15 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 
 	instance = ienv_require_instance(values[0]);
 	SPI_connect();
-	if (ienv_query_latest("SELECT source, client_id, secret_reference, scopes"
+	enabled =
+		ienv_query_latest("SELECT source, client_id, secret_reference, scopes"
 						  " FROM instance_env.social_connection"
 						  " WHERE instance OPERATOR(pg_catalog.=) $1"
-						  " AND provider OPERATOR(pg_catalog.=) $2"
-						  "  AND source OPERATOR(pg_catalog.=) 'own'", 2,
-						  types, values, NULL) > 0)
-	{
-		for (int i = 0; i < 4; i++)
-			result[i] = ienv_result_text(0, i + 1);
-	}
-	else
+						  " AND provider OPERATOR(pg_catalog.=) $2", 2,
+						  types, values, NULL) > 0;
+	for (int i = 0; i < 4; i++)
+		result[i] = enabled ? ienv_result_text(0, i + 1) : NULL;
+	if (!enabled || strcmp(result[0], "own") != 0)
 	{
 		bool		shared_offered = offers_shared(provider);
 
@@ -235,6 +235,12 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 					 ienv_errhint_own_credentials()));
 		if (!shared_offered)
 			report_no_shared(provider);
+		if (!enabled)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("development instance %s has not enabled social connection \"%s\"",
+							ienv_instance_text(values[0], true), provider),
+					 errhint("Enable it with instance_env.set_social_connection(); without credentials of its own, it uses shared ones.")));
 	}
 	row = BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), result);
 	row = SPI_copytuple(row);

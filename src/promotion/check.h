@@ -11,6 +11,20 @@
 #include "promotion/promotion.h"
 #include "registry/registry.h"
 
+/*
+ * The settings that production has or, if promotion clones settings, will
+ * have: those that it has set itself are kept.
+ */
+#define IENV_EFFECTIVE_SETTINGS \
+	"(SELECT name, value, false AS copied FROM instance_env.setting" \
+	"  WHERE instance OPERATOR(pg_catalog.=) $1" \
+	" UNION ALL SELECT s.name, s.value, true" \
+	"  FROM instance_env.setting s JOIN instance_env.setting_section c" \
+	"   ON c.cloned AND c.name OPERATOR(pg_catalog.=) pg_catalog.split_part(s.name, '.', 1)" \
+	"  WHERE s.instance OPERATOR(pg_catalog.=) $2 AND NOT EXISTS" \
+	"   (SELECT FROM instance_env.setting o WHERE o.instance OPERATOR(pg_catalog.=) $1" \
+	"    AND o.name OPERATOR(pg_catalog.=) s.name))"
+
 /* One run of validate(), with a snapshot that all of its queries use. */
 typedef struct IenvValidation
 {
@@ -43,6 +57,28 @@ extern void ienv_check_credentials(IenvValidation *run);
 extern void ienv_check_plan(IenvValidation *run);
 extern void ienv_check_settings(IenvValidation *run);
 extern void ienv_check_keys(IenvValidation *run);
+
+/*
+ * check_test.c: what is for tests
+ */
+extern void ienv_check_test(IenvValidation *run);
+
+/*
+ * test_word.c: words, all of which are shorter than this
+ */
+#define IENV_MAX_TEST_WORD	32
+
+extern bool ienv_has_test_word(const char *name, int len);
+extern bool ienv_has_environment_word(const char *name, int len);
+extern bool ienv_next_word(const char **p, const char *end, char *word);
+
+/*
+ * test_account.c: keys and accounts for tests, none of which is longer than
+ * this
+ */
+#define IENV_MAX_TEST_KEY	2048
+
+extern bool ienv_is_test_account(const char *text, bool billing);
 
 /*
  * check_guards.c: the guarded tables

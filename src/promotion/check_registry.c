@@ -10,28 +10,10 @@
 
 #include "base/base.h"
 #include "base/errcodes.h"
+#include "config/config.h"
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
-/* Values of a setting that mean "not in use" */
-#define NOTHING \
-	"(ARRAY['false', 'null', '0', '\"\"', '\"off\"', '\"no\"', '\"false\"', '[]', '{}']::pg_catalog.jsonb[])"
-
-/*
- * The settings that production has or, if promotion clones settings, will
- * have: those that it has set itself are kept.
- */
-#define EFFECTIVE_SETTINGS \
-	"(SELECT name, value, false AS copied FROM instance_env.setting" \
-	"  WHERE instance OPERATOR(pg_catalog.=) $1" \
-	" UNION ALL SELECT s.name, s.value, true" \
-	"  FROM instance_env.setting s JOIN instance_env.setting_section c" \
-	"   ON c.cloned AND c.name OPERATOR(pg_catalog.=) pg_catalog.split_part(s.name, '.', 1)" \
-	"  WHERE s.instance OPERATOR(pg_catalog.=) $2 AND NOT EXISTS" \
-	"   (SELECT FROM instance_env.setting o WHERE o.instance OPERATOR(pg_catalog.=) $1" \
-	"    AND o.name OPERATOR(pg_catalog.=) s.name))"
-
-static void check_test_resources(IenvValidation *run);
 static void check_redirects(IenvValidation *run);
 
 void
@@ -151,21 +133,36 @@ ienv_check_credentials(IenvValidation *run)
 }
 
 /*
- * The plan covers each feature in use: view instance_features says what that
- * is.
+ * The plan covers each feature in use: those that production uses, as view
+ * instance_features says, and those that promotion would bring, whether by
+ * themselves or by settings.
  */
 void
 ienv_check_plan(IenvValidation *run)
 {
-	uint64		n = ienv_read(run, "SELECT DISTINCT f.feature, f.needed_plan,"
-							  "  f.needed_plan OPERATOR(pg_catalog.<=) a.plan"
-							  " FROM instance_env.instance_features f"
+	uint64		n = ienv_read(run, "SELECT u.feature, f.plan,"
+							  "  f.plan OPERATOR(pg_catalog.<=) a.plan, "
+							  IENV_USING_SETTINGS("pg_catalog.array_agg(DISTINCT u.used_by)")
+							  " FROM (SELECT v.feature, w.used_by"
+							  "  FROM instance_env.instance_features v,"
+							  "   pg_catalog.unnest(v.used_by) w (used_by)"
+							  "  WHERE v.instance_id OPERATOR(pg_catalog.=) $1"
+							  "  UNION ALL SELECT c.feature, 'enabled'"
+							  "  FROM instance_env.instance_feature c"
+							  "  WHERE c.instance OPERATOR(pg_catalog.=) $2"
+							  "  UNION ALL SELECT c.name,"
+							  "   'setting:' OPERATOR(pg_catalog.||) s.name"
+							  "  FROM " IENV_EFFECTIVE_SETTINGS " s"
+							  "   JOIN instance_env.feature c"
+							  "   ON " IENV_SETTING_OF_FEATURE("s.name", "c")
+							  "  WHERE s.copied"
+							  "   AND instance_env.setting_in_use(s.value)) u"
 							  "  JOIN instance_env.application a"
-							  " ON a.id OPERATOR(pg_catalog.=)"
-							  " f.application_id"
-							  " WHERE f.instance_id OPERATOR(pg_catalog.=) $1"
-							  "  OR f.instance_id OPERATOR(pg_catalog.=) $2"
-							  " ORDER BY f.feature");
+							  " ON a.id OPERATOR(pg_catalog.=) $3"
+							  "  LEFT JOIN instance_env.feature f"
+							  " ON f.name OPERATOR(pg_catalog.=) u.feature"
+							  " GROUP BY u.feature, f.plan, a.plan"
+							  " ORDER BY u.feature");
 
 	if (n == 0)
 		ienv_add_check(run, "plan", IENV_ERROR, 0, true,
@@ -174,6 +171,7 @@ ienv_check_plan(IenvValidation *run)
 	{
 		const char *feature = ienv_result_text(i, 1);
 		const char *plan = ienv_result_text(i, 2);
+		const char *settings = ienv_result_text(i, 4);
 		char	   *name = psprintf("plan:%s", feature);
 
 		if (plan == NULL)
@@ -189,8 +187,10 @@ ienv_check_plan(IenvValidation *run)
 		else
 			ienv_add_check(run, name, IENV_ERROR, ERRCODE_IENV_PLAN_UPGRADE,
 						   false,
-						   psprintf("Feature \"%s\" needs plan \"%s\", but the application is on plan \"%s\".",
-									feature, plan, run->plan),
+						   psprintf("Feature \"%s\"%s needs plan \"%s\", but the application is on plan \"%s\".",
+									feature, settings == NULL ? "" :
+									psprintf(", used by %s,", settings),
+									plan, run->plan),
 						   psprintf("Upgrade with instance_env.set_plan(), or stop using feature \"%s\".", feature));
 	}
 }
@@ -198,68 +198,8 @@ ienv_check_plan(IenvValidation *run)
 void
 ienv_check_settings(IenvValidation *run)
 {
-	check_test_resources(run);
+	ienv_check_test(run);
 	check_redirects(run);
-}
-
-/*
- * Check that nothing is for tests: settings of section test that are on and,
- * in section billing, anything that calls itself a test account or is a test
- * key.  A production instance may opt in to test identities, but not
- * unnoticed.
- */
-static void
-check_test_resources(IenvValidation *run)
-{
-	bool		opted_in = ienv_read(run,
-									 "SELECT FROM instance_env.policy_override"
-									 " WHERE instance OPERATOR(pg_catalog.=)"
-									 " $1"
-									 " AND name OPERATOR(pg_catalog.=)"
-									 " 'test_identities'"
-									 " AND value OPERATOR(pg_catalog.=) 'true'") > 0;
-	uint64		n = ienv_read(run, "SELECT s.name,"
-							  " CASE pg_catalog.split_part(s.name, '.', 1)"
-							  " WHEN 'test' THEN"
-							  "   s.value OPERATOR(pg_catalog.<>) ALL " NOTHING
-							  "  ELSE (s.name OPERATOR(pg_catalog.~*)"
-							  " '[._](test|sandbox)'"
-							  "    AND s.value OPERATOR(pg_catalog.<>) ALL " NOTHING ")"
-							  "   OR s.value::pg_catalog.text"
-							  " OPERATOR(pg_catalog.~) '\"[a-z]+_test_'"
-							  "   OR EXISTS (SELECT"
-							  " FROM pg_catalog.jsonb_path_query(s.value,"
-							  "     'strict $.** ? (@.type() == \"object\").keyvalue()') member"
-							  "    WHERE (member OPERATOR(pg_catalog.->>)"
-							  " 'key') OPERATOR(pg_catalog.~*)"
-							  " '^([a-z]+_)*(test|sandbox)'"
-							  "    AND (member OPERATOR(pg_catalog.->)"
-							  " 'value') OPERATOR(pg_catalog.<>) ALL " NOTHING ")"
-							  "  END"
-							  " FROM " EFFECTIVE_SETTINGS " s"
-							  " WHERE pg_catalog.split_part(s.name, '.',"
-							  " 1) OPERATOR(pg_catalog.=) ANY"
-							  " ('{test,billing}'::pg_catalog.text[])"
-							  " ORDER BY s.name");
-
-	if (n == 0 && !opted_in)
-		ienv_add_check(run, "test", IENV_ERROR, 0, true,
-					   "No setting is for tests.", NULL);
-	for (uint64 i = 0; i < n; i++)
-	{
-		const char *setting = ienv_result_text(i, 1);
-		bool		failed = ienv_column_is_true(i, 2);
-
-		ienv_add_check(run, psprintf("test:%s", setting), IENV_ERROR,
-					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, !failed,
-					   psprintf(failed ? "Setting \"%s\" is for tests." :
-								"Setting \"%s\" uses nothing that is for tests.", setting),
-					   "Change it in the production instance with instance_env.set_setting().");
-	}
-	if (opted_in)
-		ienv_add_check(run, "test:test_identities", IENV_WARNING, 0, false,
-					   psprintf("Production instance %s accepts test identities.", ienv_instance_text(run->instance, true)),
-					   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
 }
 
 /*
@@ -277,7 +217,7 @@ check_redirects(IenvValidation *run)
 							  " '^[[:space:]]*[A-Za-z][A-Za-z0-9+.-]*:'"
 							  "   AND url OPERATOR(pg_catalog.!~*)"
 							  " '^[[:space:]]*https://' LIMIT 1)"
-							  " FROM " EFFECTIVE_SETTINGS " s"
+							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
 							  " WHERE pg_catalog.split_part(s.name, '.',"
 							  " 1) OPERATOR(pg_catalog.=) 'redirect'"
 							  " ORDER BY s.name");

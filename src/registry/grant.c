@@ -150,7 +150,8 @@ static const Audience audiences[] = {
  * because errors refer to them.
  */
 static const char *const catalogues[] = {
-	"features", "policy_defaults", "service_names", "social_providers"
+	"features", "policy_defaults", "service_names", "setting_sections",
+	"social_providers"
 };
 
 static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);

@@ -14,6 +14,7 @@ SELECT instance_env.associate_domain(:prod, 'shop.example.com') \gset
 SELECT instance_env.associate_domain(:prod, 'help.example.com', false) \gset
 SELECT instance_env.create_secret_key(:dev) AS key \gset
 SELECT instance_env.create_secret_key(:dev) \gset
+SELECT instance_env.set_social_connection(:dev, 'github') \gset
 CREATE TABLE public.users (id integer PRIMARY KEY, instance_id uuid, email text, created_at timestamptz);
 
 -- What makes a call good but for the argument that is tried: by argument, or by function

@@ -80,7 +80,8 @@ SELECT results_eq(
 		'instance_env.instance_unavailable("any",oid,"any")',
 		'instance_env.key_frontend_api(text)',
 		'instance_env.key_instance_type(text)',
-		'instance_env.row_moves("any",oid,tid)'],
+		'instance_env.row_moves("any",oid,tid)',
+		'instance_env.setting_in_use(jsonb)'],
 	'PUBLIC may execute these functions only');
 SELECT is_empty(
 	$$SELECT c.oid::regclass, a.privilege_type FROM members m

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(41);
+SELECT plan(43);
 
 -- all_page_brand.sql runs this file for another service.
 \if :{?service}
@@ -43,6 +43,7 @@ SELECT matches(instance_env.banner(:'dev'), '^Development.*not production data',
 SELECT is(instance_env.prefix_message(:'dev', channel, 'Hello'), '[Development] Hello',
 	'"Email and SMS templates are prefixed with the environment type to prevent against using Development instances for production purposes": '
 	|| channel) FROM unnest(ARRAY['email', 'sms']) channel;
+SELECT instance_env.set_social_connection(:'dev', 'google') \gset
 SELECT is((instance_env.social_credentials(:'dev', 'google')).source::text, 'shared', '"Some social connections use shared credentials by default"');
 SELECT throws_ok(format('SELECT instance_env.social_credentials(%L, %L)', :'dev', 'tiktok'), '23I05', NULL, 'some, not all of them');
 SELECT ok(NOT instance_env.feature_available(:'dev', 'bot_protection') AND instance_env.feature_available(:'prod', 'bot_protection'),
@@ -63,6 +64,9 @@ SELECT throws_ok(format('UPDATE users SET instance_id = %L WHERE id = 1', :'prod
 SELECT is_empty(format($$SELECT name FROM instance_env.features WHERE NOT production_only AND NOT instance_env.feature_available(%L, name)$$, :'dev'),
 	'"All paid functionality is available in a Development instance"');
 SELECT lives_ok(format('SELECT instance_env.enable_feature(%L, %L)', :'dev', 'passkeys'), 'development uses some of it');
+SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'dev', 'session.lifetime', '3600'), 'also by a setting');
+SELECT throws_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'prod', 'session.lifetime', '3600'), '55I02', NULL,
+	'"However, when you deploy your application to Production, you will be asked to upgrade to a Pro account": also for a setting');
 
 -- Production instance
 

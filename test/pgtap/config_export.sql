@@ -125,7 +125,7 @@ SELECT throws_ok($$SELECT * FROM instance_env.import_settings('d0000000-0000-400
 -- into production
 
 SELECT set_eq(format($$SELECT pg_temp.import('a0000000-0000-4000-8000-000000000002', %L)$$, :'doc'), ARRAY[
-	E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null', 'import_setting|session.lifetime|-|3600',
+	E'import_setting|branding.name|-|"Größe \\"x\\""', 'import_setting|email.from|-|null', 'plan_upgrade_required|session.lifetime|-|-',
 	'import_policy|rate_limit|-|50',
 	'section_not_cloned|billing.account|-|-', 'section_not_cloned|integration.crm|-|-', 'section_not_cloned|path.home|-|-',
 	'section_not_cloned|sso.acme|-|-', 'section_not_cloned|test.mode|-|-', 'section_not_cloned|webhook.users|-|-',

@@ -3,9 +3,9 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(135);
+SELECT plan(136);
 
-SELECT instance_env.create_application('shop', 'free', 'd0000000-0000-4000-8000-000000000001',
+SELECT instance_env.create_application('shop', 'pro', 'd0000000-0000-4000-8000-000000000001',
 	'a0000000-0000-4000-8000-000000000001') \gset
 SELECT instance_env.create_application('blog', 'free', 'd0000000-0000-4000-8000-000000000002',
 	'a0000000-0000-4000-8000-000000000002') \gset
@@ -17,6 +17,8 @@ SELECT results_eq(
 	ARRAY['billing', 'integration', 'path', 'sso', 'test', 'webhook'],
 	'SSO connections, integrations and paths are not copied, nor what belongs to one environment');
 SELECT is((SELECT bool_and(builtin) FROM instance_env.setting_section), true, 'all sections are builtin');
+SELECT results_eq('SELECT * FROM instance_env.setting_sections ORDER BY name',
+	'SELECT name, cloned, description, builtin FROM instance_env.setting_section ORDER BY name', 'a view shows them');
 
 -- names
 

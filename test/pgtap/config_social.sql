@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(328);
+SELECT plan(404);
 
 -- one instance in each state
 SELECT instance_env.create_application('shop', 'pro',
@@ -33,15 +33,33 @@ SELECT set_eq($$SELECT name FROM instance_env.social_provider WHERE NOT offers_s
 	'these do not');
 SELECT ok((SELECT bool_and(builtin) FROM instance_env.social_provider), 'a dump leaves all of them out');
 
--- shared credentials
+-- shared credentials: once the connection has been enabled, so that validate() knows of it
 
+SELECT throws_ok(format('SELECT instance_env.social_credentials(%L, %L)', id, name), '55000',
+	format('development instance "%s" has not enabled social connection "%s"', id, name), 'not by itself: ' || name || ', ' || status)
+FROM developments, instance_env.social_provider WHERE offers_shared ORDER BY status, name;
+SELECT throws_ok(format('SELECT instance_env.social_credentials(%L, %L)', id, 'nobody'), '22023', NULL, 'a provider that does not exist, ' || status)
+FROM developments ORDER BY status;
+SAVEPOINT s;
+SELECT instance_env.set_social_connection(id, name) FROM developments, instance_env.social_provider WHERE offers_shared \g /dev/null
 SELECT results_eq(format('SELECT source::text, client_id, secret_reference, scopes FROM instance_env.social_credentials(%L, %L)', id, name),
 	$$VALUES ('shared', NULL::text, NULL::text, NULL::text[])$$,
 	'"Some social connections use shared credentials by default": ' || name || ', ' || status)
 FROM developments, instance_env.social_provider WHERE offers_shared ORDER BY status, name;
+SELECT set_eq($$SELECT replace(check_name, 'credentials:', '') FROM instance_env.validate('a0000000-0000-4000-8000-000000000001')
+	WHERE check_name LIKE 'credentials:%' AND NOT passed$$,
+	'SELECT name COLLATE "default" FROM instance_env.social_provider WHERE offers_shared', 'validate() asks for each of them in production');
+SELECT instance_env.remove_social_connection('d0000000-0000-4000-8000-000000000001', 'github') \gset
+SELECT throws_ok($$SELECT instance_env.social_credentials('d0000000-0000-4000-8000-000000000001', 'github')$$, '55000', NULL, 'one that is removed is not used');
+SELECT is_empty($$SELECT FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'credentials:github'$$,
+	'and production needs it no longer');
+UPDATE instance_env.social_provider SET offers_shared = false WHERE name = 'apple';
+SELECT throws_ok($$SELECT instance_env.social_credentials('d0000000-0000-4000-8000-000000000001', 'apple')$$, '23I05', NULL,
+	'nor is one whose provider offers them no longer');
+ROLLBACK TO SAVEPOINT s;
 SELECT lives_ok(format('SELECT instance_env.set_social_connection(%L, %L)', id, 'google'), 'set in development, ' || status)
 FROM developments ORDER BY status;
-SELECT is((SELECT count(*) FROM instance_env.social_connections WHERE source = 'shared'), 3::bigint, 'and are there');
+SELECT is((SELECT count(*) FROM instance_env.social_connections WHERE provider = 'google' AND source = 'shared'), 3::bigint, 'and are there');
 SELECT is((SELECT count(*) FROM instance_env.social_connections WHERE application = 'O''Reilly "books"' AND type = 'development'
 	AND provider = 'google' AND instance_id = 'd0000000-0000-4000-8000-000000000002'), 1::bigint, 'with the application''s name');
 SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L)', id, p), '23I05', NULL,

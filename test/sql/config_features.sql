@@ -6,7 +6,7 @@
 SELECT development_id AS dev, production_id AS prod FROM instance_env.create_application('feature test', 'free',
 	'd0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001') \gset
 SELECT instance_env.application_id('feature test') AS app \gset
-SELECT name, plan, production_only, development_limit FROM instance_env.features WHERE builtin ORDER BY name;
+SELECT name, plan, production_only, development_limit, settings FROM instance_env.features WHERE builtin ORDER BY name;
 
 -- feature_available()
 SELECT f.name, instance_env.feature_available(:'dev', f.name) AS in_development,
@@ -39,7 +39,7 @@ SELECT instance_env.disable_feature(:'prod', 'teleportation');
 -- set_plan()
 SELECT instance_env.associate_domain(:'prod', 'feature.example.com');
 SELECT instance_env.associate_domain(:'prod', 'feature.example.net', false);
-SELECT type, feature, quantity, needed_plan, covered FROM instance_env.instance_features
+SELECT type, feature, quantity, needed_plan, covered, used_by FROM instance_env.instance_features
 	WHERE application = 'feature test' ORDER BY 1, 2;
 SELECT instance_env.set_plan(:'app', 'free');
 SELECT instance_env.disable_feature(:'prod', 'satellite_domains');
@@ -48,6 +48,18 @@ SELECT instance_env.disable_feature(:'prod', 'passkeys');
 SELECT instance_env.set_plan(:'app', 'free');
 SELECT instance_env.disable_feature(:'prod', 'enterprise_connections');
 SELECT instance_env.set_plan(:'app', 'free');
+
+-- settings that use features
+SELECT instance_env.set_setting(:'prod', 'session.lifetime', '3600');
+SELECT instance_env.set_setting(:'dev', 'security.bot_protection', 'true');
+SELECT instance_env.set_plan(:'app', 'pro');
+SELECT instance_env.set_setting(:'prod', 'session.lifetime', '3600') > 0 AS set;
+SELECT instance_env.set_setting(:'prod', 'sign_in.passkeys.' || w, 'true') > 0 AS set FROM unnest('{required,synced}'::text[]) w;
+SELECT feature, quantity, covered, used_by FROM instance_env.instance_features WHERE instance_id = :'prod' ORDER BY 1;
+SELECT instance_env.set_plan(:'app', 'free');
+SELECT instance_env.disable_feature(:'prod', 'passkeys');
+UPDATE instance_env.application SET plan = 'free' WHERE id = :'app';
+SELECT message, hint FROM instance_env.validate(:'prod') WHERE check_name LIKE 'plan%';
 SELECT i.type, e.action, e.item, e.before, e.after FROM instance_env.event e
 	LEFT JOIN instance_env.instance i ON i.id = e.instance
 	WHERE e.application = :'app' AND e.action IN ('enable_feature', 'disable_feature', 'set_plan') ORDER BY e.id;

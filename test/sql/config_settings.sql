@@ -4,7 +4,7 @@
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
-SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('settings',
+SELECT development_id IS NOT NULL AS created FROM instance_env.create_application('settings', 'pro',
 	development_id => 'dddddddd-0000-4000-8000-000000000001', production_id => 'eeeeeeee-0000-4000-8000-000000000001');
 SELECT instance_env.config_version('dddddddd-0000-4000-8000-000000000001');
 SELECT instance_env.set_setting('dddddddd-0000-4000-8000-000000000001', 'session.lifetime', '3600', expected_version => 1);

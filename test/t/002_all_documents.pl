@@ -306,8 +306,9 @@ is_listed('Names of the service', 'name of the service',
 	sub { (code($_[0]), code($_[1]), $_[2]) });
 
 is_listed('Catalogue of features', 'feature',
-	q{SELECT name, plan, CASE WHEN production_only THEN 'yes' ELSE 'no' END, development_limit FROM instance_env.feature},
-	sub { (code($_[0]), @_[1 .. 3]) });
+	q{SELECT name, plan, CASE WHEN production_only THEN 'yes' ELSE 'no' END, development_limit, array_to_string(settings, ', ')
+	  FROM instance_env.feature},
+	sub { (code($_[0]), @_[1 .. 3], join ', ', code($_[4])) });
 
 is_listed('Setting sections', 'section of settings',
 	q{SELECT name, CASE WHEN cloned THEN 'yes' ELSE 'no' END FROM instance_env.setting_section},

@@ -62,7 +62,7 @@ sub create_source
 		SELECT instance_env.set_social_connection('dddddddd-0000-0000-0000-000000000001', 'google');
 		SELECT instance_env.set_social_connection('eeeeeeee-0000-0000-0000-000000000001', 'google', 'id', 'vault:google', '{openid}');
 		SELECT instance_env.enable_feature('eeeeeeee-0000-0000-0000-000000000001', 'passkeys');
-		INSERT INTO instance_env.feature (name, plan, description) VALUES ('our_own', 'pro', 'a feature of our own');
+		INSERT INTO instance_env.feature (name, plan, settings, description) VALUES ('our_own', 'pro', '{own.quoted,sms.sender}', 'a feature of our own');
 		SELECT instance_env.enable_feature('dddddddd-0000-0000-0000-000000000001', 'our_own', 2);
 		INSERT INTO instance_env.setting_section VALUES ('own', true, 'a section of our own');
 		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'own.quoted', '"it''s \"quoted\""');
