@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 
 #include "base/base.h"
+#include "config/config.h"
 #include "registry/registry.h"
 
 /*
@@ -28,8 +29,8 @@
  * $4.
  *
  * Items that only one type of instance can have are no drift between the
- * types: features that are for production only, and policies that are fixed
- * for the other type.  Between instances of the same type, everything counts.
+ * types: features that are for production only, their settings, and policies
+ * that are fixed for the other type.  Between instances of the same type, everything counts.
  * Credentials differ by design, so connections are compared by whether they
  * exist, and by their scopes.
  */
@@ -46,11 +47,13 @@ static const char *const drift =
 " i.b, s.value, s.value AS compared"
 " FROM side i JOIN instance_env.setting s"
 " ON s.instance OPERATOR(pg_catalog.=) i.id"
+" WHERE NOT i.mixed OR NOT EXISTS (SELECT FROM instance_env.feature f"
+"  WHERE f.production_only AND " IENV_SETTING_OF_FEATURE("s.name", "f") ")"
 " UNION ALL"
 " SELECT 'policy', p.name, i.b, p.value, p.value"
 " FROM side i JOIN instance_env.policy_override p"
 " ON p.instance OPERATOR(pg_catalog.=) i.id"
-" WHERE NOT i.mixed OR NOT EXISTS (SELECT FROM instance_env.policy_default d"
+" WHERE NOT i.mixed OR NOT EXISTS (SELECT FROM instance_env.policy_defaults d"
 "  WHERE d.name OPERATOR(pg_catalog.=) p.name AND NOT d.overridable)"
 " UNION ALL"
 " SELECT 'policy', 'user_cap', i.b, pg_catalog.to_jsonb(n.user_cap),"
