@@ -42,12 +42,8 @@ PG_FUNCTION_INFO_V1(instance_env_oauth_callback_url);
 Datum
 instance_env_account_portal_url(PG_FUNCTION_ARGS)
 {
-	const		IenvAddress *entry = ienv_address_of(fcinfo);
-
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf(entry->is_production ?
-											  "https://accounts.%s" :
-											  "https://%s." IENV_DEVELOPMENT_DOMAIN,
-											  entry->name)));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("https://%s",
+											  ienv_portal_host(ienv_address_of(fcinfo)))));
 }
 
 /*
@@ -87,6 +83,13 @@ ienv_frontend_api_host(const IenvAddress * entry)
 {
 	return psprintf(entry->is_production ? "clerk.%s" :
 					"%s.clerk." IENV_DEVELOPMENT_DOMAIN, entry->name);
+}
+
+const char *
+ienv_portal_host(const IenvAddress * entry)
+{
+	return psprintf(entry->is_production ? "accounts.%s" :
+					"%s." IENV_DEVELOPMENT_DOMAIN, entry->name);
 }
 
 /*
