@@ -25,6 +25,20 @@ typedef struct IenvValidation
 } IenvValidation;
 
 /*
+ * The settings that production has or, if promotion clones settings, will
+ * have: those that it has set itself are kept.
+ */
+#define IENV_EFFECTIVE_SETTINGS \
+	"(SELECT name, value, false AS copied FROM instance_env.setting" \
+	"  WHERE instance OPERATOR(pg_catalog.=) $1" \
+	" UNION ALL SELECT s.name, s.value, true" \
+	"  FROM instance_env.setting s JOIN instance_env.setting_section c" \
+	"   ON c.cloned AND c.name OPERATOR(pg_catalog.=) pg_catalog.split_part(s.name, '.', 1)" \
+	"  WHERE s.instance OPERATOR(pg_catalog.=) $2 AND NOT EXISTS" \
+	"   (SELECT FROM instance_env.setting o WHERE o.instance OPERATOR(pg_catalog.=) $1" \
+	"    AND o.name OPERATOR(pg_catalog.=) s.name))"
+
+/*
  * check.c: what all checks do
  */
 extern void ienv_add_check(IenvValidation *run, const char *name,
@@ -43,6 +57,11 @@ extern void ienv_check_credentials(IenvValidation *run);
 extern void ienv_check_plan(IenvValidation *run);
 extern void ienv_check_settings(IenvValidation *run);
 extern void ienv_check_keys(IenvValidation *run);
+
+/*
+ * check_redirects.c: where settings redirect to
+ */
+extern void ienv_check_redirects(IenvValidation *run);
 
 /*
  * check_guards.c: the guarded tables

@@ -17,22 +17,7 @@
 #define NOTHING \
 	"(ARRAY['false', 'null', '0', '\"\"', '\"off\"', '\"no\"', '\"false\"', '[]', '{}']::pg_catalog.jsonb[])"
 
-/*
- * The settings that production has or, if promotion clones settings, will
- * have: those that it has set itself are kept.
- */
-#define EFFECTIVE_SETTINGS \
-	"(SELECT name, value, false AS copied FROM instance_env.setting" \
-	"  WHERE instance OPERATOR(pg_catalog.=) $1" \
-	" UNION ALL SELECT s.name, s.value, true" \
-	"  FROM instance_env.setting s JOIN instance_env.setting_section c" \
-	"   ON c.cloned AND c.name OPERATOR(pg_catalog.=) pg_catalog.split_part(s.name, '.', 1)" \
-	"  WHERE s.instance OPERATOR(pg_catalog.=) $2 AND NOT EXISTS" \
-	"   (SELECT FROM instance_env.setting o WHERE o.instance OPERATOR(pg_catalog.=) $1" \
-	"    AND o.name OPERATOR(pg_catalog.=) s.name))"
-
 static void check_test_resources(IenvValidation *run);
-static void check_redirects(IenvValidation *run);
 
 void
 ienv_check_status(IenvValidation *run)
@@ -199,7 +184,7 @@ void
 ienv_check_settings(IenvValidation *run)
 {
 	check_test_resources(run);
-	check_redirects(run);
+	ienv_check_redirects(run);
 }
 
 /*
@@ -236,7 +221,7 @@ check_test_resources(IenvValidation *run)
 							  "    AND (member OPERATOR(pg_catalog.->)"
 							  " 'value') OPERATOR(pg_catalog.<>) ALL " NOTHING ")"
 							  "  END"
-							  " FROM " EFFECTIVE_SETTINGS " s"
+							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
 							  " WHERE pg_catalog.split_part(s.name, '.',"
 							  " 1) OPERATOR(pg_catalog.=) ANY"
 							  " ('{test,billing}'::pg_catalog.text[])"
@@ -260,46 +245,6 @@ check_test_resources(IenvValidation *run)
 		ienv_add_check(run, "test:test_identities", IENV_WARNING, 0, false,
 					   psprintf("Production instance %s accepts test identities.", ienv_instance_text(run->instance, true)),
 					   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
-}
-
-/*
- * Check that every URL in section redirect is an https one.
- */
-static void
-check_redirects(IenvValidation *run)
-{
-	uint64		n = ienv_read(run, "SELECT s.name, s.copied, (SELECT url FROM"
-							  "   (SELECT pg_catalog.left(member"
-							  " OPERATOR(pg_catalog.#>>) '{}', 200) AS url"
-							  "    FROM pg_catalog.jsonb_path_query(s.value,"
-							  "     'strict $.** ? (@.type() == \"string\")') member) urls"
-							  "  WHERE url OPERATOR(pg_catalog.~)"
-							  " '^[[:space:]]*[A-Za-z][A-Za-z0-9+.-]*:'"
-							  "   AND url OPERATOR(pg_catalog.!~*)"
-							  " '^[[:space:]]*https://' LIMIT 1)"
-							  " FROM " EFFECTIVE_SETTINGS " s"
-							  " WHERE pg_catalog.split_part(s.name, '.',"
-							  " 1) OPERATOR(pg_catalog.=) 'redirect'"
-							  " ORDER BY s.name");
-
-	if (n == 0)
-		ienv_add_check(run, "redirect", IENV_ERROR, 0, true,
-					   "No redirect URL is set.", NULL);
-	for (uint64 i = 0; i < n; i++)
-	{
-		const char *setting = ienv_result_text(i, 1);
-		const char *url = ienv_result_text(i, 3);
-
-		ienv_add_check(run, psprintf("redirect:%s", setting), IENV_ERROR,
-					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, url == NULL,
-					   url == NULL ?
-					   psprintf("Setting \"%s\" has no URL but https ones.",
-								setting) :
-					   psprintf(ienv_column_is_true(i, 2) ?
-								"Setting \"%s\", which promotion would copy, contains the URL \"%s\", which is not an https one." :
-								"Setting \"%s\" contains the URL \"%s\", which is not an https one.", setting, url),
-					   "Set https URLs in the production instance with instance_env.set_setting().");
-	}
 }
 
 void
