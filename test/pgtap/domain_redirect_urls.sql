@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(191);
+SELECT plan(198);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -54,11 +54,11 @@ SELECT is(array[pg_temp.allowed(:prod, 'https://root.partner.com'), pg_temp.allo
 -- native apps
 
 SELECT lives_ok(format($$SELECT instance_env.add_redirect_url(%L, %L)$$, :prod, url), url)
-FROM unnest('{com.example.app://callback, Com.Example.Other://, com.example.third:/oauth}'::text[]) url;
+FROM unnest('{com.example.app://callback, Com.Example.Other://, com.example.third:/oauth, com.example.fourth:/x}'::text[]) url;
 SELECT is(pg_temp.allowed(:prod, url), true, url) FROM unnest('{com.example.app://callback, COM.EXAMPLE.APP://callback?code=1#x,
 	com.example.other://x, com.example.other://x/y?z, com.example.other://, com.example.third:/oauth?code=1}'::text[]) url;
 SELECT is(pg_temp.allowed(:prod, url), false, 'not ' || url) FROM unnest('{com.example.app://callback/, com.example.app://Callback, com.example.app:/callback,
-	com.example.app://, com.example.ap://callback, com.example.other:/x, com.example.third:/oauth/x, com.example.third://oauth}'::text[]) url;
+	com.example.app://, com.example.ap://callback, com.example.other:/x, com.example.third:/oauth/x, com.example.third://oauth, com.example.fourth:/xy}'::text[]) url;
 
 -- asterisks
 
@@ -109,6 +109,11 @@ SELECT is(pg_temp.refusal(instance::uuid, url), detail, coalesce(left(url, 60), 
 	(:prod, 'https://app.partner.com:*', 'It has an invalid port.'),
 	(:prod, '*://app.partner.com', 'It has no valid scheme.'),
 	(:prod, '*', 'It begins with neither a scheme nor a slash.'),
+	(:dev, 'http://1.2.3.256', 'It has a host that ends in a number, but is not an IPv4 address.'),
+	(:dev, 'http://1.2.3', 'It has a host that ends in a number, but is not an IPv4 address.'),
+	(:dev, 'http://app.partner.0x1f', 'It has a host that ends in a number, but is not an IPv4 address.'),
+	(:dev, 'http://[1.2.3.4]', 'It has no IPv6 address in brackets.'),
+	(:dev, 'http://app.partner.com:65536', 'It has an invalid port.'),
 	(:prod, 'https://app.partner.com.', 'It has a host with an empty label.'),
 	(:prod, 'https://bücher.com', 'It contains non-ASCII characters, which a URL has in percent-encoding or punycode.'),
 	(:prod, 'https:\\app.partner.com', 'It contains a backslash.'),
@@ -149,10 +154,10 @@ SELECT results_eq($$SELECT action, item, before ->> 'url', after IS NULL FROM in
 
 SELECT lives_ok(format($$SELECT instance_env.set_allowed_origins(%L, ARRAY['https://one.com', 'https://two.com:8443', 'HTTPS://one.com:443', 'https://*.three.com'])$$, :prod),
 	'set_allowed_origins()');
-SELECT is(pg_temp.list(:prod), 'com.example.app://callback com.example.other:// com.example.third:/oauth https://*.three.com https://login.partner.com/Callback/'
+SELECT is(pg_temp.list(:prod), 'com.example.app://callback com.example.fourth:/x com.example.other:// com.example.third:/oauth https://*.three.com https://login.partner.com/Callback/'
 	' https://one.com https://root.partner.com/ https://two.com:8443', 'adds origins, each once');
 SELECT lives_ok(format($$SELECT instance_env.set_allowed_origins(%L, ARRAY['https://two.com:8443', 'https://four.com'])$$, :prod), 'again');
-SELECT is(pg_temp.list(:prod), 'com.example.app://callback com.example.other:// com.example.third:/oauth https://four.com https://login.partner.com/Callback/'
+SELECT is(pg_temp.list(:prod), 'com.example.app://callback com.example.fourth:/x com.example.other:// com.example.third:/oauth https://four.com https://login.partner.com/Callback/'
 	' https://root.partner.com/ https://two.com:8443', 'replaces origins, and nothing else');
 SELECT is(ARRAY[pg_temp.allowed(:prod, 'https://one.com/'), pg_temp.allowed(:prod, 'https://a.three.com'), pg_temp.allowed(:prod, 'https://four.com/x')],
 	'{f,f,t}', 'which applies at once');
@@ -190,10 +195,10 @@ SELECT is_empty(format($$SELECT * FROM instance_env.instance_diff(%L) d WHERE d:
 SELECT production_id AS staging FROM instance_env.create_staging_application('shop', 'staging.shop.com') \gset
 SELECT is(pg_temp.list(:'staging'), NULL, 'nor copied to a staging environment');
 SELECT results_eq($$SELECT application, type::text, count(*) FROM instance_env.redirect_urls GROUP BY 1, 2 ORDER BY 1, 2$$,
-	$$VALUES ('blog', 'development', 1000::bigint), ('shop', 'development', 8), ('shop', 'production', 5)$$, 'view redirect_urls');
+	$$VALUES ('blog', 'development', 1000::bigint), ('shop', 'development', 8), ('shop', 'production', 6)$$, 'view redirect_urls');
 SELECT instance_env.drop_application('shop') \gset
 SELECT is((SELECT count(*) FROM instance_env.redirect_url WHERE instance IN (:dev, :prod)), 0::bigint, 'it goes with the application');
-SELECT is((SELECT count(*) FROM instance_env.event WHERE action = 'drop_application' AND item ~ ':/'), 13::bigint, 'which is recorded');
+SELECT is((SELECT count(*) FROM instance_env.event WHERE action = 'drop_application' AND item ~ ':/'), 14::bigint, 'which is recorded');
 
 -- rights
 

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(292);
+SELECT plan(295);
 
 SELECT instance_env.create_application('shop',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
@@ -141,7 +141,7 @@ INSERT INTO urls SELECT unnest(ARRAY[
 	'https://example.com:+1', 'https://example.com:443:443', 'https://example.com:4294967739/', 'https://example.com:x',
 	'https://example.com:443x/', 'http://localhost:0/', 'http://localhost:65536/',
 	-- addresses
-	'http://256.0.0.1', 'http://127.1', 'http://127.0.0.1.5', 'http://0127.0.0.1', 'http://127.0.0.01', 'http://2130706433',
+	'http://256.0.0.1', 'http://127.0.0.256', 'http://127.0.0.1000', 'http://127..0.1', 'http://127.1', 'http://127.0.0.1.5', 'http://0127.0.0.1', 'http://127.0.0.01', 'http://2130706433',
 	'http://0x7f000001/', 'http://0x7f.1', 'http://x.localhost.0x', 'http://127.0.0.1.', 'http://localhost.', 'http://127.0.0.1..',
 	'http://::1/', 'http://[', 'http://]', 'http://[]', 'http://[::1', 'http://::1]', 'http://[::1]x/', 'http://[::1]:',
 	'http://[:::1]', 'http://[1::2::3]', 'http://[12345::]', 'http://[::1%25lo]/', 'http://[127.0.0.1]', 'http://[v1.x]',
