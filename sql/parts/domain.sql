@@ -277,3 +277,70 @@ COMMENT ON COLUMN instance_env.secret_keys.created_at IS
 'when it was made';
 COMMENT ON COLUMN instance_env.secret_keys.revoked_at IS
 'when it was revoked; null while it is valid';
+
+--
+-- Redirects.  redirect_url_allowed() is a part of policy.
+--
+
+CREATE TABLE instance_env.redirect_url
+(
+	instance uuid,
+	url text COLLATE "C",
+	created_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (instance, url)
+);
+COMMENT ON TABLE instance_env.redirect_url IS
+'what instances may redirect to besides their own hosts';
+COMMENT ON COLUMN instance_env.redirect_url.instance IS
+'the instance that may redirect to it';
+COMMENT ON COLUMN instance_env.redirect_url.url IS
+'an origin, a URL without a query, or a native app''s; the host''s first label may have an asterisk';
+COMMENT ON COLUMN instance_env.redirect_url.created_at IS
+'when it was added';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.redirect_url', '');
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.redirect_url
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.redirect_url
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+ALTER TABLE instance_env.redirect_url
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+
+CREATE FUNCTION instance_env.add_redirect_url(instance uuid, url text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_add_redirect_url';
+COMMENT ON FUNCTION instance_env.add_redirect_url(uuid, text) IS
+'allows an instance to redirect to an origin, a URL or a native app';
+
+CREATE FUNCTION instance_env.remove_redirect_url(instance uuid, url text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_remove_redirect_url';
+COMMENT ON FUNCTION instance_env.remove_redirect_url(uuid, text) IS
+'takes a URL from what an instance may redirect to';
+
+CREATE FUNCTION instance_env.set_allowed_origins(instance uuid, origins text[])
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_set_allowed_origins';
+COMMENT ON FUNCTION instance_env.set_allowed_origins(uuid, text[]) IS
+'replaces the origins that an instance may redirect to';
+
+CREATE VIEW instance_env.redirect_urls AS
+SELECT a.name AS application, i.type, i.id AS instance_id, r.url, r.created_at
+FROM instance_env.redirect_url r
+	JOIN instance_env.instance i ON i.id = r.instance
+	JOIN instance_env.application a ON a.id = i.application;
+COMMENT ON VIEW instance_env.redirect_urls IS
+'what instances may redirect to besides their own hosts';
+COMMENT ON COLUMN instance_env.redirect_urls.application IS
+'the name of the application';
+COMMENT ON COLUMN instance_env.redirect_urls.type IS
+'the type of the instance';
+COMMENT ON COLUMN instance_env.redirect_urls.instance_id IS
+'the id of the instance';
+COMMENT ON COLUMN instance_env.redirect_urls.url IS
+'an origin, which stands for all of its pages, a URL without a query, or a native app''s';
+COMMENT ON COLUMN instance_env.redirect_urls.created_at IS
+'when it was added';

@@ -295,7 +295,7 @@ RETURNS boolean
 LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_redirect_url_allowed';
 COMMENT ON FUNCTION instance_env.redirect_url_allowed(uuid, text) IS
-'may a sign-in to an instance redirect to this URL?';
+'may an instance redirect to this URL?';
 
 --
 -- Test identities

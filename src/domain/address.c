@@ -42,16 +42,8 @@ PG_FUNCTION_INFO_V1(instance_env_oauth_callback_url);
 Datum
 instance_env_account_portal_url(PG_FUNCTION_ARGS)
 {
-	const		IenvAddress *entry = ienv_address_of(fcinfo);
-
-	const IenvService *service = ienv_service();
-
-	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ?
-									 psprintf("https://%s.%s",
-											  service->portal_label,
-											  entry->name) :
-									 psprintf("https://%s.%s", entry->name,
-											  service->development_domain)));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("https://%s",
+											  ienv_portal_host(ienv_address_of(fcinfo)))));
 }
 
 /*
@@ -97,6 +89,16 @@ ienv_frontend_api_host(const IenvAddress * entry)
 		return psprintf("%s.%s", service->frontend_api_label, entry->name);
 	return psprintf("%s.%s.%s", entry->name, service->frontend_api_label,
 					service->development_domain);
+}
+
+const char *
+ienv_portal_host(const IenvAddress * entry)
+{
+	const		IenvService *service = ienv_service();
+
+	if (entry->is_production)
+		return psprintf("%s.%s", service->portal_label, entry->name);
+	return psprintf("%s.%s", entry->name, service->development_domain);
 }
 
 /*

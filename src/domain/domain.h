@@ -33,6 +33,7 @@ extern bool ienv_is_service_name(const char *name);
 extern bool ienv_is_below(const char *name, const char *suffix);
 extern bool ienv_is_reserved_name(const char *name);
 extern bool ienv_is_ip_address(const char *name);
+extern bool ienv_is_punycode(const char *label, Size length);
 
 /*
  * domain.c: the domains of production instances
@@ -61,6 +62,7 @@ typedef struct IenvAddress
 
 extern const IenvAddress *ienv_address_of(FunctionCallInfo fcinfo);
 extern const char *ienv_frontend_api_host(const IenvAddress * address);
+extern const char *ienv_portal_host(const IenvAddress * address);
 
 /*
  * host.c: hosts as browsers send them
@@ -68,8 +70,49 @@ extern const char *ienv_frontend_api_host(const IenvAddress * address);
 extern void ienv_parse_host(const text *value, char *host);
 
 /*
+ * preview.c: which instance serves a host
+ */
+extern bool ienv_is_production_host(Datum application, const char *host);
+
+/*
  * url.c: URLs
  */
-extern char *ienv_url_scheme(const char *url);
+#define IENV_MAX_SCHEME		63
+
+typedef enum IenvUrlKind
+{
+	IENV_URL_RELATIVE,			/* to the page that it is on */
+	IENV_URL_WEB,				/* http and https */
+	IENV_URL_NATIVE				/* of a native app */
+} IenvUrlKind;
+
+/* A URL in its parts; the text that it was parsed from has the path. */
+typedef struct IenvUrl
+{
+	IenvUrlKind kind;
+	char		scheme[IENV_MAX_SCHEME + 1];	/* in lower case */
+	char		host[IENV_MAX_DOMAIN + 1];	/* of the web, in lower case; an
+											 * IPv6 address has brackets */
+	bool		is_address;		/* the host is an IP address */
+	bool		is_loopback;	/* the host is whoever's own machine */
+	int			port;			/* 0: the scheme's own */
+	const char *path;			/* of native apps: all after the colon */
+	Size		path_length;	/* a query or a fragment follows */
+} IenvUrl;
+
+extern const char *ienv_url_problem(const char *text, bool pattern,
+									IenvUrl *url);
+extern bool ienv_looks_like_url(const char *text);
+
+/*
+ * redirect.c: where an instance may redirect to
+ */
+
+/* of an entry in table redirect_url, in bytes, so that it fits into an index */
+#define IENV_MAX_REDIRECT	2048
+
+extern const char *ienv_redirect_problem(Datum instance, const char *text,
+										 Datum schemes);
+extern char *ienv_redirect_form(const IenvUrl *url);
 
 #endif							/* IENV_DOMAIN_H */

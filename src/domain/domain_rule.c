@@ -94,7 +94,6 @@ static const struct
 
 static bool is_below(const char *name, const char *const *suffixes, int n);
 static bool is_public_suffix(const char *name);
-static bool is_punycode(const char *label, Size length);
 
 PG_FUNCTION_INFO_V1(instance_env_domain_root);
 
@@ -133,7 +132,7 @@ ienv_domain_problem(const char *name)
 			if (p[-1] == '-')
 				return "A label ends in a hyphen.";
 			if (strncmp(p - label, "xn--", 4) == 0 &&
-				!is_punycode(p - label, label))
+				!ienv_is_punycode(p - label, label))
 				return "A label that begins with \"xn--\" is not valid punycode.";
 			if (*p == '\0')
 				break;
@@ -312,13 +311,13 @@ is_public_suffix(const char *name)
 }
 
 /*
- * Does a label that begins with "xn--" stand for a name that could not be
+ * Does a lower-case label that begins with "xn--" stand for a name that could not be
  * written without it?  This is the decoder of RFC 3492, section 6.2, except
  * that it does not keep the result: non-ASCII letters are inserted in order of
  * their code points.
  */
-static bool
-is_punycode(const char *label, Size length)
+bool
+ienv_is_punycode(const char *label, Size length)
 {
 	const int	base = 36,
 				tmin = 1,

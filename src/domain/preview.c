@@ -125,6 +125,20 @@ instance_env_check_preview(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
 
+/*
+ * Is a host, in lower case, one that the application's production instance
+ * serves?
+ *
+ * Runs no SQL if the application's domains are cached.
+ */
+bool
+ienv_is_production_host(Datum application, const char *host)
+{
+	const char *reason;
+
+	return decide(entry_of(application), host, &reason) == IENV_PRODUCTION;
+}
+
 static int
 compare_names(const void *a, const void *b)
 {

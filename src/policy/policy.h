@@ -66,4 +66,16 @@ extern bool ienv_count_message(Datum instance, const IenvChannel *channel,
 							   IenvMessageCount *count);
 extern void ienv_stop_messages(Datum instance);
 
+/*
+ * visible.c: what a person sees of a text
+ */
+typedef struct IenvSight
+{
+	bool		visible;		/* it has a letter or a digit, of any script */
+	bool		hidden;			/* it has characters that show nothing, or
+								 * reverse others */
+} IenvSight;
+
+extern IenvSight ienv_sight_of(const char *text, int length);
+
 #endif							/* IENV_POLICY_H */

@@ -9,16 +9,14 @@
  * Beyond that:
  *
  * - A number is a count, 0 to 2147483647.
- * - A text must contain something visible, so that the mark of a development
- *	 instance can be reworded but not removed; it has several lines only if the
- *	 default has.
+ * - A text must contain a letter or a digit, of any script, and nothing that
+ *	 hides it, so that the mark of a development instance can be reworded but
+ *	 not removed; it has several lines only if the default has.
  * - An array contains some of the default's elements: it can only narrow it.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include <ctype.h>
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -260,7 +258,7 @@ static const char *
 text_problem(const char *text, int length, bool lines)
 {
 	int			max_length = lines ? MAX_TEXT_LENGTH : MAX_LINE_LENGTH;
-	bool		blank = true;
+	IenvSight	sight;
 
 	if (length > max_length)
 		return psprintf("It must not be longer than %d bytes.", max_length);
@@ -272,9 +270,11 @@ text_problem(const char *text, int length, bool lines)
 			return lines ?
 				"It must not contain control characters other than newlines." :
 				"It must not contain control characters.";
-		blank = blank && !(IS_HIGHBIT_SET(c) || isalnum(c));
 	}
-	return blank ? "It must contain a letter or a digit." : NULL;
+	sight = ienv_sight_of(text, length);
+	if (sight.hidden)
+		return "It must not contain characters that are invisible or change the direction of text.";
+	return sight.visible ? NULL : "It must contain a letter or a digit.";
 }
 
 static const char *

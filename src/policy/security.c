@@ -84,25 +84,18 @@ instance_env_security_policy(PG_FUNCTION_ARGS)
 Datum
 instance_env_redirect_url_allowed(PG_FUNCTION_ARGS)
 {
-	char	   *scheme;
-	bool		allowed = false;
-	bool		isnull;
+	Datum		instance;
 	Datum		schemes;
+	bool		isnull;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	ienv_require_argument(fcinfo, 1, "url");
-	schemes = ienv_policy(PG_GETARG_DATUM(0), "redirect_schemes", TEXTARRAYOID,
+	instance = PG_GETARG_DATUM(0);
+	schemes = ienv_policy(instance, "redirect_schemes", TEXTARRAYOID,
 						  &isnull);
-	scheme = ienv_url_scheme(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	if (scheme != NULL && !isnull)
-	{
-		Datum	   *elements;
-		int			n;
-
-		deconstruct_array(DatumGetArrayTypeP(schemes), TEXTOID, -1, false,
-						  TYPALIGN_INT, &elements, NULL, &n);
-		for (int i = 0; i < n && !allowed; i++)
-			allowed = strcmp(scheme, TextDatumGetCString(elements[i])) == 0;
-	}
-	PG_RETURN_BOOL(allowed);
+	if (isnull)
+		schemes = PointerGetDatum(construct_empty_array(TEXTOID));
+	PG_RETURN_BOOL(ienv_redirect_problem(instance,
+										 text_to_cstring(PG_GETARG_TEXT_PP(1)),
+										 schemes) == NULL);
 }

@@ -39,6 +39,7 @@ static const char *const deletes[] = {
 	DELETE_OF_INSTANCES("setting"),
 	DELETE_OF_INSTANCES("api_key"),
 	DELETE_OF_INSTANCES("message_count"),
+	DELETE_OF_INSTANCES("redirect_url"),
 	"DELETE FROM instance_env.instance"
 	" WHERE application OPERATOR(pg_catalog.=) $1",
 	"DELETE FROM instance_env.application"
@@ -214,6 +215,8 @@ record_losses(Datum application)
 				   LOSS("t.hint", "pg_catalog.to_jsonb(t)"
 						" OPERATOR(pg_catalog.-) 'hash'",
 						"api_key") " UNION ALL"
+				   LOSS("t.url", "pg_catalog.to_jsonb(t)",
+						"redirect_url") " UNION ALL"
 				   LOSS("t.name", "t.value", "setting") " UNION ALL"
 				   LOSS("t.name", "t.value", "policy_override") " UNION ALL"
 				   LOSS("t.feature",

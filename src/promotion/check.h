@@ -81,6 +81,11 @@ extern bool ienv_next_word(const char **p, const char *end, char *word);
 extern bool ienv_is_test_account(const char *text, bool billing);
 
 /*
+ * check_redirects.c: where settings redirect to
+ */
+extern void ienv_check_redirects(IenvValidation *run);
+
+/*
  * check_guards.c: the guarded tables
  */
 extern void ienv_check_guards(IenvValidation *run);

@@ -14,8 +14,6 @@
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
-static void check_redirects(IenvValidation *run);
-
 void
 ienv_check_status(IenvValidation *run)
 {
@@ -199,47 +197,7 @@ void
 ienv_check_settings(IenvValidation *run)
 {
 	ienv_check_test(run);
-	check_redirects(run);
-}
-
-/*
- * Check that every URL in section redirect is an https one.
- */
-static void
-check_redirects(IenvValidation *run)
-{
-	uint64		n = ienv_read(run, "SELECT s.name, s.copied, (SELECT url FROM"
-							  "   (SELECT pg_catalog.left(member"
-							  " OPERATOR(pg_catalog.#>>) '{}', 200) AS url"
-							  "    FROM pg_catalog.jsonb_path_query(s.value,"
-							  "     'strict $.** ? (@.type() == \"string\")') member) urls"
-							  "  WHERE url OPERATOR(pg_catalog.~)"
-							  " '^[[:space:]]*[A-Za-z][A-Za-z0-9+.-]*:'"
-							  "   AND url OPERATOR(pg_catalog.!~*)"
-							  " '^[[:space:]]*https://' LIMIT 1)"
-							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
-							  " WHERE pg_catalog.split_part(s.name, '.',"
-							  " 1) OPERATOR(pg_catalog.=) 'redirect'"
-							  " ORDER BY s.name");
-
-	if (n == 0)
-		ienv_add_check(run, "redirect", IENV_ERROR, 0, true,
-					   "No redirect URL is set.", NULL);
-	for (uint64 i = 0; i < n; i++)
-	{
-		const char *setting = ienv_result_text(i, 1);
-		const char *url = ienv_result_text(i, 3);
-
-		ienv_add_check(run, psprintf("redirect:%s", setting), IENV_ERROR,
-					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, url == NULL,
-					   url == NULL ?
-					   psprintf("Setting \"%s\" has no URL but https ones.",
-								setting) :
-					   psprintf(ienv_column_is_true(i, 2) ?
-								"Setting \"%s\", which promotion would copy, contains the URL \"%s\", which is not an https one." :
-								"Setting \"%s\" contains the URL \"%s\", which is not an https one.", setting, url),
-					   "Set https URLs in the production instance with instance_env.set_setting().");
-	}
+	ienv_check_redirects(run);
 }
 
 void

@@ -84,6 +84,7 @@ static const Audience audiences[] = {
 
 	/* domains, hosts and previews */
 	{"account_portal_url", BACKEND | ADMIN},
+	{"add_redirect_url", ADMIN},
 	{"associate_domain", ADMIN},
 	{"change_domain", ADMIN},
 	{"check_preview", BACKEND | ADMIN},
@@ -93,6 +94,8 @@ static const Audience audiences[] = {
 	{"oauth_callback_url", BACKEND | ADMIN},
 	{"oauth_consent_domain", BACKEND | ADMIN},
 	{"remove_domain", ADMIN},
+	{"remove_redirect_url", ADMIN},
+	{"set_allowed_origins", ADMIN},
 	{"verify_domain", ADMIN},
 
 	/* keys */

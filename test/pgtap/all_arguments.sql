@@ -25,7 +25,7 @@ INSERT INTO good VALUES
 	('name', 'a name'), ('set_policy.name', 'banner'), ('reset_policy.name', 'banner'),
 	('set_setting.name', 'session.lifetime'), ('setting.name', 'session.lifetime'),
 	('domain', 'www.example.com'), ('verify_domain.domain', 'shop.example.com'), ('remove_domain.domain', 'help.example.com'),
-	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('channel', 'sms'), ('body', 'a body'),
+	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('origins', '{https://www.example.com}'), ('channel', 'sms'), ('body', 'a body'),
 	('address', 'jane@example.com'),
 	('provider', 'github'), ('client_id', 'id'), ('secret_reference', 'vault:x'), ('scopes', '{repo}'),
 	('feature', 'passkeys'), ('quantity', '1'), ('key', :'key'), ('key_frontend_api.key', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='),
@@ -112,7 +112,7 @@ BEGIN
 				WHEN a.argument <> $2 THEN (SELECT g.value FROM good g
 					WHERE g.argument IN (a.argument, a.function || '.' || a.argument)
 					ORDER BY length(g.argument) DESC LIMIT 1)
-				WHEN a.type = 'text[]'::regtype THEN ARRAY[$3]::text
+				WHEN a.type = 'text[]'::regtype AND $3 !~ '^[{].*[}]$' THEN ARRAY[$3]::text
 				ELSE $3 END, a.type), ', ' ORDER BY a.i))
 	INTO call FROM arguments a WHERE a.oid = $1;
 	BEGIN
@@ -186,7 +186,7 @@ CREATE FUNCTION pg_temp.as_backend(function oid, instance uuid) RETURNS text LAN
 DECLARE
 	name text;
 BEGIN
-	FOREACH name IN ARRAY '{instance, application, domain, feature, api_key, setting, policy_override}'::text[] LOOP
+	FOREACH name IN ARRAY '{instance, application, domain, feature, api_key, setting, policy_override, redirect_url}'::text[] LOOP
 		EXECUTE format('UPDATE instance_env.%I SET %s', name, (SELECT string_agg(format('%1$I = %1$I', a.attname), ', ') FROM pg_attribute a
 			WHERE a.attrelid = ('instance_env.' || name)::regclass AND a.attnum > 0));
 	END LOOP;

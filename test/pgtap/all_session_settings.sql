@@ -99,10 +99,8 @@ DECLARE
 BEGIN
 	PERFORM instance_env.set_setting(production, name, NULL) FROM instance_env.settings(production)
 	WHERE name ~ '^(test|billing|redirect)';
-	PERFORM instance_env.set_setting('d0000000-0000-4000-8000-000000000001', name, NULL) FROM instance_env.settings(production)
-	WHERE name ~ '^redirect';
-	PERFORM instance_env.set_setting('d0000000-0000-4000-8000-000000000001', 'redirect.after', NULL),
-		instance_env.set_setting('d0000000-0000-4000-8000-000000000001', 'redirect.list', NULL);
+	PERFORM instance_env.set_setting('d0000000-0000-4000-8000-000000000001', name, NULL)
+	FROM instance_env.settings('d0000000-0000-4000-8000-000000000001') WHERE name ~ '^redirect';
 	PERFORM instance_env.verify_domain(production, 'shop.example.com');
 	SELECT string_agg(p::text, ' ') INTO result FROM instance_env.promote(shop) p;
 	SELECT result || string_agg(p::text, ' ') INTO result FROM instance_env.rollback_promotion(shop) p;
@@ -134,9 +132,11 @@ FROM expected WHERE query ~ 'refusal';
 SELECT is(array_agg(message ORDER BY n), ARRAY[
 	'Setting "billing.deep" is for tests.', 'Setting "billing.key" is for tests.', 'Setting "billing.sandbox" is for tests.',
 	'Setting "test.on" is for tests.', 'Setting "test.text" is for tests.',
-	E'Setting "redirect.after" contains the URL " http://example.com/\\s", which is not an https one.',
-	'Setting "redirect.list" contains the URL "custom+scheme.x://y", which is not an https one.'],
-	'what is for tests, and no https URL')
+	E'Setting "redirect.after" contains the URL " http://example.com/\\s", which is not allowed because it contains a space or a control character.',
+	'Setting "redirect.list" contains the URL "custom+scheme.x://y", which is not allowed because it has the scheme "custom+scheme.x",'
+		' which is neither http or https nor that of a native app, such as com.example.app.',
+	E'Setting "redirect.spaced" contains the URL "\t\r\n https://example.com", which is not allowed because it contains a space or a control character.'],
+	'what is for tests, and URLs that are not allowed')
 FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WITH ORDINALITY AS c (check_name, severity, passed, message, hint, sqlstate, n)
 WHERE NOT passed AND check_name ~ '^(test|redirect)';
 

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(185);
+SELECT plan(295);
 
 SELECT instance_env.create_application('shop',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
@@ -58,82 +58,118 @@ SELECT set_eq(
 
 -- redirects
 
-CREATE TEMP TABLE urls (url text, scheme text);
+-- shop's production has example.com but for its staging environment; the blog has example.org
+SELECT instance_env.associate_domain(:production, 'example.com') \gset
+SELECT production_id AS staging FROM instance_env.create_staging_application('shop', 'staging.example.com') \gset
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000003', 'example.org') \gset
+SELECT instance_env.set_plan(instance_env.application_id('shop'), 'pro') \gset
+SELECT instance_env.associate_domain(:production, 'shop.co.uk', false) \gset
+SELECT slug FROM instance_env.instances WHERE instance_id = :development \gset
+
+CREATE TEMP TABLE urls (url text, development boolean, production boolean);
 INSERT INTO urls VALUES
-	('https://shop.example.com', 'https'),
-	('https://shop.example.com/', 'https'),
-	('https://shop.example.com/callback?code=1&a[]=2#done', 'https'),
-	('https://shop.example.com?next=https://other.example.com/@x', 'https'),
-	('https://shop.example.com#fragment', 'https'),
-	('HTTPS://SHOP.EXAMPLE.COM/', 'https'),
-	('hTTp://shop.example.com/', 'http'),
-	('http://localhost:3000/callback', 'http'),
-	('https://localhost', 'https'),
-	('http://127.0.0.1:8080/', 'http'),
-	('http://[::1]:3000/', 'http'),
-	('https://[2001:db8::1]', 'https'),
-	('https://[::ffff:192.0.2.1]/', 'https'),
-	('https://example.com.', 'https'),
-	('https://example.com:65535/', 'https'),
-	('https://my_app.example.com/', 'https'),
-	('https://xn--bcher-kva.example/', 'https'),
-	('https://a--b.vercel.app/', 'https'),
-	('https://1.example.com/', 'https'),
-	('https://example.com//other.example.com', 'https'),
-	('https://example.com/%0d%0aSet-Cookie:x', 'https'),
-	('https://example.com/' || repeat('x', 100000), 'https'),
+	-- relative to the page that it is on
+	('/', true, true), ('/dashboard', true, true), ('/a?b#c', true, true), ('?x', true, true), ('#x', true, true), ('?', true, true),
+	('/a/../b/.', true, true), ('/%09/evil.example', true, true), ('/%5C%5Cevil.example', true, true), ('/a:b', true, true),
+	('/login?next=//evil.example', true, true), ('/x#//evil.example', true, true), ('/@evil.example', true, true),
+	('/' || repeat('x', 100000), true, true),
+	-- production's hosts
+	('https://example.com', false, true),
+	('https://example.com/', false, true),
+	('https://shop.example.com/callback?code=1&a[]=2#done', false, true),
+	('https://shop.example.com?next=https://other.example/@x', false, true),
+	('https://shop.example.com#fragment', false, true),
+	('HTTPS://SHOP.EXAMPLE.COM/', false, true),
+	('hTTp://shop.example.com/', false, false),
+	('https://clerk.example.com/', false, true), ('https://accounts.example.com/sign-in', false, true),
+	('https://example.com:65535/', false, true), ('https://example.com:443/', false, true), ('https://example.com:00443/', false, true),
+	('https://my_app.example.com/', false, true),
+	('https://a--b.example.com/', false, true),
+	('https://xn--bcher-kva.example.com/', false, true),
+	('https://1.example.com/', false, true),
+	('https://example.com//other.example.com', false, true),
+	('https://example.com/%0d%0aSet-Cookie:x', false, true),
+	('https://example.com/' || repeat('x', 100000), false, true),
+	('https://shop.co.uk/', false, true), ('https://www.shop.co.uk/', false, true),
+	-- those of others
+	('https://staging.example.com/', false, false), ('https://accounts.staging.example.com/', false, false),
+	('https://example.org/', false, false), ('https://www.example.org/', false, false),
+	('https://evil.example/', false, false), ('https://example.com.evil.example/', false, false), ('https://evilexample.com/', false, false),
+	('https://com/', false, false), ('https://co.uk/', false, false), ('https://other.co.uk/', false, false),
+	('https://shop.vercel.app/', false, false), ('https://accounts.dev/', false, false), ('https://clerk.accounts.dev/', false, false),
+	('https://other-name-1.accounts.dev/', false, false), ('https://other-name-1.clerk.accounts.dev/', false, false),
+	('https://192.0.2.1/', false, false), ('https://[2001:db8::1]', false, false), ('https://xn--bcher-kva.example/', false, false),
+	-- development's hosts
+	('https://' || :'slug' || '.accounts.dev/sign-in', true, false), ('http://' || :'slug' || '.clerk.accounts.dev', true, false),
+	('https://x.' || :'slug' || '.accounts.dev/', false, false),
+	-- the developer's own machine
+	('http://localhost', true, false), ('http://localhost:3000/callback', true, false), ('https://localhost', true, false),
+	('HTTP://LOCALHOST/', true, false), ('http://shop.localhost:8080/', true, false), ('http://127.0.0.1:8080/', true, false),
+	('https://127.255.0.1', true, false), ('http://[::1]:3000/', true, false), ('http://[0:0:0:0:0:0:0:1]/', true, false),
+	('http://notlocalhost/', false, false), ('http://localhost.evil.example/', false, false), ('http://localhost.com/', false, false),
+	('http://128.0.0.1/', false, false), ('http://0.0.0.0/', false, false), ('http://[::]/', false, false),
+	('http://[::ffff:127.0.0.1]/', false, false), ('http://192.168.0.1/', false, false), ('http://x.local/', false, false),
+	('http://127.0.0.1.evil.example/', false, false);
+INSERT INTO urls SELECT unnest(ARRAY[
+	-- another host, where it seems to be a path
+	'//evil.example', '///evil.example', '////evil.example', '/\evil.example', '\evil.example', '\\evil.example', '\/evil.example',
+	'//example.com', '/.//evil.example', '/..//evil.example', '/a//evil.example', '/a/..//evil.example', '/%2e//evil.example',
+	E'/\t/evil.example', E'/\n/evil.example', E'\t//evil.example', E'/\x01/evil.example', ' //evil.example', ' /dashboard', '/dashboard ',
+	'evil.example', '.evil.example', '@evil.example', ':80@evil.example', 'callback', 'a/b', '../x', './x', 'page?x',
+	'/日本', E'/\u2044evil.example', E'/\u200B/evil.example',
 	-- no scheme, or another
-	('', NULL), (' ', NULL), (':', NULL), ('/', NULL), ('https', NULL), ('https:', NULL), ('https:/', NULL), ('https://', NULL),
-	('//evil.example', NULL), ('///evil.example', NULL), ('/callback', NULL), ('callback', NULL), ('shop.example.com', NULL),
-	('shop.example.com:443', NULL), ('?x', NULL), ('#x', NULL), ('://example.com', NULL), ('1https://example.com', NULL),
-	('https.://example.com', NULL), ('httpss://example.com', NULL), ('http+unix://example.com', NULL), ('ftp://example.com/', NULL),
-	('file:///etc/passwd', NULL), ('ws://example.com', NULL), ('myapp://callback', NULL),
-	('javascript:alert(1)', NULL), ('JaVaScRiPt:alert(1)', NULL), ('javascript://example.com/%0aalert(1)', NULL),
-	('data:text/html,x', NULL), ('vbscript:x', NULL), ('mailto:a@example.com', NULL), ('blob:https://example.com/x', NULL),
-	('view-source:https://example.com', NULL),
+	'', ' ', ':', 'https', 'https:', 'https:/', 'https://', 'shop.example.com', 'shop.example.com:443', 'localhost:3000', '://example.com',
+	'1https://example.com', 'https.://example.com', 'httpss://example.com', 'http+unix://example.com', 'ftp://example.com/',
+	'file:///etc/passwd', 'ws://example.com', 'wss://example.com', 'myapp://callback', 'com.example.app://callback',
+	'com.example.app:callback', 'javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'javascript://example.com/%0aalert(1)',
+	'data:text/html,x', 'vbscript:x', 'mailto:a@example.com', 'blob:https://example.com/x', 'view-source:https://example.com',
+	'about:blank', 'intent://example.com#Intent;scheme=https;end', 'https.evil:x', '.com.example:/x', 'com.:/x', 'com..example:/x',
+	repeat('a', 64) || '://example.com', repeat('a.', 50000) || 'b://example.com',
 	-- no host, or not where it seems
-	('https:example.com', NULL), ('https:/example.com', NULL), ('https:///example.com', NULL), ('https:////example.com', NULL),
-	('https://:443/', NULL), ('https://?x', NULL), ('https://#x', NULL), ('https://.', NULL), ('https://..', NULL),
-	('https://.example.com', NULL), ('https://example..com', NULL), ('https://example.com..', NULL),
-	('https://-example.com', NULL), ('https://example-.com', NULL), ('https://example.com-', NULL),
-	('https://user@example.com/', NULL), ('https://user:password@example.com/', NULL), ('https://@example.com', NULL),
-	('https://shop.example.com@evil.example/', NULL), ('https://shop.example.com:443@evil.example/', NULL),
-	('https://[::1]@evil.example', NULL), ('https://evil.example;.example.com', NULL), ('https://exa%6dple.com/', NULL),
-	('https://*.example.com/', NULL), ('https://exam,ple.com', NULL), ('https://$host/', NULL),
-	('https://' || repeat('a', 64) || '.com', NULL), ('https://' || repeat('a.', 127) || 'com', NULL), ('https://' || repeat('a', 100000), NULL),
+	'https:example.com', 'https:/example.com', 'https:///example.com', 'https:////example.com', 'https://:443/', 'https://?x',
+	'https://#x', 'https://.', 'https://..', 'https://.example.com', 'https://shop..example.com', 'https://example.com.',
+	'https://example.com..', 'https://-x.example.com', 'https://x-.example.com', 'https://example.com-', 'https://user@example.com/',
+	'https://user:password@example.com/', 'https://@example.com', 'https://shop.example.com@evil.example/',
+	'https://shop.example.com:443@evil.example/', 'https://evil.example@example.com/', 'https://[::1]@evil.example', 'http://localhost@evil.example/',
+	'https://evil.example;.example.com', 'https://exa%6dple.com/', 'https://evil.example%2f.example.com/', 'https://*.example.com/', 'https://exam,ple.com', 'https://$host.example.com/',
+	'https://' || repeat('a', 64) || '.example.com', 'https://' || repeat('a.', 127) || 'example.com', 'https://' || repeat('a', 100000),
+	-- punycode that cannot be parsed
+	'https://xn--.example.com/', 'https://xn--a.example.com/', 'https://xn--9999999999.example.com/', 'https://XN--A.example.com/',
+	'http://xn--a.localhost/',
 	-- ports
-	('https://example.com:', NULL), ('https://example.com:/', NULL), ('https://example.com:0', NULL), ('https://example.com:65536', NULL),
-	('https://example.com:-1', NULL), ('https://example.com:+1', NULL), ('https://example.com:443:443', NULL),
-	('https://example.com:4294967739/', NULL), ('https://example.com:x', NULL), ('https://example.com:443x/', NULL),
+	'https://example.com:', 'https://example.com:/', 'https://example.com:0', 'https://example.com:65536', 'https://example.com:-1',
+	'https://example.com:+1', 'https://example.com:443:443', 'https://example.com:4294967739/', 'https://example.com:x',
+	'https://example.com:443x/', 'http://localhost:0/', 'http://localhost:65536/',
 	-- addresses
-	('http://256.0.0.1', NULL), ('http://1.2.3', NULL), ('http://1.2.3.4.5', NULL), ('http://01.2.3.4', NULL), ('http://2130706433', NULL),
-	('http://0x7f000001/', NULL), ('http://0x7f.1', NULL), ('http://example.0x', NULL), ('http://127.0.0.1..', NULL),
-	('http://::1/', NULL), ('http://[', NULL), ('http://]', NULL), ('http://[]', NULL), ('http://[::1', NULL), ('http://::1]', NULL),
-	('http://[::1]x/', NULL), ('http://[::1]:', NULL), ('http://[:::1]', NULL), ('http://[1::2::3]', NULL), ('http://[12345::]', NULL),
-	('http://[fe80::1%25eth0]/', NULL), ('http://[127.0.0.1]', NULL), ('http://[v1.x]', NULL), ('http://[[::1]]', NULL),
-	('http://[example.com]', NULL),
+	'http://256.0.0.1', 'http://127.0.0.256', 'http://127.0.0.1000', 'http://127..0.1', 'http://127.1', 'http://127.0.0.1.5', 'http://0127.0.0.1', 'http://127.0.0.01', 'http://2130706433',
+	'http://0x7f000001/', 'http://0x7f.1', 'http://x.localhost.0x', 'http://127.0.0.1.', 'http://localhost.', 'http://127.0.0.1..',
+	'http://::1/', 'http://[', 'http://]', 'http://[]', 'http://[::1', 'http://::1]', 'http://[::1]x/', 'http://[::1]:',
+	'http://[:::1]', 'http://[1::2::3]', 'http://[12345::]', 'http://[::1%25lo]/', 'http://[127.0.0.1]', 'http://[v1.x]',
+	'http://[[::1]]', 'http://[localhost]', 'http://[' || repeat('0', 300) || '::1]/',
 	-- what some readers drop, and others turn into something else
-	(' https://example.com', NULL), ('https://example.com ', NULL), ('https://exa mple.com', NULL), (E'\thttps://example.com', NULL),
-	(E'https://example.com\n', NULL), (E'ht\ntps://example.com', NULL), (E'https://exa\tmple.com', NULL),
-	(E'https://example.com/\r\nSet-Cookie: x', NULL), (E'\x01https://example.com', NULL), (E'https://example.com/\x7f', NULL),
-	(E'https:\\\\evil.example', NULL), (E'https:/\\evil.example', NULL), (E'https://evil.example\\@example.com', NULL), (E'\\\\evil.example', NULL),
-	(E'https://example.com/\\..', NULL), ('https://bücher.example/', NULL), ('https://example。com', NULL), ('https://example.com/日本', NULL),
-	(E'https:/\u2044evil.example', NULL), (E'\uFEFFhttps://example.com', NULL), (E'https://exam\u00ADple.com', NULL),
-	(E'https://example.com/\u202E', NULL), ('https://example.com/<script>', NULL), ('https://example.com/"onload', NULL),
-	('https://example.com/{a}', NULL), ('https://example.com/a|b', NULL), ('https://example.com/`', NULL), ('https://example.com/^', NULL);
-SELECT is(instance_env.redirect_url_allowed(:development, url), scheme IS NOT NULL,
-	CASE WHEN scheme IS NULL THEN 'refused: ' ELSE 'allowed: ' END || left(to_json(url)::text, 60)) FROM urls;
-SELECT is_empty(
-	$$SELECT what, url FROM instances, urls
-	  WHERE instance_env.redirect_url_allowed(id, url) IS DISTINCT FROM
-			(scheme IS NOT NULL AND (type = 'development' OR scheme = 'https'))$$,
-	'development takes http and https, production https only, whatever the status');
+	' https://example.com', 'https://example.com ', 'https://exa mple.com', E'\thttps://example.com', E'https://example.com\n',
+	E'ht\ntps://example.com', E'https://exa\tmple.com', E'https://example.com/\r\nSet-Cookie: x', E'\x01https://example.com',
+	E'https://example.com/\x7f', E'https:\\\\example.com', E'https:/\\example.com', E'https://evil.example\\@example.com',
+	E'https://example.com\\@evil.example', E'https://example.com/\\..', 'https://bücher.example.com/', 'https://shop。example.com',
+	'https://example.com/日本', E'https:/\u2044example.com', E'\uFEFFhttps://example.com', E'https://exam\u00ADple.com',
+	E'https://example.com/\u202E', 'https://example.com/<script>', 'https://example.com/"onload', 'https://example.com/{a}',
+	'https://example.com/a|b', 'https://example.com/`', 'https://example.com/^']), false, false;
+SELECT results_eq(
+	format($$SELECT instance_env.redirect_url_allowed(%L, %L), instance_env.redirect_url_allowed(%L, %L)$$, :development, url, :production, url),
+	format('VALUES (%L::boolean, %L::boolean)', development, production),
+	CASE WHEN development AND production THEN 'both: ' WHEN development THEN 'development: ' WHEN production THEN 'production: '
+	ELSE 'neither: ' END || left(to_json(url)::text, 60)) FROM urls;
+SELECT is(instance_env.redirect_url_allowed(:'staging', 'https://www.staging.example.com'), true, 'a staging environment has its own hosts');
+SELECT is(instance_env.redirect_url_allowed(:'staging', url), false, 'and not the first application''s: ' || url)
+FROM unnest('{https://example.com, https://shop.example.com}'::text[]) url;
 SELECT is_empty(
 	$$SELECT i, url FROM generate_series(0, 2000) i,
 	  LATERAL (SELECT string_agg(chr(get_byte(sha256((i || '/' || j)::bytea), 0) % 127 + 1), '') AS url
 			   FROM generate_series(0, i % 30) j) u
-	  WHERE instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', url)
-	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', 'http:' || url)$$, 'garbage');
+	  WHERE (url !~ '^[/?#]' AND instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', url))
+	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', 'http:' || url)
+	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', '/\' || url)
+	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', '//' || url)$$, 'garbage');
 SELECT lives_ok(
 	$$SELECT instance_env.redirect_url_allowed('d0000000-0000-4000-8000-000000000001',
 		'https://' || (SELECT string_agg(chr(get_byte(sha256((i || '/' || j)::bytea), 0) % 127 + 1), '') FROM generate_series(0, i % 30) j))

@@ -15,6 +15,7 @@ BEGIN
 	PERFORM instance_env.create_staging_application(instance_env.application_id(name), name || '-staging.org');
 	PERFORM instance_env.associate_domain(prod, name || '-site.org');
 	PERFORM instance_env.associate_domain(prod, name || '-site.net', false);
+	PERFORM instance_env.add_redirect_url(dev, 'https://' || name || '.example.net');
 	PERFORM instance_env.set_policy(dev, 'banner', '"x"');
 	PERFORM instance_env.set_social_connection(dev, 'google');
 	PERFORM instance_env.enable_feature(dev, 'satellite_domains');
@@ -36,7 +37,7 @@ END $$;
 CREATE TEMP TABLE before AS SELECT * FROM pg_temp.named(:'blog', 2);
 
 SELECT set_eq(format('SELECT name::text FROM pg_temp.named(%L, 1)', :'shop'), '{api_key, application, domain, event, instance,
-	instance_feature, policy_override, setting, social_connection}'::text[], 'something in every table');
+	instance_feature, policy_override, redirect_url, setting, social_connection}'::text[], 'something in every table');
 SELECT isnt_empty($$SELECT FROM instance_env.dns_record WHERE domain = 'shop-site.org'$$, 'and records of the domain');
 SELECT lives_ok(format('SELECT instance_env.drop_application(%L)', :'shop'), 'drop_application()');
 SELECT set_eq(format('SELECT name::text FROM pg_temp.named(%L, 1)', :'shop'), '{event}'::text[], 'nothing is left but the log');

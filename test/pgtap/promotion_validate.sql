@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(83);
+SELECT plan(100);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('it''s a "shop"',
@@ -205,6 +205,36 @@ SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^redirect')$$, ARRAY[
 	'redirect:redirect.k error passed'], 'a more strict security posture: redirect URLs are https');
 SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'redirect:redirect.d'),
 	'HTTP://localhost:3000', 'the message names the URL');
+DELETE FROM instance_env.setting;
+
+-- what redirect_url_allowed() refuses, a setting must not have
+
+CREATE FUNCTION pg_temp.redirect(value jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM instance_env.set_setting(pg_temp.prod(), 'redirect.x', value);
+	RETURN (SELECT coalesce(substring(message FROM 'because it (.*)[.]$'), message) FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'redirect:redirect.x');
+END $$;
+SELECT is(pg_temp.redirect(value::jsonb), problem, left(value, 60)) FROM (VALUES
+	('"https://shop.example.com@evil.com/"', 'contains a user name'),
+	('"https://evil.com"', 'leads to "evil.com", which is neither a host of the instance nor among its redirect URLs'),
+	('["/ok", {"a": [{"b": "//evil.com"}]}]', 'begins with two slashes, which a host follows'),
+	(E'"/\\\\evil.com"', 'contains a backslash'),
+	(E'"/\\t/evil.com"', 'contains a space or a control character'),
+	('{"http://localhost:3000": true}', 'has the scheme "http", which policy "redirect_schemes" does not include'),
+	('{"a": {"https://evil.com": null}}', 'leads to "evil.com", which is neither a host of the instance nor among its redirect URLs'),
+	('"com.example.app://callback"', 'is of a native app, and is not among the redirect URLs of the instance'),
+	('"https:shop.example.com"', 'does not have two slashes after its scheme'),
+	('"localhost:3000"', 'has the scheme "localhost", which is neither http or https nor that of a native app, such as com.example.app'),
+	('"shop.example.com:443"', 'has no slash after its scheme'),
+	('"https://xn--a.example.com/"', 'has a host with a label that begins with "xn--" but is not valid punycode'),
+	(to_json('https://shop.example.com:443' || repeat('x', 1000) || '@evil.com')::text, 'contains a user name'),
+	('"https://accounts.shop.example.com/"', 'Setting "redirect.x" has no URL but allowed ones.'),
+	('["/path", "?x", "#x", "page", "see: below", "strict", "12:30", "", 17, null, {"/from": "/to"}]', 'contains a space or a control character'),
+	('["/path", "?x", "#x", "page", "strict", "12:30", "", 17, null, {"/from": "/to"}]', 'Setting "redirect.x" has no URL but allowed ones.')) v (value, problem);
+SELECT instance_env.add_redirect_url(pg_temp.prod(), url) FROM unnest('{com.example.app://callback, https://partner.com}'::text[]) url \g /dev/null
+SELECT is(pg_temp.redirect('["com.example.app://callback", {"https://partner.com/x": 1}]'), 'Setting "redirect.x" has no URL but allowed ones.',
+	'what is in the list of redirect URLs');
+DELETE FROM instance_env.redirect_url;
 DELETE FROM instance_env.setting;
 
 INSERT INTO instance_env.setting (instance, name, value) VALUES

@@ -4,6 +4,8 @@ SELECT instance_env.create_application('policy test',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001') IS NOT NULL AS created;
 
+SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000001', 'policy-test.com');
+
 -- every default
 SELECT d.name, d.value AS development, d.overridable AS o, p.value AS production, p.overridable AS o
 FROM instance_env.policy_defaults d JOIN instance_env.policy_defaults p USING (name)
@@ -20,7 +22,7 @@ FROM instance_env.instance WHERE id::text LIKE '_0000000-%' ORDER BY type;
 SELECT type, s.* FROM instance_env.instance, instance_env.security_policy(id) s WHERE id::text LIKE '_0000000-%' ORDER BY type;
 \x
 SELECT type, url, instance_env.redirect_url_allowed(id, url)
-FROM instance_env.instance, unnest(ARRAY['http://localhost:3000/', 'https://shop.example.com/', 'javascript:alert(1)']) url
+FROM instance_env.instance, unnest(ARRAY['/dashboard', 'http://localhost:3000/', 'https://policy-test.com/', 'https://shop.example.com/', 'javascript:alert(1)']) url
 WHERE id::text LIKE '_0000000-%' ORDER BY type, url COLLATE "C";
 
 -- overrides
@@ -37,7 +39,7 @@ SELECT instance_env.banner('d0000000-0000-4000-8000-000000000001'),
 	instance_env.prefix_message('d0000000-0000-4000-8000-000000000001', 'sms', 'x') AS sms,
 	instance_env.robots_directive('a0000000-0000-4000-8000-000000000001'),
 	(instance_env.security_policy('a0000000-0000-4000-8000-000000000001')).rate_limit,
-	instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', 'https://example.com') AS redirect;
+	instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', 'https://policy-test.com/') AS redirect;
 SELECT * FROM answers;
 BEGIN;
 SELECT * FROM answers;

@@ -70,6 +70,8 @@ sub create_source
 		SELECT instance_env.set_setting('dddddddd-0000-0000-0000-000000000001', 'session.lifetime', 'null');
 		SELECT instance_env.associate_domain('eeeeeeee-0000-0000-0000-000000000001', 'shop.example.net', false);
 		SELECT instance_env.set_policy('eeeeeeee-0000-0000-0000-000000000001', 'rate_limit', '7');
+		SELECT instance_env.set_allowed_origins('eeeeeeee-0000-0000-0000-000000000001', '{https://app.example.net,https://*.preview.example.net}');
+		SELECT instance_env.add_redirect_url('dddddddd-0000-0000-0000-000000000001', 'com.example.app://callback');
 		SELECT instance_env.create_secret_key('dddddddd-0000-0000-0000-000000000001');
 		INSERT INTO instance_env.policy_default (instance_type, name, value, overridable, description)
 		VALUES ('production', 'our_own', '[1]', true, 'a policy of our own');

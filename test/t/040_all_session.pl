@@ -222,19 +222,21 @@ my $made_ok = join ' ', ('00000') x @made;
 
 my $ask = "SELECT concat_ws(' ', instance_env.banner($dev), instance_env.message_prefix($dev),
 	instance_env.robots_directive($prod), instance_env.redirect_url_allowed($dev, 'http://localhost'),
+	instance_env.redirect_url_allowed($prod, 'https://app.example.org/'),
 	(instance_env.security_policy($prod)).rate_limit, instance_env.setting($dev, 'session.lifetime'),
 	instance_env.account_portal_url($prod), instance_env.key_frontend_api(instance_env.publishable_key($prod)),
 	(instance_env.check_preview($app, 'www.example.net')).reason, instance_env.feature_available($prod, 'passkeys'),
 	instance_env.verify_secret_key('one') IS NOT NULL)";
-my $old = 'Development instance: this is not production data [Development]  all t 1000 '
+my $old = 'Development instance: this is not production data [Development]  all t f 1000 '
   . 'https://accounts.shop.example.com clerk.shop.example.com other_root f t';
-my $new = 'other [other]  none f 7 1 https://accounts.shop.example.net clerk.shop.example.net production_root t f';
+my $new = 'other [other]  none f t 7 1 https://accounts.shop.example.net clerk.shop.example.net production_root t f';
 
 my @change = (
 	"SELECT instance_env.set_policy($dev, 'banner', '\"other\"')",
 	"SELECT instance_env.set_policy($dev, 'message_prefix', '\"[other] \"')",
 	"SELECT instance_env.set_policy($prod, 'robots_directive', '\"none\"')",
 	"SELECT instance_env.set_policy($dev, 'redirect_schemes', '[\"https\"]')",
+	"SELECT instance_env.set_allowed_origins($prod, '{https://app.example.org}')",
 	"UPDATE instance_env.policy_default SET value = '7' WHERE instance_type = 'production' AND name = 'rate_limit'",
 	"SELECT instance_env.set_setting($dev, 'session.lifetime', '1')",
 	"SELECT instance_env.change_domain($prod, 'shop.example.net')",

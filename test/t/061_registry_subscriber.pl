@@ -47,7 +47,7 @@ foreach my $node ($publisher, $subscriber)
 
 # Not the tables that the extension fills.
 my @tables = qw(application instance domain dns_record policy_override social_connection instance_feature
-	setting api_key identity_key);
+	setting api_key redirect_url identity_key);
 my $key = $publisher->safe_psql('postgres', qq{
 	SELECT FROM instance_env.create_application('shop', 'pro', development_id => '$dev', production_id => '$prod');
 	SELECT instance_env.associate_domain('$prod', 'shop.example.com');
@@ -88,6 +88,8 @@ changes('set_plan()', "SELECT instance_env.feature_available('$prod', 'passkeys'
 	"SELECT instance_env.set_plan($shop, 'free')", 'f');
 changes('change of domain', "SELECT instance_env.check_preview($shop, 'shop.example.org')", "($dev,development,other_root)",
 	"SELECT instance_env.associate_domain('$prod', 'shop.example.org')", "($prod,production,production_domain)");
+changes('set_allowed_origins()', "SELECT instance_env.redirect_url_allowed('$prod', 'https://app.example.net/')", 'f',
+	"SELECT instance_env.set_allowed_origins('$prod', '{https://app.example.net}')", 't');
 changes('set_user_cap()', "INSERT INTO users SELECT coalesce(max(id), 0) + 1, '$dev' FROM users", '',
 	"SELECT instance_env.set_user_cap('$dev', 1)", '23I01');
 changes('set_user_cap() to the default', "INSERT INTO users SELECT coalesce(max(id), 0) + 1, '$dev' FROM users", '23I01',

@@ -1,0 +1,107 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_redirects.c
+ *	  The check of validate() that settings redirect to what the instance may
+ *	  redirect to.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "base/base.h"
+#include "domain/domain.h"
+#include "promotion/check.h"
+#include "promotion/promotion.h"
+
+static Datum allowed_schemes(IenvValidation *run);
+
+/*
+ * Check every URL in section redirect, be it a value or the name of one: what
+ * redirect_url_allowed() refuses would fail when somebody signs in.
+ *
+ * The hosts and the list are those that redirect_url_allowed() goes by.
+ */
+void
+ienv_check_redirects(IenvValidation *run)
+{
+	Datum		schemes = allowed_schemes(run);
+	uint64		n = ienv_read(run, "SELECT s.name, s.copied, texts.value"
+							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
+							  " LEFT JOIN LATERAL"
+							  "  (SELECT pg_catalog.jsonb_path_query(s.value,"
+							  "   'strict $.** ? (@.type() == \"string\")')"
+							  "   UNION ALL"
+							  "   SELECT pg_catalog.jsonb_path_query(s.value,"
+							  "   'strict $.** ? (@.type() == \"object\").keyvalue().key')"
+							  "  ) found (value) ON true"
+							  " CROSS JOIN LATERAL (SELECT found.value"
+							  " OPERATOR(pg_catalog.#>>) '{}') texts (value)"
+							  " WHERE pg_catalog.split_part(s.name, '.',"
+							  " 1) OPERATOR(pg_catalog.=) 'redirect'"
+							  " ORDER BY s.name, texts.value COLLATE pg_catalog.\"C\"");
+	SPITupleTable *texts = SPI_tuptable;
+
+	if (n == 0)
+		ienv_add_check(run, "redirect", IENV_ERROR, 0, true,
+					   "No redirect URL is set.", NULL);
+	for (uint64 i = 0; i < n;)
+	{
+		const char *setting = SPI_getvalue(texts->vals[i], texts->tupdesc, 1);
+		const char *message = psprintf("Setting \"%s\" has no URL but allowed ones.",
+									   setting);
+		bool		passed = true;
+
+		for (; i < n; i++)
+		{
+			HeapTuple	row = texts->vals[i];
+			bool		isnull;
+			const char *text;
+			const char *problem;
+
+			if (strcmp(SPI_getvalue(row, texts->tupdesc, 1), setting) != 0)
+				break;
+			text = SPI_getvalue(row, texts->tupdesc, 3);
+
+			if (!passed || text == NULL || !ienv_looks_like_url(text))
+				continue;
+			problem = ienv_redirect_problem(run->instance, text, schemes);
+			if (problem == NULL)
+				continue;
+			passed = false;
+			message = psprintf(DatumGetBool(SPI_getbinval(row, texts->tupdesc,
+														  2, &isnull)) ?
+							   "Setting \"%s\", which promotion would copy, contains the URL \"%s\", which is not allowed because it %s." :
+							   "Setting \"%s\" contains the URL \"%s\", which is not allowed because it %s.",
+							   setting, ienv_clipped(text), problem);
+		}
+		ienv_add_check(run, psprintf("redirect:%s", setting), IENV_ERROR,
+					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, passed,
+					   message,
+					   "Change it in the production instance with instance_env.set_setting(), or allow a URL of another host with instance_env.add_redirect_url().");
+	}
+}
+
+/*
+ * The policy redirect_schemes, as a text[].
+ */
+static Datum
+allowed_schemes(IenvValidation *run)
+{
+	uint64		n = ienv_read(run, "SELECT ARRAY(SELECT"
+							  " pg_catalog.jsonb_array_elements_text("
+							  "  CASE pg_catalog.jsonb_typeof(p.value)"
+							  "  WHEN 'array' THEN p.value ELSE '[]' END))"
+							  " FROM instance_env.policies p"
+							  " WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
+							  " AND p.name OPERATOR(pg_catalog.=)"
+							  " 'redirect_schemes'");
+	bool		isnull;
+
+	return n == 0 ? PointerGetDatum(construct_empty_array(TEXTOID)) :
+		ienv_result_datum(0, 1, &isnull);
+}
