@@ -11,7 +11,7 @@
 #include "utils/builtins.h"
 
 #include "base/base.h"
-#include "domain/domain.h"
+#include "domain/key.h"
 
 /* A key's prefix tells the type of its instance. */
 static const struct
@@ -24,8 +24,6 @@ static const struct
 	{IENV_PK_LIVE, IENV_PRODUCTION}, {IENV_SK_LIVE, IENV_PRODUCTION},
 	{"live_", IENV_PRODUCTION}
 };
-
-static char *decode_host(const char *key, const char **problem);
 
 PG_FUNCTION_INFO_V1(instance_env_key_instance_type);
 PG_FUNCTION_INFO_V1(instance_env_key_frontend_api);
@@ -62,8 +60,8 @@ Datum
 instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 {
 	const char *problem = NULL;
-	char	   *host = decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-								   &problem);
+	char	   *host = ienv_publishable_host(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+											 &problem);
 
 	if (problem != NULL)
 		ereport(ERROR,
@@ -75,11 +73,14 @@ instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The host that a publishable key contains, or NULL with *problem set to a
+ * sentence that says what is wrong with the key.
+ *
  * A key has three parts separated by underscores.  The last one is the base64
  * encoding, with or without padding, of a host and a final "$".
  */
-static char *
-decode_host(const char *key, const char **problem)
+char *
+ienv_publishable_host(const char *key, const char **problem)
 {
 	int			length;
 	int			size;

@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/errcodes.h"
+#include "domain/domain.h"
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
@@ -305,9 +306,9 @@ check_redirects(IenvValidation *run)
 void
 ienv_check_keys(IenvValidation *run)
 {
-	bool		passed = ienv_read(run, "SELECT FROM instance_env.api_key"
-								   " WHERE instance OPERATOR(pg_catalog.=) $1"
-								   " AND revoked_at IS NULL LIMIT 1") > 0;
+	bool		passed = ienv_read(run, "SELECT FROM instance_env.api_key k"
+								   " WHERE k.instance OPERATOR(pg_catalog.=) $1"
+								   " AND " IENV_VALID_KEY " LIMIT 1") > 0;
 
 	ienv_add_check(run, "keys", IENV_WARNING, 0, passed,
 				   psprintf(passed ?

@@ -27,6 +27,7 @@ INSERT INTO good VALUES
 	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('channel', 'sms'), ('body', 'a body'),
 	('provider', 'github'), ('client_id', 'id'), ('secret_reference', 'vault:x'), ('scopes', '{repo}'),
 	('feature', 'passkeys'), ('quantity', '1'), ('key', :'key'), ('key_frontend_api.key', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='),
+	('publishable', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='), ('secret', :'key'), ('overlap', '1 hour'), ('expires_at', 'infinity'),
 	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
@@ -39,8 +40,8 @@ INSERT INTO good VALUES
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
 	'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
-	'instance_by_key.external_key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
-	'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
+	'instance_by_key.external_key', 'instance_by_publishable_key.key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
+	'keys_match.publishable', 'keys_match.secret', 'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
 CREATE TEMP TABLE takes_controls AS SELECT unnest(ARRAY['create_application.name', 'create_application.development_key',
