@@ -12,7 +12,7 @@ my $shown = 'SELECT count(*), count(last_used_at) FROM instance_env.secret_keys 
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', "autovacuum = off\nmax_prepared_transactions = 5");
+$primary->append_conf('postgresql.conf', "autovacuum = off\nmax_connections = 50\nmax_prepared_transactions = 5");
 $primary->start;
 $primary->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
