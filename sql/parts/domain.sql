@@ -191,7 +191,10 @@ CREATE TABLE instance_env.api_key
 	instance uuid NOT NULL,
 	hint text NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT now(),
-	revoked_at timestamptz
+	revoked_at timestamptz,
+	name text,
+	expires_at timestamptz,
+	lifetime interval
 );
 CREATE INDEX api_key_instance ON instance_env.api_key (instance);
 COMMENT ON TABLE instance_env.api_key IS
@@ -205,8 +208,31 @@ COMMENT ON COLUMN instance_env.api_key.hint IS
 COMMENT ON COLUMN instance_env.api_key.created_at IS
 'when it was made';
 COMMENT ON COLUMN instance_env.api_key.revoked_at IS
-'when it was revoked; null while it is valid';
+'when it was revoked; null before';
+COMMENT ON COLUMN instance_env.api_key.name IS
+'what the key is for, as people call it';
+COMMENT ON COLUMN instance_env.api_key.expires_at IS
+'when it becomes invalid by itself; null: never';
+COMMENT ON COLUMN instance_env.api_key.lifetime IS
+'how long it was to be valid when it was made, as a key that replaces it will be; null: without end';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.api_key', '');
+
+-- Requests add rows, and never update one. Unlogged: what only reads otherwise does not wait
+-- for a standby when it commits. It has no key to be identified by, hence the last line.
+CREATE UNLOGGED TABLE instance_env.secret_key_use
+(
+	hash bytea NOT NULL,
+	used_at timestamptz NOT NULL
+);
+CREATE INDEX secret_key_use_latest ON instance_env.secret_key_use (hash, used_at);
+ALTER TABLE instance_env.secret_key_use REPLICA IDENTITY FULL;
+COMMENT ON TABLE instance_env.secret_key_use IS
+'when secret keys were used, the latest time above all';
+COMMENT ON COLUMN instance_env.secret_key_use.hash IS
+'SHA-256 of the key';
+COMMENT ON COLUMN instance_env.secret_key_use.used_at IS
+'when it was verified';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.secret_key_use', '');
 
 CREATE FUNCTION instance_env.publishable_key(instance uuid)
 RETURNS text
@@ -214,6 +240,13 @@ LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_publishable_key';
 COMMENT ON FUNCTION instance_env.publishable_key(uuid) IS
 'the key that browsers may see';
+
+CREATE FUNCTION instance_env.instance_by_publishable_key(key text)
+RETURNS uuid
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_instance_by_publishable_key';
+COMMENT ON FUNCTION instance_env.instance_by_publishable_key(text) IS
+'the instance that a publishable key is for; null if it is none';
 
 CREATE FUNCTION instance_env.key_instance_type(key text)
 RETURNS instance_env.instance_type
@@ -229,11 +262,12 @@ AS 'MODULE_PATHNAME', 'instance_env_key_frontend_api';
 COMMENT ON FUNCTION instance_env.key_frontend_api(text) IS
 'the frontend API host that a publishable key carries';
 
-CREATE FUNCTION instance_env.create_secret_key(instance uuid)
+CREATE FUNCTION instance_env.create_secret_key(instance uuid, name text DEFAULT NULL,
+	expires_at timestamptz DEFAULT NULL)
 RETURNS text
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_create_secret_key';
-COMMENT ON FUNCTION instance_env.create_secret_key(uuid) IS
+COMMENT ON FUNCTION instance_env.create_secret_key(uuid, text, timestamptz) IS
 'makes a secret key; only its hash is kept';
 
 CREATE FUNCTION instance_env.verify_secret_key(key text)
@@ -241,7 +275,29 @@ RETURNS uuid
 LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_verify_secret_key';
 COMMENT ON FUNCTION instance_env.verify_secret_key(text) IS
-'the instance that a secret key is for; null if it is none, or revoked';
+'the instance that a secret key is for; null if it is none, revoked, or has expired';
+
+CREATE FUNCTION instance_env.keys_match(publishable text, secret text)
+RETURNS boolean
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_keys_match';
+COMMENT ON FUNCTION instance_env.keys_match(text, text) IS
+'are both keys valid, and of the same instance?';
+
+CREATE FUNCTION instance_env.rotate_secret_key(key text, overlap interval DEFAULT '1 day')
+RETURNS text
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rotate_secret_key';
+COMMENT ON FUNCTION instance_env.rotate_secret_key(text, interval) IS
+'makes a secret key that replaces another one, which remains valid for a while';
+
+-- All arguments are required: with two texts, it could be meant as the one above.
+CREATE FUNCTION instance_env.rotate_secret_key(instance uuid, hint text, overlap interval)
+RETURNS text
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_rotate_secret_key_by_hint';
+COMMENT ON FUNCTION instance_env.rotate_secret_key(uuid, text, interval) IS
+'replaces the secret key of an instance that ends in these characters';
 
 CREATE FUNCTION instance_env.revoke_secret_key(key text)
 RETURNS void
@@ -264,8 +320,17 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.api_key
 ALTER TABLE instance_env.api_key
 	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
+CREATE FUNCTION instance_env.key_last_used(hash bytea)
+RETURNS timestamptz
+LANGUAGE C STABLE
+AS 'MODULE_PATHNAME', 'instance_env_key_last_used';
+COMMENT ON FUNCTION instance_env.key_last_used(bytea) IS
+'when the secret key with this hash was last used; for view secret_keys';
+
 CREATE VIEW instance_env.secret_keys AS
-SELECT instance, hint, created_at, revoked_at
+SELECT instance, hint, name, created_at, expires_at, revoked_at,
+	instance_env.key_last_used(hash) AS last_used_at,
+	revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) AS valid
 FROM instance_env.api_key;
 COMMENT ON VIEW instance_env.secret_keys IS
 'the secret keys of instances, by their last characters';
@@ -273,10 +338,18 @@ COMMENT ON COLUMN instance_env.secret_keys.instance IS
 'the id of the instance';
 COMMENT ON COLUMN instance_env.secret_keys.hint IS
 'the last four characters of the key';
+COMMENT ON COLUMN instance_env.secret_keys.name IS
+'what the key is for, as people call it; null: it has no name';
 COMMENT ON COLUMN instance_env.secret_keys.created_at IS
 'when it was made';
+COMMENT ON COLUMN instance_env.secret_keys.expires_at IS
+'when it becomes invalid by itself; null: never';
 COMMENT ON COLUMN instance_env.secret_keys.revoked_at IS
-'when it was revoked; null while it is valid';
+'when it was revoked; null: it is not';
+COMMENT ON COLUMN instance_env.secret_keys.last_used_at IS
+'when it was last verified, up to a minute; null: not since it was made or the server crashed';
+COMMENT ON COLUMN instance_env.secret_keys.valid IS
+'is it neither revoked nor expired?';
 
 --
 -- Redirects.  redirect_url_allowed() is a part of policy.

@@ -94,7 +94,7 @@ ienv_frontend_api_host(const IenvAddress * entry)
 const char *
 ienv_portal_host(const IenvAddress * entry)
 {
-	const		IenvService *service = ienv_service();
+	const IenvService *service = ienv_service();
 
 	if (entry->is_production)
 		return psprintf("%s.%s", service->portal_label, entry->name);

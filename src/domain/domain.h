@@ -65,6 +65,17 @@ extern const char *ienv_frontend_api_host(const IenvAddress * address);
 extern const char *ienv_portal_host(const IenvAddress * address);
 
 /*
+ * key_use.c, and what else concerns secret keys
+ */
+
+/* Is row k of api_key a valid key? */
+#define IENV_VALID_KEY \
+	"(k.revoked_at IS NULL AND (k.expires_at IS NULL" \
+	" OR k.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()))"
+
+extern void ienv_forget_key_uses(Datum hash);
+
+/*
  * host.c: hosts as browsers send them
  */
 extern void ienv_parse_host(const text *value, char *host);

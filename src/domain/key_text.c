@@ -11,11 +11,10 @@
 #include "utils/builtins.h"
 
 #include "base/base.h"
-#include "domain/domain.h"
+#include "domain/key.h"
 #include "registry/registry.h"
 
 static bool begins_with(const char *key, const char *prefix);
-static char *decode_host(const char *key, const char **problem);
 
 PG_FUNCTION_INFO_V1(instance_env_key_instance_type);
 PG_FUNCTION_INFO_V1(instance_env_key_frontend_api);
@@ -58,8 +57,8 @@ Datum
 instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 {
 	const char *problem = NULL;
-	char	   *host = decode_host(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-								   &problem);
+	char	   *host = ienv_publishable_host(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+											 &problem);
 
 	if (problem != NULL)
 		ereport(ERROR,
@@ -71,11 +70,14 @@ instance_env_key_frontend_api(PG_FUNCTION_ARGS)
 }
 
 /*
+ * The host that a publishable key contains, or NULL with *problem set to a
+ * sentence that says what is wrong with the key.
+ *
  * A key is a prefix, which ends in an underscore, and the base64 encoding, with
  * or without padding, of a host and a final "$".
  */
-static char *
-decode_host(const char *key, const char **problem)
+char *
+ienv_publishable_host(const char *key, const char **problem)
 {
 	const IenvService *service = ienv_service();
 	int			type = 0;

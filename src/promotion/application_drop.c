@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "cap/cap.h"
+#include "domain/domain.h"
 #include "guard/guard.h"
 #include "policy/policy.h"
 #include "promotion/promotion.h"
@@ -49,6 +50,7 @@ static const char *const deletes[] = {
 };
 
 static void record_losses(Datum application);
+static void forget_uses(Datum application);
 static void refuse_if_in_use(const char *name, SPITupleTable *instances,
 							 uint64 ninstances);
 static Datum value_of(SPITupleTable *table, uint64 row, int column);
@@ -119,6 +121,7 @@ instance_env_drop_application(PG_FUNCTION_ARGS)
 
 	before = ienv_application_jsonb(application);
 	record_losses(application);
+	forget_uses(application);
 
 	/* including what was written since the transaction's snapshot */
 	for (int i = 0; i < lengthof(deletes); i++)
@@ -194,6 +197,24 @@ report_in_use(const char *name, Oid relid, Datum id, Datum key)
 					   ienv_quoted_name(relid),
 					   ienv_instance_text(is_uuid ? id : key, is_uuid)),
 			 errhint("Delete them first.")));
+}
+
+/*
+ * Delete when the application's keys were last used; requests are writing to
+ * that table, too.  SPI is connected.
+ */
+static void
+forget_uses(Datum application)
+{
+	Oid			type = UUIDOID;
+	uint64		n = ienv_query("SELECT k.hash FROM instance_env.api_key k"
+							   " JOIN instance_env.instance i"
+							   " ON i.id OPERATOR(pg_catalog.=) k.instance"
+							   " WHERE i.application OPERATOR(pg_catalog.=) $1",
+							   1, &type, &application, NULL);
+
+	for (uint64 i = 0; i < n; i++)
+		ienv_forget_key_uses(value_of(SPI_tuptable, i, 1));
 }
 
 /*

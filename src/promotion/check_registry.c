@@ -11,6 +11,7 @@
 #include "base/base.h"
 #include "base/errcodes.h"
 #include "config/config.h"
+#include "domain/domain.h"
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
@@ -203,9 +204,9 @@ ienv_check_settings(IenvValidation *run)
 void
 ienv_check_keys(IenvValidation *run)
 {
-	bool		passed = ienv_read(run, "SELECT FROM instance_env.api_key"
-								   " WHERE instance OPERATOR(pg_catalog.=) $1"
-								   " AND revoked_at IS NULL LIMIT 1") > 0;
+	bool		passed = ienv_read(run, "SELECT FROM instance_env.api_key k"
+								   " WHERE k.instance OPERATOR(pg_catalog.=) $1"
+								   " AND " IENV_VALID_KEY " LIMIT 1") > 0;
 
 	ienv_add_check(run, "keys", IENV_WARNING, 0, passed,
 				   psprintf(passed ?

@@ -100,8 +100,12 @@ static const Audience audiences[] = {
 
 	/* keys */
 	{"create_secret_key", ADMIN},
+	{"instance_by_publishable_key", BACKEND | ADMIN},
+	{"key_last_used", MONITOR | ADMIN},
+	{"keys_match", BACKEND | ADMIN},
 	{"publishable_key", BACKEND | ADMIN},
 	{"revoke_secret_key", ADMIN},
+	{"rotate_secret_key", ADMIN},
 	{"verify_secret_key", BACKEND | ADMIN},
 
 	/* settings */

@@ -93,7 +93,8 @@ SELECT throws_ok($$SELECT instance_env.create_secret_key('00000000-0000-0000-000
 SELECT throws_ok($$SELECT instance_env.create_secret_key(NULL)$$, '22004', NULL, 'a key of NULL');
 SELECT results_eq($$SELECT count(*), bool_and(revoked_at IS NULL), bool_and(length(hint) = 4) FROM instance_env.secret_keys$$,
 	$$VALUES (3::bigint, true, true)$$, 'view secret_keys');
-SELECT columns_are('instance_env', 'secret_keys', ARRAY['instance', 'hint', 'created_at', 'revoked_at'], 'has no hash');
+SELECT columns_are('instance_env', 'secret_keys', ARRAY['instance', 'hint', 'name', 'created_at', 'expires_at', 'revoked_at', 'last_used_at', 'valid'],
+	'has no hash');
 SELECT instance_env.suspend_instance(:prod) \gset
 SELECT is(instance_env.verify_secret_key(:'prod1'), :prod::uuid, 'a suspended instance''s key tells it, too');
 SELECT lives_ok($$SELECT instance_env.create_secret_key('a0000000-0000-4000-8000-000000000002')$$,

@@ -91,14 +91,16 @@ UPDATE instance_env.instance SET status = 'active' WHERE id = :development;
 
 -- the policies say what they look like
 
-UPDATE instance_env.policy_default SET value = '"+probe"' WHERE name = 'test_email_marker';
+UPDATE instance_env.service SET value = '"+probe"' WHERE name = 'test_email_marker';
 UPDATE instance_env.policy_default SET value = '"^[+]4930[0-9]+$"' WHERE name = 'test_phone_numbers';
 SELECT is(instance_env.is_test_identity(:development, address), expected, 'other policies: ' || address)
 FROM (VALUES ('jane+probe@example.com', true), ('jane+clerk_test@example.com', false), ('+49 (30) 123', true), ('+12015550100', false)) v (address, expected);
-UPDATE instance_env.policy_default SET value = '""' WHERE name IN ('test_email_marker', 'test_phone_numbers');
+UPDATE instance_env.service SET value = '""' WHERE name = 'test_email_marker';
+UPDATE instance_env.policy_default SET value = '""' WHERE name = 'test_phone_numbers';
 SELECT is_empty(format($$SELECT address FROM addresses WHERE instance_env.is_test_identity(%L, address)$$, :development),
 	'an empty marker and an empty expression match nothing');
-UPDATE instance_env.policy_default SET value = 'null' WHERE name IN ('test_email_marker', 'test_phone_numbers');
+UPDATE instance_env.service SET value = 'null' WHERE name = 'test_email_marker';
+UPDATE instance_env.policy_default SET value = 'null' WHERE name = 'test_phone_numbers';
 SELECT is_empty(format($$SELECT address FROM addresses WHERE instance_env.is_test_identity(%L, address)$$, :development), 'nor do those that are null');
 UPDATE instance_env.policy_default SET value = '"("' WHERE name = 'test_phone_numbers';
 SELECT throws_ok(format($$SELECT instance_env.is_test_identity(%L, '+12015550100')$$, :development), '2201B', NULL, 'an expression that is none');

@@ -224,7 +224,7 @@ SELECT instance_env.grant_backend('backend'), instance_env.grant_monitor('monito
 CREATE VIEW described AS
 SELECT p.proname, p.oid, p.prorettype, p.prosrc,
 	format('`%s(%s)`', p.proname, regexp_replace(regexp_replace(i.args, 'timestamp with time zone', 'timestamptz', 'g'),
-		' DEFAULT (NULL|[^ ,:]+)(::[^,]*)?', ' = \1', 'g'))
+		' DEFAULT (NULL|''[^'']*''|[^ ,:]+)(::[^,]*)?', ' = \1', 'g'))
 	|| CASE WHEN o.columns IS NOT NULL THEN format(' → `(%s)`', o.columns)
 			WHEN p.prorettype = 'void'::regtype THEN ''
 			ELSE format(' → `%s`', format_type(p.prorettype, NULL)) END AS written,
@@ -247,7 +247,7 @@ my $reference = 'doc/reference.md';
 my @functions = rows(section($reference, 'Functions'));
 my ($own) = section($reference, 'Functions') =~ /^(The remaining functions .*)/ms;
 my %internal = map { $_ => 1 } $own =~ /`(\w+)`/g;
-delete @internal{qw(guard guards)};
+delete @internal{qw(guard guards secret_keys)};
 my $internal = join ', ', map { "'$_'" } sort keys %internal;
 
 # of what has the same name and does the same, one is enough

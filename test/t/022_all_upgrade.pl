@@ -126,7 +126,7 @@ my (undef, $a_comment) = function_of('publishable_key(uuid)');
 my ($sql_function) = function_of('application_id(text)');
 my $view = ask("SELECT pg_get_viewdef('instance_env.secret_keys'::regclass)");
 my $older_columns = ask(q{SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-	WHERE attrelid = 'instance_env.secret_keys'::regclass AND attname <> 'revoked_at' AND attnum > 0});
+	WHERE attrelid = 'instance_env.secret_keys'::regclass AND attname <> 'valid' AND attnum > 0});
 my $view_comment = ask("SELECT quote_literal(obj_description('instance_env.secret_keys'::regclass))");
 my $trigger = ask("SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'keep_instance'");
 my $index   = ask("SELECT pg_get_indexdef('instance_env.event_application'::regclass)");
@@ -175,11 +175,11 @@ my @changes = (
 		'column plan of table instance_env.feature', qr/pg_description description/ ],
 	[ 'a column of a view',
 		qq{DROP VIEW instance_env.secret_keys;
-			CREATE VIEW instance_env.secret_keys AS SELECT $older_columns FROM instance_env.api_key;
+			CREATE VIEW instance_env.secret_keys AS SELECT $older_columns FROM (@{[ $view =~ s/;$//r ]}) k;
 			GRANT ALL ON instance_env.secret_keys TO CURRENT_USER;
 			COMMENT ON VIEW instance_env.secret_keys IS $view_comment;},
 		"CREATE OR REPLACE VIEW instance_env.secret_keys AS $view " . column_comments('secret_keys'),
-		'view instance_env.secret_keys', qr/column revoked_at of view/ ],
+		'view instance_env.secret_keys', qr/column valid of view/ ],
 	[ 'an option of a view', 'ALTER VIEW instance_env.readiness SET (security_barrier = true);',
 		'ALTER VIEW instance_env.readiness RESET (security_barrier);',
 		'view instance_env.readiness', qr/pg_class reloptions = \[?"?security_barrier/ ],

@@ -226,10 +226,11 @@ my $ask = "SELECT concat_ws(' ', instance_env.banner($dev), instance_env.message
 	(instance_env.security_policy($prod)).rate_limit, instance_env.setting($dev, 'session.lifetime'),
 	instance_env.account_portal_url($prod), instance_env.key_frontend_api(instance_env.publishable_key($prod)),
 	(instance_env.check_preview($app, 'www.example.net')).reason, instance_env.feature_available($prod, 'passkeys'),
-	instance_env.verify_secret_key('one') IS NOT NULL)";
+	instance_env.verify_secret_key('one') IS NOT NULL,
+	instance_env.instance_by_publishable_key('pk_live_Y2xlcmsuc2hvcC5leGFtcGxlLmNvbSQ') IS NOT NULL)";
 my $old = 'Development instance: this is not production data [Development]  all t f 1000 '
-  . 'https://accounts.shop.example.com clerk.shop.example.com other_root f t';
-my $new = 'other [other]  none f t 7 1 https://accounts.shop.example.net clerk.shop.example.net production_root t f';
+  . 'https://accounts.shop.example.com clerk.shop.example.com other_root f t t';
+my $new = 'other [other]  none f t 7 1 https://accounts.shop.example.net clerk.shop.example.net production_root t f f';
 
 my @change = (
 	"SELECT instance_env.set_policy($dev, 'banner', '\"other\"')",
