@@ -114,7 +114,7 @@ SELECT throws_ok($$SELECT instance_env.instance_id('shop', 'staging')$$, '22I02'
 	'"Clerk does not currently support staging instances in Clerk applications"');
 SELECT application_id AS staging, production_id AS sprod FROM instance_env.create_staging_application(:'app', 'staging.example.com') \gset
 SELECT ok(:'staging'::uuid <> :'app' AND instance_env.oauth_consent_domain(:'sprod') = 'staging.example.com',
-	'"you can set up a "staging environment" by creating a separate Clerk application with a separate domain"');
+	'"However, you can set up a "staging environment" by creating a separate Clerk application with a separate domain"');
 
 -- Preview environments
 
