@@ -77,6 +77,40 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
 }
 
 /*
+ * The record that makes the longest name of a domain's.
+ */
+const char *
+ienv_longest_record(void)
+{
+	const char *longest = "";
+
+	for (int i = 0; i < lengthof(cnames); i++)
+		if (strlen(cnames[i].record) > strlen(longest))
+			longest = cnames[i].record;
+	return longest;
+}
+
+/*
+ * Is a name that of one of the records that a domain needs, or would need as a
+ * primary one?
+ */
+bool
+ienv_is_record_of(const char *name, const char *domain)
+{
+	if (!ienv_is_below(name, domain))
+		return false;
+	for (int i = 0; i < lengthof(cnames); i++)
+	{
+		Size		length = strlen(cnames[i].record);
+
+		if (strncmp(name, cnames[i].record, length) == 0 &&
+			name[length] == '.' && strcmp(name + length + 1, domain) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * dns_records(instance uuid)
  * RETURNS TABLE (domain, record, name, type, target, verified, verified_at)
  *

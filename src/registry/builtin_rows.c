@@ -3,8 +3,8 @@
  * builtin_rows.c
  *	  Rows that come with the extension, and what happens when they change.
  *
- * policy_default, social_provider, feature and setting_section come with rows,
- * which a superuser may change or add to.  A dump includes what the superuser
+ * policy_default, social_provider, feature, setting_section and hosting_suffix
+ * come with rows, which a superuser may change or add to.  A dump includes what the superuser
  * has contributed: rows that are not builtin, and builtin ones that are marked
  * as changed.  By the time the latter are restored, CREATE EXTENSION has
  * created those rows again, so the restored ones replace them.

@@ -79,6 +79,7 @@ static const Audience audiences[] = {
 
 	/* domains, hosts and previews */
 	{"account_portal_url", BACKEND | ADMIN},
+	{"add_hosting_suffix", ADMIN},
 	{"associate_domain", ADMIN},
 	{"change_domain", ADMIN},
 	{"check_preview", BACKEND | ADMIN},
@@ -88,6 +89,8 @@ static const Audience audiences[] = {
 	{"oauth_callback_url", BACKEND | ADMIN},
 	{"oauth_consent_domain", BACKEND | ADMIN},
 	{"remove_domain", ADMIN},
+	{"remove_hosting_suffix", ADMIN},
+	{"unverify_domain", ADMIN},
 	{"verify_domain", ADMIN},
 
 	/* keys */
