@@ -36,6 +36,9 @@ PG_CPPFLAGS = -DIENV_VERSION='"$(EXTVERSION)"' -I$(source)/src
 # A compiler that is newer than this must not keep anybody from building it.
 PG_CFLAGS = $(if $(WERROR),-Werror) -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 
+# Who owns a domain is told by the Public Suffix List, through libpsl.
+override SHLIB_LINK += -lpsl
+
 # The install script is put together from sql/parts: a part for each room of src, each after
 # those that it needs, and then the rights.  What needs a later part, stands at the end of its
 # own part, below a line that begins with "-- After all parts:"; it is moved to before the
@@ -177,12 +180,17 @@ $(sort $(dir $(OBJS))):
 	@mkdir -p $@
 
 # PGXS may be there without the headers: Debian has it in the package of the client programs.
-# Where they are not found, or there is no compiler, it is said here what to install.
+# Where they or those of libpsl are not found, or there is no compiler, it is said here what to
+# install.
 define compile_header
 @echo '#include "postgres.h"' | $(CC) $(CPPFLAGS) -w -fsyntax-only -x c - || { \
 	echo 'postgres.h cannot be compiled: install a C compiler and the development files of' >&2; \
 	echo 'the server (on Debian, gcc, libc6-dev and postgresql-server-dev-$(MAJORVERSION)), or name' >&2; \
 	echo 'the pg_config of another: PG_CONFIG=$(PG_CONFIG)' >&2; \
+	exit 1; }
+@echo '#include <libpsl.h>' | $(CC) $(CPPFLAGS) -w -fsyntax-only -x c - || { \
+	echo 'libpsl.h cannot be compiled: install the development files of libpsl (on Debian,' >&2; \
+	echo 'libpsl-dev)' >&2; \
 	exit 1; }
 endef
 

@@ -16,6 +16,7 @@
 
 #include "base/base.h"
 #include "cap/cap.h"
+#include "domain/domain.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = IENV_SCHEMA,.version = IENV_VERSION);
@@ -29,5 +30,6 @@ void
 _PG_init(void)
 {
 	ienv_shared_init(ienv_buckets_size, ienv_buckets_init);
+	ienv_public_suffix_init();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

@@ -16,30 +16,117 @@ COMMENT ON FUNCTION instance_env.configure_service(jsonb) IS
 -- Domains
 --
 
--- An index below is made of what it returns.
+-- What the Public Suffix List lacks, and where it does not say what matters here.
+CREATE TABLE instance_env.hosting_suffix
+(
+	name text COLLATE "C" PRIMARY KEY CHECK (name ~ '^([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'),
+	hosting boolean NOT NULL,
+	description text NOT NULL DEFAULT '',
+	builtin boolean NOT NULL DEFAULT false,
+	changed boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE instance_env.hosting_suffix IS
+'public suffixes that the Public Suffix List lacks, or says something else of';
+COMMENT ON COLUMN instance_env.hosting_suffix.name IS
+'the suffix, in lower case';
+COMMENT ON COLUMN instance_env.hosting_suffix.hosting IS
+'do names below it belong to a hosting provider, rather than to those who have registered them?';
+COMMENT ON COLUMN instance_env.hosting_suffix.description IS
+'whose it is, or why it is here';
+COMMENT ON COLUMN instance_env.hosting_suffix.builtin IS
+'the extension brings this row; a dump leaves it out unless it was changed';
+COMMENT ON COLUMN instance_env.hosting_suffix.changed IS
+'a builtin row was changed since, so a dump takes it along';
+SELECT pg_catalog.pg_extension_config_dump('instance_env.hosting_suffix', 'WHERE NOT builtin OR changed');
+
+-- Providers that are not in the list as Debian 12 has it, or in none
+INSERT INTO instance_env.hosting_suffix (name, hosting, description, builtin)
+SELECT name, true, 'a hosting provider''s', true FROM pg_catalog.unnest('{
+	amplifyapp.com, app.github.dev, base44.app, bolt.host, bubbleapps.io, claude.app, codepen.app, codesandbox.io,
+	convex.app, convex.site, csb.app, emergent.host, expo.app, figma.site, framer.ai, github.dev, gitpod.io, hf.space,
+	laravel.cloud, loca.lt, lovable.app, lovableproject.com, ngrok-free.app, ngrok-free.dev, ngrok.app, ngrok.dev,
+	ngrok.pizza, ngrok.pro, railway.app, readthedocs-hosted.com, render.com, replit.app, replit.dev, stackblitz.io,
+	surge.sh, trafficmanager.net, v0.build, val.run, vercel.run, vusercontent.net, webcontainer.io, webflow.io,
+	windsurf.app, windsurf.build, wixstudio.com, wixstudio.io, zeabur.app}'::text[]) AS name;
+
+-- Registries that sell names, and are in the list's private section
+INSERT INTO instance_env.hosting_suffix (name, hosting, description, builtin)
+SELECT name, false, 'a registry''s', true FROM pg_catalog.unnest('{
+	ae.org, africa.com, ar.com, biz.at, biz.dk, biz.ua, br.com, cn.com, co.ca, co.com, co.cz, co.dk, co.nl, co.no, co.ua,
+	com.de, com.ru, com.se, de.com, eu.com, eu.org, firm.dk, gb.net, gr.com, hu.com, hu.net, in.net, info.at, jp.net,
+	jpn.com, jpn.org, kr.com, mex.com, net.ru, no.com, org.ru, pp.ru, pp.ua, priv.at, qc.com, reg.dk, ru.com, sa.com,
+	se.net, store.dk, uk.com, uk.net, us.com, us.org, uy.com, web.in, za.bz, za.com, za.net, za.org}'::text[]) AS name;
+
+CREATE FUNCTION instance_env.add_hosting_suffix(name text, hosting boolean DEFAULT true, description text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_add_hosting_suffix';
+COMMENT ON FUNCTION instance_env.add_hosting_suffix(text, boolean, text) IS
+'makes a name a public suffix, and says whose the names below it are';
+
+CREATE FUNCTION instance_env.remove_hosting_suffix(name text)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_remove_hosting_suffix';
+COMMENT ON FUNCTION instance_env.remove_hosting_suffix(text) IS
+'takes back what add_hosting_suffix() has added';
+
+-- The list that it goes by changes with the system, so nothing stored may depend on it.
 CREATE FUNCTION instance_env.domain_root(domain text) RETURNS text
-LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT
+LANGUAGE C STABLE STRICT
 AS 'MODULE_PATHNAME', 'instance_env_domain_root';
 COMMENT ON FUNCTION instance_env.domain_root(text) IS
 'the part of a domain that its owner has registered: example.com of www.example.com';
+
+CREATE TRIGGER table_changed AFTER INSERT OR DELETE OR UPDATE ON instance_env.hosting_suffix
+	FOR EACH ROW EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.hosting_suffix
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.table_changed();
+CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.hosting_suffix
+	FOR EACH ROW WHEN (OLD.builtin AND OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION instance_env.mark_changed();
+CREATE TRIGGER replace_builtin BEFORE INSERT ON instance_env.hosting_suffix
+	FOR EACH ROW WHEN (NEW.builtin) EXECUTE FUNCTION instance_env.replace_builtin();
+ALTER TABLE instance_env.hosting_suffix
+	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
+ALTER TABLE instance_env.hosting_suffix ENABLE ALWAYS TRIGGER mark_changed;
+ALTER TABLE instance_env.hosting_suffix ENABLE ALWAYS TRIGGER replace_builtin;
+
+CREATE VIEW instance_env.hosting_suffixes AS
+SELECT name, hosting, description, builtin
+FROM instance_env.hosting_suffix;
+COMMENT ON VIEW instance_env.hosting_suffixes IS
+'public suffixes that the Public Suffix List lacks, or says something else of';
+COMMENT ON COLUMN instance_env.hosting_suffixes.name IS
+'the suffix';
+COMMENT ON COLUMN instance_env.hosting_suffixes.hosting IS
+'do names below it belong to a hosting provider, rather than to those who have registered them?';
+COMMENT ON COLUMN instance_env.hosting_suffixes.description IS
+'whose it is, or why it is here';
+COMMENT ON COLUMN instance_env.hosting_suffixes.builtin IS
+'does the extension bring it?';
 
 CREATE TABLE instance_env.domain
 (
 	name text COLLATE "C" PRIMARY KEY,
 	instance uuid NOT NULL,
+	root text COLLATE "C" NOT NULL,
 	is_primary boolean NOT NULL DEFAULT true,
 	verified_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE UNIQUE INDEX domain_primary ON instance_env.domain (instance) WHERE is_primary;
 CREATE INDEX domain_instance ON instance_env.domain (instance);
-CREATE INDEX domain_root ON instance_env.domain (instance_env.domain_root(name));
+CREATE INDEX domain_root ON instance_env.domain (root);
+-- for names below another, by which the list would have it
+CREATE INDEX domain_reversed ON instance_env.domain (reverse(name));
 COMMENT ON TABLE instance_env.domain IS
 'the domains of production instances';
 COMMENT ON COLUMN instance_env.domain.name IS
 'the domain, in lower case';
 COMMENT ON COLUMN instance_env.domain.instance IS
 'the production instance that it belongs to';
+COMMENT ON COLUMN instance_env.domain.root IS
+'the part of it that its owner has registered, by the Public Suffix List of the time when it was associated';
 COMMENT ON COLUMN instance_env.domain.is_primary IS
 'is it the instance''s primary domain, rather than a satellite?';
 COMMENT ON COLUMN instance_env.domain.verified_at IS
@@ -84,6 +171,13 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_verify_domain';
 COMMENT ON FUNCTION instance_env.verify_domain(uuid, text, text) IS
 'records that a DNS record of a production instance''s domain has been verified, or all of them';
+
+CREATE FUNCTION instance_env.unverify_domain(instance uuid, domain text, record text DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_unverify_domain';
+COMMENT ON FUNCTION instance_env.unverify_domain(uuid, text, text) IS
+'records that a DNS record of a production instance''s domain is not as it should be, or all of them';
 
 CREATE FUNCTION instance_env.change_domain(instance uuid, domain text)
 RETURNS void

@@ -31,7 +31,7 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.departure_queued(),
 	instance_env.identity_changes("any", "any"),
 	instance_env.row_moves("any", oid, tid),
-	-- what tells nothing but of its argument, for those who may use the schema
+	-- what tells nothing of any application, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),
 	instance_env.key_instance_type(text),

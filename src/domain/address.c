@@ -31,6 +31,21 @@ static IenvCache cache = {
 	.tables = {"domain", "instance"}
 };
 
+/* 80 bytes per entry */
+typedef struct SlugEntry
+{
+	char		slug[IENV_MAX_LABEL + 1];	/* hash key, must be first */
+	bool		exists;
+} SlugEntry;
+
+static IenvCache slugs = {
+	.name = "instance_env slugs",
+	.keysize = IENV_MAX_LABEL + 1,
+	.entrysize = sizeof(SlugEntry),
+	.max_entries = CACHE_ENTRIES,
+	.tables = {"instance"}
+};
+
 PG_FUNCTION_INFO_V1(instance_env_account_portal_url);
 PG_FUNCTION_INFO_V1(instance_env_frontend_api_host);
 PG_FUNCTION_INFO_V1(instance_env_oauth_consent_domain);
@@ -149,4 +164,64 @@ ienv_address_of(FunctionCallInfo fcinfo)
 	if (entry->name[0] == '\0')
 		ienv_refuse_no_domain(instance);
 	return entry;
+}
+
+/*
+ * The slug in a host of the kind that development instances have, put into a
+ * buffer of IENV_MAX_LABEL + 1 bytes that is filled with zeros; false for any
+ * other host.
+ */
+bool
+ienv_host_slug(const char *host, char *slug)
+{
+	const IenvService *service = ienv_service();
+	const char *dot = strchr(host, '.');
+	const char *rest;
+	Size		label = strlen(service->frontend_api_label);
+
+	memset(slug, 0, IENV_MAX_LABEL + 1);
+	if (dot == NULL || dot - host > IENV_MAX_LABEL)
+		return false;
+	rest = dot + 1;
+	if (strncmp(rest, service->frontend_api_label, label) == 0 &&
+		rest[label] == '.')
+		rest += label + 1;
+	if (strcmp(rest, service->development_domain) != 0 &&
+		strcmp(dot + 1, service->development_domain) != 0)
+		return false;
+	memcpy(slug, host, dot - host);
+	return true;
+}
+
+/*
+ * Does a development instance have this slug?  It is in a buffer as above.
+ */
+bool
+ienv_is_slug(const char *slug)
+{
+	SlugEntry  *entry = ienv_cache_find(&slugs, slug);
+
+	if (entry == NULL)
+	{
+		Oid			type = TEXTOID;
+		Datum		value = CStringGetTextDatum(slug);
+		IenvOwner	saved;
+		uint64		since;
+		bool		exists;
+
+		SPI_connect();
+		ienv_become_owner(&saved);
+		do
+		{
+			since = ienv_cache_time(&slugs);
+			exists = ienv_query_latest("SELECT FROM instance_env.instance"
+									   " WHERE slug OPERATOR(pg_catalog.=) $1",
+									   1, &type, &value, NULL) > 0;
+			entry = ienv_cache_enter(&slugs, slug, since);
+		} while (entry == NULL);
+		entry->exists = exists;
+		ienv_leave_owner(&saved);
+		SPI_finish();
+	}
+	return entry->exists;
 }

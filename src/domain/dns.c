@@ -57,6 +57,46 @@ ienv_make_dns_records(Datum instance, const char *domain, bool is_primary)
 }
 
 /*
+ * The record that makes the longest name of a domain's.
+ */
+const char *
+ienv_longest_record(void)
+{
+	int			n;
+	DnsRecord  *records = needed_records(true, "", &n);
+	const char *longest = "";
+
+	for (int i = 0; i < n; i++)
+		if (strlen(records[i].record) > strlen(longest))
+			longest = records[i].record;
+	return longest;
+}
+
+/*
+ * Is a name that of one of the records that a domain needs, or would need as a
+ * primary one?
+ */
+bool
+ienv_is_record_of(const char *name, const char *domain)
+{
+	int			n;
+	DnsRecord  *records;
+
+	if (!ienv_is_below(name, domain))
+		return false;
+	records = needed_records(true, "", &n);
+	for (int i = 0; i < n; i++)
+	{
+		Size		length = strlen(records[i].record);
+
+		if (strncmp(name, records[i].record, length) == 0 &&
+			name[length] == '.' && strcmp(name + length + 1, domain) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * dns_records(instance uuid)
  * RETURNS TABLE (domain, record, name, type, target, verified, verified_at)
  *

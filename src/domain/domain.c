@@ -4,22 +4,15 @@
  *	  The domains of production instances: associate, change, remove.
  *
  * A production instance has one primary domain and any number of satellites.
- * The root of a domain, that is, the part that its owner has registered,
- * belongs to one application; only its staging environments, or other staging
- * environments of the same application, may have other names below it.  Two
- * sessions that claim names below the same root wait for each other: each
- * locks the root, then looks with a snapshot taken after that.
+ * Whose a name is, see claim.c.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "base/errcodes.h"
@@ -29,7 +22,6 @@
 
 static void associate_domain(Datum instance, const char *name,
 							 bool is_primary);
-static void claim(Datum instance, const char *name);
 static char *primary_of(Datum instance);
 static Datum own_domain(Datum instance, const char *name, bool *is_primary);
 static Datum forget_domain(Datum instance, const char *name);
@@ -73,10 +65,12 @@ associate_domain(Datum instance, const char *name, bool is_primary)
 	char	   *primary;
 	bool		was_primary;
 
-	ienv_check_domain(name);
+	ienv_check_name(name);
 	ienv_require_production(instance, &status);
 	before = own_domain(instance, name, &was_primary);
-	if (DatumGetPointer(before) != NULL && was_primary == is_primary)
+	if (DatumGetPointer(before) == NULL)
+		ienv_check_domain(name);
+	else if (was_primary == is_primary)
 		return;
 	if (DatumGetPointer(before) != NULL && was_primary)
 		ereport(ERROR,
@@ -94,7 +88,7 @@ associate_domain(Datum instance, const char *name, bool is_primary)
 				 errhint("Change it with instance_env.change_domain(), or associate \"%s\" as a satellite, with is_primary => false.", name)));
 
 	if (DatumGetPointer(before) == NULL)
-		claim(instance, name);
+		ienv_claim_domain(instance, name, primary);
 	if (!is_primary)
 		ienv_require_feature(instance, "satellite_domains");
 	if (primary != NULL)
@@ -127,7 +121,7 @@ instance_env_change_domain(PG_FUNCTION_ARGS)
 	ienv_require_argument(fcinfo, 1, "domain");
 	instance = PG_GETARG_DATUM(0);
 	name = TextDatumGetCString(PG_GETARG_DATUM(1));
-	ienv_check_domain(name);
+	ienv_check_name(name);
 
 	SPI_connect();
 	ienv_require_production(instance, &status);
@@ -138,7 +132,7 @@ instance_env_change_domain(PG_FUNCTION_ARGS)
 	{
 		before = own_domain(instance, name, &is_primary);
 		if (DatumGetPointer(before) == NULL)
-			claim(instance, name);
+			ienv_claim_domain(instance, name, primary);
 		before = forget_domain(instance, primary);
 		put_domain("change_domain", instance, name, true, before);
 		ereport(NOTICE,
@@ -166,7 +160,7 @@ instance_env_remove_domain(PG_FUNCTION_ARGS)
 	ienv_require_argument(fcinfo, 1, "domain");
 	instance = PG_GETARG_DATUM(0);
 	name = TextDatumGetCString(PG_GETARG_DATUM(1));
-	ienv_check_domain(name);
+	ienv_check_name(name);
 
 	SPI_connect();
 	ienv_require_production(instance, &status);
@@ -220,71 +214,6 @@ ienv_refuse_unassociated(Datum instance, const char *name)
 			 errmsg("domain \"%s\" is not associated with instance %s", name,
 					ienv_instance_text(instance, true)),
 			 errhint("Associate it with instance_env.associate_domain() first.")));
-}
-
-/*
- * Make sure that, until the transaction ends, no other application has this
- * name or, unless one is a staging environment of the other, its root.
- */
-static void
-claim(Datum instance, const char *name)
-{
-	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
-	Datum		values[3];
-	const char *root = ienv_domain_root(name);
-	const char *why = NULL;
-	bool		isnull;
-
-	/* a lock tag of our own: no object's address has this table as catalog */
-	LockDatabaseObject(get_relname_relid("domain", ienv_oids()->schema),
-					   hash_bytes((const unsigned char *) root, strlen(root)),
-					   0, ExclusiveLock);
-
-	values[0] = instance;
-	values[1] = CStringGetTextDatum(name);
-	values[2] = CStringGetTextDatum(root);
-	(void) ienv_query_latest(
-							 "SELECT pg_catalog.bool_or(d.name"
-							 " OPERATOR(pg_catalog.=) $2),"
-							 "  pg_catalog.bool_or(COALESCE(a.staging_of,"
-							 " a.id) OPERATOR(pg_catalog.<>)"
-							 "   COALESCE(mine.staging_of, mine.id)),"
-							 "  pg_catalog.bool_or(mine.staging_of IS NOT NULL"
-							 " AND $2 OPERATOR(pg_catalog.=) $3)"
-							 " FROM instance_env.domain d"
-							 "  JOIN instance_env.instance i"
-							 " ON i.id OPERATOR(pg_catalog.=) d.instance"
-							 "  JOIN instance_env.application a"
-							 " ON a.id OPERATOR(pg_catalog.=) i.application,"
-							 "  instance_env.instance mi"
-							 "  JOIN instance_env.application mine"
-							 " ON mine.id OPERATOR(pg_catalog.=)"
-							 " mi.application"
-							 " WHERE instance_env.domain_root(d.name)"
-							 " OPERATOR(pg_catalog.=) $3"
-							 "  AND mi.id OPERATOR(pg_catalog.=) $1"
-							 " AND a.id OPERATOR(pg_catalog.<>) mine.id",
-							 3, types, values, NULL);
-
-	/* null if no other application has a name below the root */
-	if (DatumGetBool(ienv_result_datum(0, 1, &isnull)) && !isnull)
-		why = "It is the domain of another application.";
-	else if (DatumGetBool(ienv_result_datum(0, 2, &isnull)) && !isnull)
-		why = psprintf("Another application uses its root domain \"%s\".",
-					   root);
-	else if (DatumGetBool(ienv_result_datum(0, 3, &isnull)) && !isnull)
-		why =
-			"A staging application cannot have the root domain, only a name below it.";
-	if (why != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_IENV_INVALID_DOMAIN),
-				 errmsg("\"%s\" cannot be the domain of this instance", name),
-				 errdetail("%s", why)));
-
-	/* records left by a domain deleted by hand do not count as verified */
-	(void) ienv_query("DELETE FROM instance_env.dns_record"
-					  " WHERE domain OPERATOR(pg_catalog.=) $2",
-					  3, types, values, NULL);
 }
 
 /*
@@ -355,20 +284,22 @@ static void
 put_domain(const char *action, Datum instance, const char *name,
 		   bool is_primary, Datum before)
 {
-	Oid			types[3] = {UUIDOID, TEXTOID, BOOLOID};
-	Datum		values[3];
+	Oid			types[4] = {UUIDOID, TEXTOID, BOOLOID, TEXTOID};
+	Datum		values[4];
 	bool		isnull;
 
 	values[0] = instance;
 	values[1] = CStringGetTextDatum(name);
 	values[2] = BoolGetDatum(is_primary);
+	values[3] = CStringGetTextDatum(ienv_domain_root(name));
 	(void) ienv_query("INSERT INTO instance_env.domain AS d (name, instance,"
-					  " is_primary) VALUES ($2, $1, $3)"
+					  " is_primary, root) VALUES ($2, $1, $3, $4)"
 					  " ON CONFLICT (name) DO UPDATE"
-					  " SET is_primary = EXCLUDED.is_primary, verified_at = NULL"
+					  " SET is_primary = EXCLUDED.is_primary,"
+					  " verified_at = NULL, root = EXCLUDED.root"
 					  " WHERE d.instance OPERATOR(pg_catalog.=)"
 					  " EXCLUDED.instance",
-					  3, types, values, NULL);
+					  4, types, values, NULL);
 	ienv_make_dns_records(instance, name, is_primary);
 	ienv_config_changed(instance);
 	if (ienv_query("SELECT pg_catalog.to_jsonb(d) FROM instance_env.domain d"

@@ -26,14 +26,47 @@ extern const char *ienv_service_problem(const char *name, JsonbValue *value);
  * domain_rule.c: which names can be domains
  */
 extern const char *ienv_domain_problem(const char *name);
+extern const char *ienv_name_problem(const char *name);
 extern void ienv_check_domain(const char *name);
-extern const char *ienv_domain_root(const char *name);
-extern bool ienv_is_hosting_name(const char *name);
+extern void ienv_check_name(const char *name);
 extern bool ienv_is_service_name(const char *name);
-extern bool ienv_is_below(const char *name, const char *suffix);
 extern bool ienv_is_reserved_name(const char *name);
 extern bool ienv_is_ip_address(const char *name);
 extern bool ienv_is_punycode(const char *label, Size length);
+
+/*
+ * public_suffix.c: the Public Suffix List
+ */
+extern void ienv_public_suffix_init(void);
+extern uint64 ienv_public_suffix_list(void);
+extern bool ienv_is_public_suffix(const char *name);
+extern bool ienv_is_registry(const char *name);
+extern const char *ienv_domain_root(const char *name);
+extern bool ienv_is_hosting_name(const char *name);
+
+/*
+ * claim.c: whose a name is
+ */
+
+/*
+ * A condition on a column of texts in the "C" collation that is true for the
+ * name $N and what is below it.  An index on the reversed column supports it:
+ * the range has only few others, which go on with a hyphen instead of a dot.
+ */
+#define IENV_BELOW(column, parameter) \
+	"pg_catalog.reverse(" column ") OPERATOR(pg_catalog.>=)" \
+	" pg_catalog.reverse(" parameter ") COLLATE pg_catalog.\"C\"" \
+	" AND pg_catalog.reverse(" column ") OPERATOR(pg_catalog.<)" \
+	" (pg_catalog.reverse(" parameter ") OPERATOR(pg_catalog.||) '/')" \
+	" COLLATE pg_catalog.\"C\"" \
+	" AND (" column " OPERATOR(pg_catalog.=) " parameter \
+	" OR pg_catalog.right(" column ", pg_catalog.length(" parameter ")" \
+	" OPERATOR(pg_catalog.+) 1) OPERATOR(pg_catalog.=)" \
+	" ('.' OPERATOR(pg_catalog.||) " parameter "))"
+
+extern const char *ienv_lock_root(const char *name);
+extern void ienv_claim_domain(Datum instance, const char *name,
+							  const char *leaving);
 
 /*
  * domain.c: the domains of production instances
@@ -48,6 +81,8 @@ pg_noreturn extern void ienv_refuse_unassociated(Datum instance,
  */
 extern void ienv_make_dns_records(Datum instance, const char *domain,
 								  bool is_primary);
+extern const char *ienv_longest_record(void);
+extern bool ienv_is_record_of(const char *name, const char *domain);
 
 /*
  * address.c: the names by which an instance is reached
@@ -74,11 +109,16 @@ extern const char *ienv_portal_host(const IenvAddress * address);
 	" OR k.expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()))"
 
 extern void ienv_forget_key_uses(Datum hash);
+extern bool ienv_host_slug(const char *host, char *slug);
+extern bool ienv_is_slug(const char *slug);
 
 /*
  * host.c: hosts as browsers send them
  */
 extern void ienv_parse_host(const text *value, char *host);
+extern const char *ienv_host_problem(const char *text, Size length,
+									 char *host);
+extern bool ienv_is_below(const char *name, const char *suffix);
 
 /*
  * preview.c: which instance serves a host

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * domain_rule.c
- *	  Which names can be the domain of a production instance, and who owns a
- *	  name.
+ *	  Which names can be the domain of a production instance.
  *
  * Names are compared byte by byte, since any that are not lower-case ASCII are
  * refused.
@@ -22,20 +21,6 @@
 #include "registry/registry.h"
 
 /*
- * Having a name below one of these does not mean owning the domain.  The first
- * line is what is documented; the others give names to their customers in the
- * same way.
- */
-static const char *const hosting_suffixes[] = {
-	"vercel.app", "netlify.app", "pages.dev", "fly.dev",
-	"render.com", "herokuapp.com", "amplifyapp.com", "azurestaticapps.net",
-	"azurewebsites.net", "cloudfront.net", "deno.dev", "firebaseapp.com",
-	"github.io", "gitlab.io", "ngrok-free.app", "ngrok.app", "ngrok.dev",
-	"ngrok.io", "onrender.com", "railway.app", "replit.app", "run.app",
-	"surge.sh", "web.app", "workers.dev"
-};
-
-/*
  * Nobody owns a domain below these: RFC 2606 and 6761, and later additions.
  * (The second-level names example.com, .net and .org are used in documentation
  * and tests.)
@@ -45,65 +30,46 @@ static const char *const reserved_suffixes[] = {
 	"test"
 };
 
-/*
- * Suffixes of two labels below which names are registered: enough of the
- * public suffix list to tell who owns a name in the countries that register at
- * the third level.  An index depends on this list: a version that changes it
- * must REINDEX instance_env.domain_root.
- */
-static const struct
-{
-	const char *top;
-	const char *second;			/* with a space before and after each */
-}			registries[] = {
-	{"ar", " com edu gob gov int net org "},
-	{"at", " ac co gv or "},
-	{"au", " asn com edu gov id net org "},
-	{"br", " art com edu gov ind net org "},
-	{"cn", " ac com edu gov net org "},
-	{"co", " com edu gov net nom org "},
-	{"eg", " com edu gov net org "},
-	{"es", " com edu gob nom org "},
-	{"hk", " com edu gov idv net org "},
-	{"hu", " co info org "},
-	{"id", " ac biz co go my net or sch web "},
-	{"il", " ac co gov muni net org "},
-	{"in", " ac co edu firm gen gov ind net nic org res "},
-	{"jp", " ac ad co ed go gr lg ne or "},
-	{"ke", " ac co go info me ne or sc "},
-	{"kr", " ac co go ne or pe re "},
-	{"mx", " com edu gob net org "},
-	{"my", " com edu gov name net org "},
-	{"ng", " com edu gov net org "},
-	{"nz", " ac co geek gen govt iwi kiwi maori net org school "},
-	{"pe", " com edu gob net nom org "},
-	{"ph", " com edu gov net ngo org "},
-	{"pk", " com edu gov net org "},
-	{"pl", " com edu gov net org "},
-	{"pt", " com edu gov net org "},
-	{"sa", " com edu gov net org "},
-	{"sg", " com edu gov net org per "},
-	{"th", " ac co go in net or "},
-	{"tr", " bel com edu gen gov name net org web "},
-	{"tw", " club com edu gov idv net org "},
-	{"ua", " com edu gov in net org "},
-	{"uk", " ac co gov ltd me net nhs org plc police sch "},
-	{"vn", " com edu gov net org "},
-	{"za", " ac co gov law net nom org school web "}
-};
-
+static void refuse_problem(const char *name, const char *problem);
 static bool is_below(const char *name, const char *const *suffixes, int n);
-static bool is_public_suffix(const char *name);
 
 PG_FUNCTION_INFO_V1(instance_env_domain_root);
 
 /*
  * Why a text cannot be the domain of a production instance, as a sentence, or
- * NULL if it can.  It must be a lower-case host name of two or more labels,
- * the last of which consists of letters, and its user must be able to own it.
+ * NULL if it can.  Its user must be able to own it, and there must be room for
+ * the names of its DNS records.
+ *
+ * The list of public suffixes changes, so this is asked as a name is claimed,
+ * and a domain that has been associated stays what it is.
  */
 const char *
 ienv_domain_problem(const char *name)
+{
+	const char *problem = ienv_name_problem(name);
+	const char *record;
+
+	if (problem != NULL)
+		return problem;
+	if (ienv_is_service_name(name))
+		return "It belongs to the service itself.";
+	if (ienv_is_hosting_name(name))
+		return "It belongs to a hosting provider.";
+	if (ienv_is_public_suffix(name))
+		return "It is a public suffix, below which others register their domains.";
+	record = ienv_longest_record();
+	if (strlen(record) + 1 + strlen(name) > IENV_MAX_DOMAIN)
+		return psprintf("With its DNS record \"%s\" before it, it is longer than %d characters.",
+						record, IENV_MAX_DOMAIN);
+	return NULL;
+}
+
+/*
+ * The same where any name that is written as a domain will do: a lower-case
+ * host name of two or more labels, the last of which consists of letters.
+ */
+const char *
+ienv_name_problem(const char *name)
 {
 	Size		length = strlen(name);
 	Size		label = 0;		/* bytes in the current label */
@@ -166,12 +132,6 @@ ienv_domain_problem(const char *name)
 	if (label < 2 ||
 		(digits && strncmp(name + length - label, "xn--", 4) != 0))
 		return "It does not end in a top-level domain.";
-	if (is_public_suffix(name))
-		return "It is a public suffix, below which others register their domains.";
-	if (ienv_is_hosting_name(name))
-		return "It belongs to a hosting provider.";
-	if (ienv_is_service_name(name))
-		return "It belongs to the service itself.";
 	return NULL;
 }
 
@@ -181,8 +141,21 @@ ienv_domain_problem(const char *name)
 void
 ienv_check_domain(const char *name)
 {
-	const char *problem = ienv_domain_problem(name);
+	refuse_problem(name, ienv_domain_problem(name));
+}
 
+/*
+ * Refuse a text that is not written as a domain, with the same error.
+ */
+void
+ienv_check_name(const char *name)
+{
+	refuse_problem(name, ienv_name_problem(name));
+}
+
+static void
+refuse_problem(const char *name, const char *problem)
+{
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INVALID_DOMAIN),
@@ -195,36 +168,21 @@ ienv_check_domain(const char *name)
 }
 
 /*
- * The part of a name that its owner has registered: the last two labels, or
- * three where the last two are a suffix such as co.uk.  Points into name.
- */
-const char *
-ienv_domain_root(const char *name)
-{
-	const char *root = name + strlen(name);
-	int			labels = 2;
-
-	for (int i = 0; i < labels; i++)
-	{
-		while (root > name && root[-1] != '.')
-			root--;
-		if (root == name)
-			return name;
-		if (i == 1 && is_public_suffix(root))
-			labels = 3;
-		if (i + 1 < labels)
-			root--;				/* onto the dot */
-	}
-	return root;
-}
-
-/*
  * domain_root(domain text) RETURNS text
+ *
+ * Takes what a browser sends as a host.  Null for what nobody has registered:
+ * an IP address, a single label, or a public suffix.
  */
 Datum
 instance_env_domain_root(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(ienv_domain_root(text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+	char		host[IENV_MAX_DOMAIN + 1];
+
+	ienv_parse_host(PG_GETARG_TEXT_PP(0), host);
+	if (strchr(host, '.') == NULL || ienv_is_ip_address(host) ||
+		ienv_is_public_suffix(host))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(ienv_domain_root(host)));
 }
 
 /*
@@ -241,25 +199,6 @@ ienv_is_service_name(const char *name)
 		if (ienv_is_below(name, service->domains[i]))
 			return true;
 	return false;
-}
-
-/*
- * Is a name this suffix, or below it?
- */
-bool
-ienv_is_below(const char *name, const char *suffix)
-{
-	Size		length = strlen(name);
-	Size		skip = strlen(suffix);
-
-	return length >= skip && strcmp(name + length - skip, suffix) == 0 &&
-		(length == skip || name[length - skip - 1] == '.');
-}
-
-bool
-ienv_is_hosting_name(const char *name)
-{
-	return is_below(name, hosting_suffixes, lengthof(hosting_suffixes));
 }
 
 bool
@@ -293,25 +232,7 @@ is_below(const char *name, const char *const *suffixes, int n)
 }
 
 /*
- * Is the whole name a suffix of two labels?
- */
-static bool
-is_public_suffix(const char *name)
-{
-	const char *dot = strchr(name, '.');
-	char		second[IENV_MAX_LABEL + 3];
-
-	if (dot == NULL || dot - name > IENV_MAX_LABEL)
-		return false;
-	snprintf(second, sizeof(second), " %.*s ", (int) (dot - name), name);
-	for (int i = 0; i < lengthof(registries); i++)
-		if (strcmp(dot + 1, registries[i].top) == 0)
-			return strstr(registries[i].second, second) != NULL;
-	return false;
-}
-
-/*
- * Does a lower-case label that begins with "xn--" stand for a name that could not be
+ * Does a label that begins with "xn--" stand for a name that could not be
  * written without it?  This is the decoder of RFC 3492, section 6.2, except
  * that it does not keep the result: non-ASCII letters are inserted in order of
  * their code points.

@@ -26,7 +26,6 @@
  */
 #define MAX_HOST	(IENV_MAX_DOMAIN + 7)
 
-static const char *host_problem(const char *text, Size length, char *host);
 static const char *port_problem(const char *port);
 static const char *name_problem(const char *name);
 
@@ -40,7 +39,7 @@ ienv_parse_host(const text *value, char *host)
 {
 	const char *data = VARDATA_ANY(value);
 	Size		length = VARSIZE_ANY_EXHDR(value);
-	const char *problem = host_problem(data, length, host);
+	const char *problem = ienv_host_problem(data, length, host);
 
 	if (problem != NULL)
 		ereport(ERROR,
@@ -52,10 +51,11 @@ ienv_parse_host(const text *value, char *host)
 }
 
 /*
- * Why a text is not a host, as a sentence, or NULL if it is one.
+ * Why a text is not a host, as a sentence, or NULL if it is one, which is then
+ * in the buffer.
  */
-static const char *
-host_problem(const char *text, Size length, char *host)
+const char *
+ienv_host_problem(const char *text, Size length, char *host)
 {
 	char		copy[MAX_HOST + 1];
 	char	   *end;
@@ -162,4 +162,17 @@ name_problem(const char *name)
 		inet_pton(AF_INET, name, &address) != 1)
 		return "It ends in a number, but is not an IPv4 address.";
 	return NULL;
+}
+
+/*
+ * Is a name this suffix, or below it?
+ */
+bool
+ienv_is_below(const char *name, const char *suffix)
+{
+	Size		length = strlen(name);
+	Size		tail = strlen(suffix);
+
+	return length >= tail && strcmp(name + length - tail, suffix) == 0 &&
+		(length == tail || name[length - tail - 1] == '.');
 }

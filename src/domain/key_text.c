@@ -74,7 +74,8 @@ instance_env_key_frontend_api(PG_FUNCTION_ARGS)
  * sentence that says what is wrong with the key.
  *
  * A key is a prefix, which ends in an underscore, and the base64 encoding, with
- * or without padding, of a host and a final "$".
+ * or without padding, of a host and a final "$".  The host is returned in
+ * lower case.
  */
 char *
 ienv_publishable_host(const char *key, const char **problem)
@@ -85,6 +86,7 @@ ienv_publishable_host(const char *key, const char **problem)
 	int			size;
 	char	   *padded;
 	char	   *host;
+	char		name[IENV_MAX_DOMAIN + 1];
 
 	while (type < 2 && !begins_with(key, service->publishable[type]))
 		type++;
@@ -127,14 +129,16 @@ ienv_publishable_host(const char *key, const char **problem)
 		return NULL;
 	}
 	host[length - 1] = '\0';
-	if (strchr(host, '.') == NULL ||
-		host[strspn(host,
-					"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")] != '\0')
+
+	/* a name of two labels or more; a port or a final dot is no part of it */
+	if (ienv_host_problem(host, length - 1, name) != NULL ||
+		strlen(name) != length - 1 || strchr(name, '.') == NULL ||
+		ienv_is_ip_address(name))
 	{
 		*problem = "Its last part is not a host.";
 		return NULL;
 	}
-	return host;
+	return pstrdup(name);
 }
 
 /*

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * verify.c
- *	  Recording that the DNS records of a domain have been verified.
+ *	  Recording that the DNS records of a domain have been verified, or no
+ *	  longer are.
  *
  * The database queries no name server: the caller has, and says what it found.
  *
@@ -11,16 +12,25 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
 #include "domain/domain.h"
 #include "registry/registry.h"
 
-static bool verify_records(Datum name, Datum record);
+/* a domain with the state of its records, for the audit log */
+#define DOMAIN_STATE \
+	"SELECT pg_catalog.to_jsonb(d) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('records'," \
+	"  (SELECT pg_catalog.jsonb_object_agg(r.record, r.verified_at) FROM instance_env.dns_record r" \
+	"   WHERE r.domain OPERATOR(pg_catalog.=) d.name))" \
+	" FROM instance_env.domain d" \
+	" WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2"
+
+static char *read_arguments(FunctionCallInfo fcinfo, Datum *values);
+static void require_record(const char *name, const Datum *values);
 
 PG_FUNCTION_INFO_V1(instance_env_verify_domain);
+PG_FUNCTION_INFO_V1(instance_env_unverify_domain);
 
 /*
  * verify_domain(instance uuid, domain text, record text) RETURNS void
@@ -31,50 +41,37 @@ PG_FUNCTION_INFO_V1(instance_env_verify_domain);
 Datum
 instance_env_verify_domain(PG_FUNCTION_ARGS)
 {
-	Oid			types[2] = {UUIDOID, TEXTOID};
-	Datum		values[2];
+	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
+	Datum		values[3];
 	Datum		before;
-	char	   *name;
+	char	   *name = read_arguments(fcinfo, values);
 	char	   *status;
-	bool		changed;
+	uint64		changed;
 	bool		isnull;
-
-	ienv_require_argument(fcinfo, 0, "instance");
-	ienv_require_argument(fcinfo, 1, "domain");
-	values[0] = PG_GETARG_DATUM(0);
-	values[1] = PG_GETARG_DATUM(1);
-	name = TextDatumGetCString(values[1]);
-	ienv_check_domain(name);
-	if (!PG_ARGISNULL(2))
-		(void) ienv_require_text(fcinfo, 2, "record", IENV_MAX_DOMAIN);
-
-	/* a domain with the state of its records, for the audit log */
-#define DOMAIN_STATE \
-	"SELECT pg_catalog.to_jsonb(d) OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object('records'," \
-	"  (SELECT pg_catalog.jsonb_object_agg(r.record, r.verified_at) FROM instance_env.dns_record r" \
-	"   WHERE r.domain OPERATOR(pg_catalog.=) d.name))" \
-	" FROM instance_env.domain d" \
-	" WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2"
 
 	SPI_connect();
 	ienv_require_production(values[0], &status);
 	if (ienv_query(DOMAIN_STATE, 2, types, values, NULL) == 0)
 		ienv_refuse_unassociated(values[0], name);
 	before = ienv_result_datum(0, 1, &isnull);
+	require_record(name, values);
 
-	changed = verify_records(values[1],
-							 PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
-	if (ienv_query("UPDATE instance_env.domain"
-				   " SET verified_at = pg_catalog.now()"
-				   " WHERE instance OPERATOR(pg_catalog.=) $1"
-				   " AND name OPERATOR(pg_catalog.=) $2"
-				   " AND verified_at IS NULL AND NOT EXISTS (SELECT"
-				   " FROM instance_env.dns_record"
-				   "  WHERE domain OPERATOR(pg_catalog.=) $2"
-				   " AND verified_at IS NULL)",
-				   2, types, values, NULL) > 0)
-		changed = true;
-	if (changed)
+	changed = ienv_query("UPDATE instance_env.dns_record"
+						 " SET verified_at = pg_catalog.now()"
+						 " WHERE domain OPERATOR(pg_catalog.=) $2"
+						 " AND verified_at IS NULL"
+						 " AND ($3 IS NULL OR record OPERATOR(pg_catalog.=) $3)",
+						 3, types, values, NULL);
+	changed += ienv_query("UPDATE instance_env.domain"
+						  " SET verified_at = pg_catalog.now()"
+						  " WHERE instance OPERATOR(pg_catalog.=) $1"
+						  " AND name OPERATOR(pg_catalog.=) $2"
+						  " AND verified_at IS NULL AND NOT EXISTS (SELECT"
+						  " FROM instance_env.dns_record"
+						  "  WHERE domain OPERATOR(pg_catalog.=) $2"
+						  " AND verified_at IS NULL)",
+						  2, types, values, NULL);
+	if (changed > 0)
 	{
 		ienv_config_changed(values[0]);
 		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
@@ -87,33 +84,115 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 }
 
 /*
- * Record that one DNS record, or all, have been verified.  Returns whether
- * that changes anything.
+ * unverify_domain(instance uuid, domain text, record text) RETURNS void
+ *
+ * The caller has seen that the domain's DNS is not, or no longer, as it should
+ * be: one record, or all, where that is null.  An active instance stays
+ * active, since it has users; validate() says what is missing.
  */
-static bool
-verify_records(Datum name, Datum record)
+Datum
+instance_env_unverify_domain(PG_FUNCTION_ARGS)
 {
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2];
-	const char *nulls = DatumGetPointer(record) == NULL ? " n" : NULL;
+	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+	Datum		before;
+	char	   *name = read_arguments(fcinfo, values);
+	char	   *status;
+	uint64		changed;
+	bool		isnull;
 
-	values[0] = name;
-	values[1] = record;
-	if (nulls == NULL &&
+	SPI_connect();
+	ienv_require_production(values[0], &status);
+	if (ienv_query(DOMAIN_STATE, 2, types, values, NULL) == 0)
+		ienv_refuse_unassociated(values[0], name);
+	before = ienv_result_datum(0, 1, &isnull);
+	require_record(name, values);
+
+	changed = ienv_query("UPDATE instance_env.dns_record"
+						 " SET verified_at = NULL"
+						 " WHERE domain OPERATOR(pg_catalog.=) $2"
+						 " AND verified_at IS NOT NULL"
+						 " AND ($3 IS NULL OR record OPERATOR(pg_catalog.=) $3)",
+						 3, types, values, NULL);
+	changed += ienv_query("UPDATE instance_env.domain"
+						  " SET verified_at = NULL"
+						  " WHERE instance OPERATOR(pg_catalog.=) $1"
+						  " AND name OPERATOR(pg_catalog.=) $2"
+						  " AND verified_at IS NOT NULL"
+						  " AND ($3 IS NULL OR EXISTS (SELECT"
+						  " FROM instance_env.dns_record"
+						  "  WHERE domain OPERATOR(pg_catalog.=) $2"
+						  " AND verified_at IS NULL))",
+						  3, types, values, NULL);
+	if (changed > 0)
+	{
+		ienv_config_changed(values[0]);
+		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
+		ienv_record_event("unverify_domain", NULL, DatumGetUUIDP(values[0]),
+						  name, before,
+						  ienv_result_datum(0, 1, &isnull));
+	}
+	else if (DatumGetPointer(values[2]) != NULL)
+		ereport(NOTICE,
+				(errmsg("DNS record \"%s\" of domain \"%s\" is not verified",
+						TextDatumGetCString(values[2]), name)));
+	else
+		ereport(NOTICE,
+				(errmsg("no DNS record of domain \"%s\" is verified", name)));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * The arguments of both functions as values: the instance, the domain and the
+ * record, or 0 for all.  A record is also known by its full name, as DNS shows
+ * it.  Returns the domain.
+ */
+static char *
+read_arguments(FunctionCallInfo fcinfo, Datum *values)
+{
+	char	   *name;
+	char	   *record;
+	Size		length;
+
+	ienv_require_argument(fcinfo, 0, "instance");
+	ienv_require_argument(fcinfo, 1, "domain");
+	values[0] = PG_GETARG_DATUM(0);
+	values[1] = PG_GETARG_DATUM(1);
+	values[2] = (Datum) 0;
+	name = TextDatumGetCString(values[1]);
+	ienv_check_name(name);
+	if (PG_ARGISNULL(2))
+		return name;
+
+	record = ienv_require_text(fcinfo, 2, "record", IENV_MAX_DOMAIN + 1);
+	for (char *p = record; *p != '\0'; p++)
+		*p = pg_ascii_tolower((unsigned char) *p);
+	length = strlen(record);
+	if (record[length - 1] == '.')
+		record[--length] = '\0';
+	if (length > strlen(name) && ienv_is_below(record, name))
+		record[length - strlen(name) - 1] = '\0';
+	values[2] = CStringGetTextDatum(record);
+	return name;
+}
+
+/*
+ * Refuse a record that the domain does not need.  SPI is connected.
+ */
+static void
+require_record(const char *name, const Datum *values)
+{
+	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
+
+	if (DatumGetPointer(values[2]) != NULL &&
 		ienv_query("SELECT FROM instance_env.dns_record"
-				   " WHERE domain OPERATOR(pg_catalog.=) $1"
-				   " AND record OPERATOR(pg_catalog.=) $2", 2, types, values,
+				   " WHERE domain OPERATOR(pg_catalog.=) $2"
+				   " AND record OPERATOR(pg_catalog.=) $3", 3, types, values,
 				   NULL) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("domain \"%s\" needs no DNS record \"%s\"",
-						TextDatumGetCString(name),
-						TextDatumGetCString(record)),
+				 errmsg("domain \"%s\" needs no DNS record \"%s\"", name,
+						TextDatumGetCString(values[2])),
 				 errhint("The records that it needs are listed by instance_env.dns_records().")));
-	return ienv_query("UPDATE instance_env.dns_record"
-					  " SET verified_at = pg_catalog.now()"
-					  " WHERE domain OPERATOR(pg_catalog.=) $1"
-					  " AND verified_at IS NULL"
-					  " AND ($2 IS NULL OR record OPERATOR(pg_catalog.=) $2)",
-					  2, types, values, nulls) > 0;
 }

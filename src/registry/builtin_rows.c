@@ -3,11 +3,12 @@
  * builtin_rows.c
  *	  Rows that come with the extension, and what happens when they change.
  *
- * policy_default, social_provider, feature, setting_section and service come
- * with rows, which a superuser may change or add to.  A dump includes what the
- * superuser has contributed: rows that are not builtin, and builtin ones that
- * are marked as changed.  By the time the latter are restored, CREATE
- * EXTENSION has created those rows again, so the restored ones replace them.
+ * policy_default, social_provider, feature, setting_section, hosting_suffix and
+ * service come with rows, which a superuser may change or add to.  A dump
+ * includes what the superuser has contributed: rows that are not builtin, and
+ * builtin ones that are marked as changed.  By the time the latter are
+ * restored, CREATE EXTENSION has created those rows again, so the restored
+ * ones replace them.
  *
  * A subscription to these tables brings all rows, so that those that both
  * servers have from CREATE EXTENSION would be duplicates.  There, too, a

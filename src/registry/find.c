@@ -266,6 +266,17 @@ find_id(const char *sql, Datum value, Oid type, pg_uuid_t *id)
 	return found;
 }
 
+/*
+ * A call with arguments of its own, to be made instead.
+ */
+FunctionCallInfo
+ienv_copy_call(FunctionCallInfo fcinfo)
+{
+	Size		size = SizeForFunctionCallInfo(fcinfo->nargs);
+
+	return memcpy(palloc(size), fcinfo, size);
+}
+
 static Datum
 uuid_datum(const pg_uuid_t *uuid)
 {

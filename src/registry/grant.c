@@ -84,6 +84,7 @@ static const Audience audiences[] = {
 
 	/* domains, hosts and previews */
 	{"account_portal_url", BACKEND | ADMIN},
+	{"add_hosting_suffix", ADMIN},
 	{"add_redirect_url", ADMIN},
 	{"associate_domain", ADMIN},
 	{"change_domain", ADMIN},
@@ -96,6 +97,8 @@ static const Audience audiences[] = {
 	{"remove_domain", ADMIN},
 	{"remove_redirect_url", ADMIN},
 	{"set_allowed_origins", ADMIN},
+	{"remove_hosting_suffix", ADMIN},
+	{"unverify_domain", ADMIN},
 	{"verify_domain", ADMIN},
 
 	/* keys */
@@ -157,8 +160,8 @@ static const Audience audiences[] = {
  * because errors refer to them.
  */
 static const char *const catalogues[] = {
-	"features", "policy_defaults", "service_names", "setting_sections",
-	"social_providers"
+	"features", "hosting_suffixes", "policy_defaults", "service_names",
+	"setting_sections", "social_providers"
 };
 
 static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);

@@ -94,18 +94,26 @@ extern int	ienv_errhint_view(const char *view, const char *hint);
  */
 extern void ienv_find_application(FunctionCallInfo fcinfo);
 extern void ienv_find_production(FunctionCallInfo fcinfo);
+extern FunctionCallInfo ienv_copy_call(FunctionCallInfo fcinfo);
 
 /*
  * Defines instance_env_FUNCTION_by_name(), which takes a name in place of the
- * id that instance_env_FUNCTION() takes; find is one of the two above
+ * id that instance_env_FUNCTION() takes; find is one of the first two above.
+ * The executor evaluates a constant argument once for all rows, so the id must
+ * not be put in the place of the name.
  */
 #define IENV_BY_NAME(function, find) \
 	PG_FUNCTION_INFO_V1(instance_env_##function##_by_name); \
 	Datum \
 	instance_env_##function##_by_name(PG_FUNCTION_ARGS) \
 	{ \
-		find(fcinfo); \
-		return instance_env_##function(fcinfo); \
+		FunctionCallInfo copy = ienv_copy_call(fcinfo); \
+		Datum		result; \
+		\
+		find(copy); \
+		result = instance_env_##function(copy); \
+		fcinfo->isnull = copy->isnull; \
+		return result; \
 	} \
 	extern int	no_such_variable
 

@@ -12,6 +12,7 @@ CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT instance_env.create_application('shop', 'pro', :dev, :prod, 'dev', 'prod') \gset
 SELECT instance_env.associate_domain(:prod, 'shop.example.com') \gset
 SELECT instance_env.associate_domain(:prod, 'help.example.com', false) \gset
+SELECT instance_env.add_hosting_suffix('pages.example.net') \gset
 SELECT instance_env.create_secret_key(:dev) AS key \gset
 SELECT instance_env.create_secret_key(:dev) \gset
 SELECT instance_env.set_social_connection(:dev, 'github') \gset
@@ -24,7 +25,9 @@ INSERT INTO good VALUES
 	('application', instance_env.application_id('shop')::text), ('instance_id.application', 'shop'), ('type', 'production'),
 	('name', 'a name'), ('set_policy.name', 'banner'), ('reset_policy.name', 'banner'),
 	('set_setting.name', 'session.lifetime'), ('setting.name', 'session.lifetime'),
-	('domain', 'www.example.com'), ('verify_domain.domain', 'shop.example.com'), ('remove_domain.domain', 'help.example.com'),
+	('domain', 'www.example.com'), ('verify_domain.domain', 'shop.example.com'), ('unverify_domain.domain', 'shop.example.com'),
+	('add_hosting_suffix.name', 'sites.example.net'), ('remove_hosting_suffix.name', 'pages.example.net'), ('hosting', 'true'),
+	('description', 'a description'), ('remove_domain.domain', 'help.example.com'),
 	('record', 'clerk'), ('host', 'www.example.com'), ('url', 'https://www.example.com'), ('origins', '{https://www.example.com}'), ('channel', 'sms'), ('body', 'a body'),
 	('address', 'jane@example.com'),
 	('provider', 'github'), ('client_id', 'id'), ('secret_reference', 'vault:x'), ('scopes', '{repo}'),
@@ -41,7 +44,7 @@ INSERT INTO good VALUES
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
-	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'domain_root.domain',
+	'admission_required.instance', 'admission_required.user_key', 'application_id.name',
 	'guard.address_column', 'guard.created_column', 'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
 	'instance_by_key.external_key', 'instance_by_publishable_key.key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
 	'is_test_identity.address',

@@ -169,8 +169,9 @@ SELECT instance_env.disable_feature('a0000000-0000-4000-8000-000000000002', 'ent
 SELECT instance_env.associate_domain('a0000000-0000-4000-8000-000000000002', 'example.com') \gset
 SELECT is(pg_temp.detail('O''Reilly "books"', 'free'), 'done', 'a primary domain needs no plan');
 SELECT is(pg_temp.detail('O''Reilly "books"', 'pro'), 'done', 'up again');
-INSERT INTO instance_env.domain (name, instance, is_primary) VALUES
-	('example.net', 'a0000000-0000-4000-8000-000000000002', false), ('example.org', 'a0000000-0000-4000-8000-000000000002', false);
+INSERT INTO instance_env.domain (name, instance, root, is_primary) VALUES
+	('example.net', 'a0000000-0000-4000-8000-000000000002', 'example.net', false),
+	('example.org', 'a0000000-0000-4000-8000-000000000002', 'example.org', false);
 SELECT is((SELECT quantity FROM instance_env.instance_features WHERE feature = 'satellite_domains'
 	AND instance_id = 'a0000000-0000-4000-8000-000000000002'), 2, 'two satellite domains');
 SELECT is(pg_temp.detail('O''Reilly "books"', 'free'), 'Feature "satellite_domains" needs plan "pro".', 'satellite domains do');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(137);
+SELECT plan(151);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
@@ -21,6 +21,7 @@ FROM (VALUES
 	('pk_live_Y2xlcmsudmliZXMuZGl5JA==', 'clerk.vibes.diy'),
 	('pk_live_Y2xlcmsudmliZXMuZGl5JA', 'clerk.vibes.diy'),
 	('pk_live_Y2xlcmsuZXhhbXBsZS5jb20k', 'clerk.example.com'),
+	('pk_live_' || encode('Clerk.Example.COM$', 'base64'), 'clerk.example.com'),
 	(NULL, NULL)) v (key, host);
 SELECT throws_ok(format('SELECT instance_env.key_frontend_api(%L)', key), '22023', NULL,
 	'no publishable key: ' || left(to_json(key)::text, 60))
@@ -36,6 +37,14 @@ FROM unnest(ARRAY['pk_live_', 'pk_live', 'pk_live_aW52YWxpZGtleSQ=', '', ' ', 'p
 	-- not base64
 	'pk_live_Y2xlcmsudmliZXMuZGl5J', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=', 'pk_live_Y2xlcmsudmliZXMuZGl5JA===',
 	'pk_live_====', 'pk_live_Y2xlc*sudmliZXMuZGl5JA==', E'pk_live_Y2xlcmsudmli\nZXMuZGl5JA==', 'pk_live_é',
+	-- what is no host by the rules of hosts
+	'pk_test_Li4k', 'pk_live_' || encode('.$', 'base64'), 'pk_live_' || encode('clerk..com$', 'base64'),
+	'pk_live_' || encode('.clerk.com$', 'base64'), 'pk_live_' || encode('clerk.com.$', 'base64'),
+	'pk_live_' || encode('-clerk.com$', 'base64'), 'pk_live_' || encode('clerk-.com$', 'base64'),
+	'pk_live_' || encode('10.0.0.1$', 'base64'), 'pk_live_' || encode('1.2.3$', 'base64'),
+	'pk_live_' || encode('clerk.example.com:443$', 'base64'), 'pk_live_' || encode('[::1]$', 'base64'),
+	'pk_live_' || translate(encode(convert_to(repeat('a', 64) || '.com$', 'UTF8'), 'base64'), E'\n', ''),
+	'pk_live_' || translate(encode(convert_to(repeat('a.', 126) || 'com$', 'UTF8'), 'base64'), E'\n', ''),
 	-- what is no host: control characters, a byte that is no UTF-8, NUL, a space
 	'pk_live_' || encode(E'\\x01 2e 24'::bytea, 'base64'), 'pk_live_' || encode(E'\\xff2e24'::bytea, 'base64'),
 	'pk_live_' || encode(E'\\x612e0024'::bytea, 'base64'), 'pk_live_' || encode(E'\\x61202e6224'::bytea, 'base64'),

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(42);
+SELECT plan(78);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set other '\'a0000000-0000-4000-8000-000000000002\''
@@ -80,6 +80,55 @@ SELECT pg_temp.config(:prod) AS config, count(*) AS events FROM instance_env.eve
 SELECT lives_ok($$SELECT instance_env.verify_domain('a0000000-0000-4000-8000-000000000001', 'shop.example.org')$$, 'again');
 SELECT is(ARRAY[pg_temp.config(:prod), (SELECT count(*) FROM instance_env.event)], ARRAY[:config, :events]::bigint[],
 	'nothing has changed');
+
+-- a record by its full name, as DNS has it
+
+SELECT instance_env.associate_domain(:prod, 'names.example.org', false) \gset
+SELECT instance_env.change_domain(:prod, 'names.example.org') \gset
+SELECT lives_ok(format('SELECT instance_env.verify_domain(%L, %L, %L)', :prod, 'names.example.org', record), 'by its name: ' || record)
+FROM unnest('{clerk.names.example.org, accounts.names.example.org., CLKMAIL.Names.Example.Org, CLK._DomainKey, clk2._domainkey.}'::text[]) record;
+SELECT is(pg_temp.state('names.example.org'), 'xxxxx verified', 'all of them');
+SELECT throws_ok(format('SELECT instance_env.verify_domain(%L, %L, %L)', :prod, 'names.example.org', record), '22023',
+	NULL, 'but not: ' || record) FROM unnest(ARRAY['names.example.org', '.names.example.org', '.', 'clerk.shop.example.org',
+		'clerk.example.org', 'xclerk.names.example.org', 'clerk..', 'clerk.names.example.org.names.example.org']) record;
+
+-- DNS is gone
+
+SELECT pg_temp.config(:prod) AS config \gset
+UPDATE instance_env.instance SET status = 'active' WHERE id = :prod;
+SELECT lives_ok(format($$SELECT instance_env.unverify_domain(%L, 'names.example.org', 'clkmail.names.example.org')$$, :prod), 'one record');
+SELECT is(pg_temp.state('names.example.org'), 'xx-xx', 'so the domain is not verified either');
+SELECT cmp_ok(pg_temp.config(:prod), '>', :config::bigint, 'config_version rises');
+SELECT is((SELECT before->'records'->>'clkmail' IS NOT NULL AND after->'records'->>'clkmail' IS NULL
+		AND before->>'verified_at' IS NOT NULL AND after->>'verified_at' IS NULL FROM instance_env.event
+		WHERE action = 'unverify_domain' AND item = 'names.example.org'), true, 'it is in the log');
+SELECT is((SELECT status::text FROM instance_env.instance WHERE id = :prod), 'active', 'it stays active');
+SELECT ok((SELECT bool_and(NOT passed) FROM instance_env.validate(:prod) WHERE check_name = 'dns:clkmail.names.example.org'),
+	'validate() says what is missing');
+SELECT pg_temp.config(:prod) AS config, count(*) AS events FROM instance_env.event \gset
+SELECT lives_ok(format($$SELECT instance_env.unverify_domain(%L, 'names.example.org', 'clkmail')$$, :prod), 'again');
+SELECT is(ARRAY[pg_temp.config(:prod), (SELECT count(*) FROM instance_env.event)], ARRAY[:config, :events]::bigint[],
+	'nothing has changed');
+SELECT lives_ok(format($$SELECT instance_env.unverify_domain(%L, 'names.example.org')$$, :prod), 'all records');
+SELECT is(pg_temp.state('names.example.org'), '-----', 'none is verified');
+SELECT lives_ok(format($$SELECT instance_env.unverify_domain(%L, 'names.example.org')$$, :prod), 'again, all');
+SELECT instance_env.verify_domain(:prod, 'names.example.org') \gset
+SELECT is(pg_temp.state('names.example.org'), 'xxxxx verified', 'and back');
+SELECT throws_ok(format('SELECT instance_env.unverify_domain(%L, %L, %L)', i, d, r), state, NULL, 'unverify_domain(): ' || what)
+FROM (VALUES
+	('a0000000-0000-4000-8000-000000000001', 'names.example.org', 'www', '22023', 'a record that it does not need'),
+	('a0000000-0000-4000-8000-000000000001', 'names.example.org', '', '22023', 'an empty record'),
+	('a0000000-0000-4000-8000-000000000001', 'names.example.org', repeat('x', 1000000), '22023', 'a long record'),
+	('a0000000-0000-4000-8000-000000000001', 'names.example.org', E'clerk\n', '22023', 'a control character'),
+	('a0000000-0000-4000-8000-000000000001', 'other.example.net', NULL, '55000', 'a domain of another application'),
+	('a0000000-0000-4000-8000-000000000001', 'Names.example.org', NULL, '22I01', 'upper case'),
+	('d0000000-0000-4000-8000-000000000001', 'names.example.org', NULL, '55000', 'a development instance'),
+	('00000000-0000-0000-0000-000000000000', 'names.example.org', NULL, '23I03', 'an unknown instance'),
+	(NULL, 'names.example.org', NULL, '22004', 'NULL as an instance'),
+	('a0000000-0000-4000-8000-000000000001', NULL, NULL, '22004', 'NULL as a domain')) v (i, d, r, state, what);
+UPDATE instance_env.instance SET status = 'inactive' WHERE id = :prod;
+SELECT instance_env.associate_domain(:prod, 'shop.example.com') \gset
+SELECT instance_env.associate_domain(:prod, 'shop.example.org', false) \gset
 
 -- a satellite that becomes the primary domain has more to show
 SELECT instance_env.change_domain(:prod, 'shop.example.org') \gset

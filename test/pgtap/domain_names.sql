@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(168);
+SELECT plan(196);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
@@ -91,19 +91,41 @@ FROM (VALUES
 	('a.b.c.example.com', 'example.com'),
 	('example.co.uk', 'example.co.uk'),
 	('www.example.co.uk', 'example.co.uk'),
-	('co.uk', 'co.uk'),
-	('co.uk.com', 'uk.com'),
+	('co.uk', NULL),
+	('co.uk.com', 'co.uk.com'),
+	('www.co.uk.com', 'co.uk.com'),
 	('example.uk', 'example.uk'),
 	('www.example.uk', 'example.uk'),
 	('shop.com.br', 'shop.com.br'),
 	('www.hill.school.nz', 'hill.school.nz'),
 	('kent.police.uk', 'kent.police.uk'),
 	('a.b.shop.com.br', 'shop.com.br'),
-	('com', 'com'),
-	('', ''),
-	('.', '.'),
-	('..', '.'),
+	('shop.com.uy', 'shop.com.uy'),
+	('mine.vercel.app', 'mine.vercel.app'),
+	('pr-1.mine.vercel.app', 'mine.vercel.app'),
+	('a.b.mine.lovable.app', 'mine.lovable.app'),
+	('www.example.nosuchtld', 'example.nosuchtld'),
+	-- an exception and a wildcard, in the list and in punycode
+	('www.city.kobe.jp', 'city.kobe.jp'),
+	('www.shop.x.kobe.jp', 'shop.x.kobe.jp'),
+	('www.shop.xn--55qx5d.cn', 'shop.xn--55qx5d.cn'),
+	-- as a browser sends it
+	('WWW.Example.CO.UK', 'example.co.uk'),
+	('www.example.com.', 'example.com'),
+	('www.example.com:3000', 'example.com'),
+	('_dmarc.example.com', 'example.com'),
+	-- what nobody has registered
+	('com', NULL),
+	('vercel.app', NULL),
+	('uk.com', NULL),
+	('localhost', NULL),
+	('localhost:3000', NULL),
+	('10.0.0.1', NULL),
+	('[::1]:80', NULL),
 	(NULL, NULL)) v (name, root);
+SELECT throws_ok(format('SELECT instance_env.domain_root(%L)', name), '22I01', NULL, 'no root: ' || left(to_json(name)::text, 50))
+FROM unnest(ARRAY['', '.', '..', ' ', 'a b.example.com', 'bücher.example.com', 'https://example.com', '-a.example.com', repeat('a.', 130) || 'com',
+	E'example.com\n', repeat('x', 1000000)]) AS name;
 
 -- "You must associate a production domain": whose a root is
 
@@ -303,7 +325,7 @@ GRANT EXECUTE ON FUNCTION instance_env.frontend_api_host(uuid) TO instance_env_c
 SET LOCAL ROLE instance_env_nobody;
 SELECT throws_ok('SELECT instance_env.' || call, '42501', NULL, 'without rights: ' || call)
 FROM unnest(ARRAY[
-	$$associate_domain(NULL, 'a.example.com')$$, $$change_domain(NULL, 'a.example.com')$$,
+	$$associate_domain(NULL, 'a.example.com')$$, $$unverify_domain(NULL, 'a.example.com')$$, $$change_domain(NULL, 'a.example.com')$$,
 	$$remove_domain(NULL, 'a.example.com')$$, $$verify_domain(NULL, 'a.example.com')$$, 'dns_records(NULL)',
 	'account_portal_url(NULL)', 'frontend_api_host(NULL)', 'oauth_consent_domain(NULL)', 'oauth_callback_url(NULL)']) call;
 SELECT is(instance_env.domain_root('www.example.com'), 'example.com', 'without rights: a rule');

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(178);
+SELECT plan(197);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
@@ -59,7 +59,7 @@ FROM (VALUES
 	('VERCEL.APP', 'development hosting_provider'),
 	('example.com.vercel.app', 'development hosting_provider'),
 	('myvercel.app', 'development other_root'),
-	('foo-bar-13.accounts.dev', 'development service_domain'),
+	('no-such-13.accounts.dev', 'development service_domain'),
 	-- on the developer's desk
 	('localhost', 'development local'),
 	('localhost:3000', 'development local'),
@@ -122,6 +122,41 @@ FROM (VALUES
 	('shop staging', 'staging.vercel.app', 'development hosting_provider'),
 	('other', 'staging.example.com', 'development other_root'),
 	('other', 'www.example.org', 'production production_root')) v (application, host, expected);
+-- hosts of development instances: the application's own, another's, and nobody's
+UPDATE instance_env.instance SET slug = 'foo-bar-13' WHERE id = :dev;
+UPDATE instance_env.instance SET slug = 'other-slug-7' WHERE id = instance_env.instance_id('other', 'development');
+SELECT is(pg_temp.serves(application, host), expected, application || ': ' || host)
+FROM (VALUES
+	('shop', 'foo-bar-13.accounts.dev', 'development development_domain'),
+	('shop', 'foo-bar-13.clerk.accounts.dev', 'development development_domain'),
+	('shop', 'Foo-Bar-13.Clerk.Accounts.DEV.:443', 'development development_domain'),
+	('shop', 'other-slug-7.accounts.dev', 'development other_application'),
+	('shop', 'other-slug-7.clerk.accounts.dev', 'development other_application'),
+	('other', 'foo-bar-13.clerk.accounts.dev', 'development other_application'),
+	('other', 'other-slug-7.clerk.accounts.dev', 'development development_domain'),
+	('shop', 'no-such-99.accounts.dev', 'development service_domain'),
+	('shop', 'no-such-99.clerk.accounts.dev', 'development service_domain'),
+	('shop', 'x.foo-bar-13.accounts.dev', 'development service_domain'),
+	('shop', 'foo-bar-13.x.accounts.dev', 'development service_domain'),
+	('shop', 'accounts.dev', 'development service_domain'),
+	('shop', 'clerk.accounts.dev', 'development service_domain'),
+	('shop', repeat('a', 63) || '.clerk.accounts.dev', 'development service_domain'),
+	('shop', 'foo-bar-13.accounts.dev.example.net', 'development other_root')) v (application, host, expected);
+SELECT instance_env.create_application('hyphen') \gset
+SELECT instance_env.associate_domain(instance_env.instance_id('hyphen', 'production'), 'x-example.com') \gset
+SELECT is(pg_temp.serves('shop', 'x-example.com'), 'development other_root', 'a name that only ends in the root is not below it');
+SELECT instance_env.create_application('late') \gset
+UPDATE instance_env.instance SET slug = 'no-such-99' WHERE id = instance_env.instance_id('late', 'development');
+SELECT is(pg_temp.serves('shop', 'no-such-99.clerk.accounts.dev'), 'development other_application', 'once somebody has it, it is his');
+SELECT instance_env.drop_application(instance_env.application_id('late')) \gset
+SELECT is(pg_temp.serves('shop', 'no-such-99.clerk.accounts.dev'), 'development service_domain', 'and nobody''s afterwards');
+
+-- a name that is a constant, for many rows
+SELECT results_eq(format($$SELECT DISTINCT p.reason, instance_env.instance_for_host('shop', h || '.example.com') = %L,
+		(instance_env.check_preview('shop', h || '.example.com')).reason
+	FROM generate_series(1, 100) n, concat('pr-', n) h, instance_env.check_preview('shop', h || '.example.com') p$$, :prod),
+	$$VALUES ('production_root', true, 'production_root')$$, 'the name stays a name, row after row');
+
 -- below a domain of one another
 SELECT instance_env.associate_domain(instance_env.instance_id('shop staging', 'production'), 's.shop.example.com') \gset
 SELECT is(pg_temp.serves('shop', 'x.s.shop.example.com'), 'development other_application', 'the longest domain decides');
@@ -145,8 +180,8 @@ SELECT instance_env.remove_domain(:prod, 'shop.co.uk') \gset
 SELECT is(pg_temp.serves('shop', 'shop.co.uk'), 'development other_root', 'a satellite that was removed');
 
 -- many domains
-INSERT INTO instance_env.domain (name, instance, is_primary)
-	SELECT format('t%s.example%s.com', i, i % 100), :prod, false FROM generate_series(1, 2000) i;
+INSERT INTO instance_env.domain (name, instance, root, is_primary)
+	SELECT format('t%s.example%s.com', i, i % 100), :prod, format('example%s.com', i % 100), false FROM generate_series(1, 2000) i;
 SELECT is_empty($$
 	SELECT i FROM generate_series(1, 2000) i, LATERAL pg_temp.serves('shop', format('t%s.example%s.com', i, i % 100)) s,
 		LATERAL pg_temp.serves('shop', format('x.y%s.example%s.com', i, i % 200)) t

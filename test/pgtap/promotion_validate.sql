@@ -71,7 +71,7 @@ SELECT throws_ok($$SELECT instance_env.assert_valid(pg_temp.prod())$$, '55I01',
 	'instance "a0000000-0000-4000-8000-000000000001" is not valid',
 	'You must associate a production domain: without one, not valid');
 SELECT lives_ok($$SELECT instance_env.assert_valid(pg_temp.dev())$$, 'a development instance needs none');
-INSERT INTO instance_env.domain (name, instance) VALUES ('shop.example.com', pg_temp.prod());
+INSERT INTO instance_env.domain (name, instance, root) VALUES ('shop.example.com', pg_temp.prod(), 'example.com');
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^(domain|dns)')$$,
 	ARRAY['domain error passed', 'dns:shop.example.com error failed 55000'], 'a domain that is not verified');
 UPDATE instance_env.domain SET verified_at = now();
@@ -91,7 +91,7 @@ SELECT matches((SELECT hint FROM instance_env.validate(pg_temp.prod()) WHERE che
 UPDATE instance_env.dns_record SET verified_at = now();
 SELECT lives_ok($$SELECT instance_env.assert_valid(pg_temp.prod())$$, 'domain and records: valid');
 
-INSERT INTO instance_env.domain (name, instance, is_primary) VALUES ('aaa.example.org', pg_temp.prod(), false);
+INSERT INTO instance_env.domain (name, instance, root, is_primary) VALUES ('aaa.example.org', pg_temp.prod(), 'example.org', false);
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^dns:aaa')$$,
 	ARRAY['dns:aaa.example.org warning failed'], 'a satellite that is not verified is a warning');
 SELECT is((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'domain'),
@@ -396,7 +396,7 @@ SELECT results_eq(
 	$$VALUES ('it''s a "shop"', 'active'::instance_env.instance_status, false,
 		'Production instance "a0000000-0000-4000-8000-000000000001" has no domain.',
 		'Associate a domain with instance_env.associate_domain(), then verify it.')$$, 'view readiness: not ready');
-INSERT INTO instance_env.domain (name, instance, verified_at) VALUES ('shop.example.com', pg_temp.prod(), now());
+INSERT INTO instance_env.domain (name, instance, root, verified_at) VALUES ('shop.example.com', pg_temp.prod(), 'example.com', now());
 SELECT results_eq($$SELECT ready, errors, warnings, next_step FROM instance_env.readiness WHERE instance_id = pg_temp.prod()$$,
 	$$VALUES (true, '{}'::text[], '{}'::text[], NULL::text)$$, 'view readiness: ready');
 SELECT is((SELECT count(*) FROM instance_env.readiness), 2::bigint, 'view readiness: a row for each production instance');

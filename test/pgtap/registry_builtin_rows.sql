@@ -3,9 +3,9 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(59);
+SELECT plan(62);
 
-CREATE TEMP TABLE catalogues AS SELECT unnest(ARRAY['policy_default', 'social_provider', 'feature', 'setting_section', 'service']) AS name;
+CREATE TEMP TABLE catalogues AS SELECT unnest(ARRAY['policy_default', 'social_provider', 'feature', 'setting_section', 'hosting_suffix', 'service']) AS name;
 
 -- what a dump takes along
 
@@ -20,9 +20,10 @@ UPDATE instance_env.policy_default SET value = value, description = description 
 UPDATE instance_env.social_provider SET offers_shared = false WHERE name IN ('x', 'spotify');
 UPDATE instance_env.feature SET development_limit = 30 WHERE name = 'enterprise_connections';
 UPDATE instance_env.setting_section SET cloned = false WHERE name IN ('branding', 'sso');
+UPDATE instance_env.hosting_suffix SET hosting = false WHERE name IN ('render.com', 'uk.com');
 SELECT results_eq(format('SELECT name COLLATE "default" FROM instance_env.%I WHERE changed', c.name), ARRAY[row_name], c.name || ': a row that changes is marked')
 FROM catalogues c JOIN (VALUES ('policy_default', 'rate_limit'), ('social_provider', 'x'), ('feature', 'enterprise_connections'),
-	('setting_section', 'branding')) v (name, row_name) USING (name);
+	('setting_section', 'branding'), ('hosting_suffix', 'render.com')) v (name, row_name) USING (name);
 UPDATE instance_env.social_provider SET changed = false WHERE name = 'x';
 SELECT ok((SELECT changed FROM instance_env.social_provider WHERE name = 'x'), 'the mark stays');
 INSERT INTO instance_env.setting_section (name, cloned, description) VALUES ('own', true, 'of our own');

@@ -23,8 +23,8 @@ INSERT INTO instance_env.instance_feature (instance, feature) VALUES ('d0000000-
 INSERT INTO instance_env.setting (instance, name, value) VALUES
 	('d0000000-0000-4000-8000-000000000001', 'redirect.allowed', '["https://shop.example.com", "http://localhost:3000"]'),
 	('a0000000-0000-4000-8000-000000000001', 'test.mode', 'true');
-INSERT INTO instance_env.domain (name, instance) VALUES ('validate.example.com', 'a0000000-0000-4000-8000-000000000001');
-INSERT INTO instance_env.domain (name, instance, is_primary) VALUES ('validate.example.org', 'a0000000-0000-4000-8000-000000000001', false);
+INSERT INTO instance_env.domain (name, instance, root) VALUES ('validate.example.com', 'a0000000-0000-4000-8000-000000000001', 'example.com');
+INSERT INTO instance_env.domain (name, instance, root, is_primary) VALUES ('validate.example.org', 'a0000000-0000-4000-8000-000000000001', 'example.org', false);
 INSERT INTO instance_env.dns_record (domain, record, target, verified_at) VALUES
 	('validate.example.com', 'clerk', 'frontend-api.clerk.services', now()),
 	('validate.example.com', 'accounts', 'accounts.clerk.services', NULL);

@@ -325,7 +325,7 @@ foreach ([ 'true', $shared ], [ 'false', $not_shared ])
 
 is_listed('Server parameters', 'parameter',
 	q{SELECT name, boot_val FROM pg_settings WHERE name LIKE 'instance\_env.%'},
-	sub { (code($_[0]), $_[1]) });
+	sub { (code($_[0]), $_[1] =~ s/^–$//r) });
 
 my $id = $node->safe_psql('postgres', <<'SQL');
 SELECT production_id FROM instance_env.create_application('shop');

@@ -173,6 +173,24 @@ SKIP:
 	ok(!make($small, 'dist') && $output =~ /commit/, 'it is not made of what is not committed') or diag($output);
 }
 
+# Without the headers of libpsl, make says what to install, and does what it can do without.
+append_to_file("$tempdir/cc", <<'SH');
+#!/bin/sh
+case "$*" in *'-x c -')
+	input=$(cat)
+	case $input in *libpsl.h*) echo 'libpsl.h: No such file' >&2; exit 1 ;; esac
+	echo "$input" | exec gcc "$@" ;;
+esac
+exec gcc "$@"
+SH
+chmod 0755, "$tempdir/cc";
+ok(!make("$tempdir/b4", @out_of_tree, "CC=$tempdir/cc") && $output =~ /on Debian,\s+libpsl-dev/, 'without libpsl.h, make says what to install')
+  or diag($output);
+ok(!make("$tempdir/b4", @out_of_tree, "CC=$tempdir/cc", 'compiler') && $output =~ /libpsl-dev/, 'also test/bin/setup') or diag($output);
+ok(make("$tempdir/b4", @out_of_tree, "CC=$tempdir/cc", '-n') && make("$tempdir/b4", @out_of_tree, "CC=$tempdir/cc", 'clean'),
+	'make -n and make clean do without')
+  or diag($output);
+
 # What cannot be built is refused.
 append_to_file("$small/sql/parts/attic.sql", "SELECT 1;\n");
 ok(!make($small) && $output =~ /listed here and found in.*attic\.sql/s, 'a part that the Makefile does not list is refused')

@@ -78,6 +78,7 @@ sub create_source
 		SELECT instance_env.set_policy('eeeeeeee-0000-0000-0000-000000000001', 'sms_per_month', '1');
 		SELECT instance_env.consume_message('eeeeeeee-0000-0000-0000-000000000001', 'sms', '+491');
 		INSERT INTO instance_env.social_provider (name, offers_shared) VALUES ('our_own', true);
+		SELECT instance_env.add_hosting_suffix('sites.example.com', true, 'our own');
 	});
 
 	if (grep { $_ eq 'app' } @schemas)
@@ -89,7 +90,8 @@ sub create_source
 			UPDATE instance_env.policy_default SET value = '400' WHERE instance_type = 'development' AND name = 'user_cap';
 			UPDATE instance_env.social_provider SET offers_shared = false WHERE name = 'xero';
 			UPDATE instance_env.feature SET plan = 'free' WHERE name = 'allowlist';
-			UPDATE instance_env.setting_section SET cloned = false WHERE name = 'branding'});
+			UPDATE instance_env.setting_section SET cloned = false WHERE name = 'branding';
+			SELECT instance_env.add_hosting_suffix('render.com', false)});
 
 		# A table that has had another name since it was guarded, and one that refers to it.
 		$node->safe_psql(
@@ -203,6 +205,14 @@ sub check
 		"development|google|shared||\nproduction|google|own|id|{openid}\n"
 		  . "development|our_own|2|pro\nproduction|passkeys|1|pro\nproduction|satellite_domains|1|pro",
 		"$name: social connections and features are the same");
+	is( $node->safe_psql(
+			$db, q{
+			SELECT name, root FROM instance_env.domain ORDER BY name;
+			SELECT name, hosting, description FROM instance_env.hosting_suffix WHERE NOT builtin OR changed ORDER BY name}),
+		"shop.example.net|example.net\nshop.example.org|example.org\n"
+		  . ((grep { $_ eq 'app' } @schemas) ? "render.com|f|a hosting provider's\n" : '')
+		  . 'sites.example.com|t|our own',
+		"$name: domains and suffixes are the same");
 	states_are(
 		$db,
 		"$name: credentials in production",

@@ -140,6 +140,7 @@ foreach my $change (
 		"UPDATE instance_env.feature SET plan = 'pro' WHERE name = 'passkeys'",
 		"DELETE FROM instance_env.social_provider WHERE name = 'xero'",
 		"UPDATE instance_env.setting_section SET cloned = false WHERE name = 'sms'",
+		"SELECT instance_env.add_hosting_suffix('render.com', false)",
 		"UPDATE instance_env.policy_default SET value = '400' WHERE name = 'user_cap' AND instance_type = 'development'" ],
 	[ 'the audit log', 'DELETE FROM instance_env.event WHERE id < 5' ],
 	[ 'departures',
