@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "base/errcodes.h"
 #include "domain/domain.h"
+#include "registry/registry.h"
 
 /* Bytes of a description */
 #define MAX_DESCRIPTION	255
@@ -58,9 +59,13 @@ instance_env_add_hosting_suffix(PG_FUNCTION_ARGS)
 	values[1] = PG_GETARG_DATUM(1);
 	values[2] = (Datum) 0;
 	if (!PG_ARGISNULL(2))
-		values[2] = CStringGetTextDatum(ienv_require_text(fcinfo, 2,
-														  "description",
-														  MAX_DESCRIPTION));
+	{
+		char	   *description = ienv_require_text(fcinfo, 2, "description",
+													MAX_DESCRIPTION);
+
+		ienv_refuse_secret(description, "argument \"description\"");
+		values[2] = CStringGetTextDatum(description);
+	}
 
 	SPI_connect();
 	(void) ienv_lock_root(name);	/* whoever associates it waits, or is seen */

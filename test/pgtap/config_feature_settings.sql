@@ -151,8 +151,9 @@ SELECT throws_ok(format('SELECT instance_env.disable_feature(%L, %L)', :dev, 'cu
 
 -- satellite domains
 
-INSERT INTO instance_env.domain (name, instance, is_primary) VALUES
-	('b.example.net', 'a0000000-0000-4000-8000-000000000002', false), ('a.example.net', 'a0000000-0000-4000-8000-000000000002', false);
+INSERT INTO instance_env.domain (name, root, instance, is_primary) VALUES
+	('b.example.net', 'example.net', 'a0000000-0000-4000-8000-000000000002', false),
+	('a.example.net', 'example.net', 'a0000000-0000-4000-8000-000000000002', false);
 SELECT results_eq($$SELECT feature COLLATE "default", quantity, used_by::text COLLATE "default" FROM instance_env.instance_features
 	WHERE instance_id = 'a0000000-0000-4000-8000-000000000002'$$,
 	$$VALUES ('satellite_domains', 2, '{domain:a.example.net,domain:b.example.net}')$$, 'they are named, too');

@@ -227,7 +227,7 @@ SELECT is(pg_temp.redirect(value::jsonb), problem, left(value, 60)) FROM (VALUES
 	('"localhost:3000"', 'has the scheme "localhost", which is neither http or https nor that of a native app, such as com.example.app'),
 	('"shop.example.com:443"', 'has no slash after its scheme'),
 	('"https://xn--a.example.com/"', 'has a host with a label that begins with "xn--" but is not valid punycode'),
-	(to_json('https://shop.example.com:443' || repeat('x', 1000) || '@evil.com')::text, 'contains a user name'),
+	(to_json('https://shop.example.com' || repeat('x', 1000) || '@evil.com')::text, 'contains a user name'),
 	('"https://accounts.shop.example.com/"', 'Setting "redirect.x" has no URL but allowed ones.'),
 	('["/path", "?x", "#x", "page", "see: below", "strict", "12:30", "", 17, null, {"/from": "/to"}]', 'contains a space or a control character'),
 	('["/path", "?x", "#x", "page", "strict", "12:30", "", 17, null, {"/from": "/to"}]', 'Setting "redirect.x" has no URL but allowed ones.')) v (value, problem);
