@@ -13,7 +13,7 @@
 const IenvChannel ienv_channels[] = {
 	{"email", "email_per_month", "e-mail"},
 	{"sms", "sms_per_month", "SMS"},
-	{NULL}
+	{NULL, NULL, NULL}
 };
 
 /*

@@ -89,7 +89,7 @@ SELECT is(pg_temp.columns(), 'email created_at t', 'one that was disabled is ena
 ALTER TABLE app.users RENAME email TO mail;
 SELECT is(pg_temp.columns(), 'email created_at f', 'renamed: still known by its name');
 SELECT is((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.users'::regclass),
-	'{"column \"email\", the guard''s address_column, does not exist any more"}', 'guards says so');
+	E'{"column \\"email\\", the guard''s address_column, does not exist any more"}', 'guards says so');
 SELECT is_empty($$SELECT FROM instance_env.validate('shop') WHERE check_name = 'guard:app.users' AND NOT passed$$, 'production does without');
 SELECT lives_ok($$INSERT INTO app.users (id, instance_id) VALUES (1, 'dev'); UPDATE app.users SET mail = 'x'$$, 'rows do as well');
 SELECT lives_ok($$SELECT instance_env.guard('app.users')$$, 'guard() does not mind');
@@ -97,7 +97,7 @@ SELECT count(*) FROM instance_env.guard('app.users', address_column => 'mail') \
 SELECT is(pg_temp.columns(), 'mail created_at t', 'guard() again');
 ALTER TABLE app.users ALTER mail TYPE varchar(300), ALTER created_at TYPE time;
 SELECT is((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.users'::regclass),
-	'{"column \"created_at\", the guard''s created_column, is now of type time without time zone"}', 'another type');
+	E'{"column \\"created_at\\", the guard''s created_column, is now of type time without time zone"}', 'another type');
 ALTER TABLE app.users DROP mail, DROP created_at;
 SELECT is((SELECT cardinality(problems) FROM instance_env.guards WHERE relation = 'app.users'::regclass), 2, 'dropped');
 SELECT count(*) FROM instance_env.guard('app.users', address_column => '', created_column => '') \gset

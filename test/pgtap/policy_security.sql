@@ -112,7 +112,7 @@ INSERT INTO urls VALUES
 	('http://127.0.0.1.evil.example/', false, false);
 INSERT INTO urls SELECT unnest(ARRAY[
 	-- another host, where it seems to be a path
-	'//evil.example', '///evil.example', '////evil.example', '/\evil.example', '\evil.example', '\\evil.example', '\/evil.example',
+	'//evil.example', '///evil.example', '////evil.example', E'/\\evil.example', E'\\evil.example', E'\\\\evil.example', E'\\/evil.example',
 	'//example.com', '/.//evil.example', '/..//evil.example', '/a//evil.example', '/a/..//evil.example', '/%2e//evil.example',
 	E'/\t/evil.example', E'/\n/evil.example', E'\t//evil.example', E'/\x01/evil.example', ' //evil.example', ' /dashboard', '/dashboard ',
 	'evil.example', '.evil.example', '@evil.example', ':80@evil.example', 'callback', 'a/b', '../x', './x', 'page?x',
@@ -168,7 +168,7 @@ SELECT is_empty(
 			   FROM generate_series(0, i % 30) j) u
 	  WHERE (url !~ '^[/?#]' AND instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', url))
 	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', 'http:' || url)
-	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', '/\' || url)
+	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', E'/\\' || url)
 	  OR instance_env.redirect_url_allowed('a0000000-0000-4000-8000-000000000001', '//' || url)$$, 'garbage');
 SELECT lives_ok(
 	$$SELECT instance_env.redirect_url_allowed('d0000000-0000-4000-8000-000000000001',

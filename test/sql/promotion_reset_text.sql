@@ -1,5 +1,6 @@
 -- What reset_development() says when only some users are to be deleted
 \set SHOW_CONTEXT never
+SET quote_all_identifiers = off;
 SELECT development_id AS dev FROM instance_env.create_application('shop', development_id => 'd0000000-0000-4000-8000-000000000001',
 	development_key => 'dev', production_key => 'prod') \gset
 CREATE TABLE reset_users (id integer PRIMARY KEY, instance_id text NOT NULL, email text, created_at date);
