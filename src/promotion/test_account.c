@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "promotion/check.h"
+#include "registry/registry.h"
 
 /* How keys for tests begin, and how much follows at least */
 typedef struct TestKey
@@ -22,7 +23,7 @@ typedef struct TestKey
 } TestKey;
 
 static const TestKey test_keys[] = {
-	{"sk_test_", 1, false},		/* Stripe, Paystack, and others; and our own */
+	{"sk_test_", 1, false},		/* Stripe, Paystack, and others */
 	{"pk_test_", 1, false},
 	{"rk_test_", 1, false},
 	{"cs_test_", 1, false},
@@ -58,6 +59,7 @@ static const char *const services[] = {
 };
 
 static bool is_test_key(const char *text);
+static bool is_own_test_key(const char *text);
 static bool is_test_url(const char *text, bool billing);
 static bool is_test_reference(const char *text);
 static bool ends_with(const char *text, const char *end);
@@ -76,7 +78,8 @@ ienv_is_test_account(const char *text, bool billing)
 		trimmed[--len] = '\0';
 	if (strpbrk(trimmed, " \t\r\n") != NULL)
 		return false;
-	if (is_test_key(trimmed) || is_test_url(trimmed, billing))
+	if (is_test_key(trimmed) || is_own_test_key(trimmed) ||
+		is_test_url(trimmed, billing))
 		return true;
 	/* PayPal */
 	if (strncmp(trimmed, "sb-", 3) == 0 &&
@@ -103,6 +106,25 @@ is_test_key(const char *text)
 			strspn(rest, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(rest))
 			return true;
 	}
+	return false;
+}
+
+/*
+ * Is this a key of the service's own for a development instance?
+ */
+static bool
+is_own_test_key(const char *text)
+{
+	const IenvService *service = ienv_service();
+	const char *prefixes[] = {
+		service->publishable[IENV_DEVELOPMENT],
+		service->secret[IENV_DEVELOPMENT]
+	};
+
+	for (int i = 0; i < lengthof(prefixes); i++)
+		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0 &&
+			text[strlen(prefixes[i])] != '\0')
+			return true;
 	return false;
 }
 
