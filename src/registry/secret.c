@@ -65,7 +65,7 @@ ienv_refuse_secrets(Datum jsonb, const char *where)
 		const char *form = NULL;
 
 		CHECK_FOR_INTERRUPTS();
-		if (token == WJB_BEGIN_OBJECT)
+		if (token == WJB_BEGIN_OBJECT || token == WJB_END_OBJECT)
 			private = false;
 		private = private || (token == WJB_VALUE && part &&
 							  value.type == jbvString &&

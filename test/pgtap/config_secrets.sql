@@ -94,7 +94,7 @@ SELECT is_empty($$SELECT jwk FROM unnest(ARRAY['{"kty": "RSA", "n": "0vx7agoebGc
 		'{"crv": "P-256", "d": "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "kty": "EC"}',
 		'{"keys": [{"kty": "EC", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"}, {"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}]}']::jsonb[]) jwk
 	WHERE pg_temp.state(format('SELECT instance_env.set_setting(%L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'sso.jwk', jwk)) <> '22I03'$$, 'nor private keys as JSON');
-SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :dev, 'sso.jwk', '[{"d": "a description that is long", "a": 1}, {"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"}]'),
+SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :dev, 'sso.jwk', '[{"d": "a description that is long", "a": 1}, {"a": {"d": "a description that is long"}, "kty": 1}, {"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"}]'),
 	'but public ones');
 SELECT throws_ok($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000001', jsonb_build_object('format', 1, 'settings',
 	jsonb_build_object('session.a', 1, 'session.b', ARRAY['AKIA' || repeat('Q', 16)])), true)$$, '22I03', 'the value of setting "session.b" looks like a secret',
