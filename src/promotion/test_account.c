@@ -50,6 +50,9 @@ static const TestKey test_keys[] = {
 	{"SB-Mid-", 1, false},		/* Midtrans */
 };
 
+/* What keys of the service's own have after their prefix, at least */
+#define MIN_OWN_KEY		16
+
 /* Payment services whose hosts for tests count in section integration, too */
 static const char *const services[] = {
 	"paypal.com", "braintreegateway.com", "adyen.com", "klarna.com",
@@ -110,7 +113,8 @@ is_test_key(const char *text)
 }
 
 /*
- * Is this a key of the service's own for a development instance?
+ * Is this a key of the service's own for a development instance?  Another name
+ * may begin like one, if the prefix is that of the company: "acme_staff".
  */
 static bool
 is_own_test_key(const char *text)
@@ -123,7 +127,7 @@ is_own_test_key(const char *text)
 
 	for (int i = 0; i < lengthof(prefixes); i++)
 		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0 &&
-			text[strlen(prefixes[i])] != '\0')
+			strlen(text) >= strlen(prefixes[i]) + MIN_OWN_KEY)
 			return true;
 	return false;
 }

@@ -110,9 +110,10 @@ SELECT instance_env.create_secret_key(:'dev') AS key \gset
 SELECT throws_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'dev', 'integration.key', to_jsonb(:'key'::text)), '22I03', NULL,
 	'keys of the service are not stored');
 
-SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'prod', 'integration.key', '"acme_test_abc"'), 'but the beginning of one');
+SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'prod', 'integration.name', '"acme_test_shop"'), 'what begins like one is');
+INSERT INTO instance_env.setting VALUES (:'prod', 'integration.key', to_jsonb(:'key'::text));
 SELECT results_eq(format('SELECT check_name, passed FROM instance_env.validate(%L) WHERE check_name LIKE ''test%%''', :'prod'),
-	$$VALUES ('test:integration.key', false)$$, 'which is for tests');
+	$$VALUES ('test:integration.key', false), ('test:integration.name', true)$$, 'one of development that is there already is for tests');
 
 -- When.
 SELECT throws_ok($$SELECT instance_env.configure_service('{"development_domain": "accounts.dev"}')$$, '55000',
