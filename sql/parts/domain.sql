@@ -149,7 +149,7 @@ COMMENT ON TABLE instance_env.dns_record IS
 COMMENT ON COLUMN instance_env.dns_record.domain IS
 'the domain that needs the record';
 COMMENT ON COLUMN instance_env.dns_record.record IS
-'the name within the domain: clerk means clerk.example.com';
+'the name within the domain: mail means mail.example.com';
 COMMENT ON COLUMN instance_env.dns_record.type IS
 'the type of the record: CNAME';
 COMMENT ON COLUMN instance_env.dns_record.target IS

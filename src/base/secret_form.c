@@ -37,9 +37,11 @@
 #define BASE64			(ALNUM | SIGN)
 #define TOKEN			(URL64 | SIGN | DOT)
 
-/* Where the prefix is also that of ordinary words */
+/* Where the prefix is also that of ordinary words, or of encoded data */
 #define OPAQUE			0x01	/* what follows must have a digit, or be long */
 #define INSIDE			0x02	/* the prefix is not where a word begins */
+#define RANDOM			0x04	/* what follows must have a digit or a capital */
+#define MIXED			0x08	/* ... and both, and a small letter */
 
 typedef struct SecretForm
 {
@@ -57,7 +59,7 @@ static const SecretForm forms[] = {
 	{"ASIA", UPPER | DIGIT, 16, 16, 0, "an AWS access key"},
 	{"AIza", URL64, 35, 35, 0, "a Google API key"},
 	{"GOCSPX-", URL64, 20, 0, 0, "a Google client secret"},
-	{"ya29.", URL64 | DOT, 20, 0, 0, "a Google access token"},
+	{"ya29.", URL64 | DOT, 20, 0, RANDOM, "a Google access token"},
 	{"1//0", URL64, 30, 0, 0, "a Google refresh token"},
 	{"AccountKey=", BASE64, 20, 0, 0, "an Azure account key"},
 	{"SharedAccessKey=", BASE64, 20, 0, 0, "an Azure shared access key"},
@@ -69,6 +71,7 @@ static const SecretForm forms[] = {
 	{"dapi", HEX, 32, 32, 0, "a Databricks token"},
 	{"hvs.", URL64, 20, 0, 0, "a Vault token"},
 	{"hvb.", URL64, 20, 0, 0, "a Vault token"},
+	{"HRKU-", URL64, 36, 0, 0, "a Heroku key"},
 	{"sbp_", HEX, 40, 0, 0, "a Supabase token"},
 	{"sb_secret_", URL64, 20, 0, 0, "a Supabase secret key"},
 
@@ -79,20 +82,27 @@ static const SecretForm forms[] = {
 	{"ghs_", ALNUM, 20, 0, 0, "a GitHub token"},
 	{"ghr_", ALNUM, 20, 0, 0, "a GitHub token"},
 	{"github_pat_", ALNUM | DASH, 20, 0, 0, "a GitHub token"},
-	{"glpat-", URL64 | DOT, 16, 0, 0, "a GitLab token"},
-	{"gloas-", URL64, 16, 0, 0, "a GitLab client secret"},
-	{"gldt-", URL64, 16, 0, 0, "a GitLab token"},
-	{"glrt-", URL64, 16, 0, 0, "a GitLab token"},
-	{"glptt-", URL64, 16, 0, 0, "a GitLab token"},
+	{"glpat-", URL64 | DOT, 16, 0, RANDOM, "a GitLab token"},
+	{"gloas-", URL64, 16, 0, RANDOM, "a GitLab client secret"},
+	{"gldt-", URL64, 16, 0, RANDOM, "a GitLab token"},
+	{"glrt-", URL64, 16, 0, RANDOM, "a GitLab token"},
+	{"glptt-", URL64, 16, 0, RANDOM, "a GitLab token"},
 	{"ATATT3", TOKEN, 30, 0, 0, "an Atlassian token"},
 	{"ATCTT3", TOKEN, 30, 0, 0, "an Atlassian token"},
 	{"npm_", ALNUM, 30, 0, 0, "an npm token"},
-	{"pypi-", URL64, 50, 0, 0, "a PyPI token"},
+	{"pypi-", URL64, 50, 0, RANDOM, "a PyPI token"},
 	{"rubygems_", HEX, 40, 0, 0, "a RubyGems key"},
 	{"dckr_pat_", URL64, 20, 0, 0, "a Docker token"},
+	{"figd_", URL64, 40, 0, 0, "a Figma token"},
+	{"sk.eyJ", URL64 | DOT, 40, 0, 0, "a Mapbox token"},
 	{"lin_api_", ALNUM, 30, 0, 0, "a Linear API key"},
 	{"ntn_", ALNUM, 40, 0, 0, "a Notion token"},
-	{"secret_", ALNUM, 40, 0, 0, "a Notion token"},
+	{"NRAK-", UPPER | DIGIT, 27, 0, 0, "a New Relic key"},
+	{"glsa_", ALNUM | DASH, 32, 0, RANDOM, "a Grafana token"},
+	{"sntrys_", TOKEN, 40, 0, 0, "a Sentry token"},
+	{"PMAK-", HEX | DASH, 40, 0, 0, "a Postman key"},
+	{"dp.pt.", ALNUM, 40, 0, 0, "a Doppler token"},
+	{"secret_", ALNUM, 40, 0, RANDOM, "a Notion token"},
 
 	/* payments; pk_ is what browsers may see */
 	{"sk_live_", ALNUM, 16, 0, 0, "a secret key"},
@@ -106,7 +116,7 @@ static const SecretForm forms[] = {
 	{"shpca_", HEX, 32, 0, 0, "a Shopify token"},
 	{"shppa_", HEX, 32, 0, 0, "a Shopify token"},
 	{"shpss_", HEX, 32, 0, 0, "a Shopify shared secret"},
-	{"EAAA", URL64, 60, 60, 0, "a Square access token"},
+	{"EAAA", URL64, 60, 60, MIXED, "a Square access token"},
 	{"sq0atp-", URL64, 20, 0, 0, "a Square access token"},
 	{"sq0csp-", URL64, 20, 0, 0, "a Square client secret"},
 	{"access_token$", ALNUM | DASH | SIGN, 20, 0, 0, "a Braintree token"},
@@ -119,18 +129,18 @@ static const SecretForm forms[] = {
 	{"xoxr-", URL64, 10, 0, OPAQUE, "a Slack token"},
 	{"xoxs-", URL64, 10, 0, OPAQUE, "a Slack token"},
 	{"xapp-", URL64, 20, 0, OPAQUE, "a Slack token"},
-	{"SG.", URL64 | DOT, 36, 0, 0, "a SendGrid API key"},
+	{"SG.", URL64 | DOT, 36, 0, RANDOM, "a SendGrid API key"},
 	{"SK", HEX, 32, 32, 0, "a Twilio API key"},
 	{"key-", HEX, 32, 32, 0, "a Mailgun API key"},
 	{"xkeysib-", URL64, 40, 0, 0, "a Brevo API key"},
 	{"WPL_AP1.", TOKEN, 10, 0, 0, "a LinkedIn client secret"},
 
 	/* models */
-	{"sk-", ALNUM, 20, 0, 0, "an OpenAI API key"},
-	{"sk-proj-", URL64, 20, 0, 0, "an OpenAI API key"},
-	{"sk-svcacct-", URL64, 20, 0, 0, "an OpenAI API key"},
-	{"sk-admin-", URL64, 20, 0, 0, "an OpenAI API key"},
-	{"sk-ant-", URL64, 16, 0, 0, "an Anthropic API key"},
+	{"sk-", ALNUM, 20, 0, RANDOM, "an OpenAI API key"},
+	{"sk-proj-", URL64, 20, 0, RANDOM, "an OpenAI API key"},
+	{"sk-svcacct-", URL64, 20, 0, RANDOM, "an OpenAI API key"},
+	{"sk-admin-", URL64, 20, 0, RANDOM, "an OpenAI API key"},
+	{"sk-ant-", URL64, 16, 0, RANDOM, "an Anthropic API key"},
 	{"sk-or-v1-", HEX, 32, 0, 0, "an OpenRouter API key"},
 	{"hf_", ALNUM, 30, 0, 0, "a Hugging Face token"},
 	{"gsk_", ALNUM, 40, 0, 0, "a Groq API key"},
@@ -234,8 +244,7 @@ static bool
 has_form(const SecretForm *form, const char *p, const char *end)
 {
 	int			run = 0;
-	bool		digit = false;
-	bool		letters = true;
+	int			classes = 0;
 
 	if (!begins(p, end, form->prefix))
 		return false;
@@ -246,13 +255,16 @@ has_form(const SecretForm *form, const char *p, const char *end)
 
 		if ((class & form->set) == 0)
 			break;
-		digit = digit || (class & DIGIT) != 0;
-		letters = letters && (class & ALNUM) != 0;
+		classes |= class;
 	}
 	if (run < form->min || (form->max > 0 && run > form->max))
 		return false;
-	return (form->flags & OPAQUE) == 0 || digit ||
-		(letters && run >= MIN_WORDLESS);
+	if ((form->flags & MIXED) != 0)
+		return (~classes & ALNUM) == 0;
+	if ((form->flags & RANDOM) != 0)
+		return (classes & (DIGIT | UPPER)) != 0;
+	return (form->flags & OPAQUE) == 0 || (classes & DIGIT) != 0 ||
+		((classes & ~(ALNUM | HEX)) == 0 && run >= MIN_WORDLESS);
 }
 
 /*

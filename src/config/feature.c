@@ -235,8 +235,12 @@ find_plan(const pg_uuid_t *instance)
 		plan =
 			read_places("SELECT " PLACE_OF_PLAN("a.plan") " FROM instance_env.application a" " JOIN instance_env.instance i" " ON i.application OPERATOR(pg_catalog.=) a.id" " WHERE i.id OPERATOR(pg_catalog.=) $1", UUIDOID, UUIDPGetDatum(instance), NULL);
 		if (plan == 0)
+		{
+			/* it was dropped, which the query has made known here */
+			(void) ienv_require_instance(UUIDPGetDatum(instance));
 			elog(ERROR, "instance %s has no application",
 				 ienv_instance_text(UUIDPGetDatum(instance), true));
+		}
 		entry = ienv_cache_enter(&plans, instance, since);
 	} while (entry == NULL);
 	entry->plan = plan;

@@ -15,8 +15,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "mb/pg_wchar.h"
 
 #include "base/base.h"
@@ -26,12 +24,17 @@
 #define LOWER		"abcdefghijklmnopqrstuvwxyz"
 #define UPPER		"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS		"0123456789"
+#define HEX_DIGITS	DIGITS "abcdefABCDEF"
 
 /* A run of so many letters and digits that are mixed is no word */
 #define MIN_RUN		24
 
-/* The average length of words, and of digits between them, is at least this */
+/* The average length of words, and of digits between them, is at least this ... */
 #define MIN_WORD	4
+
+/* ... where capitals do not show where words begin, of several words in one */
+#define MIN_WORDS	6
+#define MAX_WORDS	23
 
 /* Ids in the paths of secret stores are no longer than this */
 #define MAX_ID		32
@@ -153,7 +156,7 @@ has_aws_secret(const char *reference)
 {
 	for (const char *p = reference; *p != '\0'; p++)
 	{
-		if ((p > reference && isalnum((unsigned char) p[-1])) || *p == '/' ||
+		if ((p > reference && strchr(LOWER UPPER DIGITS, p[-1]) != NULL) || *p == '/' ||
 			strspn(p, LOWER UPPER DIGITS "+/") != AWS_SECRET)
 			continue;
 		if (strcspn(p, UPPER) < AWS_SECRET && strcspn(p, LOWER) < AWS_SECRET &&
@@ -188,17 +191,30 @@ is_id(const char *reference, const char *run, size_t length)
 }
 
 /*
- * Are these letters and digits mixed as in a random key?  Only capitals show
- * that so many of them are words, as in GoogleOauth2ClientSecret.
+ * Are these letters and digits mixed as in a random key, unlike those of
+ * GoogleOauth2ClientSecret or googleoauth2clientsecret?
  */
 static bool
 is_mixed(const char *run, size_t length)
 {
 	if (strcspn(run, LOWER UPPER) >= length || strcspn(run, DIGITS) >= length)
 		return false;
-	if (strcspn(run, LOWER) >= length || strcspn(run, UPPER) >= length)
+	if (strcspn(run, LOWER) < length && strcspn(run, UPPER) < length)
+		return count_words(run, length) * MIN_WORD > (int) length;
+
+	if (strspn(run, HEX_DIGITS) >= length)
 		return true;
-	return count_words(run, length) * MIN_WORD > (int) length;
+
+	/* more letters than words have that are written as one are no words */
+	for (size_t i = 0; i < length; i++)
+	{
+		size_t		letters = strspn(run + i, LOWER UPPER);
+
+		if (letters > MAX_WORDS)
+			return true;
+		i += letters;
+	}
+	return count_words(run, length) * MIN_WORDS > (int) length;
 }
 
 /*

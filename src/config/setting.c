@@ -202,13 +202,9 @@ ienv_change_setting(const char *action, Datum instance, const char *name,
 					Datum value, Datum *before)
 {
 	Oid			types[3] = {UUIDOID, TEXTOID, JSONBOID};
-	Datum		values[3];
+	Datum		values[3] = {instance, CStringGetTextDatum(name), value};
 	Datum		old = (Datum) 0;
 	bool		isnull = true;
-
-	values[0] = instance;
-	values[1] = CStringGetTextDatum(name);
-	values[2] = value;
 
 	if (ienv_query("SELECT value FROM instance_env.setting"
 				   " WHERE instance OPERATOR(pg_catalog.=) $1"

@@ -69,6 +69,7 @@ instance_env_add_redirect_url(PG_FUNCTION_ARGS)
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
 	entry = entry_of(values[0], given, &url);
+	ienv_refuse_secret(entry, "argument \"url\"");
 	require_usable(values[0], instance.type, entry, &url);
 	values[1] = CStringGetTextDatum(entry);
 	if (ienv_query("INSERT INTO instance_env.redirect_url AS r"

@@ -252,6 +252,7 @@ marker_problem(const char *text)
 	if (strlen(text) > MAX_MARKER)
 		return psprintf("It is longer than %d characters.", MAX_MARKER);
 	return strchr("+-._", text[0]) == NULL || strlen(text) < 2 ||
+		strpbrk(text, LOWER DIGITS) == NULL ||
 		text[		strspn(text, LOWER DIGITS "+-._")] != '\0' ?
 				"It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it." :
 				NULL;

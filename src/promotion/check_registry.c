@@ -178,7 +178,7 @@ ienv_check_plan(IenvValidation *run)
 						   false,
 						   psprintf("Feature \"%s\" is not in the catalogue.",
 									feature),
-						   "Disable it with instance_env.disable_feature(), or add it to table instance_env.feature.");
+						   "Disable it with instance_env.disable_feature(). All features are in view instance_env.features.");
 		else if (ienv_column_is_true(i, 3))
 			ienv_add_check(run, name, IENV_ERROR, 0, true,
 						   psprintf("Plan \"%s\" covers feature \"%s\".",

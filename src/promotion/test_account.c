@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "promotion/check.h"
+#include "registry/registry.h"
 
 /* How keys for tests begin, and how much follows at least */
 typedef struct TestKey
@@ -22,7 +23,7 @@ typedef struct TestKey
 } TestKey;
 
 static const TestKey test_keys[] = {
-	{"sk_test_", 1, false},		/* Stripe, Paystack, and others; and our own */
+	{"sk_test_", 1, false},		/* Stripe, Paystack, and others */
 	{"pk_test_", 1, false},
 	{"rk_test_", 1, false},
 	{"cs_test_", 1, false},
@@ -49,6 +50,9 @@ static const TestKey test_keys[] = {
 	{"SB-Mid-", 1, false},		/* Midtrans */
 };
 
+/* What keys of the service's own have after their prefix, at least */
+#define MIN_OWN_KEY		16
+
 /* Payment services whose hosts for tests count in section integration, too */
 static const char *const services[] = {
 	"paypal.com", "braintreegateway.com", "adyen.com", "klarna.com",
@@ -58,6 +62,7 @@ static const char *const services[] = {
 };
 
 static bool is_test_key(const char *text);
+static bool is_own_test_key(const char *text);
 static bool is_test_url(const char *text, bool billing);
 static bool is_test_reference(const char *text);
 static bool ends_with(const char *text, const char *end);
@@ -76,7 +81,8 @@ ienv_is_test_account(const char *text, bool billing)
 		trimmed[--len] = '\0';
 	if (strpbrk(trimmed, " \t\r\n") != NULL)
 		return false;
-	if (is_test_key(trimmed) || is_test_url(trimmed, billing))
+	if (is_test_key(trimmed) || is_own_test_key(trimmed) ||
+		is_test_url(trimmed, billing))
 		return true;
 	/* PayPal */
 	if (strncmp(trimmed, "sb-", 3) == 0 &&
@@ -103,6 +109,26 @@ is_test_key(const char *text)
 			strspn(rest, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(rest))
 			return true;
 	}
+	return false;
+}
+
+/*
+ * Is this a key of the service's own for a development instance?  Another name
+ * may begin like one, if the prefix is that of the company: "acme_staff".
+ */
+static bool
+is_own_test_key(const char *text)
+{
+	const IenvService *service = ienv_service();
+	const char *prefixes[] = {
+		service->publishable[IENV_DEVELOPMENT],
+		service->secret[IENV_DEVELOPMENT]
+	};
+
+	for (int i = 0; i < lengthof(prefixes); i++)
+		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0 &&
+			strlen(text) >= strlen(prefixes[i]) + MIN_OWN_KEY)
+			return true;
 	return false;
 }
 

@@ -15,8 +15,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "miscadmin.h"
 #include "utils/jsonb.h"
 
@@ -25,10 +23,15 @@
 #include "registry/registry.h"
 
 /* What a secret key of the service has after its prefix, at least */
-#define MIN_OWN_KEY	16
+#define MIN_OWN_KEY		16
+
+/* The length of the private part of a key, at least */
+#define MIN_PRIVATE		16
 
 static const char *secret_form(const char *text, size_t length);
 static bool has_own_key(const char *text, size_t length, const char *prefix);
+static bool in_word(char c);
+static bool is_key(const JsonbValue *key, const char *name);
 
 /*
  * Refuse a text that contains a secret.  where says what the text is, as the
@@ -44,7 +47,9 @@ ienv_refuse_secret(const char *text, const char *where)
 }
 
 /*
- * The same for each string and each key in a JSON value.
+ * The same for each string and each key in a JSON value, and for private keys
+ * as JSON objects (JWK): these have "kty", and before it, since shorter keys
+ * come first, the private part as "d" or "k".
  */
 void
 ienv_refuse_secrets(Datum jsonb, const char *where)
@@ -52,12 +57,22 @@ ienv_refuse_secrets(Datum jsonb, const char *where)
 	JsonbIterator *it = JsonbIteratorInit(&DatumGetJsonbP(jsonb)->root);
 	JsonbIteratorToken token;
 	JsonbValue	value;
+	bool		private = false;	/* has this object such a part? */
+	bool		part = false;	/* is its value next? */
 
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
 		const char *form = NULL;
 
 		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_BEGIN_OBJECT || token == WJB_END_OBJECT)
+			private = false;
+		private = private || (token == WJB_VALUE && part &&
+							  value.type == jbvString &&
+							  value.val.string.len >= MIN_PRIVATE);
+		part = token == WJB_KEY && (is_key(&value, "d") || is_key(&value, "k"));
+		if (private && token == WJB_KEY && is_key(&value, "kty"))
+			ienv_report_secret(where, "a private key");
 		if (token == WJB_KEY ||
 			((token == WJB_VALUE || token == WJB_ELEM) &&
 			 value.type == jbvString))
@@ -98,7 +113,8 @@ secret_form(const char *text, size_t length)
 }
 
 /*
- * Does a text contain a secret key with this prefix?
+ * Does a text contain a secret key with this prefix?  It begins where a word
+ * does: "task_test_..." is none.
  */
 static bool
 has_own_key(const char *text, size_t length, const char *prefix)
@@ -108,12 +124,27 @@ has_own_key(const char *text, size_t length, const char *prefix)
 
 	for (size_t i = 0; i + skip <= length; i++)
 	{
-		if (memcmp(text +i, prefix, skip) != 0)
+		if (memcmp(text +i, prefix, skip) != 0 ||
+			(i > 0 && in_word(text[i - 1])))
 			continue;
 		for (run = 0; i + skip + run < length &&
-			 isalnum((unsigned char) text[i + skip + run]); run++)
+			 in_word(text[i + skip + run]); run++)
 			if (run + 1 >= MIN_OWN_KEY)
 				return true;
 	}
 	return false;
+}
+
+static bool
+in_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9');
+}
+
+static bool
+is_key(const JsonbValue *key, const char *name)
+{
+	return key->val.string.len == strlen(name) &&
+		memcmp(key->val.string.val, name, strlen(name)) == 0;
 }

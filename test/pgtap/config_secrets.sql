@@ -55,6 +55,8 @@ INSERT INTO secrets VALUES
 	('JWT', 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9' || '.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N'),
 	('age', 'AGE-SECRET-KEY-' || '1' || repeat('QZ3', 19)), ('URL', 'postgres://app:' || 'hunter2@db.example.com/shop'),
 	('URL without a user', 'redis://:' || 'hunter2@cache:6379'), ('URL with @ in the password', 'https://a:' || 'b@c@example.com'),
+	('Heroku', 'HRKU-' || 'AAdt4-kO5B0qkYhXvB7yO9Dk1cQy5qYtGfJ8Vb3nWm0k'), ('Grafana', 'glsa_' || 'HOruNAb7SOiCdshU7algkrq7FDsNSLAa_55e2f8be'),
+	('Mapbox', 'sk.' || 'eyJ1Ijoic2hvcCIsImEiOiJjbHgwMTIzNDU2Nzg5In0.Ab1cD2eF3gH4iJ5kL6mN7o'), ('New Relic', 'NRAK-' || repeat('A1B', 9)), ('Figma', 'figd_' || repeat('aB-1', 10)),
 	('bearer', 'Authorization: Bearer ' || 'abc123abc123abc123abc123'), ('basic', 'Basic ' || 'dXNlcjpwYXNzd29yZA==');
 
 -- texts that resemble one
@@ -66,9 +68,12 @@ INSERT INTO harmless VALUES ('pk_test_Zm9vLWJhci0xMy5jbGVyay5hY2NvdW50cy5kZXYk')
 	('http://localhost:3000/@you'), ('postgres://app@db/shop'), ('postgres://app:@db/shop'), ('postgres://app:${DB_PASSWORD}@db/shop'), ('postgres://app:$DB_PASSWORD@db/shop'),
 	('postgres://app:{{password}}@db/shop'), ('postgres://app:***@db/shop'), ('-----BEGIN CERTIFICATE-----' || E'\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBa'), ('-----BEGIN PUBLIC KEY-----'),
 	('MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA'), ('eyJ'), ('eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.'), ('test_7d279f61a3499fed520f7cd8c08'), ('AC' || md5('account')), ('key-value'),
+	('task_test_notificationsenabled'), ('https://example.com/desk_live_chatwithoursupport'),
+	('sk-foldingcubeanimationspinner'), ('sk-ant-colony-simulation-game'), ('sk-admin-panel-navigation-bar'), ('glrt-some-long-slug-of-a-page'), ('pypi-' || repeat('package-', 8)),
+	('SG.checkout.confirmation.button.label.primary'), ('secret_' || repeat('santa', 9)), (repeat('AAAA', 16) || E'\n' || 'EAAA' || repeat('AAAA', 15) || E'\n' || repeat('AAAA', 16)),
 	('SK'), ('SG.1'), ('EAAA'), ('whsec_'), ('0f8fad5b-d9cb-469f-a165-70867728950e'), (md5('x')), ('env:STRIPE_KEY'), ('The AccountKey= of the store'), ('Größe 開発 🔑'), ('');
 
-SELECT plan(25 + 2 * (SELECT count(*) FROM secrets)::integer + (SELECT count(*) FROM harmless)::integer);
+SELECT plan(30 + 2 * (SELECT count(*) FROM secrets)::integer + (SELECT count(*) FROM harmless)::integer);
 
 -- settings: strings in any place, keys, names
 
@@ -85,6 +90,12 @@ SELECT throws_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :dev, 'gh
 	'nor what could not be a name');
 SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :dev, 'session.big', to_jsonb(repeat('sk-ant-AKIAeyJ.://a:', 400000))), 'a long text full of beginnings');
 SELECT instance_env.set_setting(:dev, 'session.big', NULL) \gset
+SELECT is_empty($$SELECT jwk FROM unnest(ARRAY['{"kty": "RSA", "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx", "e": "AQAB", "d": "X4cTteJY_gn4FYPsXB8rdXix5vwsg1FLN5E3EaG6RJoVH"}',
+		'{"crv": "P-256", "d": "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "kty": "EC"}',
+		'{"keys": [{"kty": "EC", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"}, {"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ"}]}']::jsonb[]) jwk
+	WHERE pg_temp.state(format('SELECT instance_env.set_setting(%L, %L, %L)', 'd0000000-0000-4000-8000-000000000001', 'sso.jwk', jwk)) <> '22I03'$$, 'nor private keys as JSON');
+SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :dev, 'sso.jwk', '[{"d": "a description that is long", "a": 1}, {"a": {"d": "a description that is long"}, "kty": 1}, {"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"}]'),
+	'but public ones');
 SELECT throws_ok($$SELECT * FROM instance_env.import_settings('d0000000-0000-4000-8000-000000000001', jsonb_build_object('format', 1, 'settings',
 	jsonb_build_object('session.a', 1, 'session.b', ARRAY['AKIA' || repeat('Q', 16)])), true)$$, '22I03', 'the value of setting "session.b" looks like a secret',
 	'nor imported');
@@ -98,6 +109,8 @@ SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %
 	'argument "scopes" looks like a secret', 'nor as a scope');
 SELECT throws_ok(format('SELECT instance_env.set_policy(%L, %L, %L)', :dev, 'banner', to_jsonb('Shop: ' || :'own_key'::text)), '22I03',
 	'the value of policy "banner" looks like a secret', 'nor in a policy');
+SELECT throws_ok(format('SELECT instance_env.add_redirect_url(%L, %L)', :dev, 'https://localhost/' || :'own_key'), '22I03', 'argument "url" looks like a secret',
+	'nor in a redirect URL');
 SELECT lives_ok(format('SELECT instance_env.create_application(%L, development_key => %L)', 'key-' || md5('a'), 'SK' || md5('b')),
 	'names and keys of applications are what they are');
 
@@ -120,6 +133,7 @@ SELECT set_eq($$SELECT reference FROM unnest(ARRAY['env:GOOGLE_SECRET', 'env:_x1
 		'arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-google-a1b2c3', 'bws:0f8fad5b-d9cb-469f-a165-70867728950e',
 		'https://shop.vault.azure.net/secrets/google/' || md5('x'), 'k8s:shop/google', 'doppler://shop/prd/GOOGLE_SECRET', 'vault:TheClientSecretOfTheShopAtGoogleInTheVault',
 		'vault:Shop2/GoogleOauth2ClientSecretProduction', 'secret:google', 'vault:größe', 'x+y.z-1:a', 'vault:123456789012345678901234567890',
+		'vault:team1/googleoauth2clientsecretprod', 'vault:postgresql16productionclientsecret', 'env:GOOGLEOAUTH2CLIENTSECRETPROD',
 		'vault:' || repeat('a', 249)]) reference WHERE pg_temp.refer(reference) <> '00000'$$, '{}'::text[], 'references');
 SELECT set_eq($$SELECT text FROM unnest(ARRAY['GOOGLE_SECRET', 'google', 'projects/1/secrets/google', '0f8fad5b-d9cb-469f-a165-70867728950e', ':x', 'env', 'env:', 'vault:', 'op://', 'file:///',
 		'Env:X', 'VAULT:x', 'v:x', '1password:x', '-a:x', '_a:x', ' env:X', 'env :X', 'env: X', 'vault:a b', 'vault:a ', E'vault:a\u00a0b', E'vault:\u200b', E'vault:a\u0085', E'vault:a\u3000b',
@@ -128,6 +142,11 @@ SELECT set_eq($$SELECT text FROM unnest(ARRAY['GOOGLE_SECRET', 'google', 'projec
 
 SELECT cmp_ok((SELECT count(*) FROM (SELECT translate(encode(sha512(i::text::bytea), 'base64'), E'\n+/=', '') AS random FROM generate_series(1, 500) i) r
 	WHERE pg_temp.refer('vault:shop/' || left(random, 40)) = '22I03'), '>=', 490::bigint, 'nearly no random key passes for words');
+
+SELECT cmp_ok((SELECT count(*) FROM (SELECT string_agg(substr('abcdefghijklmnopqrstuvwxyz0123456789', 1 + get_byte(sha512(i::text::bytea), j) % 36, 1), '' ORDER BY j)
+	AS random FROM generate_series(1, 500) i, generate_series(1, 30) j GROUP BY i) r WHERE pg_temp.refer('vault:shop/' || random) = '22I03'), '>=', 490::bigint,
+	'nor in small letters and digits');
+SELECT is((SELECT count(*) FROM generate_series(1, 500) i WHERE pg_temp.refer('vault:shop/' || md5(i::text)) = '22I03'), 500::bigint, 'nor in hexadecimal digits');
 
 -- the message does not repeat it, and neither do logs of ours
 

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(67);
+SELECT plan(70);
 
 -- What a name can be.
 CREATE FUNCTION pg_temp.refused(settings jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -60,6 +60,7 @@ SELECT is(pg_temp.refused(v.settings::jsonb), v.result, v.settings) FROM (VALUES
 	('{"oauth_callback_path": "/sso/v2/callback"}', 'ok'),
 	('{"test_email_marker": "test"}', '22023 It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it.'),
 	('{"test_email_marker": "+"}', '22023 It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it.'),
+	('{"test_email_marker": "++"}', '22023 It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it.'),
 	('{"test_email_marker": "+a@b"}', '22023 It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it.'),
 	('{"publishable_key_prefixes": "pk_"}', '22023 It must be an object of "development" and "production".'),
 	('{"publishable_key_prefixes": {"development": "a_", "staging": "b_"}}', '22023 It does not have "production".'),
@@ -108,6 +109,11 @@ SELECT results_eq($$SELECT value FROM instance_env.policy_defaults WHERE name = 
 SELECT instance_env.create_secret_key(:'dev') AS key \gset
 SELECT throws_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'dev', 'integration.key', to_jsonb(:'key'::text)), '22I03', NULL,
 	'keys of the service are not stored');
+
+SELECT lives_ok(format('SELECT instance_env.set_setting(%L, %L, %L)', :'prod', 'integration.name', '"acme_test_shop"'), 'what begins like one is');
+INSERT INTO instance_env.setting VALUES (:'prod', 'integration.key', to_jsonb(:'key'::text));
+SELECT results_eq(format('SELECT check_name, passed FROM instance_env.validate(%L) WHERE check_name LIKE ''test%%''', :'prod'),
+	$$VALUES ('test:integration.key', false), ('test:integration.name', true)$$, 'one of development that is there already is for tests');
 
 -- When.
 SELECT throws_ok($$SELECT instance_env.configure_service('{"development_domain": "accounts.dev"}')$$, '55000',
