@@ -42,13 +42,15 @@ ienv_reset_look(IenvReset *reset, IenvResetTable *table)
 	{
 		const char *value = ienv_sql_of_value(guard->instance_type,
 											  reset->external_key);
+		const char *column = quote_identifier(get_attname(table->relid,
+														  guard->instance_attno,
+														  false));
 
 		table->counted = guard->counted;
 		table->instance_condition = value == NULL ? "false" :
-			psprintf("%s OPERATOR(pg_catalog.=) %s",
-					 quote_identifier(get_attname(table->relid,
-												  guard->instance_attno,
-												  false)), value);
+			psprintf("%s OPERATOR(pg_catalog.=) %s", column, value);
+		table->of_instance = value == NULL ? "false" :
+			psprintf("d.%s", table->instance_condition);
 		table->condition = table->instance_condition;
 		table->rows = ienv_user_count(guard,
 									  guard->is_uuid ? reset->instance :
@@ -104,6 +106,17 @@ check_rights(const IenvResetTable *table)
 uint64
 ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 {
+	return ienv_reset_query_beyond(reset, tables, NIL, sql);
+}
+
+/*
+ * The same of a statement that reads other tables, too, which their owner may
+ * read.
+ */
+uint64
+ienv_reset_query_beyond(IenvReset *reset, const List *tables,
+						const List *others, const char *sql)
+{
 	Oid			types[6] = {
 		UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID
 	};
@@ -125,6 +138,10 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 		relids = lappend_oid(relids,
 							 ((const IenvResetTable *) lfirst(lc))->relid);
 	}
+
+	foreach(lc, others)
+		relids = lappend_oid(relids,
+							 ((const IenvResetTable *) lfirst(lc))->relid);
 
 	/* each time, because a trigger may have made them deferred again */
 	ienv_execute("SET CONSTRAINTS ALL IMMEDIATE");

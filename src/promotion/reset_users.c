@@ -35,19 +35,18 @@
 typedef struct UserPlan
 {
 	List	   *steps;			/* IenvResetSteps; the first is the users */
-	List	   *cascades;		/* IenvTies: to rows of these steps, from
-								 * tables of users */
-	List	   *tables;			/* all of these */
+	List	   *tables;			/* all of these, in that order */
 	Datum		addresses;		/* text[]: of those who are deleted; or 0 */
 } UserPlan;
 
 static UserPlan *make_plan(IenvResetTable *users, List *tables, List *ties);
 static void tell_left_alone(List *tables, List *plans);
-static void delete_users(IenvReset *reset, const UserPlan *plan);
+static void delete_users(IenvReset *reset, const UserPlan *plan, List *tables);
 static uint64 lock_rows(IenvReset *reset, const UserPlan *plan);
-static void refuse_cascades(IenvReset *reset, const UserPlan *plan);
+static void refuse_strangers(IenvReset *reset, const UserPlan *plan,
+							 List *tables);
 static uint64 delete_rows(IenvReset *reset, const UserPlan *plan);
-static void add_rows(StringInfo sql, List *steps, int n, List *ties);
+static void add_rows(StringInfo sql, List *steps, int n);
 static char *condition_of(List *steps, const IenvResetStep *step);
 static int	number_of(List *steps, const IenvResetTable *table);
 
@@ -100,7 +99,7 @@ ienv_reset_users(IenvReset *reset, List *tables)
 
 		reset->addresses = plan->addresses;
 		if (reset->only_users == NULL || plan->addresses != (Datum) 0)
-			delete_users(reset, plan);
+			delete_users(reset, plan, tables);
 	}
 }
 
@@ -115,16 +114,6 @@ make_plan(IenvResetTable *users, List *tables, List *ties)
 	foreach(lc, plan->steps)
 		plan->tables = lappend(plan->tables,
 							   ((const IenvResetStep *) lfirst(lc))->table);
-	foreach(lc, ties)
-	{
-		IenvTie    *tie = lfirst(lc);
-
-		if (tie->action != FKCONSTR_ACTION_CASCADE || !tie->from->counted ||
-			tie->from->rows == 0 || number_of(plan->steps, tie->to) < 0)
-			continue;
-		plan->cascades = lappend(plan->cascades, tie);
-		plan->tables = list_append_unique_ptr(plan->tables, tie->from);
-	}
 	return plan;
 }
 
@@ -157,7 +146,7 @@ tell_left_alone(List *tables, List *plans)
  * Delete the users of one table, and what goes with them, until none is left.
  */
 static void
-delete_users(IenvReset *reset, const UserPlan *plan)
+delete_users(IenvReset *reset, const UserPlan *plan, List *tables)
 {
 	const IenvResetStep *users = linitial(plan->steps);
 	int			fruitless = 0;
@@ -165,7 +154,7 @@ delete_users(IenvReset *reset, const UserPlan *plan)
 	while (lock_rows(reset, plan) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		refuse_cascades(reset, plan);
+		refuse_strangers(reset, plan, tables);
 		if (delete_rows(reset, plan) > 0)
 			fruitless = 0;
 		else if (++fruitless >= MAX_FRUITLESS)
@@ -191,7 +180,10 @@ lock_rows(IenvReset *reset, const UserPlan *plan)
 
 		initStringInfo(&sql);
 		for (int j = 0; j < i; j++)
-			add_rows(&sql, plan->steps, j, NIL);
+		{
+			appendStringInfoString(&sql, j == 0 ? "WITH " : "");
+			add_rows(&sql, plan->steps, j);
+		}
 		appendStringInfo(&sql, " SELECT FROM %s AS d WHERE %s FOR UPDATE OF d",
 						 ienv_sql_name(step->table->relid),
 						 condition_of(plan->steps, step));
@@ -205,41 +197,25 @@ lock_rows(IenvReset *reset, const UserPlan *plan)
 }
 
 /*
- * Refuse to delete rows whose deletion cascades to users who stay.
+ * Refuse to delete rows whose deletion cascades to users who stay, or to rows
+ * of another instance.
  */
 static void
-refuse_cascades(IenvReset *reset, const UserPlan *plan)
+refuse_strangers(IenvReset *reset, const UserPlan *plan, List *tables)
 {
-	ListCell   *lc;
+	StringInfoData with;
+	StringInfoData rows;
 
-	foreach(lc, plan->cascades)
+	initStringInfo(&with);
+	initStringInfo(&rows);
+	for (int i = 0; i < list_length(plan->steps); i++)
 	{
-		const IenvTie *tie = lfirst(lc);
-		StringInfoData sql;
-
-		initStringInfo(&sql);
-		for (int i = 0; i < list_length(plan->steps); i++)
-			add_rows(&sql, plan->steps, i, plan->cascades);
-		appendStringInfo(&sql, " SELECT FROM %s AS d"
-						 " WHERE EXISTS (SELECT FROM p%d AS b WHERE %s)",
-						 ienv_sql_name(tie->from->relid),
-						 number_of(plan->steps, tie->to), tie->match);
-		if (number_of(plan->steps, tie->from) == 0)
-			appendStringInfoString(&sql, " AND NOT EXISTS (SELECT FROM p0"
-								   " AS b WHERE d.ctid"
-								   " OPERATOR(pg_catalog.=) b.c AND d.tableoid"
-								   " OPERATOR(pg_catalog.=) b.t)");
-		appendStringInfoString(&sql, " LIMIT 1");
-		if (ienv_reset_query(reset, plan->tables, sql.data) > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("deleting from table %s would delete other users from table %s",
-							ienv_quoted_name(tie->to->relid),
-							ienv_quoted_name(tie->from->relid)),
-					 errdetail("Foreign key \"%s\" of the latter cascades.",
-							   tie->name),
-					 errhint("Have it set null, or delete the rows by hand.")));
+		add_rows(&with, plan->steps, i);
+		appendStringInfo(&rows, "%sSELECT t, c FROM p%d",
+						 i == 0 ? "" : " UNION ALL ", i);
 	}
+	appendStringInfoString(&with, ", ");
+	ienv_refuse_strangers(reset, tables, plan->tables, with.data, rows.data);
 }
 
 /*
@@ -253,8 +229,9 @@ delete_rows(IenvReset *reset, const UserPlan *plan)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
+	appendStringInfoString(&sql, "WITH ");
 	for (int i = 0; i < nsteps; i++)
-		add_rows(&sql, plan->steps, i, NIL);
+		add_rows(&sql, plan->steps, i);
 	for (int i = 0; i < nsteps; i++)
 	{
 		const IenvResetStep *step = list_nth(plan->steps, i);
@@ -290,14 +267,14 @@ delete_rows(IenvReset *reset, const UserPlan *plan)
 
 /*
  * Add the rows of one step that are to be deleted to the WITH clause of a
- * statement: p0, p1 and so on, with what the steps refer to them by, and ties
- * besides.
+ * statement: p0, p1 and so on, with what the steps refer to them by.
  */
 static void
-add_rows(StringInfo sql, List *steps, int n, List *ties)
+add_rows(StringInfo sql, List *steps, int n)
 {
 	const IenvResetStep *step = list_nth(steps, n);
 	Bitmapset  *columns = NULL;
+	List	   *ties = NIL;
 	int			attno = -1;
 	ListCell   *lc;
 
@@ -311,8 +288,8 @@ add_rows(StringInfo sql, List *steps, int n, List *ties)
 		for (int i = 0; i < tie->n && tie->to == step->table; i++)
 			columns = bms_add_member(columns, tie->to_attnos[i]);
 	}
-	appendStringInfo(sql, "%s p%d AS MATERIALIZED (SELECT d.tableoid AS t,"
-					 " d.ctid AS c", n == 0 ? "WITH" : ",", n);
+	appendStringInfo(sql, "%sp%d AS MATERIALIZED (SELECT d.tableoid AS t,"
+					 " d.ctid AS c", n == 0 ? "" : ", ", n);
 	while ((attno = bms_next_member(columns, attno)) >= 0)
 		appendStringInfo(sql, ", d.%s AS k%d",
 						 quote_identifier(get_attname(step->table->relid,
