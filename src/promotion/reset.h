@@ -45,6 +45,8 @@ typedef struct IenvReset
 	char	   *older_than;		/* how old, for people, or NULL */
 	TimestampTz created_before; /* the same */
 	Datum		addresses;		/* text[], of those users; 0: none */
+	Datum		locked_in;		/* oid[] and tid[]: the rows of users that */
+	Datum		locked_at;		/* have been locked, by table and place */
 	const IenvResetTable *current;	/* the table that an error is about, or
 									 * NULL */
 } IenvReset;

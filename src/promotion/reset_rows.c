@@ -101,7 +101,8 @@ check_rights(const IenvResetTable *table)
  * Run a statement on these tables, as their owner; its $1 is the instance and
  * $2 its external key.  If only some users are concerned, $3 has their
  * addresses, and $4 to $6 the time that they were created before: as it is, in
- * UTC, and as a day in UTC.
+ * UTC, and as a day in UTC; $7 and $8 are those that are locked, by tableoid and
+ * ctid.
  */
 uint64
 ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
@@ -117,13 +118,15 @@ uint64
 ienv_reset_query_beyond(IenvReset *reset, const List *tables,
 						const List *others, const char *sql)
 {
-	Oid			types[6] = {
-		UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID
+	Oid			types[8] = {
+		UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID,
+		OIDARRAYOID, TIDARRAYOID
 	};
 	Datum		before = TimestampTzGetDatum(reset->created_before);
-	Datum		values[6] = {
+	Datum		values[8] = {
 		reset->instance, reset->external_key, reset->addresses, before, before,
-		DirectFunctionCall1(timestamp_date, before)
+		DirectFunctionCall1(timestamp_date, before), reset->locked_in,
+		reset->locked_at
 	};
 	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	List	   *relids = NIL;

@@ -7,16 +7,19 @@
  * Users and what goes with them (reset_ties.c) are deleted by one statement for
  * each table of users, in one transaction: either all of it happens, or
  * nothing.  The rows are locked before that, users first, so that no new row
- * can come to refer to one that is about to be deleted.
+ * can come to refer to one that is about to be deleted.  Only users who are
+ * locked are deleted: what goes with one who comes later is not known yet.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -43,6 +46,7 @@ static UserPlan *make_plan(IenvResetTable *users, List *tables, List *ties);
 static void tell_left_alone(List *tables, List *plans);
 static void delete_users(IenvReset *reset, const UserPlan *plan, List *tables);
 static uint64 lock_rows(IenvReset *reset, const UserPlan *plan);
+static void remember_locked(IenvReset *reset, uint64 n);
 static void refuse_strangers(IenvReset *reset, const UserPlan *plan,
 							 List *tables);
 static uint64 delete_rows(IenvReset *reset, const UserPlan *plan);
@@ -184,16 +188,44 @@ lock_rows(IenvReset *reset, const UserPlan *plan)
 			appendStringInfoString(&sql, j == 0 ? "WITH " : "");
 			add_rows(&sql, plan->steps, j);
 		}
-		appendStringInfo(&sql, " SELECT FROM %s AS d WHERE %s FOR UPDATE OF d",
+		appendStringInfo(&sql, " SELECT d.tableoid, d.ctid FROM %s AS d"
+						 " WHERE %s FOR UPDATE OF d",
 						 ienv_sql_name(step->table->relid),
 						 condition_of(plan->steps, step));
 		n = ienv_reset_query(reset, plan->tables, sql.data);
 		if (i == 0 && n == 0)
 			return 0;
 		if (i == 0)
-			users = n;
+			remember_locked(reset, users = n);
 	}
 	return users;
+}
+
+/*
+ * Remember the rows of the last query's result as the users that are locked.
+ */
+static void
+remember_locked(IenvReset *reset, uint64 n)
+{
+	Datum	   *tables = palloc(n * sizeof(Datum));
+	Datum	   *places = palloc(n * sizeof(Datum));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		tables[i] = ienv_result_datum(i, 1, &isnull);
+		places[i] = ienv_result_datum(i, 2, &isnull);
+	}
+	reset->locked_in =
+		PointerGetDatum(construct_array(tables, n, OIDOID, sizeof(Oid), true,
+										TYPALIGN_INT));
+	reset->locked_at =
+		PointerGetDatum(construct_array(places, n, TIDOID,
+										sizeof(ItemPointerData), false,
+										TYPALIGN_SHORT));
+	pfree(tables);
+	pfree(places);
 }
 
 /*
@@ -267,7 +299,8 @@ delete_rows(IenvReset *reset, const UserPlan *plan)
 
 /*
  * Add the rows of one step that are to be deleted to the WITH clause of a
- * statement: p0, p1 and so on, with what the steps refer to them by.
+ * statement: p0, p1 and so on, with what the steps refer to them by.  Those of
+ * p0 are locked.
  */
 static void
 add_rows(StringInfo sql, List *steps, int n)
@@ -294,9 +327,13 @@ add_rows(StringInfo sql, List *steps, int n)
 		appendStringInfo(sql, ", d.%s AS k%d",
 						 quote_identifier(get_attname(step->table->relid,
 													  attno, false)), attno);
-	appendStringInfo(sql, " FROM %s AS d WHERE %s)",
+	appendStringInfo(sql, " FROM %s AS d WHERE %s%s)",
 					 ienv_sql_name(step->table->relid),
-					 condition_of(steps, step));
+					 condition_of(steps, step), n > 0 ? "" :
+					 " AND EXISTS (SELECT FROM ROWS FROM"
+					 " (pg_catalog.unnest($7), pg_catalog.unnest($8))"
+					 " AS l (t, c) WHERE d.ctid OPERATOR(pg_catalog.=) l.c"
+					 " AND d.tableoid OPERATOR(pg_catalog.=) l.t)");
 }
 
 /*
