@@ -47,8 +47,12 @@ instance_env_configure_service(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	refuse_applications();
-	/* from here on, no session creates one until this transaction ends */
-	(void) ienv_query("LOCK TABLE ONLY instance_env.application IN SHARE MODE",
+
+	/*
+	 * from here on, no session creates one, or configures the service, until
+	 * this transaction ends
+	 */
+	(void) ienv_query("LOCK TABLE ONLY instance_env.application IN SHARE ROW EXCLUSIVE MODE",
 					  0, NULL, NULL, NULL);
 	refuse_applications();
 

@@ -100,6 +100,7 @@ typedef struct Slot
 /* the last transaction that has counted */
 static LocalTransactionId last_sender = InvalidLocalTransactionId;
 
+static void say_who_sends(void *arg);
 static DateADT current_month(void);
 static Relation open_slots(void);
 static void lock_slots(Relation rel, Datum instance,
@@ -167,7 +168,12 @@ ienv_stop_messages(Datum instance)
 	Relation	rel = open_slots();
 	TimestampTz began = GetCurrentTimestamp();
 	int			nest_level = ienv_bound_lock_waits(LONGEST_STOP);
+	ErrorContextCallback context = {
+		.callback = say_who_sends,
+		.previous = error_context_stack
+	};
 
+	error_context_stack = &context;
 	for (const IenvChannel *channel = ienv_channels; channel->name != NULL;
 		 channel++)
 	{
@@ -185,14 +191,25 @@ ienv_stop_messages(Datum instance)
 				ereport(ERROR,
 						(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 						 errmsg("could not stop instance %s from sending messages",
-								ienv_instance_text(instance, true)),
-						 errdetail("Open transactions have called consume_message()."),
-						 errhint("Try again when its application has stopped.")));
+								ienv_instance_text(instance, true))));
 			XactLockTableWait(tally.open, NULL, NULL, XLTW_None);
 		}
 	}
+	error_context_stack = context.previous;
 	AtEOXact_GUC(false, nest_level);
 	table_close(rel, NoLock);
+}
+
+/*
+ * Error context callback: say what kept the instance from being stopped.
+ */
+static void
+say_who_sends(void *arg)
+{
+	if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+		return;
+	errdetail("Open or prepared transactions have called consume_message().");
+	errhint("Try again when its application has stopped.");
 }
 
 /*

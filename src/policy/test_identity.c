@@ -166,5 +166,5 @@ phone_number(const text *address)
 			return NULL;
 		number[n++] = *p;
 	}
-	return cstring_to_text_with_len(number, n);
+	return n == 0 ? NULL : cstring_to_text_with_len(number, n);
 }

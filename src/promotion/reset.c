@@ -50,6 +50,7 @@ static void warn_of_others(void);
 static void begin_batch(IenvReset *reset, bool first);
 static void end_batch(IenvReset *reset);
 static void empty(IenvReset *reset, List *steps, List *tables);
+static void refuse_strangers(IenvReset *reset, List *tables);
 static void empty_in_batches(IenvReset *reset, IenvResetTable *table);
 static void empty_at_once(IenvReset *reset, List *tables);
 static void remove_settings(IenvReset *reset);
@@ -195,6 +196,7 @@ empty(IenvReset *reset, List *steps, List *tables)
 		ienv_reset_look(reset, lfirst(lc));
 		ienv_reset_check_rights(list_make1(lfirst(lc)));
 	}
+	refuse_strangers(reset, tables);
 	AtEOXact_GUC(false, nest_level);
 	foreach(lc, steps)
 	{
@@ -205,6 +207,28 @@ empty(IenvReset *reset, List *steps, List *tables)
 			empty_in_batches(reset, table);
 		else
 			empty_at_once(reset, together);
+	}
+}
+
+/*
+ * Refuse to delete where that would delete rows of another instance, too.
+ */
+static void
+refuse_strangers(IenvReset *reset, List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		IenvResetTable *table = lfirst(lc);
+
+		if (table->rows > 0 && ienv_reset_has_rows(reset, table))
+			ienv_refuse_strangers(reset, tables, list_make1(table), "",
+								  psprintf("SELECT d.tableoid AS t,"
+										   " d.ctid AS c FROM %s AS d"
+										   " WHERE %s",
+										   ienv_sql_name(table->relid),
+										   table->of_instance));
 	}
 }
 

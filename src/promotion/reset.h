@@ -24,6 +24,8 @@ typedef struct IenvResetTable
 	char	   *condition;		/* of the rows to delete; for its arguments,
 								 * see ienv_reset_query() */
 	char	   *instance_condition; /* of the instance's rows */
+	char	   *of_instance;	/* the same of a row d; NULL if the table is
+								 * not guarded */
 	char	   *address;		/* the column with addresses of users, or NULL */
 	int64		rows;			/* how many there are, at most */
 	int64		deleted;
@@ -43,6 +45,8 @@ typedef struct IenvReset
 	char	   *older_than;		/* how old, for people, or NULL */
 	TimestampTz created_before; /* the same */
 	Datum		addresses;		/* text[], of those users; 0: none */
+	Datum		locked_in;		/* oid[] and tid[]: the rows of users that */
+	Datum		locked_at;		/* have been locked, by table and place */
 	const IenvResetTable *current;	/* the table that an error is about, or
 									 * NULL */
 } IenvReset;
@@ -54,6 +58,7 @@ typedef struct IenvTie
 	IenvResetTable *to;
 	char	   *name;
 	char		action;			/* FKCONSTR_ACTION_, when a row is deleted */
+	bool		whole;			/* it holds for all rows of "from" */
 	int			n;
 	AttrNumber	from_attnos[INDEX_MAX_KEYS];
 	AttrNumber	to_attnos[INDEX_MAX_KEYS];
@@ -98,6 +103,8 @@ extern void ienv_reset_look(IenvReset *reset, IenvResetTable *table);
 extern void ienv_reset_check_rights(const List *tables);
 extern uint64 ienv_reset_query(IenvReset *reset, const List *tables,
 							   const char *sql);
+extern uint64 ienv_reset_query_beyond(IenvReset *reset, const List *tables,
+									  const List *others, const char *sql);
 extern bool ienv_reset_has_rows(IenvReset *reset, IenvResetTable *table);
 extern void ienv_reset_context(void *arg);
 
@@ -113,6 +120,12 @@ extern List *ienv_reset_reached(const List *tables);
 extern List *ienv_read_ties(List *tables);
 extern List *ienv_reset_steps(IenvResetTable *users, List *tables, List *ties);
 extern void ienv_refuse_lost_ties(List *steps, List *tables, List *ties);
+
+/*
+ * reset_cascades.c
+ */
+extern void ienv_refuse_strangers(IenvReset *reset, List *tables, List *seeds,
+								  const char *with, const char *rows);
 
 /*
  * reset_choice.c

@@ -42,13 +42,15 @@ ienv_reset_look(IenvReset *reset, IenvResetTable *table)
 	{
 		const char *value = ienv_sql_of_value(guard->instance_type,
 											  reset->external_key);
+		const char *column = quote_identifier(get_attname(table->relid,
+														  guard->instance_attno,
+														  false));
 
 		table->counted = guard->counted;
 		table->instance_condition = value == NULL ? "false" :
-			psprintf("%s OPERATOR(pg_catalog.=) %s",
-					 quote_identifier(get_attname(table->relid,
-												  guard->instance_attno,
-												  false)), value);
+			psprintf("%s OPERATOR(pg_catalog.=) %s", column, value);
+		table->of_instance = value == NULL ? "false" :
+			psprintf("d.%s", table->instance_condition);
 		table->condition = table->instance_condition;
 		table->rows = ienv_user_count(guard,
 									  guard->is_uuid ? reset->instance :
@@ -99,18 +101,32 @@ check_rights(const IenvResetTable *table)
  * Run a statement on these tables, as their owner; its $1 is the instance and
  * $2 its external key.  If only some users are concerned, $3 has their
  * addresses, and $4 to $6 the time that they were created before: as it is, in
- * UTC, and as a day in UTC.
+ * UTC, and as a day in UTC; $7 and $8 are those that are locked, by tableoid and
+ * ctid.
  */
 uint64
 ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 {
-	Oid			types[6] = {
-		UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID
+	return ienv_reset_query_beyond(reset, tables, NIL, sql);
+}
+
+/*
+ * The same of a statement that reads other tables, too, which their owner may
+ * read.
+ */
+uint64
+ienv_reset_query_beyond(IenvReset *reset, const List *tables,
+						const List *others, const char *sql)
+{
+	Oid			types[8] = {
+		UUIDOID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, TIMESTAMPOID, DATEOID,
+		OIDARRAYOID, TIDARRAYOID
 	};
 	Datum		before = TimestampTzGetDatum(reset->created_before);
-	Datum		values[6] = {
+	Datum		values[8] = {
 		reset->instance, reset->external_key, reset->addresses, before, before,
-		DirectFunctionCall1(timestamp_date, before)
+		DirectFunctionCall1(timestamp_date, before), reset->locked_in,
+		reset->locked_at
 	};
 	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	List	   *relids = NIL;
@@ -125,6 +141,10 @@ ienv_reset_query(IenvReset *reset, const List *tables, const char *sql)
 		relids = lappend_oid(relids,
 							 ((const IenvResetTable *) lfirst(lc))->relid);
 	}
+
+	foreach(lc, others)
+		relids = lappend_oid(relids,
+							 ((const IenvResetTable *) lfirst(lc))->relid);
 
 	/* each time, because a trigger may have made them deferred again */
 	ienv_execute("SET CONSTRAINTS ALL IMMEDIATE");

@@ -85,6 +85,8 @@ read_tie(HeapTuple tuple, IenvResetTable *from, IenvResetTable *to)
 	tie->to = to;
 	tie->name = pstrdup(NameStr(form->conname));
 	tie->action = form->confdeltype;
+	tie->whole = form->convalidated && form->conrelid == from->relid &&
+		form->confrelid == to->relid;
 	DeconstructFkConstraintRow(tuple, &tie->n, conkey, confkey, tie->operators,
 							   NULL, NULL, NULL, NULL);
 

@@ -7,16 +7,19 @@
  * Users and what goes with them (reset_ties.c) are deleted by one statement for
  * each table of users, in one transaction: either all of it happens, or
  * nothing.  The rows are locked before that, users first, so that no new row
- * can come to refer to one that is about to be deleted.
+ * can come to refer to one that is about to be deleted.  Only users who are
+ * locked are deleted: what goes with one who comes later is not known yet.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -35,19 +38,19 @@
 typedef struct UserPlan
 {
 	List	   *steps;			/* IenvResetSteps; the first is the users */
-	List	   *cascades;		/* IenvTies: to rows of these steps, from
-								 * tables of users */
-	List	   *tables;			/* all of these */
+	List	   *tables;			/* all of these, in that order */
 	Datum		addresses;		/* text[]: of those who are deleted; or 0 */
 } UserPlan;
 
 static UserPlan *make_plan(IenvResetTable *users, List *tables, List *ties);
 static void tell_left_alone(List *tables, List *plans);
-static void delete_users(IenvReset *reset, const UserPlan *plan);
+static void delete_users(IenvReset *reset, const UserPlan *plan, List *tables);
 static uint64 lock_rows(IenvReset *reset, const UserPlan *plan);
-static void refuse_cascades(IenvReset *reset, const UserPlan *plan);
+static void remember_locked(IenvReset *reset, uint64 n);
+static void refuse_strangers(IenvReset *reset, const UserPlan *plan,
+							 List *tables);
 static uint64 delete_rows(IenvReset *reset, const UserPlan *plan);
-static void add_rows(StringInfo sql, List *steps, int n, List *ties);
+static void add_rows(StringInfo sql, List *steps, int n);
 static char *condition_of(List *steps, const IenvResetStep *step);
 static int	number_of(List *steps, const IenvResetTable *table);
 
@@ -100,7 +103,7 @@ ienv_reset_users(IenvReset *reset, List *tables)
 
 		reset->addresses = plan->addresses;
 		if (reset->only_users == NULL || plan->addresses != (Datum) 0)
-			delete_users(reset, plan);
+			delete_users(reset, plan, tables);
 	}
 }
 
@@ -115,16 +118,6 @@ make_plan(IenvResetTable *users, List *tables, List *ties)
 	foreach(lc, plan->steps)
 		plan->tables = lappend(plan->tables,
 							   ((const IenvResetStep *) lfirst(lc))->table);
-	foreach(lc, ties)
-	{
-		IenvTie    *tie = lfirst(lc);
-
-		if (tie->action != FKCONSTR_ACTION_CASCADE || !tie->from->counted ||
-			tie->from->rows == 0 || number_of(plan->steps, tie->to) < 0)
-			continue;
-		plan->cascades = lappend(plan->cascades, tie);
-		plan->tables = list_append_unique_ptr(plan->tables, tie->from);
-	}
 	return plan;
 }
 
@@ -157,7 +150,7 @@ tell_left_alone(List *tables, List *plans)
  * Delete the users of one table, and what goes with them, until none is left.
  */
 static void
-delete_users(IenvReset *reset, const UserPlan *plan)
+delete_users(IenvReset *reset, const UserPlan *plan, List *tables)
 {
 	const IenvResetStep *users = linitial(plan->steps);
 	int			fruitless = 0;
@@ -165,7 +158,7 @@ delete_users(IenvReset *reset, const UserPlan *plan)
 	while (lock_rows(reset, plan) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		refuse_cascades(reset, plan);
+		refuse_strangers(reset, plan, tables);
 		if (delete_rows(reset, plan) > 0)
 			fruitless = 0;
 		else if (++fruitless >= MAX_FRUITLESS)
@@ -191,55 +184,70 @@ lock_rows(IenvReset *reset, const UserPlan *plan)
 
 		initStringInfo(&sql);
 		for (int j = 0; j < i; j++)
-			add_rows(&sql, plan->steps, j, NIL);
-		appendStringInfo(&sql, " SELECT FROM %s AS d WHERE %s FOR UPDATE OF d",
+		{
+			appendStringInfoString(&sql, j == 0 ? "WITH " : "");
+			add_rows(&sql, plan->steps, j);
+		}
+		appendStringInfo(&sql, " SELECT d.tableoid, d.ctid FROM %s AS d"
+						 " WHERE %s FOR UPDATE OF d",
 						 ienv_sql_name(step->table->relid),
 						 condition_of(plan->steps, step));
 		n = ienv_reset_query(reset, plan->tables, sql.data);
 		if (i == 0 && n == 0)
 			return 0;
 		if (i == 0)
-			users = n;
+			remember_locked(reset, users = n);
 	}
 	return users;
 }
 
 /*
- * Refuse to delete rows whose deletion cascades to users who stay.
+ * Remember the rows of the last query's result as the users that are locked.
  */
 static void
-refuse_cascades(IenvReset *reset, const UserPlan *plan)
+remember_locked(IenvReset *reset, uint64 n)
 {
-	ListCell   *lc;
+	Datum	   *tables = palloc(n * sizeof(Datum));
+	Datum	   *places = palloc(n * sizeof(Datum));
 
-	foreach(lc, plan->cascades)
+	for (uint64 i = 0; i < n; i++)
 	{
-		const IenvTie *tie = lfirst(lc);
-		StringInfoData sql;
+		bool		isnull;
 
-		initStringInfo(&sql);
-		for (int i = 0; i < list_length(plan->steps); i++)
-			add_rows(&sql, plan->steps, i, plan->cascades);
-		appendStringInfo(&sql, " SELECT FROM %s AS d"
-						 " WHERE EXISTS (SELECT FROM p%d AS b WHERE %s)",
-						 ienv_sql_name(tie->from->relid),
-						 number_of(plan->steps, tie->to), tie->match);
-		if (number_of(plan->steps, tie->from) == 0)
-			appendStringInfoString(&sql, " AND NOT EXISTS (SELECT FROM p0"
-								   " AS b WHERE d.ctid"
-								   " OPERATOR(pg_catalog.=) b.c AND d.tableoid"
-								   " OPERATOR(pg_catalog.=) b.t)");
-		appendStringInfoString(&sql, " LIMIT 1");
-		if (ienv_reset_query(reset, plan->tables, sql.data) > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("deleting from table %s would delete other users from table %s",
-							ienv_quoted_name(tie->to->relid),
-							ienv_quoted_name(tie->from->relid)),
-					 errdetail("Foreign key \"%s\" of the latter cascades.",
-							   tie->name),
-					 errhint("Have it set null, or delete the rows by hand.")));
+		tables[i] = ienv_result_datum(i, 1, &isnull);
+		places[i] = ienv_result_datum(i, 2, &isnull);
 	}
+	reset->locked_in =
+		PointerGetDatum(construct_array(tables, n, OIDOID, sizeof(Oid), true,
+										TYPALIGN_INT));
+	reset->locked_at =
+		PointerGetDatum(construct_array(places, n, TIDOID,
+										sizeof(ItemPointerData), false,
+										TYPALIGN_SHORT));
+	pfree(tables);
+	pfree(places);
+}
+
+/*
+ * Refuse to delete rows whose deletion cascades to users who stay, or to rows
+ * of another instance.
+ */
+static void
+refuse_strangers(IenvReset *reset, const UserPlan *plan, List *tables)
+{
+	StringInfoData with;
+	StringInfoData rows;
+
+	initStringInfo(&with);
+	initStringInfo(&rows);
+	for (int i = 0; i < list_length(plan->steps); i++)
+	{
+		add_rows(&with, plan->steps, i);
+		appendStringInfo(&rows, "%sSELECT t, c FROM p%d",
+						 i == 0 ? "" : " UNION ALL ", i);
+	}
+	appendStringInfoString(&with, ", ");
+	ienv_refuse_strangers(reset, tables, plan->tables, with.data, rows.data);
 }
 
 /*
@@ -253,8 +261,9 @@ delete_rows(IenvReset *reset, const UserPlan *plan)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
+	appendStringInfoString(&sql, "WITH ");
 	for (int i = 0; i < nsteps; i++)
-		add_rows(&sql, plan->steps, i, NIL);
+		add_rows(&sql, plan->steps, i);
 	for (int i = 0; i < nsteps; i++)
 	{
 		const IenvResetStep *step = list_nth(plan->steps, i);
@@ -290,14 +299,15 @@ delete_rows(IenvReset *reset, const UserPlan *plan)
 
 /*
  * Add the rows of one step that are to be deleted to the WITH clause of a
- * statement: p0, p1 and so on, with what the steps refer to them by, and ties
- * besides.
+ * statement: p0, p1 and so on, with what the steps refer to them by.  Those of
+ * p0 are locked.
  */
 static void
-add_rows(StringInfo sql, List *steps, int n, List *ties)
+add_rows(StringInfo sql, List *steps, int n)
 {
 	const IenvResetStep *step = list_nth(steps, n);
 	Bitmapset  *columns = NULL;
+	List	   *ties = NIL;
 	int			attno = -1;
 	ListCell   *lc;
 
@@ -311,15 +321,19 @@ add_rows(StringInfo sql, List *steps, int n, List *ties)
 		for (int i = 0; i < tie->n && tie->to == step->table; i++)
 			columns = bms_add_member(columns, tie->to_attnos[i]);
 	}
-	appendStringInfo(sql, "%s p%d AS MATERIALIZED (SELECT d.tableoid AS t,"
-					 " d.ctid AS c", n == 0 ? "WITH" : ",", n);
+	appendStringInfo(sql, "%sp%d AS MATERIALIZED (SELECT d.tableoid AS t,"
+					 " d.ctid AS c", n == 0 ? "" : ", ", n);
 	while ((attno = bms_next_member(columns, attno)) >= 0)
 		appendStringInfo(sql, ", d.%s AS k%d",
 						 quote_identifier(get_attname(step->table->relid,
 													  attno, false)), attno);
-	appendStringInfo(sql, " FROM %s AS d WHERE %s)",
+	appendStringInfo(sql, " FROM %s AS d WHERE %s%s)",
 					 ienv_sql_name(step->table->relid),
-					 condition_of(steps, step));
+					 condition_of(steps, step), n > 0 ? "" :
+					 " AND EXISTS (SELECT FROM ROWS FROM"
+					 " (pg_catalog.unnest($7), pg_catalog.unnest($8))"
+					 " AS l (t, c) WHERE d.ctid OPERATOR(pg_catalog.=) l.c"
+					 " AND d.tableoid OPERATOR(pg_catalog.=) l.t)");
 }
 
 /*

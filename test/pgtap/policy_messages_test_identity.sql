@@ -67,7 +67,7 @@ INSERT INTO addresses VALUES
 	(repeat(' ', 1000000) || '+12015550100', true, 'blanks do not matter, however many'),
 	(repeat('a', 1000000) || '+clerk_test@example.com', true, 'a very long local part'),
 	(repeat('1', 1000000), false, 'very many digits');
-SELECT plan(2 * (SELECT count(*) FROM addresses)::integer + 25);
+SELECT plan(2 * (SELECT count(*) FROM addresses)::integer + 26);
 
 SELECT is(instance_env.is_test_identity(:development, address), expected, what || ': ' || left(to_json(address)::text, 60)) FROM addresses;
 
@@ -95,6 +95,8 @@ UPDATE instance_env.service SET value = '"+probe"' WHERE name = 'test_email_mark
 UPDATE instance_env.policy_default SET value = '"^[+]4930[0-9]+$"' WHERE name = 'test_phone_numbers';
 SELECT is(instance_env.is_test_identity(:development, address), expected, 'other policies: ' || address)
 FROM (VALUES ('jane+probe@example.com', true), ('jane+clerk_test@example.com', false), ('+49 (30) 123', true), ('+12015550100', false)) v (address, expected);
+UPDATE instance_env.policy_default SET value = '"^.*$"' WHERE name = 'test_phone_numbers';
+SELECT is(instance_env.is_test_identity(:development, ' (-) '), false, 'an address without a digit is no number, whatever the expression');
 UPDATE instance_env.service SET value = '""' WHERE name = 'test_email_marker';
 UPDATE instance_env.policy_default SET value = '""' WHERE name = 'test_phone_numbers';
 SELECT is_empty(format($$SELECT address FROM addresses WHERE instance_env.is_test_identity(%L, address)$$, :development),
