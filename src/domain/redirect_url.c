@@ -280,7 +280,10 @@ require_usable(Datum instance, IenvType type, const char *entry,
 
 /*
  * Why the name of a host with an asterisk stands for too many.  Below a public
- * suffix or a hosting provider's domain, anybody can have a name.
+ * suffix or a hosting provider's domain, anybody can have a name, and below
+ * the service's, other applications have theirs.  Where a provider gives the
+ * names, a part of the label can be the customer's own; where they are
+ * registered, or the service's, it is nobody's.
  */
 static const char *
 pattern_problem(const char *host)
@@ -291,9 +294,15 @@ pattern_problem(const char *host)
 
 	if (rest == NULL || strchr(rest + 1, '.') == NULL)
 		return "has an asterisk below a top-level domain";
-	if (strspn(host, "*-_") < rest - host)
-		return NULL;			/* the label has more than the asterisk */
 	rest++;
+	if (ienv_is_service_name(rest))
+		return psprintf("has an asterisk below \"%s\", where other applications have names",
+						rest);
+	if (ienv_is_public_suffix(rest) && !ienv_is_hosting_name(rest))
+		return psprintf("has an asterisk for names below \"%s\", which belong to others",
+						rest);
+	if (strspn(host, "*-_") < rest - 1 - host)
+		return NULL;			/* the label has more than the asterisk */
 	above = strchr(rest, '.') + 1;
 	below = psprintf("x.%s", rest);
 	if (ienv_domain_root(below) == below ||

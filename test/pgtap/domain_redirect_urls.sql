@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(198);
+SELECT plan(204);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -97,9 +97,15 @@ SELECT is(pg_temp.refusal(instance::uuid, url), detail, coalesce(left(url, 60), 
 	(:prod, 'https://*', 'It has an asterisk below a top-level domain.'),
 	(:prod, 'https://*.com', 'It has an asterisk below a top-level domain.'),
 	(:prod, 'https://x*.com', 'It has an asterisk below a top-level domain.'),
-	(:prod, 'https://*.co.uk', 'It has an asterisk for all names below "co.uk", which belong to others.'),
+	(:prod, 'https://*.co.uk', 'It has an asterisk for names below "co.uk", which belong to others.'),
 	(:prod, 'https://*.vercel.app', 'It has an asterisk for all names below "vercel.app", which belong to others.'),
 	(:dev, 'https://*.vercel.app/cb', 'It has an asterisk for all names below "vercel.app", which belong to others.'),
+	(:prod, 'https://x*.co.uk', 'It has an asterisk for names below "co.uk", which belong to others.'),
+	(:prod, 'https://x-*.com.de', 'It has an asterisk for names below "com.de", which belong to others.'),
+	(:dev, 'https://*.accounts.dev', 'It has an asterisk below "accounts.dev", where other applications have names.'),
+	(:prod, 'https://happy-*.accounts.dev', 'It has an asterisk below "accounts.dev", where other applications have names.'),
+	(:prod, 'https://*.clerk.accounts.dev/cb', 'It has an asterisk below "clerk.accounts.dev", where other applications have names.'),
+	(:dev, 'https://x*.clerk.app', 'It has an asterisk below "clerk.app", where other applications have names.'),
 	(:prod, 'https://**.partner.com', 'It has an asterisk elsewhere than once in the first label of its host.'),
 	(:prod, 'https://a*b*.partner.com', 'It has an asterisk elsewhere than once in the first label of its host.'),
 	(:prod, 'https://app.*.com', 'It has an asterisk elsewhere than once in the first label of its host.'),
