@@ -35,7 +35,7 @@ extern bool ienv_is_ip_address(const char *name);
 extern bool ienv_is_punycode(const char *label, Size length);
 
 /*
- * public_suffix.c: the Public Suffix List
+ * suffix_list.c, public_suffix.c: the Public Suffix List
  */
 extern void ienv_public_suffix_init(void);
 extern uint64 ienv_public_suffix_list(void);
