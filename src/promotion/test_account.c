@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "promotion/check.h"
+#include "registry/registry.h"
 
 /* How keys for tests begin, and how much follows at least */
 typedef struct TestKey
@@ -22,7 +23,7 @@ typedef struct TestKey
 } TestKey;
 
 static const TestKey test_keys[] = {
-	{"sk_test_", 1, false},		/* Stripe, Paystack, and others; and our own */
+	{"sk_test_", 1, false},		/* Stripe, Paystack, and others */
 	{"pk_test_", 1, false},
 	{"rk_test_", 1, false},
 	{"cs_test_", 1, false},
@@ -58,6 +59,7 @@ static const char *const services[] = {
 };
 
 static bool is_test_key(const char *text);
+static bool has_more(const char *text, const char *prefix);
 static bool is_test_url(const char *text, bool billing);
 static bool is_test_reference(const char *text);
 static bool ends_with(const char *text, const char *end);
@@ -89,6 +91,12 @@ ienv_is_test_account(const char *text, bool billing)
 static bool
 is_test_key(const char *text)
 {
+	const IenvService *service = ienv_service();
+
+	/* our own, of a development instance */
+	if (has_more(text, service->publishable[IENV_DEVELOPMENT]) ||
+		has_more(text, service->secret[IENV_DEVELOPMENT]))
+		return true;
 	for (int i = 0; i < lengthof(test_keys); i++)
 	{
 		const TestKey *key = &test_keys[i];
@@ -104,6 +112,13 @@ is_test_key(const char *text)
 			return true;
 	}
 	return false;
+}
+
+static bool
+has_more(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0 &&
+		text[		strlen(prefix)] != '\0';
 }
 
 /*

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(72);
+SELECT plan(73);
 
 -- What a name can be.
 CREATE FUNCTION pg_temp.refused(settings jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -81,11 +81,15 @@ SELECT throws_ok('SELECT instance_env.configure_service(NULL)', '22004', NULL, '
 
 -- An instance's own label, in any target
 SAVEPOINT s;
-SELECT instance_env.configure_service('{"frontend_api_target": "{instance}.edge.acme.com", "portal_target": "x{instance}.acme.com"}') \gset
-SELECT production_id AS prod FROM instance_env.create_application('shop') \gset
+SELECT instance_env.configure_service('{"frontend_api_target": "{instance}.edge.acme.com", "portal_target": "x{instance}.acme.com",
+	"publishable_key_prefixes": {"development": "acme_dev_", "production": "acme_live_"}}') \gset
+SELECT production_id AS prod, development_id AS dev FROM instance_env.create_application('shop') \gset
 SELECT instance_env.associate_domain(:'prod', 'shop.example.com') \gset
 SELECT is((SELECT string_agg(target, ' ') FROM instance_env.dns_records(:'prod') WHERE target LIKE '%acme.com'),
 	replace(replace('{instance}.edge.acme.com x{instance}.acme.com', '{instance}', :'prod'), '-', ''), 'an instance''s own label');
+SELECT instance_env.set_setting(:'prod', 'billing.key', to_jsonb(instance_env.publishable_key(:'dev'))) \gset
+SELECT is((SELECT passed FROM instance_env.validate(:'prod'::uuid) WHERE check_name = 'test:billing.key'), false,
+	'a development instance''s key is for tests by whatever prefix');
 ROLLBACK TO SAVEPOINT s;
 
 -- Who may.
