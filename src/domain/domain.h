@@ -128,7 +128,8 @@ extern bool ienv_is_production_host(Datum application, const char *host);
 /*
  * url.c: URLs
  */
-#define IENV_MAX_SCHEME		63
+#define IENV_MAX_SCHEME		IENV_MAX_DOMAIN /* a native app's is a domain in
+											 * reverse */
 
 typedef enum IenvUrlKind
 {

@@ -257,6 +257,7 @@ require_usable(Datum instance, IenvType type, const char *entry,
 	Datum		values[2];
 	const char *problem;
 
+	ienv_refuse_secret(entry, "a redirect URL");
 	if (url->kind == IENV_URL_NATIVE)
 		return;
 	problem = strchr(url->host, '*') != NULL ? pattern_problem(url->host) :
