@@ -116,7 +116,6 @@ CREATE TABLE instance_env.domain
 );
 CREATE UNIQUE INDEX domain_primary ON instance_env.domain (instance) WHERE is_primary;
 CREATE INDEX domain_instance ON instance_env.domain (instance);
-CREATE INDEX domain_root ON instance_env.domain (root);
 -- for names below another, by which the list would have it
 CREATE INDEX domain_reversed ON instance_env.domain (reverse(name));
 COMMENT ON TABLE instance_env.domain IS

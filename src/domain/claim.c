@@ -27,6 +27,7 @@
 #include "base/errcodes.h"
 #include "domain/domain.h"
 
+static const char *problem_above(const char *name, const char *root);
 static const char *record_problem(const char *name, const char *other);
 
 /*
@@ -124,6 +125,8 @@ ienv_claim_domain(Datum instance, const char *name, const char *leaving)
 		if (why == NULL)
 			why = record_problem(name, other);
 	}
+	if (why == NULL)
+		why = problem_above(name, root);
 	if (why != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_INVALID_DOMAIN),
@@ -134,6 +137,30 @@ ienv_claim_domain(Datum instance, const char *name, const char *leaving)
 	(void) ienv_query("DELETE FROM instance_env.dns_record"
 					  " WHERE domain OPERATOR(pg_catalog.=) $2",
 					  3, types, values, NULL);
+}
+
+/*
+ * The same for a domain above the root of a name: one that has become a public
+ * suffix since it was associated.  None such is associated now.
+ */
+static const char *
+problem_above(const char *name, const char *root)
+{
+	const char *why = NULL;
+
+	for (const char *dot = strchr(root, '.'); dot != NULL && why == NULL;
+		 dot = strchr(dot + 1, '.'))
+	{
+		Oid			type = TEXTOID;
+		Datum		above = CStringGetTextDatum(dot + 1);
+
+		if (ienv_is_record_of(name, dot + 1) &&
+			ienv_query_latest("SELECT FROM instance_env.domain"
+							  " WHERE name OPERATOR(pg_catalog.=) $1",
+							  1, &type, &above, NULL) > 0)
+			why = record_problem(name, dot + 1);
+	}
+	return why;
 }
 
 /*

@@ -28,6 +28,7 @@ typedef struct DnsRecord
 } DnsRecord;
 
 static DnsRecord *needed_records(bool is_primary, const char *label, int *n);
+static char *target_of(const char *target, const char *label);
 static char *instance_label(Datum instance);
 
 PG_FUNCTION_INFO_V1(instance_env_dns_records);
@@ -150,24 +151,32 @@ needed_records(bool is_primary, const char *label, int *n)
 	DnsRecord  *records = palloc((service->nmail + 2) * sizeof(DnsRecord));
 
 	records[0].record = pstrdup(service->frontend_api_label);
-	records[0].target = pstrdup(service->frontend_api_target);
+	records[0].target = target_of(service->frontend_api_target, label);
 	*n = 1;
 	if (!is_primary)
 		return records;
 	records[1].record = pstrdup(service->portal_label);
-	records[1].target = pstrdup(service->portal_target);
+	records[1].target = target_of(service->portal_target, label);
 	for (int i = 0; i < service->nmail; i++)
 	{
-		const char *target = service->mail[i].target;
-		const char *own = strstr(target, IENV_INSTANCE_LABEL);
-
 		records[i + 2].record = pstrdup(service->mail[i].record);
-		records[i + 2].target = own == NULL ? pstrdup(target) :
-			psprintf("%.*s%s%s", (int) (own - target), target, label,
-					 own + strlen(IENV_INSTANCE_LABEL));
+		records[i + 2].target = target_of(service->mail[i].target, label);
 	}
 	*n += 1 + service->nmail;
 	return records;
+}
+
+/*
+ * A target with the instance's own label in its place.
+ */
+static char *
+target_of(const char *target, const char *label)
+{
+	const char *own = strstr(target, IENV_INSTANCE_LABEL);
+
+	return own == NULL ? pstrdup(target) :
+		psprintf("%.*s%s%s", (int) (own - target), target, label,
+				 own + strlen(IENV_INSTANCE_LABEL));
 }
 
 /*

@@ -35,7 +35,7 @@ extern bool ienv_is_ip_address(const char *name);
 extern bool ienv_is_punycode(const char *label, Size length);
 
 /*
- * public_suffix.c: the Public Suffix List
+ * suffix_list.c, public_suffix.c: the Public Suffix List
  */
 extern void ienv_public_suffix_init(void);
 extern uint64 ienv_public_suffix_list(void);
@@ -128,7 +128,8 @@ extern bool ienv_is_production_host(Datum application, const char *host);
 /*
  * url.c: URLs
  */
-#define IENV_MAX_SCHEME		63
+#define IENV_MAX_SCHEME		IENV_MAX_DOMAIN /* a native app's is a domain in
+											 * reverse */
 
 typedef enum IenvUrlKind
 {

@@ -30,6 +30,8 @@
 
 static IenvType decide(const IenvHosts *entry, const char *host,
 					   const char **reason);
+static bool is_record_host(const IenvHosts *entry, const char *host,
+						   const char *label);
 static const char *why_development(const IenvHosts *entry, const char *host);
 
 PG_FUNCTION_INFO_V1(instance_env_instance_for_host);
@@ -114,6 +116,7 @@ decide(const IenvHosts *entry, const char *host, const char **reason)
 {
 	const char *root;
 	const IenvHostName *found;
+	const IenvService *service;
 
 	if (host[0] == '[' ||
 		(isdigit((unsigned char) host[strlen(host) - 1]) &&
@@ -151,8 +154,33 @@ decide(const IenvHosts *entry, const char *host, const char **reason)
 		if (name >= root)
 			break;
 	}
+
+	/* a domain keeps its own hosts where names below it are others' by now */
+	service = ienv_service();
+	if (is_record_host(entry, host, service->frontend_api_label) ||
+		is_record_host(entry, host, service->portal_label))
+	{
+		*reason = "production_root";
+		return IENV_PRODUCTION;
+	}
 	*reason = why_development(entry, host);
 	return IENV_DEVELOPMENT;
+}
+
+/*
+ * Is a host the one that has this label on a domain of the application's?
+ */
+static bool
+is_record_host(const IenvHosts *entry, const char *host, const char *label)
+{
+	Size		length = strlen(label);
+	const IenvHostName *found;
+
+	if (strncmp(host, label, length) != 0 || host[length] != '.')
+		return false;
+	found = ienv_find_host_name(entry->names, entry->nnames,
+								host + length + 1);
+	return found != NULL && found->mine;
 }
 
 /*

@@ -49,7 +49,7 @@ static IenvCache cache = {
 	.keysize = sizeof(pg_uuid_t),
 	.entrysize = sizeof(RedirectEntry),
 	.max_entries = CACHE_ENTRIES,
-	.tables = {"redirect_url", "instance"}
+	.tables = {"redirect_url", "instance", "service"}
 };
 
 static bool has_scheme(Datum schemes, const char *scheme);

@@ -69,7 +69,6 @@ instance_env_add_redirect_url(PG_FUNCTION_ARGS)
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
 	entry = entry_of(values[0], given, &url);
-	ienv_refuse_secret(entry, "argument \"url\"");
 	require_usable(values[0], instance.type, entry, &url);
 	values[1] = CStringGetTextDatum(entry);
 	if (ienv_query("INSERT INTO instance_env.redirect_url AS r"
@@ -258,6 +257,7 @@ require_usable(Datum instance, IenvType type, const char *entry,
 	Datum		values[2];
 	const char *problem;
 
+	ienv_refuse_secret(entry, "a redirect URL");
 	if (url->kind == IENV_URL_NATIVE)
 		return;
 	problem = strchr(url->host, '*') != NULL ? pattern_problem(url->host) :
@@ -281,7 +281,10 @@ require_usable(Datum instance, IenvType type, const char *entry,
 
 /*
  * Why the name of a host with an asterisk stands for too many.  Below a public
- * suffix or a hosting provider's domain, anybody can have a name.
+ * suffix or a hosting provider's domain, anybody can have a name, and below
+ * the service's, other applications have theirs.  Where a provider gives the
+ * names, a part of the label can be the customer's own; where they are
+ * registered, or the service's, it is nobody's.
  */
 static const char *
 pattern_problem(const char *host)
@@ -292,9 +295,15 @@ pattern_problem(const char *host)
 
 	if (rest == NULL || strchr(rest + 1, '.') == NULL)
 		return "has an asterisk below a top-level domain";
-	if (strspn(host, "*-_") < rest - host)
-		return NULL;			/* the label has more than the asterisk */
 	rest++;
+	if (ienv_is_service_name(rest))
+		return psprintf("has an asterisk below \"%s\", where other applications have names",
+						rest);
+	if (ienv_is_public_suffix(rest) && !ienv_is_hosting_name(rest))
+		return psprintf("has an asterisk for names below \"%s\", which belong to others",
+						rest);
+	if (strspn(host, "*-_") < rest - 1 - host)
+		return NULL;			/* the label has more than the asterisk */
 	above = strchr(rest, '.') + 1;
 	below = psprintf("x.%s", rest);
 	if (ienv_domain_root(below) == below ||

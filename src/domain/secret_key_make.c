@@ -28,6 +28,9 @@
 /* Longer than anybody keeps two keys, and short enough to be added to now() */
 #define MAX_OVERLAP		"10 years"
 
+/* Short enough, too; a key for longer is replaced by one without end */
+#define MAX_LIFETIME	"10000 years"
+
 /* What now() is after an interval, whatever the session's time zone */
 #define AFTER(interval) \
 	"pg_catalog.timezone('UTC'::pg_catalog.text," \
@@ -186,7 +189,9 @@ replace_key(Datum instance, Datum hash, Datum overlap)
 
 	ienv_query_one("SELECT pg_catalog.to_jsonb(k)"
 				   " OPERATOR(pg_catalog.-) 'hash', k.name, k.hint,"
-				   " " AFTER("k.lifetime") ", k.lifetime,"
+				   " CASE WHEN k.lifetime OPERATOR(pg_catalog.<=)"
+				   " '" MAX_LIFETIME "'::pg_catalog.interval"
+				   " THEN " AFTER("k.lifetime") " END, k.lifetime,"
 				   " k.revoked_at IS NOT NULL, " IENV_VALID_KEY
 				   " FROM instance_env.api_key k"
 				   " WHERE k.hash OPERATOR(pg_catalog.=) $1", 1, types, values);

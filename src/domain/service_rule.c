@@ -197,15 +197,25 @@ labels_problem(const char *text, const char *allowed)
 	}
 }
 
+/*
+ * A host by the rules for what browsers send, and none below which strangers
+ * register theirs.
+ */
 static const char *
 host_problem(const char *text)
 {
 	const char *problem = labels_problem(text, LOWER DIGITS "-");
+	char		host[IENV_MAX_DOMAIN + 1];
 
+	if (problem == NULL)
+		problem = ienv_host_problem(text, strlen(text), host);
 	if (problem != NULL)
 		return problem;
-	return strchr(text, '.') == NULL || ienv_is_ip_address(text) ?
-		"It is not a domain." : NULL;
+	if (strchr(text, '.') == NULL || ienv_is_ip_address(text))
+		return "It is not a domain.";
+	return ienv_is_registry(text) ?
+		"It is a public suffix, below which others register their domains." :
+		NULL;
 }
 
 static const char *

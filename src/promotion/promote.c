@@ -146,8 +146,15 @@ check_domain(Blockers *blockers, const IenvApplication *application,
 {
 	Oid			types[2] = {UUIDOID, TEXTOID};
 	Datum		values[2] = {application->instances[IENV_PRODUCTION], CStringGetTextDatum(domain)};
-	const char *problem = ienv_domain_problem(domain);
+	const char *problem;
 
+	/* what is associated stays so, whatever the list says of it by now */
+	if (ienv_query("SELECT FROM instance_env.domain"
+				   " WHERE name OPERATOR(pg_catalog.=) $2"
+				   " AND instance OPERATOR(pg_catalog.=) $1"
+				   " AND is_primary", 2, types, values, NULL) > 0)
+		return;
+	problem = ienv_domain_problem(domain);
 	if (problem != NULL)
 		add_blocker(blockers, "A domain is a host name such as example.com.",
 					psprintf("\"%s\" cannot be the domain of a production instance. %s", domain, problem));
@@ -159,10 +166,7 @@ check_domain(Blockers *blockers, const IenvApplication *application,
 					"Associate a domain of this application's own with instance_env.associate_domain().",
 					psprintf("\"%s\" is the domain of another application.",
 							 domain));
-	else if (ienv_query("SELECT FROM instance_env.domain"
-						" WHERE name OPERATOR(pg_catalog.=) $2"
-						" AND instance OPERATOR(pg_catalog.=) $1"
-						" AND is_primary", 2, types, values, NULL) == 0)
+	else
 		add_blocker(blockers,
 					strcmp(application->status[IENV_PRODUCTION], "inactive") ==
 					0 ?

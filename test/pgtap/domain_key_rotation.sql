@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(87);
+SELECT plan(89);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -92,6 +92,13 @@ SELECT is((pg_temp.shown(:'plain')).expires_at, now() + interval '1 day', 'a day
 SELECT is((pg_temp.shown(:'plain2')).name, NULL, 'of a key without a name, one without');
 
 -- what expires is replaced by what lives as long
+SELECT instance_env.create_secret_key(:dev, 'far', at) AS far FROM unnest('{294276-12-31 23:59:59.9+00}'::timestamptz[]) at \gset
+UPDATE instance_env.api_key SET lifetime = lifetime + interval '2 seconds' WHERE hash = sha256(:'far');
+SELECT instance_env.rotate_secret_key(:'far') AS farther \gset
+SELECT is((pg_temp.shown(:'farther')).expires_at, NULL, 'what lives longer than time itself, by what has no end');
+SELECT instance_env.create_secret_key(:dev, NULL, now() + interval '7000 years') AS far \gset
+SELECT instance_env.rotate_secret_key(:'far') AS farther \gset
+SELECT is((pg_temp.shown(:'farther')).expires_at, now() + interval '7000 years', 'what lives long, by what does');
 SELECT instance_env.create_secret_key(:dev, 'quarter', now() + interval '90 days') AS quarter \gset
 UPDATE instance_env.api_key SET expires_at = now() + interval '2 days', created_at = now() - interval '88 days' WHERE hash = sha256(:'quarter');
 SELECT instance_env.rotate_secret_key(:'quarter', '1 day') AS quarter2 \gset

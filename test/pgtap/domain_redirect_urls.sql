@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(198);
+SELECT plan(209);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -97,9 +97,15 @@ SELECT is(pg_temp.refusal(instance::uuid, url), detail, coalesce(left(url, 60), 
 	(:prod, 'https://*', 'It has an asterisk below a top-level domain.'),
 	(:prod, 'https://*.com', 'It has an asterisk below a top-level domain.'),
 	(:prod, 'https://x*.com', 'It has an asterisk below a top-level domain.'),
-	(:prod, 'https://*.co.uk', 'It has an asterisk for all names below "co.uk", which belong to others.'),
+	(:prod, 'https://*.co.uk', 'It has an asterisk for names below "co.uk", which belong to others.'),
 	(:prod, 'https://*.vercel.app', 'It has an asterisk for all names below "vercel.app", which belong to others.'),
 	(:dev, 'https://*.vercel.app/cb', 'It has an asterisk for all names below "vercel.app", which belong to others.'),
+	(:prod, 'https://x*.co.uk', 'It has an asterisk for names below "co.uk", which belong to others.'),
+	(:prod, 'https://x-*.com.de', 'It has an asterisk for names below "com.de", which belong to others.'),
+	(:dev, 'https://*.accounts.dev', 'It has an asterisk below "accounts.dev", where other applications have names.'),
+	(:prod, 'https://happy-*.accounts.dev', 'It has an asterisk below "accounts.dev", where other applications have names.'),
+	(:prod, 'https://*.clerk.accounts.dev/cb', 'It has an asterisk below "clerk.accounts.dev", where other applications have names.'),
+	(:dev, 'https://x*.clerk.app', 'It has an asterisk below "clerk.app", where other applications have names.'),
 	(:prod, 'https://**.partner.com', 'It has an asterisk elsewhere than once in the first label of its host.'),
 	(:prod, 'https://a*b*.partner.com', 'It has an asterisk elsewhere than once in the first label of its host.'),
 	(:prod, 'https://app.*.com', 'It has an asterisk elsewhere than once in the first label of its host.'),
@@ -126,6 +132,15 @@ SELECT lives_ok(format($$SELECT instance_env.set_policy(%L, 'redirect_schemes', 
 SELECT is(pg_temp.allowed(:dev, 'http://intranet/'), false, 'applies to the list, too');
 SELECT is(pg_temp.refusal(:dev, 'http://other'), 'It has the scheme "http", which policy "redirect_schemes" does not include.', 'and to what is added');
 SELECT instance_env.reset_policy(:dev, 'redirect_schemes') \gset
+
+-- secrets
+SELECT throws_ok(format('SELECT instance_env.add_redirect_url(%L, %L)', :prod, url), '22I03', NULL, 'no secrets: ' || left(url, 30))
+FROM unnest(ARRAY['https://app.partner.com/ghp_' || repeat('a1B2', 9), 'com.example.app://x/ghp_' || repeat('a1B2', 9)]) url;
+SELECT throws_ok(format('SELECT instance_env.set_allowed_origins(%L, %L)', :prod, '{https://sk-live-partner.com,https://akiaiosfodnn7example.partner.com,https://glpat-' || repeat('a1b2', 6) || '.partner.com}'), '22I03', NULL, 'in origins');
+SAVEPOINT s;
+SELECT is(pg_temp.refusal(:prod, url), 'added', 'no secret, and not too long: ' || url)
+FROM unnest('{com.googleusercontent.apps.123456789012-a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6:/oauth2redirect, https://a1b2c3d4e5f6g7h8i9j0a1b2c3d4e5f6.partner.com/auth/callback}'::text[]) url;
+ROLLBACK TO SAVEPOINT s;
 
 -- who is asked
 

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(70);
+SELECT plan(76);
 
 -- What a name can be.
 CREATE FUNCTION pg_temp.refused(settings jsonb) RETURNS text LANGUAGE plpgsql AS $$
@@ -35,6 +35,10 @@ SELECT is(pg_temp.refused(v.settings::jsonb), v.result, v.settings) FROM (VALUES
 	('{"development_domain": "Acme.dev"}', '22023 A label is empty, or begins or ends with a hyphen or with a character that it cannot have.'),
 	('{"development_domain": "acme dev.com"}', '22023 It has characters other than lower-case letters, digits and hyphens.'),
 	('{"development_domain": "10.0.0.1"}', '22023 It is not a domain.'),
+	('{"development_domain": "acme.1"}', '22023 It ends in a number, but is not an IPv4 address.'),
+	('{"development_domain": "co.uk"}', '22023 It is a public suffix, below which others register their domains.'),
+	('{"service_domains": ["acme.com", "com.uy"]}', '22023 It is a public suffix, below which others register their domains.'),
+	('{"development_domain": "vercel.app"}', 'ok'),
 	('{"development_domain": "dev.acme.com"}', 'ok'),
 	('{"frontend_api_label": "a.b"}', '22023 It must be a single label.'),
 	('{"frontend_api_label": "accounts"}', '22023 The frontend API and the account portal have the same label.'),
@@ -75,6 +79,19 @@ SELECT matches(pg_temp.refused(jsonb_build_object(name, to_jsonb(CASE name WHEN 
 SELECT matches(pg_temp.refused(jsonb_build_object('service_domains', (SELECT jsonb_agg(i || '.acme.com') FROM generate_series(1, 1000) i))),
 	'^22023 .*more than 32', 'very many');
 SELECT throws_ok('SELECT instance_env.configure_service(NULL)', '22004', NULL, 'null');
+
+-- An instance's own label, in any target
+SAVEPOINT s;
+SELECT instance_env.configure_service('{"frontend_api_target": "{instance}.edge.acme.com", "portal_target": "x{instance}.acme.com",
+	"publishable_key_prefixes": {"development": "acme_dev_", "production": "acme_live_"}}') \gset
+SELECT production_id AS prod, development_id AS dev FROM instance_env.create_application('shop') \gset
+SELECT instance_env.associate_domain(:'prod', 'shop.example.com') \gset
+SELECT is((SELECT string_agg(target, ' ') FROM instance_env.dns_records(:'prod') WHERE target LIKE '%acme.com'),
+	replace(replace('{instance}.edge.acme.com x{instance}.acme.com', '{instance}', :'prod'), '-', ''), 'an instance''s own label');
+SELECT instance_env.set_setting(:'prod', 'billing.key', to_jsonb(instance_env.publishable_key(:'dev'))) \gset
+SELECT is((SELECT passed FROM instance_env.validate(:'prod'::uuid) WHERE check_name = 'test:billing.key'), false,
+	'a development instance''s key is for tests by whatever prefix');
+ROLLBACK TO SAVEPOINT s;
 
 -- Who may.
 CREATE ROLE service_admin;

@@ -4,7 +4,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(104);
+SELECT plan(116);
 
 \set one '\'a0000000-0000-4000-8000-000000000001\''
 \set two '\'a0000000-0000-4000-8000-000000000002\''
@@ -155,6 +155,26 @@ SELECT is((SELECT max(length(name)) FROM instance_env.dns_records(:one)), 243, '
 SELECT instance_env.associate_domain(:two, 'clerk.zq7move.com') \gset
 SELECT is(pg_temp.try('SELECT instance_env.associate_domain(%L, %L)', :two, 'zq7move.com'), 'ok', 'one that makes way is not in the way');
 SELECT is(pg_temp.try('SELECT instance_env.change_domain(%L, %L)', :two, 'clerk.zq7move.com'), 'ok', 'nor when it changes');
+
+-- a domain that becomes a public suffix, as its owner gives names to others
+
+SELECT production_id AS own, development_id AS own_development FROM instance_env.create_application('own', 'pro') \gset
+SELECT instance_env.associate_domain(:'own', 'zq7own.com'), instance_env.verify_domain(:'own', 'zq7own.com') \gset
+INSERT INTO instance_env.hosting_suffix VALUES ('zq7own.com', true, '');
+SELECT is(pg_temp.serves('own', host), expected, 'host ' || host) FROM (VALUES
+	('zq7own.com', 'production production_domain'),
+	('clerk.zq7own.com', 'production production_root'),
+	('accounts.zq7own.com', 'production production_root'),
+	('www.zq7own.com', 'development hosting_provider'),
+	('x.accounts.zq7own.com', 'development hosting_provider')) v (host, expected);
+SELECT is(pg_temp.serves('two', 'accounts.zq7own.com'), 'development hosting_provider', 'which are nobody else''s');
+SELECT is(instance_env.redirect_url_allowed(:'own', instance_env.account_portal_url(:'own')), true, 'it may redirect to its portal');
+SELECT lives_ok(format($$SELECT instance_env.promote('own', %L, dry_run => true)$$, name), 'it can be promoted with it')
+FROM unnest('{NULL,zq7own.com}'::text[]) name;
+UPDATE instance_env.hosting_suffix SET hosting = false WHERE name = 'zq7own.com';
+SELECT is(pg_temp.associate(:two, 'theirs.zq7own.com'), 'ok', 'others can register names');
+SELECT is(pg_temp.associate(:two, name), '22I01 It is the name of a DNS record of domain "zq7own.com".', 'but not those of its DNS records: ' || name)
+FROM unnest('{accounts.zq7own.com,clerk.zq7own.com}'::text[]) name;
 
 -- rights
 

@@ -235,12 +235,17 @@ is($node->psql('postgres', $associate), 3, 'but it is no domain that one could h
 # A file that cannot be one: what was in use stays, with a warning, and nothing fails.
 write_list('words.dat', "// a file\nroot:x:0:0\ncom\n");
 write_list('empty.dat', '');
+
+# nor a part of one, which lacks what comes last: the section of providers, or some of it
+write_list('part.dat', substr($rules, 0, index($rules, 'BEGIN PRIVATE DOMAINS') + 30));
+write_list('most.dat', substr($rules, 0, length($rules) - 200) =~ s/END PRIVATE.*//sr);
+write_list('registries.dat', $rules =~ s/(BEGIN PRIVATE DOMAINS===).*(?=\n.*END PRIVATE)/$1/sr);
 mkdir "$tempdir/folder.dat";
 system 'mkfifo', "$tempdir/fifo.dat";
 open my $large, '>', "$tempdir/large.dat";
 truncate $large, 20 * 1024 * 1024;
 close $large;
-foreach my $name (qw(words.dat empty.dat folder.dat fifo.dat large.dat absent.dat))
+foreach my $name (qw(words.dat empty.dat part.dat most.dat registries.dat folder.dat fifo.dat large.dat absent.dat))
 {
 	set_file("$tempdir/$name");
 	my $answer = '';
