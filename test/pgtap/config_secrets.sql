@@ -109,7 +109,7 @@ SELECT throws_ok(format('SELECT instance_env.set_social_connection(%L, %L, %L, %
 	'argument "scopes" looks like a secret', 'nor as a scope');
 SELECT throws_ok(format('SELECT instance_env.set_policy(%L, %L, %L)', :dev, 'banner', to_jsonb('Shop: ' || :'own_key'::text)), '22I03',
 	'the value of policy "banner" looks like a secret', 'nor in a policy');
-SELECT throws_ok(format('SELECT instance_env.add_redirect_url(%L, %L)', :dev, 'https://localhost/' || :'own_key'), '22I03', 'argument "url" looks like a secret',
+SELECT throws_ok(format('SELECT instance_env.add_redirect_url(%L, %L)', :dev, 'https://localhost/' || :'own_key'), '22I03', 'a redirect URL looks like a secret',
 	'nor in a redirect URL');
 SELECT lives_ok(format('SELECT instance_env.create_application(%L, development_key => %L)', 'key-' || md5('a'), 'SK' || md5('b')),
 	'names and keys of applications are what they are');
