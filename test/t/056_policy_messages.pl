@@ -98,7 +98,8 @@ $node->safe_psql('postgres', qq{
 	BEGIN;
 	SELECT instance_env.consume_message('$other', 'sms', '+491');
 	PREPARE TRANSACTION 'message'});
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 is($node->safe_psql('postgres', "SELECT instance_env.consume_message('$other', 'sms', '+491')"), 't', 'nobody waits while another is left');
 my ($status, $out, $err) = $node->psql('postgres', "SET lock_timeout = '200ms'; SELECT instance_env.consume_message('$other', 'sms', '+491')");
 like($err, qr/lock timeout/, 'but then for the prepared transaction');
