@@ -172,11 +172,11 @@ static bool begins(const char *p, const char *end, const char *prefix);
  * NULL if none in a known form.
  */
 const char *
-ienv_secret_form(const char *text, size_t length)
+ienv_secret_form(const char *string, size_t length)
 {
 	/* can a prefix begin so, at the beginning of a word, and inside? */
 	static bool initial[2][256];
-	const char *end = text +length;
+	const char *end = string + length;
 
 	if (!initial[false]['A'])
 		for (int i = 0; i < lengthof(forms); i++)
@@ -184,15 +184,15 @@ ienv_secret_form(const char *text, size_t length)
 				if (!inside || (forms[i].flags & INSIDE) != 0)
 					initial[inside][(unsigned char) forms[i].prefix[0]] = true;
 
-	for (const char *p = text; p < end; p++)
+	for (const char *p = string; p < end; p++)
 	{
-		bool		inside = p > text &&(class_of(p[-1]) & ALNUM) != 0;
+		bool		inside = p > string && (class_of(p[-1]) & ALNUM) != 0;
 
-		if (*p == ':' && has_password(text, p, end))
+		if (*p == ':' && has_password(string, p, end))
 			return "a URL with a password";
-		if (*p == 'B' && is_private_key(text, p, end))
+		if (*p == 'B' && is_private_key(string, p, end))
 			return "a private key";
-		if (*p == 'e' && is_token(text, p, end))
+		if (*p == 'e' && is_token(string, p, end))
 			return "a signed token";
 		if (*p == 'B' || *p == 'b')
 			if (!inside && has_login(p, end))

@@ -98,20 +98,20 @@ container_in_use(JsonbContainer *container)
  * Is a text anything but blanks or a word that means no, in whatever case?
  */
 static bool
-word_in_use(const char *text, int len)
+word_in_use(const char *word, int len)
 {
 	static const char *const no[] = {"false", "0", "off", "no", "disabled", "none", "null"};
 
-	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+	while (len > 0 && strchr(" \t\r\n", word[len - 1]) != NULL)
 		len--;
-	while (len > 0 && strchr(" \t\r\n", *text) != NULL)
+	while (len > 0 && strchr(" \t\r\n", *word) != NULL)
 	{
-		text	  ++;
+		word++;
 
 		len--;
 	}
 	for (int i = 0; i < lengthof(no); i++)
-		if (len == strlen(no[i]) && pg_strncasecmp(text, no[i], len) == 0)
+		if (len == strlen(no[i]) && pg_strncasecmp(word, no[i], len) == 0)
 			return false;
 	return len > 0;
 }

@@ -241,15 +241,15 @@ target_problem(const char *text)
 }
 
 static const char *
-path_problem(const char *text)
+path_problem(const char *path)
 {
-	if (strlen(text) > MAX_PATH)
+	if (strlen(path) > MAX_PATH)
 		return psprintf("It is longer than %d characters.", MAX_PATH);
-	return text[0] != '/' || strstr(text, "//") != NULL ||
-				strstr(text, "..") != NULL ||
-	text[		strspn(text, LOWER UPPER DIGITS "/-._~")] != '\0' ?
-				"It must be an absolute path of letters, digits, hyphens, dots, underscores and tildes." :
-				NULL;
+	return path[0] != '/' || strstr(path, "//") != NULL ||
+		strstr(path, "..") != NULL ||
+		path[strspn(path, LOWER UPPER DIGITS "/-._~")] != '\0' ?
+		"It must be an absolute path of letters, digits, hyphens, dots, underscores and tildes." :
+		NULL;
 }
 
 /*
@@ -257,27 +257,27 @@ path_problem(const char *text)
  * no ordinary address has it by accident.
  */
 static const char *
-marker_problem(const char *text)
+marker_problem(const char *marker)
 {
-	if (strlen(text) > MAX_MARKER)
+	if (strlen(marker) > MAX_MARKER)
 		return psprintf("It is longer than %d characters.", MAX_MARKER);
-	return strchr("+-._", text[0]) == NULL || strlen(text) < 2 ||
-		strpbrk(text, LOWER DIGITS) == NULL ||
-		text[		strspn(text, LOWER DIGITS "+-._")] != '\0' ?
-				"It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it." :
-				NULL;
+	return strchr("+-._", marker[0]) == NULL || strlen(marker) < 2 ||
+		strpbrk(marker, LOWER DIGITS) == NULL ||
+		marker[strspn(marker, LOWER DIGITS "+-._")] != '\0' ?
+		"It must be a plus sign, hyphen, dot or underscore with lower-case letters or digits after it." :
+		NULL;
 }
 
 static const char *
-prefix_problem(const char *text)
+prefix_problem(const char *prefix)
 {
-	Size		length = strlen(text);
+	Size		length = strlen(prefix);
 
 	if (length > MAX_PREFIX)
 		return psprintf("A prefix is longer than %d characters.", MAX_PREFIX);
-	return length < 2 || strchr(LOWER, text[0]) == NULL ||
-		text[		length - 1] != '_' ||
-	text[		strspn(text, LOWER DIGITS "_")] != '\0' ?
-				"A prefix must begin with a lower-case letter, end in an underscore, and have letters, digits and underscores between them." :
-				NULL;
+	return length < 2 || strchr(LOWER, prefix[0]) == NULL ||
+		prefix[length - 1] != '_' ||
+		prefix[strspn(prefix, LOWER DIGITS "_")] != '\0' ?
+		"A prefix must begin with a lower-case letter, end in an underscore, and have letters, digits and underscores between them." :
+		NULL;
 }

@@ -51,26 +51,26 @@ static void find_path(const char *path, IenvUrl *url);
  * there can be one asterisk in the first label of the host.
  */
 const char *
-ienv_url_problem(const char *text, bool pattern, IenvUrl *url)
+ienv_url_problem(const char *string, bool pattern, IenvUrl *url)
 {
-	const char *problem = character_problem(text);
-	Size		length = strcspn(text, ":/?#");
+	const char *problem = character_problem(string);
+	Size		length = strcspn(string, ":/?#");
 
 	if (problem != NULL)
 		return problem;
 	memset(url, 0, sizeof(IenvUrl));
-	if (text[length] != ':')
-		return relative_problem(text, url);
-	problem = scheme_problem(text, length, url);
+	if (string[length] != ':')
+		return relative_problem(string, url);
+	problem = scheme_problem(string, length, url);
 	if (problem != NULL)
 		return problem;
-	text	  +=length + 1;
+	string += length + 1;
 
 	if (url->kind == IENV_URL_WEB)
-		return web_problem(text, pattern, url);
-	if (text[0] != '/')
+		return web_problem(string, pattern, url);
+	if (string[0] != '/')
 		return "has no slash after its scheme";
-	find_path(text, url);
+	find_path(string, url);
 	return NULL;
 }
 

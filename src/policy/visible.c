@@ -208,20 +208,20 @@ ienv_sight_of(const char *text, int length)
 }
 
 static void
-look_at_utf8(const unsigned char *text, int length, IenvSight *sight)
+look_at_utf8(const unsigned char *string, int length, IenvSight *sight)
 {
-	const unsigned char *end = text +length;
+	const unsigned char *end = string + length;
 
-	while (text <end)
+	while (string < end)
 	{
-		int			n = pg_utf_mblen(text);
+		int			n = pg_utf_mblen(string);
 		pg_wchar	code;
 
-		if (n > end - text)
+		if (n > end - string)
 			return;
-		code = utf8_to_unicode(text);
+		code = utf8_to_unicode(string);
 		if (code < 0x80)
-			look_at_ascii(text, 1, sight);
+			look_at_ascii(string, 1, sight);
 		else
 		{
 			sight->visible = sight->visible ||
@@ -229,7 +229,7 @@ look_at_utf8(const unsigned char *text, int length, IenvSight *sight)
 			sight->hidden = sight->hidden ||
 				is_among(code, hidden, lengthof(hidden));
 		}
-		text	  +=n;
+		string += n;
 	}
 }
 

@@ -72,9 +72,9 @@ static bool ends_with(const char *text, const char *end);
  * billing, hosts of any service count, and where a key is kept.
  */
 bool
-ienv_is_test_account(const char *text, bool billing)
+ienv_is_test_account(const char *string, bool billing)
 {
-	char	   *trimmed = pstrdup(text +strspn(text, " \t\r\n"));
+	char	   *trimmed = pstrdup(string + strspn(string, " \t\r\n"));
 	int			len = strlen(trimmed);
 
 	while (len > 0 && strchr(" \t\r\n", trimmed[len - 1]) != NULL)
@@ -93,14 +93,14 @@ ienv_is_test_account(const char *text, bool billing)
 }
 
 static bool
-is_test_key(const char *text)
+is_test_key(const char *string)
 {
 	for (int i = 0; i < lengthof(test_keys); i++)
 	{
 		const TestKey *key = &test_keys[i];
-		const char *rest = text +strlen(key->prefix);
+		const char *rest = string + strlen(key->prefix);
 
-		if (strncmp(text, key->prefix, strlen(key->prefix)) != 0 ||
+		if (strncmp(string, key->prefix, strlen(key->prefix)) != 0 ||
 			strlen(rest) < key->min_rest)
 			continue;
 		if (!key->plain)
