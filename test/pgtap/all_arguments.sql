@@ -176,12 +176,16 @@ WHERE a.type = 'uuid'::regtype AND a.argument IN ('instance', 'application')
 
 -- What an instance of each type answers in each status.
 CREATE TEMP TABLE answers (what text, instance uuid, status instance_env.instance_status, answer text);
+CREATE TEMP TABLE changes (what text, instance uuid, status instance_env.instance_status, state text, wrong text);
 CREATE FUNCTION pg_temp.answers(instance uuid, status instance_env.instance_status) RETURNS void LANGUAGE sql AS $$
 	UPDATE instance_env.instance i SET status = $2 WHERE id = $1;
 	INSERT INTO answers SELECT a.oid::regprocedure, $1, $2, t.state || ' ' || coalesce(t.answer, 'null')
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 's'
 		AND a.function NOT IN ('validate', 'assert_valid', 'instance_info');
+	INSERT INTO changes SELECT a.oid::regprocedure, $1, $2, t.state, t.wrong
+	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
+	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 'v';
 $$;
 SELECT count(pg_temp.answers(:dev, status)::text) FROM unnest('{active,suspended}'::instance_env.instance_status[]) status \gset
 SELECT count(pg_temp.answers(:prod, status)::text) FROM unnest('{inactive,active,suspended}'::instance_env.instance_status[]) status \gset
@@ -203,7 +207,7 @@ SELECT a.oid::regprocedure::text AS what, i.instance, t.state || ' ' || coalesce
 FROM arguments a, unnest(ARRAY[:dev, :prod]::uuid[]) AS i (instance), LATERAL pg_temp.try(a.oid, '', NULL, i.instance) t
 WHERE a.i = 1 AND has_function_privilege('instance_env_backend', a.oid, 'EXECUTE') AND NOT has_function_privilege('public', a.oid, 'EXECUTE');
 
-SELECT plan(11 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
+SELECT plan(13 + (SELECT count(DISTINCT what) FROM tried)::integer + (SELECT count(DISTINCT what) FROM answers)::integer);
 SELECT cmp_ok((SELECT count(DISTINCT oid) FROM tried), '>=', 37::bigint, 'functions with text arguments');
 SELECT is_empty(
 	$$SELECT oid::regprocedure, argument FROM arguments WHERE type IN ('text'::regtype, 'text[]'::regtype, 'name'::regtype, '"any"'::regtype)
@@ -231,6 +235,9 @@ SELECT results_eq(format('SELECT DISTINCT instance, answer FROM answers WHERE wh
 	format('SELECT instance, max(answer) FROM answers WHERE what = %L GROUP BY 1 ORDER BY 1', what),
 	'inactive, active, suspended: ' || what || ' answers as the type does')
 FROM (SELECT DISTINCT what FROM answers) a ORDER BY what;
+SELECT cmp_ok((SELECT count(DISTINCT what) FROM changes), '>=', 24::bigint, 'functions that change an instance');
+SELECT is_empty($$SELECT * FROM changes WHERE wrong IS NOT NULL
+	OR state NOT IN ('00000', '22023', '22I01', '23I04', '23I05', '55000', '55I01', '55I02', '55I03')$$, 'whatever its type and status, they do it or say why not');
 
 SELECT cmp_ok((SELECT count(DISTINCT what) FROM backend), '>=', 28::bigint, 'functions that a backend may call');
 SELECT is_empty($$SELECT * FROM backend WHERE answer <> backend_answer$$, 'it gets the same answers as a superuser, with nothing cached');
