@@ -26,6 +26,8 @@
 	" FROM instance_env.domain d" \
 	" WHERE d.instance OPERATOR(pg_catalog.=) $1 AND d.name OPERATOR(pg_catalog.=) $2"
 
+static bool change_state(const char *action, char *name, Datum *values,
+						 const char *records, const char *domain);
 static char *read_arguments(FunctionCallInfo fcinfo, Datum *values);
 static void require_record(const char *name, const Datum *values);
 
@@ -41,44 +43,24 @@ PG_FUNCTION_INFO_V1(instance_env_unverify_domain);
 Datum
 instance_env_verify_domain(PG_FUNCTION_ARGS)
 {
-	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
 	Datum		values[3];
-	Datum		before;
 	char	   *name = read_arguments(fcinfo, values);
-	char	   *status;
-	uint64		changed;
-	bool		isnull;
 
 	SPI_connect();
-	ienv_require_production(values[0], &status);
-	if (ienv_query(DOMAIN_STATE, 2, types, values, NULL) == 0)
-		ienv_refuse_unassociated(values[0], name);
-	before = ienv_result_datum(0, 1, &isnull);
-	require_record(name, values);
-
-	changed = ienv_query("UPDATE instance_env.dns_record"
-						 " SET verified_at = pg_catalog.now()"
-						 " WHERE domain OPERATOR(pg_catalog.=) $2"
-						 " AND verified_at IS NULL"
-						 " AND ($3 IS NULL OR record OPERATOR(pg_catalog.=) $3)",
-						 3, types, values, NULL);
-	changed += ienv_query("UPDATE instance_env.domain"
-						  " SET verified_at = pg_catalog.now()"
-						  " WHERE instance OPERATOR(pg_catalog.=) $1"
-						  " AND name OPERATOR(pg_catalog.=) $2"
-						  " AND verified_at IS NULL AND NOT EXISTS (SELECT"
-						  " FROM instance_env.dns_record"
-						  "  WHERE domain OPERATOR(pg_catalog.=) $2"
-						  " AND verified_at IS NULL)",
-						  2, types, values, NULL);
-	if (changed > 0)
-	{
-		ienv_config_changed(values[0]);
-		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
-		ienv_record_event("verify_domain", NULL, DatumGetUUIDP(values[0]),
-						  name, before,
-						  ienv_result_datum(0, 1, &isnull));
-	}
+	(void) change_state("verify_domain", name, values,
+						"UPDATE instance_env.dns_record"
+						" SET verified_at = pg_catalog.now()"
+						" WHERE domain OPERATOR(pg_catalog.=) $2"
+						" AND verified_at IS NULL"
+						" AND ($3 IS NULL OR record OPERATOR(pg_catalog.=) $3)",
+						"UPDATE instance_env.domain"
+						" SET verified_at = pg_catalog.now()"
+						" WHERE instance OPERATOR(pg_catalog.=) $1"
+						" AND name OPERATOR(pg_catalog.=) $2"
+						" AND verified_at IS NULL AND NOT EXISTS (SELECT"
+						" FROM instance_env.dns_record"
+						"  WHERE domain OPERATOR(pg_catalog.=) $2"
+						" AND verified_at IS NULL)");
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -93,54 +75,63 @@ instance_env_verify_domain(PG_FUNCTION_ARGS)
 Datum
 instance_env_unverify_domain(PG_FUNCTION_ARGS)
 {
-	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
 	Datum		values[3];
-	Datum		before;
 	char	   *name = read_arguments(fcinfo, values);
+
+	SPI_connect();
+	if (!change_state("unverify_domain", name, values,
+					  "UPDATE instance_env.dns_record SET verified_at = NULL"
+					  " WHERE domain OPERATOR(pg_catalog.=) $2"
+					  " AND verified_at IS NOT NULL"
+					  " AND ($3 IS NULL OR record OPERATOR(pg_catalog.=) $3)",
+					  "UPDATE instance_env.domain SET verified_at = NULL"
+					  " WHERE instance OPERATOR(pg_catalog.=) $1"
+					  " AND name OPERATOR(pg_catalog.=) $2"
+					  " AND verified_at IS NOT NULL"
+					  " AND ($3 IS NULL OR EXISTS (SELECT"
+					  " FROM instance_env.dns_record"
+					  "  WHERE domain OPERATOR(pg_catalog.=) $2"
+					  " AND verified_at IS NULL))"))
+		ereport(NOTICE,
+				(DatumGetPointer(values[2]) != NULL ?
+				 errmsg("DNS record \"%s\" of domain \"%s\" is not verified",
+						TextDatumGetCString(values[2]), name) :
+				 errmsg("no DNS record of domain \"%s\" is verified", name)));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * Lock the instance, change the state of one record of its domain or of all,
+ * and then that of the domain, by these statements; $1 is the instance, $2 the
+ * domain, and $3 the record.  Record that under the given action, and return
+ * whether anything has changed.  SPI is connected.
+ */
+static bool
+change_state(const char *action, char *name, Datum *values,
+			 const char *records, const char *domain)
+{
+	Oid			types[3] = {UUIDOID, TEXTOID, TEXTOID};
+	Datum		before;
 	char	   *status;
 	uint64		changed;
 	bool		isnull;
 
-	SPI_connect();
 	ienv_require_production(values[0], &status);
 	if (ienv_query(DOMAIN_STATE, 2, types, values, NULL) == 0)
 		ienv_refuse_unassociated(values[0], name);
 	before = ienv_result_datum(0, 1, &isnull);
 	require_record(name, values);
 
-	changed = ienv_query("UPDATE instance_env.dns_record"
-						 " SET verified_at = NULL"
-						 " WHERE domain OPERATOR(pg_catalog.=) $2"
-						 " AND verified_at IS NOT NULL"
-						 " AND ($3 IS NULL OR record OPERATOR(pg_catalog.=) $3)",
-						 3, types, values, NULL);
-	changed += ienv_query("UPDATE instance_env.domain"
-						  " SET verified_at = NULL"
-						  " WHERE instance OPERATOR(pg_catalog.=) $1"
-						  " AND name OPERATOR(pg_catalog.=) $2"
-						  " AND verified_at IS NOT NULL"
-						  " AND ($3 IS NULL OR EXISTS (SELECT"
-						  " FROM instance_env.dns_record"
-						  "  WHERE domain OPERATOR(pg_catalog.=) $2"
-						  " AND verified_at IS NULL))",
-						  3, types, values, NULL);
-	if (changed > 0)
-	{
-		ienv_config_changed(values[0]);
-		(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
-		ienv_record_event("unverify_domain", NULL, DatumGetUUIDP(values[0]),
-						  name, before,
-						  ienv_result_datum(0, 1, &isnull));
-	}
-	else if (DatumGetPointer(values[2]) != NULL)
-		ereport(NOTICE,
-				(errmsg("DNS record \"%s\" of domain \"%s\" is not verified",
-						TextDatumGetCString(values[2]), name)));
-	else
-		ereport(NOTICE,
-				(errmsg("no DNS record of domain \"%s\" is verified", name)));
-	SPI_finish();
-	PG_RETURN_VOID();
+	changed = ienv_query(records, 3, types, values, NULL);
+	changed += ienv_query(domain, 3, types, values, NULL);
+	if (changed == 0)
+		return false;
+	ienv_config_changed(values[0]);
+	(void) ienv_query(DOMAIN_STATE, 2, types, values, NULL);
+	ienv_record_event(action, NULL, DatumGetUUIDP(values[0]), name, before,
+					  ienv_result_datum(0, 1, &isnull));
+	return true;
 }
 
 /*
