@@ -17,7 +17,8 @@
  * setting.c: settings
  */
 extern bool ienv_change_setting(const char *action, Datum instance,
-								const char *name, Datum value, Datum *before);
+								const char *name, Datum value);
+extern void ienv_check_room(Datum instance, const char *name);
 extern void ienv_require_section(const char *name);
 
 /*

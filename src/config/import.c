@@ -209,7 +209,10 @@ import(FunctionCallInfo fcinfo)
 		set = set || part == 0;
 	}
 	if (set)
+	{
+		ienv_check_room(values[0], NULL);
 		ienv_config_changed(values[0]);
+	}
 
 	versions[1] = ienv_exported(values[0], false);
 	(void) ienv_query(changes, 2, types + 1, versions, NULL);
@@ -260,7 +263,6 @@ fulfil(Datum instance, int part, Datum item, Datum value)
 		char	   *name = TextDatumGetCString(item);
 
 		ienv_require_section(name);
-		(void) ienv_change_setting("import_settings", instance, name, value,
-								   NULL);
+		(void) ienv_change_setting("import_settings", instance, name, value);
 	}
 }

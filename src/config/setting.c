@@ -56,7 +56,6 @@ static IenvCache cache = {
 
 static InstanceSettings *settings_of(Datum instance);
 static Jsonb *cached_copy(int column);
-static void check_room(Datum instance, const char *name, Datum value);
 static char *section_of(const char *name);
 pg_noreturn static void refuse_section(const char *name);
 static int64 config_version(Datum instance);
@@ -99,9 +98,10 @@ instance_env_set_setting(PG_FUNCTION_ARGS)
 						   (long long) PG_GETARG_INT64(3)),
 				 errhint("Read the settings again, then repeat the change with their config_version.")));
 	if (ienv_change_setting("set_setting", instance, name,
-							PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2),
-							NULL))
+							PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2)))
 	{
+		if (!PG_ARGISNULL(2))
+			ienv_check_room(instance, name);
 		ienv_config_changed(instance);
 		version = config_version(instance);
 	}
@@ -193,13 +193,13 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 /*
  * Give a setting of a locked instance a value, or remove it if value is 0, and
  * record that under the given action.  A value that uses a feature which the
- * instance may not use is refused.  Returns false if nothing has changed;
- * *before, unless before is NULL, is set to the previous value, or 0.  SPI is
- * connected; the caller must raise the config_version.
+ * instance may not use is refused.  Returns false if nothing has changed.  SPI
+ * is connected; the caller must call ienv_check_room() and raise the
+ * config_version.
  */
 bool
 ienv_change_setting(const char *action, Datum instance, const char *name,
-					Datum value, Datum *before)
+					Datum value)
 {
 	Oid			types[3] = {UUIDOID, TEXTOID, JSONBOID};
 	Datum		values[3] = {instance, CStringGetTextDatum(name), value};
@@ -211,8 +211,6 @@ ienv_change_setting(const char *action, Datum instance, const char *name,
 				   " AND name OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
 		old = ienv_result_datum(0, 1, &isnull);
-	if (before != NULL)
-		*before = old;
 
 	if (DatumGetPointer(value) == NULL)
 	{
@@ -224,7 +222,6 @@ ienv_change_setting(const char *action, Datum instance, const char *name,
 	}
 	else
 	{
-		check_room(instance, name, value);
 		ienv_refuse_secrets(value,
 							psprintf("the value of setting \"%s\"", name));
 		ienv_require_setting_features(instance, name, value);
@@ -242,19 +239,19 @@ ienv_change_setting(const char *action, Datum instance, const char *name,
 }
 
 /*
- * Refuse a value that would make an instance's settings too large in total.
+ * Refuse settings that are too large in total; name is the one that has been
+ * set last, or NULL if there are several.  SPI is connected.
  */
-static void
-check_room(Datum instance, const char *name, Datum value)
+void
+ienv_check_room(Datum instance, const char *name)
 {
-	Oid			types[2] = {UUIDOID, TEXTOID};
-	Datum		values[2] = {instance, CStringGetTextDatum(name)};
-	Size		size = toast_raw_datum_size(value);
+	Oid			type = UUIDOID;
+	char	   *id = ienv_instance_text(instance, true);
+	Size		size = 0;
 
 	(void) ienv_query("SELECT value FROM instance_env.setting"
-					  " WHERE instance OPERATOR(pg_catalog.=) $1"
-					  " AND name OPERATOR(pg_catalog.<>) $2", 2, types, values,
-					  NULL);
+					  " WHERE instance OPERATOR(pg_catalog.=) $1", 1, &type,
+					  &instance, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
@@ -265,8 +262,9 @@ check_room(Datum instance, const char *name, Datum value)
 	if (size > MAX_SETTINGS_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("setting \"%s\" is too long for instance %s", name,
-						ienv_instance_text(instance, true)),
+				 name != NULL ?
+				 errmsg("setting \"%s\" is too long for instance %s", name, id) :
+				 errmsg("the settings are too long for instance %s", id),
 				 errdetail("All settings of the instance would take %zu bytes; the limit is %d.",
 						   size, MAX_SETTINGS_SIZE),
 				 errhint("Store large values elsewhere, and only a reference to them here.")));

@@ -95,7 +95,7 @@ SELECT throws_ok($$SELECT instance_env.set_setting('a0000000-0000-4000-8000-0000
 	'54000', 'setting "session.longer" is too long for instance "a0000000-0000-4000-8000-000000000002"', 'too long');
 SELECT throws_ok($$SELECT instance_env.import_settings('a0000000-0000-4000-8000-000000000002',
 		jsonb_build_object('format', 1, 'settings', jsonb_build_object('session.longer', repeat('x', 10000000))))$$,
-	'54000', NULL, 'too long to be imported');
+	'54000', 'the settings are too long for instance "a0000000-0000-4000-8000-000000000002"', 'too long to be imported');
 SELECT lives_ok($$SELECT instance_env.set_setting('a0000000-0000-4000-8000-000000000002', 'session.long', to_jsonb(repeat('x', 10000000)))$$,
 	'what is replaced does not count');
 SELECT is(length(instance_env.setting('a0000000-0000-4000-8000-000000000002', 'session.long') #>> '{}'), 10000000, 'and comes back');
