@@ -78,9 +78,9 @@ FROM unnest('{inactive,active,suspended}'::instance_env.instance_status[]) statu
 SELECT instance_env.create_secret_key(:prod) AS prod_key \gset
 SELECT instance_env.create_secret_key(:prod) AS revoked \gset
 SELECT instance_env.revoke_secret_key(:'revoked') \gset
-SELECT instance_env.create_secret_key(:prod, 'x', clock_timestamp() + interval '0.1 s') AS expired \gset
+SELECT instance_env.create_secret_key(:prod, 'x', clock_timestamp() + interval '1 s') AS expired \gset
 SELECT instance_env.create_secret_key(:dev) AS dev_key \gset
-SELECT pg_sleep(0.2) \gset
+SELECT pg_sleep(1) \gset
 SELECT is(instance_env.keys_match(publishable, secret), matches, what)
 FROM (VALUES
 	(:'former', :'prod_key', true, 'of the same instance'),
