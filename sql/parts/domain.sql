@@ -42,7 +42,7 @@ SELECT pg_catalog.pg_extension_config_dump('instance_env.hosting_suffix', 'WHERE
 -- Providers that are not in the list as Debian 12 has it, or in none
 INSERT INTO instance_env.hosting_suffix (name, hosting, description, builtin)
 SELECT name, true, 'a hosting provider''s', true FROM pg_catalog.unnest('{
-	amplifyapp.com, app.github.dev, base44.app, bolt.host, bubbleapps.io, claude.app, codepen.app, codesandbox.io,
+	amplifyapp.com, app.github.dev, base44.app, bolt.host, bubbleapps.io, codepen.app, codesandbox.io,
 	convex.app, convex.site, csb.app, emergent.host, expo.app, figma.site, framer.ai, github.dev, gitpod.io, hf.space,
 	laravel.cloud, loca.lt, lovable.app, lovableproject.com, ngrok-free.app, ngrok-free.dev, ngrok.app, ngrok.dev,
 	ngrok.pizza, ngrok.pro, railway.app, readthedocs-hosted.com, render.com, replit.app, replit.dev, stackblitz.io,
