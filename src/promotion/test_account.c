@@ -189,26 +189,26 @@ is_test_url(const char *text, bool billing)
  * vault:shop/test/stripe?
  */
 static bool
-is_test_reference(const char *text)
+is_test_reference(const char *string)
 {
-	size_t		scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz");
-	size_t		variable = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	size_t		scheme = strspn(string, "abcdefghijklmnopqrstuvwxyz");
+	size_t		variable = strspn(string, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 
-	if (scheme > 0 && text[scheme] == ':')
+	if (scheme > 0 && string[scheme] == ':')
 	{
-		if (strncmp(text, "http", 4) == 0 || strncmp(text, "mailto:", 7) == 0 ||
-			strncmp(text, "data:", 5) == 0)
+		if (strncmp(string, "http", 4) == 0 || strncmp(string, "mailto:", 7) == 0 ||
+			strncmp(string, "data:", 5) == 0)
 			return false;
-		return ienv_has_test_word(text +scheme, strlen(text +scheme));
+		return ienv_has_test_word(string + scheme, strlen(string + scheme));
 	}
-	return text[variable] == '\0' && strchr(text, '_') != NULL &&
-	ienv_has_test_word(text, variable);
+	return string[variable] == '\0' && strchr(string, '_') != NULL &&
+		ienv_has_test_word(string, variable);
 }
 
 static bool
-ends_with(const char *text, const char *end)
+ends_with(const char *string, const char *end)
 {
-	size_t		len = strlen(text);
+	size_t		len = strlen(string);
 
-	return len >= strlen(end) && strcmp(text +len - strlen(end), end) == 0;
+	return len >= strlen(end) && strcmp(string + len - strlen(end), end) == 0;
 }

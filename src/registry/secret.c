@@ -117,18 +117,18 @@ secret_form(const char *text, size_t length)
  * does: "task_test_..." is none.
  */
 static bool
-has_own_key(const char *text, size_t length, const char *prefix)
+has_own_key(const char *string, size_t length, const char *prefix)
 {
 	size_t		skip = strlen(prefix);
 	size_t		run = 0;
 
 	for (size_t i = 0; i + skip <= length; i++)
 	{
-		if (memcmp(text +i, prefix, skip) != 0 ||
-			(i > 0 && in_word(text[i - 1])))
+		if (memcmp(string + i, prefix, skip) != 0 ||
+			(i > 0 && in_word(string[i - 1])))
 			continue;
 		for (run = 0; i + skip + run < length &&
-			 in_word(text[i + skip + run]); run++)
+			 in_word(string[i + skip + run]); run++)
 			if (run + 1 >= MIN_OWN_KEY)
 				return true;
 	}
