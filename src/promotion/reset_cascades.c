@@ -28,13 +28,15 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "promotion/reset.h"
 #include "table/table.h"
 
-static List *with_cascading(List *tables);
+static List *with_cascading(const IenvReset *reset, List *tables,
+							List *seeds);
 static IenvResetTable *stranger_table(Oid relid);
 static List *cascades_from(const IenvReset *reset, List *seeds, List *ties);
 static bool is_risky(const IenvReset *reset, const IenvTie *tie, List *ties);
@@ -63,7 +65,7 @@ ienv_refuse_strangers(IenvReset *reset, List *tables, List *seeds,
 					  const char *with, const char *rows)
 {
 	const IenvResetTable *users = reset->some ? linitial(seeds) : NULL;
-	List	   *ties = ienv_read_ties(with_cascading(tables));
+	List	   *ties = ienv_read_ties(with_cascading(reset, tables, seeds));
 	List	   *cascades = cascades_from(reset, seeds, ties);
 	List	   *others = NIL;
 	StringInfoData sql;
@@ -102,12 +104,17 @@ ienv_refuse_strangers(IenvReset *reset, List *tables, List *seeds,
 }
 
 /*
- * These tables, and those that cascades lead to, which are not guarded.
+ * These tables, which are guarded, and those that are not but that cascades
+ * lead to from the seeds.  No other table is looked at: it could be a
+ * stranger's, who has it locked.  What is reached, the deletion waits for, too,
+ * and no longer than this does.
  */
 static List *
-with_cascading(List *tables)
+with_cascading(const IenvReset *reset, List *tables, List *seeds)
 {
 	List	   *all = list_copy(tables);
+	List	   *reached = list_copy(seeds);
+	int			nest_level = ienv_bound_lock_waits(IENV_RESET_LOCK_WAIT);
 	int			before;
 
 	do
@@ -117,22 +124,31 @@ with_cascading(List *tables)
 											  NULL);
 		HeapTuple	tuple;
 
-		before = list_length(all);
+		before = list_length(reached);
 		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
 			Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 			IenvResetTable *table;
 
-			if (form->contype == CONSTRAINT_FOREIGN &&
-				form->confdeltype == FKCONSTR_ACTION_CASCADE &&
-				ienv_reset_table_of(all, form->confrelid) != NULL &&
-				ienv_reset_table_of(all, form->conrelid) == NULL &&
-				(table = stranger_table(form->conrelid)) != NULL)
+			if (form->contype != CONSTRAINT_FOREIGN ||
+				form->confdeltype != FKCONSTR_ACTION_CASCADE ||
+				ienv_reset_table_of(reached, form->confrelid) == NULL)
+				continue;
+			table = ienv_reset_table_of(all, form->conrelid);
+			if (table == NULL)
+			{
+				table = stranger_table(form->conrelid);
+				if (table == NULL)
+					continue;
 				all = lappend(all, table);
+			}
+			if (!stops(reset, table))
+				reached = list_append_unique_ptr(reached, table);
 		}
 		systable_endscan(scan);
 		table_close(rel, AccessShareLock);
-	} while (list_length(all) > before);
+	} while (list_length(reached) > before);
+	AtEOXact_GUC(false, nest_level);
 	return all;
 }
 
