@@ -1,5 +1,5 @@
-# The documents tell the truth.  Every SQL block of the README, of Concepts, of the Reference
-# and of Adopting runs as it stands, in a database of the document's own: it fails where it says
+# The documents tell the truth.  Every SQL block of the README, of Concepts, of the Reference,
+# of Adopting and of Clients runs as it stands, in a database of the document's own: it fails where it says
 # so, with the SQLSTATE that it says, and nowhere else; what is shown as its output is its
 # output.  The tables of the Reference list what there is, each once, with its arguments,
 # what it returns, and who may call it.  Links lead somewhere.
@@ -196,11 +196,11 @@ foreach my $database ('readme', 'cascaded')
 }
 
 #
-# Concepts, Reference and Adopting
+# Concepts, Reference, Adopting and Clients
 #
 
 # The recipes need tables of their own; see all_recipes.
-foreach my $document ('doc/concepts.md', 'doc/reference.md', 'doc/adopting.md')
+foreach my $document ('doc/concepts.md', 'doc/reference.md', 'doc/adopting.md', 'doc/clients.md')
 {
 	my $database = basename($document, '.md');
 

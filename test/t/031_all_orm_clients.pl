@@ -6,45 +6,14 @@
 use strict;
 use warnings;
 
-use File::Copy;
-use IPC::Run;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Runs a command; returns what it prints, standard error included, and whether it succeeds
-# in time.
-sub output_of
-{
-	my ($seconds, @command) = @_;
-	my $output = '';
-	my $succeeded = eval {
-		IPC::Run::run(\@command, '<', \undef, '>&', \$output, IPC::Run::timeout($seconds));
-	};
-	return ($output, $succeeded);
-}
-
-# A folder with the clients, of the versions in the lock file.
-sub install_clients
-{
-	my $folder = PostgreSQL::Test::Utils::tempdir;
-	my @flags = qw(--ignore-scripts --no-audit --no-fund --prefer-offline --no-update-notifier
-	  --fetch-retries=1 --fetch-timeout=20000);
-
-	my ($version, $found) = output_of(10, 'node', '--version');
-	plan(skip_all => 'there is no node 18 or newer') unless $found and $version =~ /^v(\d+)/ and $1 >= 18;
-	(undef, $found) = output_of(20, 'npm', '--version');
-	plan(skip_all => 'there is no npm') unless $found;
-
-	copy($_, $folder) or die "$_: $!" foreach glob 'test/clients/*';
-	# the user may have no home
-	$ENV{npm_config_cache} //= "$folder/cache" unless defined $ENV{HOME} and -w $ENV{HOME};
-	my ($output, $installed) = output_of(120, 'npm', 'ci', '--prefix', $folder, @flags);
-	plan(skip_all => 'npm cannot install the clients: ' . ($output =~ /^(npm error.*)$/m ? $1 : 'no answer in time'))
-	  unless $installed;
-	document_models($folder);
-	return $folder;
-}
+use Clients;
 
 # The models that the document shows for each client, as JavaScript in the folder
 sub document_models
@@ -69,7 +38,9 @@ sub document_models
 	return;
 }
 
-my $clients = install_clients();
+my ($clients, $why_not) = install_from_npm();
+plan(skip_all => $why_not) unless $clients;
+document_models($clients);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
