@@ -31,6 +31,9 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.departure_queued(),
 	instance_env.identity_changes("any", "any"),
 	instance_env.row_moves("any", oid, tid),
+	-- conditions of policies, and what a column is filled in with
+	instance_env.current_instance(),
+	instance_env.current_instance_key(),
 	-- what tells nothing of any application, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),
