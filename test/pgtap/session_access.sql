@@ -3,7 +3,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(77);
+SELECT plan(79);
 
 SELECT instance_env.create_application('shop', development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001') \gset
@@ -181,6 +181,9 @@ SELECT throws_ok($$SELECT pg_temp.run_as('instance_env_admin', $q$INSERT INTO in
 -- what makes no sense
 SELECT throws_ok($$SELECT instance_env.allow_instance(NULL)$$, '22004', 'argument "role" must not be null', 'allow_instance(): no role');
 SELECT throws_ok($$SELECT instance_env.forbid_instance(NULL)$$, '22004', 'argument "role" must not be null', 'forbid_instance(): no role');
+SELECT throws_ok($$SELECT instance_env.allow_instance('instance_env_admin', instance_env.application_id('none'))$$, '22004',
+	'argument "application" must not be null', 'an id that was asked for by a wrong name is not all of them');
+SELECT throws_ok($$SELECT instance_env.forbid_instance('instance_env_admin', NULL::uuid)$$, '22004', NULL, 'nor when it is forbidden');
 SELECT throws_ok($$SELECT instance_env.allow_instance('-')$$, '42704', 'role with OID 0 does not exist', 'no name of a role');
 SELECT throws_ok($$SELECT instance_env.allow_instance('4294967295')$$, '42704', 'role with OID 4294967295 does not exist', 'a number that is no role''s');
 SELECT throws_ok($$SELECT instance_env.allow_instance('instance_env_none')$$, '42704', NULL, 'an unknown role');
