@@ -134,6 +134,7 @@ typedef struct IenvCache
 extern void *ienv_cache_find(IenvCache *cache, const void *key);
 extern uint64 ienv_cache_time(IenvCache *cache);
 extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 since);
+extern void ienv_cache_forget(IenvCache *cache);
 
 /*
  * shared.c: shared memory

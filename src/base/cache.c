@@ -74,10 +74,7 @@ table_invalidated(Oid relid)
 		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
 			concerned = concerned || cache->relids[i] == relid;
 		if (concerned)
-		{
-			cache->valid = false;
-			cache->changed = ienv_news_time();
-		}
+			ienv_cache_forget(cache);
 	}
 }
 
@@ -123,6 +120,17 @@ ienv_cache_enter(IenvCache *cache, const void *key, uint64 since)
 			return NULL;
 	}
 	return hash_search(cache->entries, key, HASH_ENTER, NULL);
+}
+
+/*
+ * Discard all entries at the next look-up: something else that they depend on
+ * has changed.  Can be called at any time, such as by a syscache callback.
+ */
+void
+ienv_cache_forget(IenvCache *cache)
+{
+	cache->valid = false;
+	cache->changed = ienv_news_time();
 }
 
 /*

@@ -57,6 +57,12 @@ static const Audience audiences[] = {
 	{"set_user_cap", ADMIN},
 	{"suspend_instance", ADMIN},
 
+	/* sessions bound to an instance */
+	{"allow_instance", ADMIN},
+	{"enter", BACKEND | ADMIN},
+	{"forbid_instance", ADMIN},
+	{"leave", BACKEND | ADMIN},
+
 	/* policies, messages, search engines, security */
 	{"banner", BACKEND | ADMIN},
 	{"consume_message", BACKEND | ADMIN},
