@@ -68,6 +68,7 @@ instance_env_isolate(PG_FUNCTION_ARGS)
 	Oid			relid;
 	bool		owner;
 	IenvReport	report;
+	IenvIsolation is;
 	char	   *column;
 	List	   *tree;
 	ListCell   *lc;
@@ -79,6 +80,8 @@ instance_env_isolate(PG_FUNCTION_ARGS)
 	ienv_begin_report(&report, fcinfo);
 	tree = lock_tree(relid, "isolate");
 	column = get_attname(relid, guarded_by(relid), false);
+	ienv_read_isolation(relid, &is);
+	owner = owner || ienv_is_forced_by_us(&is);
 
 	SPI_connect();
 	foreach(lc, tree)

@@ -54,8 +54,9 @@ ienv_isolate_relation(IenvReport *report, Oid relid, const char *column,
 	force = owner || ienv_is_forced_by_us(&is);
 	permit = is.permits > 0 || (!is.enabled && !is.others_permit);
 
-	/* one that was forced before is none of ours */
-	name = force && (!is.forced || ienv_is_forced_by_us(&is)) ?
+	/* where row-level security was enabled before, it may have been forced */
+	name = force && (!is.forced || is.permits > 0 ||
+					 ienv_is_forced_by_us(&is)) ?
 		IENV_POLICY_RESTRICTS_OWNER : IENV_POLICY_RESTRICTS;
 
 	ienv_act_as_owner_of(relid, &saved);

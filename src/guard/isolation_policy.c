@@ -155,8 +155,15 @@ ienv_read_isolation(Oid relid, IenvIsolation *isolation)
 bool
 ienv_is_forced_by_us(const IenvIsolation *isolation)
 {
-	return isolation->policy != NULL &&
-		strcmp(isolation->policy, IENV_POLICY_RESTRICTS_OWNER) == 0;
+	ListCell   *lc;
+
+	if (isolation->policy != NULL &&
+		strcmp(isolation->policy, IENV_POLICY_RESTRICTS_OWNER) == 0)
+		return true;
+	foreach(lc, isolation->altered)
+		if (strcmp(lfirst(lc), IENV_POLICY_RESTRICTS_OWNER) == 0)
+		return true;
+	return false;
 }
 
 static void
