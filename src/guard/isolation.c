@@ -176,7 +176,7 @@ ienv_only_isolated(Oid relid)
 	IenvIsolation is;
 
 	ienv_read_isolation(relid, &is);
-	return is.attno > 0 && is.altered == NIL && !is.others;
+	return is.attno > 0 && is.permits > 0 && is.altered == NIL && !is.others;
 }
 
 /*

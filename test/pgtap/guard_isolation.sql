@@ -5,7 +5,7 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT * FROM no_plan();
+SELECT plan(342);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
