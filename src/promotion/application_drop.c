@@ -41,6 +41,8 @@ static const char *const deletes[] = {
 	DELETE_OF_INSTANCES("api_key"),
 	DELETE_OF_INSTANCES("message_count"),
 	DELETE_OF_INSTANCES("redirect_url"),
+	"DELETE FROM instance_env.instance_allowance"
+	" WHERE application OPERATOR(pg_catalog.=) $1",
 	"DELETE FROM instance_env.instance"
 	" WHERE application OPERATOR(pg_catalog.=) $1",
 	"DELETE FROM instance_env.application"
@@ -219,7 +221,7 @@ forget_uses(Datum application)
 
 /*
  * Record what an application loses when it is dropped: an event for each
- * domain, key, setting and so on, without secrets.  SPI is connected.
+ * domain, key, setting, role that may enter, and so on, without secrets.  SPI is connected.
  */
 static void
 record_losses(Datum application)
@@ -245,7 +247,16 @@ record_losses(Datum application)
 						"instance_feature") " UNION ALL"
 				   LOSS("t.provider", "pg_catalog.to_jsonb(t)"
 						" OPERATOR(pg_catalog.-) 'secret_reference'",
-						"social_connection")
+						"social_connection") " UNION ALL"
+	/* by instance, like the rest, also if the role may enter both */
+				   " SELECT i.id,"
+				   "  pg_catalog.pg_get_userbyid(t.role)::pg_catalog.text,"
+				   "  pg_catalog.jsonb_build_object('type', t.type)"
+				   " FROM instance_env.instance_allowance t"
+				   " JOIN instance_env.instance i"
+				   " ON i.application OPERATOR(pg_catalog.=) t.application"
+				   " AND (t.type IS NULL"
+				   "  OR t.type OPERATOR(pg_catalog.=) i.type)"
 				   ") l (instance, item, before)"
 				   " JOIN instance_env.instance i"
 				   " ON i.id OPERATOR(pg_catalog.=) l.instance"

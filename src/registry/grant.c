@@ -227,8 +227,8 @@ instance_env_grant_admin(PG_FUNCTION_ARGS)
 /*
  * revoke_access(role regrole) RETURNS void
  *
- * Revokes everything that a role has been granted in the schema, and what the
- * role has granted to others in turn.
+ * Revokes everything that a role has been granted in the schema, what the
+ * role has granted to others in turn, and the instances that it is allowed.
  */
 Datum
 instance_env_revoke_access(PG_FUNCTION_ARGS)
@@ -247,6 +247,7 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 				 errdetail("Some were granted by a role that has since become a superuser; REVOKE by a superuser affects only what the object's owner granted."),
 				 errhint("Call instance_env.revoke_access() for that role, which also revokes what it has granted.")));
 	ienv_record_privileges("revoke_access", name, roleid, before);
+	ienv_revoke_allowances(name, roleid);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

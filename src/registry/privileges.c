@@ -110,6 +110,42 @@ ienv_revoke_all(Oid roleid)
 }
 
 /*
+ * Delete a role's allowances to enter instances, and record each.  SPI is
+ * connected.
+ */
+void
+ienv_revoke_allowances(const char *role, Oid roleid)
+{
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(roleid);
+	IenvOwner	saved;
+	SPITupleTable *deleted;
+	uint64		n;
+
+	ienv_become_owner(&saved);
+	n = ienv_write_latest("DELETE FROM instance_env.instance_allowance a"
+						  " WHERE a.role::pg_catalog.oid"
+						  "  OPERATOR(pg_catalog.=) $1"
+						  " RETURNING a.application,"
+						  " pg_catalog.jsonb_build_object('type', a.type)",
+						  1, &type, &value);
+	ienv_leave_owner(&saved);
+	deleted = SPI_tuptable;
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		all;
+		bool		isnull;
+		Datum		application = SPI_getbinval(deleted->vals[i],
+												deleted->tupdesc, 1, &all);
+
+		ienv_record_event("revoke_access",
+						  all ? NULL : DatumGetUUIDP(application), NULL, role,
+						  SPI_getbinval(deleted->vals[i], deleted->tupdesc, 2,
+										&isnull), 0);
+	}
+}
+
+/*
  * Revoke what one role has granted another on one object.  REVOKE affects only
  * what the role that runs it has granted, so it runs as the grantor.
  */

@@ -179,6 +179,7 @@ extern Datum ienv_privileges_of(Oid roleid);
 extern void ienv_record_privileges(const char *action, const char *role,
 								   Oid roleid, Datum before);
 extern uint64 ienv_revoke_all(Oid roleid);
+extern void ienv_revoke_allowances(const char *role, Oid roleid);
 
 /*
  * trust.c: whose tables the administrative functions look at

@@ -46,6 +46,8 @@ static const Oid types[3] = {OIDOID, UUIDOID, TEXTOID};
 #define TYPE_OF_ALLOWANCE \
 	"pg_catalog.jsonb_build_object('type', a.type)"
 
+static void allow(FunctionCallInfo fcinfo);
+static void forbid(FunctionCallInfo fcinfo);
 static void read_scope(FunctionCallInfo fcinfo, Scope *scope);
 static void forget_dropped_roles(void);
 static void refuse_if_wider(const Scope *scope);
@@ -62,10 +64,30 @@ PG_FUNCTION_INFO_V1(instance_env_forbid_instance_by_name);
  * allow_instance(role regrole, application uuid, type instance_type)
  * RETURNS void
  *
- * No error if the role is allowed already.
+ * No error if the role is allowed already.  The id must not be null, as it is
+ * if application_id() was asked for a name that does not exist: the role would
+ * be allowed everything.
  */
 Datum
 instance_env_allow_instance(PG_FUNCTION_ARGS)
+{
+	ienv_require_argument(fcinfo, 1, "application");
+	allow(fcinfo);
+	PG_RETURN_VOID();
+}
+
+/*
+ * The same with a name or, if that is null, for all applications.
+ */
+Datum
+instance_env_allow_instance_by_name(PG_FUNCTION_ARGS)
+{
+	allow(by_name(fcinfo));
+	PG_RETURN_VOID();
+}
+
+static void
+allow(FunctionCallInfo fcinfo)
 {
 	Scope		scope;
 
@@ -83,16 +105,6 @@ instance_env_allow_instance(PG_FUNCTION_ARGS)
 							 PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1),
 							 NULL, scope.role);
 	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-/*
- * The same with a name or, if that is null, for all applications.
- */
-Datum
-instance_env_allow_instance_by_name(PG_FUNCTION_ARGS)
-{
-	return instance_env_allow_instance(by_name(fcinfo));
 }
 
 /*
@@ -105,6 +117,24 @@ instance_env_allow_instance_by_name(PG_FUNCTION_ARGS)
  */
 Datum
 instance_env_forbid_instance(PG_FUNCTION_ARGS)
+{
+	ienv_require_argument(fcinfo, 1, "application");
+	forbid(fcinfo);
+	PG_RETURN_VOID();
+}
+
+/*
+ * The same with a name or, if that is null, in all applications.
+ */
+Datum
+instance_env_forbid_instance_by_name(PG_FUNCTION_ARGS)
+{
+	forbid(by_name(fcinfo));
+	PG_RETURN_VOID();
+}
+
+static void
+forbid(FunctionCallInfo fcinfo)
 {
 	Scope		scope;
 	uint64		n;
@@ -135,16 +165,6 @@ instance_env_forbid_instance(PG_FUNCTION_ARGS)
 	}
 	warn_if_still_allowed(&scope);
 	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-/*
- * The same with a name or, if that is null, in all applications.
- */
-Datum
-instance_env_forbid_instance_by_name(PG_FUNCTION_ARGS)
-{
-	return instance_env_forbid_instance(by_name(fcinfo));
 }
 
 /*

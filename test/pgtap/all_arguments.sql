@@ -38,6 +38,7 @@ INSERT INTO good VALUES
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL),
+	('role', 'instance_env_monitor'), ('allow_instance.application', 'shop'), ('forbid_instance.application', 'shop'), ('local', 'true'),
 	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
 	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop');
@@ -98,7 +99,8 @@ CREATE ROLE instance_env_monitor;
 CREATE ROLE instance_env_guard;
 CREATE ROLE instance_env_admin;
 SELECT instance_env.grant_backend('instance_env_backend'), instance_env.grant_monitor('instance_env_monitor'),
-	instance_env.grant_guard('instance_env_guard'), instance_env.grant_admin('instance_env_admin') \gset
+	instance_env.grant_guard('instance_env_guard'), instance_env.grant_admin('instance_env_admin'),
+	instance_env.allow_instance('instance_env_backend') \gset
 
 -- One call, undone: what it returns, or the SQLSTATE, and what is wrong with the words of an error.
 CREATE FUNCTION pg_temp.try(function oid, argument text, value text, instance uuid, role name DEFAULT session_user, OUT state text, OUT wrong text, OUT answer text)

@@ -95,8 +95,8 @@ CREATE FUNCTION pg_temp.names(role name) RETURNS text[] LANGUAGE sql AS
 $$SELECT array_agg(DISTINCT substring(may, '[.](.*)[(]') COLLATE "C") FROM pg_temp.may(role) may$$;
 SELECT is(pg_temp.names('instance_env "backend'), '{
 		account_portal_url, application_id, assert_valid, banner, check_preview, config_version, consume_message, dns_records,
-		feature_available, frontend_api_host, instance_by_key, instance_by_publishable_key, instance_for_host, instance_id, instance_info,
-		is_test_identity, keys_match, message_prefix,
+		enter, feature_available, frontend_api_host, instance_by_key, instance_by_publishable_key, instance_for_host, instance_id, instance_info,
+		is_test_identity, keys_match, leave, message_prefix,
 		oauth_callback_url, oauth_consent_domain, policy, prefix_message, publishable_key, redirect_url_allowed, require_feature,
 		robots_directive, robots_txt, security_policy, setting, settings, social_credentials, validate,
 		verify_secret_key}', 'what a backend may call');
@@ -120,7 +120,8 @@ SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace
 	'and so may an admin');
 SELECT set_eq(
 	$$SELECT f.name FROM functions f JOIN pg_proc p ON p.oid = f.oid
-	  WHERE p.provolatile = 'v' AND f.name <> 'instance_env.guard_list()' AND f.name IN
+	  WHERE p.provolatile = 'v' AND f.name NOT IN ('instance_env.guard_list()', 'instance_env.enter(uuid,boolean)', 'instance_env.leave()')
+		AND f.name IN
 		(SELECT pg_temp.may('instance_env "backend') UNION SELECT pg_temp.may('instance_env_monitor'))$$,
 	ARRAY['instance_env.consume_message(uuid,text,text)'], 'neither backend nor monitor may call anything that writes, but to count messages');
 SELECT results_eq($$SELECT count(*) FROM functions f, unnest(ARRAY['instance_env "backend', 'instance_env_monitor', 'instance_env_migrator', 'instance_env_admin']) r
