@@ -2,6 +2,7 @@
 -- instance column, of partitions made before and after, what is made, found and repaired,
 -- and what view guards says.
 SET client_min_messages = error;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
