@@ -34,6 +34,8 @@ GRANT EXECUTE ON FUNCTION
 	-- conditions of policies, and what a column is filled in with
 	instance_env.current_instance(),
 	instance_env.current_instance_key(),
+	instance_env.external_key_bigint(text),
+	instance_env.external_key_char(text),
 	-- what tells nothing of any application, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),

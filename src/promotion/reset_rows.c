@@ -22,6 +22,7 @@
 
 #include "base/base.h"
 #include "cap/cap.h"
+#include "guard/guard.h"
 #include "promotion/reset.h"
 #include "table/table.h"
 
@@ -89,7 +90,10 @@ check_rights(const IenvResetTable *table)
 					 errmsg("permission denied for table %s",
 							ienv_quoted_name(table->relid)),
 					 errdetail("The instance has rows in it; deleting them takes SELECT and DELETE.")));
-	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED)
+
+	/* isolation keeps nobody from rows of an instance that he administers */
+	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED &&
+		!ienv_only_isolated(table->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("row-level security of table %s could hide rows",

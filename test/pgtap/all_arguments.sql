@@ -45,7 +45,7 @@ INSERT INTO good VALUES
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
-	'admission_required.instance', 'admission_required.user_key', 'application_id.name',
+	'admission_required.instance', 'admission_required.user_key', 'application_id.name', 'external_key_bigint.external_key', 'external_key_char.external_key',
 	'guard.address_column', 'guard.created_column', 'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
 	'instance_by_key.external_key', 'instance_by_publishable_key.key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
 	'is_test_identity.address',

@@ -77,6 +77,8 @@ SELECT results_eq(
 		'instance_env.current_instance_key()',
 		'instance_env.departure_queued()',
 		'instance_env.domain_root(text)',
+		'instance_env.external_key_bigint(text)',
+		'instance_env.external_key_char(text)',
 		'instance_env.identity_changes("any","any")',
 		'instance_env.instance_unavailable("any",oid)',
 		'instance_env.instance_unavailable("any",oid,"any")',

@@ -110,10 +110,12 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronames
 		'instance_env.check_transfer()',
 		'instance_env.check_user_cap()',
 		'instance_env.guard(regclass,name,text,boolean,regclass,boolean,name,name)',
+		'instance_env.isolate(regclass,boolean)',
 		'instance_env.record_departure()',
 		'instance_env.record_truncate()',
-		'instance_env.unguard(regclass,boolean)'],
-	'who guards may call guard() and unguard(), and attach what they attach');
+		'instance_env.unguard(regclass,boolean)',
+		'instance_env.unisolate(regclass)'],
+	'who guards may call guard() and isolate(), undo them, and attach what they attach');
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'instance_env'::regnamespace
 	AND has_function_privilege('instance_env_migrator', p.oid, 'EXECUTE')
 	AND NOT has_function_privilege('instance_env_admin', p.oid, 'EXECUTE')$$,
