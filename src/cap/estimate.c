@@ -20,15 +20,20 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/uuid.h"
 
 #include "cap/cap.h"
 #include "table/table.h"
+
+/* More than any table can hold, and less than an int64 can */
+#define MAX_USERS	INT64CONST(1000000000000000000)
 
 /* How often a value occurs */
 typedef struct Common
@@ -109,7 +114,8 @@ ienv_read_estimate(Oid root)
 
 /*
  * The number of rows of a table when it was last vacuumed or analyzed; -1 if it
- * never was.
+ * never was, unless it is empty, as a new partition may stay for long.  The
+ * table is locked.
  */
 static double
 rows_of(Oid relid)
@@ -121,6 +127,14 @@ rows_of(Oid relid)
 	{
 		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
 		ReleaseSysCache(tuple);
+	}
+	if (rows < 0 && get_rel_relkind(relid) == RELKIND_RELATION)
+	{
+		Relation	rel = table_open(relid, NoLock);
+
+		if (RelationGetNumberOfBlocks(rel) == 0)
+			rows = 0;
+		table_close(rel, NoLock);
 	}
 	return rows;
 }
@@ -163,6 +177,9 @@ add_part(IenvEstimate *estimate, const IenvGuard *guard, double rows,
 /*
  * Read how often the most common values occur, and assume, as the planner
  * does, that the others share what is left.
+ *
+ * From PostgreSQL 18 on, a table's owner can store whatever statistics, so the
+ * numbers can be anything.
  */
 static void
 read_common(Part *part, const IenvGuard *guard, HeapTuple statistics,
@@ -177,7 +194,8 @@ read_common(Part *part, const IenvGuard *guard, HeapTuple statistics,
 	if (get_attstatsslot(&slot, statistics, STATISTIC_KIND_MCV, InvalidOid,
 						 ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS))
 	{
-		int			n = Min(slot.nvalues, slot.nnumbers);
+		int			n = getBaseType(slot.valuetype) == guard->instance_type ?
+		Min(slot.nvalues, slot.nnumbers) : 0;
 
 		part->common = palloc(n * sizeof(Common));
 		for (int i = 0; i < n; i++)
@@ -224,7 +242,7 @@ compare_common(const void *a, const void *b)
 }
 
 /*
- * How many users an instance has in the table.
+ * How many users an instance has in the table, at most MAX_USERS.
  */
 int64
 ienv_estimated_users(const IenvEstimate *estimate, Datum instance,
@@ -250,5 +268,9 @@ ienv_estimated_users(const IenvEstimate *estimate, Datum instance,
 
 		users += found != NULL ? found->rows : part->rare;
 	}
-	return (int64) rint(users);
+
+	/* also if it is no number at all */
+	if (!(users > 0))
+		return 0;
+	return users < MAX_USERS ? (int64) rint(users) : MAX_USERS;
 }
