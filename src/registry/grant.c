@@ -143,6 +143,7 @@ static const Audience audiences[] = {
 	/* monitoring */
 	{"guard_list", MONITOR | ADMIN},
 	{"instance_usage", MONITOR | ADMIN},
+	{"report", MONITOR | ADMIN},
 
 	/* departed users */
 	{"forget_departed", ADMIN},
