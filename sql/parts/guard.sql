@@ -129,6 +129,39 @@ AS 'MODULE_PATHNAME', 'instance_env_unguard';
 COMMENT ON FUNCTION instance_env.unguard(regclass, boolean) IS
 'removes the triggers of a guard; with drop_objects, also the indexes and foreign keys that guard() made';
 
+--
+-- Isolation
+--
+
+-- They tell nothing, and policies call them as whoever reads the table: for PUBLIC.
+CREATE FUNCTION instance_env.external_key_bigint(external_key text)
+RETURNS bigint
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'instance_env_external_key_bigint';
+COMMENT ON FUNCTION instance_env.external_key_bigint(text) IS
+'what an integer column contains in rows of the instance with this external key; null if none can';
+
+CREATE FUNCTION instance_env.external_key_char(external_key text)
+RETURNS character
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'instance_env_external_key_char';
+COMMENT ON FUNCTION instance_env.external_key_char(text) IS
+'what a column of type character contains in rows of the instance with this external key; null if none can';
+
+CREATE FUNCTION instance_env.isolate(relation regclass, owner boolean DEFAULT false)
+RETURNS TABLE (object text, name text, on_table regclass, action text)
+LANGUAGE C VOLATILE ROWS 10
+AS 'MODULE_PATHNAME', 'instance_env_isolate';
+COMMENT ON FUNCTION instance_env.isolate(regclass, boolean) IS
+'lets roles see and write only the rows of the instance that their session has entered; returns what it made or found';
+
+CREATE FUNCTION instance_env.unisolate(relation regclass)
+RETURNS void
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_unisolate';
+COMMENT ON FUNCTION instance_env.unisolate(regclass) IS
+'removes what isolate() has made of a table';
+
 CREATE FUNCTION instance_env.guard_list(
 	OUT relation regclass,
 	OUT instance_column name,
@@ -139,7 +172,8 @@ CREATE FUNCTION instance_env.guard_list(
 	OUT problems text[],
 	OUT user_table regclass,
 	OUT address_column name,
-	OUT created_column name)
+	OUT created_column name,
+	OUT isolated text)
 RETURNS SETOF record
 LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard_list';
@@ -147,7 +181,7 @@ COMMENT ON FUNCTION instance_env.guard_list() IS
 'the guarded tables, and whether each guard is whole';
 
 CREATE VIEW instance_env.guards AS
-SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems, address_column, created_column
+SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems, address_column, created_column, isolated
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
@@ -171,6 +205,8 @@ COMMENT ON COLUMN instance_env.guards.address_column IS
 'the column with a user''s e-mail address or phone number; null if guard() was told of none, or the table could not be looked at';
 COMMENT ON COLUMN instance_env.guards.created_column IS
 'the column that says when a user was created; null if guard() was told of none, or the table could not be looked at';
+COMMENT ON COLUMN instance_env.guards.isolated IS
+'from whom isolate() keeps rows of instances that are not entered: no; rows: all but the owner; owner: the owner, too; partly: see problems; null if the table could not be looked at';
 
 -- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
 -- trigger that names another table's label could forge departures.

@@ -31,6 +31,9 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.departure_queued(),
 	instance_env.identity_changes("any", "any"),
 	instance_env.row_moves("any", oid, tid),
+	-- policies of isolated tables
+	instance_env.external_key_bigint(text),
+	instance_env.external_key_char(text),
 	-- what tells nothing of any application, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),

@@ -260,6 +260,7 @@ check_children(void)
 		{
 			refuse_guarded(lfirst_oid(child));
 			check_partition(lfirst_oid(child));
+			ienv_isolate_partition(lfirst_oid(parent), lfirst_oid(child));
 		}
 		else
 			refuse_child(lfirst_oid(parent));

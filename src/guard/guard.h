@@ -157,6 +157,16 @@ extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard,
 								 int present, int disabled);
 
 /*
+ * isolation.c, isolation_list.c: roles see the rows of the entered instance
+ * only
+ */
+extern void ienv_isolate_partition(Oid parent, Oid relid);
+extern bool ienv_only_isolated(Oid relid);
+extern void ienv_tell_isolated(Oid relid);
+extern const char *ienv_isolation_of(Oid relid, AttrNumber attno,
+									 List **problems);
+
+/*
  * guard_lock.c: mutual exclusion of guarding a table and anything that must
  * know all guarded tables
  */

@@ -21,7 +21,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-#define GUARD_LIST_COLUMNS 10
+#define GUARD_LIST_COLUMNS 11
 
 /* Adds a phrase, made as by psprintf(), to a list of them. */
 #define ADD_PROBLEM(problems, ...) \
@@ -65,7 +65,7 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);
-		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true, true, true}, NIL, false};
+		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true, true, true, true}, NIL, false};
 
 		row.values[0] = ObjectIdGetDatum(root->relid);
 		row.values[3] = BoolGetDatum(ienv_is_counted(root->relid));
@@ -100,6 +100,7 @@ read_root(Oid relid, void *arg)
 	Relation	rel = try_relation_open(relid, NoLock);
 	IenvGuard	guard;
 	IenvUserColumns columns;
+	List	   *isolation;
 	int			present;
 	int			disabled;
 
@@ -109,10 +110,18 @@ read_root(Oid relid, void *arg)
 	{
 		ienv_read_user_columns(rel, &columns);
 
-		/* validate() does not mind the latter: production does without them */
+		values[10] =
+			CStringGetTextDatum(ienv_isolation_of(relid, guard.instance_attno,
+												  &isolation));
+
+		/*
+		 * validate() does not mind all but the first: production does without
+		 * them
+		 */
 		row->problems =
 			list_concat(ienv_guard_problems(rel, &guard, present, disabled),
 						ienv_user_column_problems(relid, &columns));
+		row->problems = list_concat(row->problems, isolation);
 		memset(row->nulls, 0, sizeof(row->nulls));
 		set_name(row, 1, get_attname(relid, guard.instance_attno, false));
 		row->nulls[2] = guard.nkeys + guard.nrefs == 0;

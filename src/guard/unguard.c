@@ -82,6 +82,7 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 						  before, dropped.len == 0 ? (Datum) 0 :
 						  ienv_jsonb(psprintf("{\"dropped\": [%s]}",
 											  dropped.data)));
+	ienv_tell_isolated(relid);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -132,7 +132,9 @@ static const Audience audiences[] = {
 	 * trigger functions
 	 */
 	{"guard", GUARD | ADMIN},
+	{"isolate", GUARD | ADMIN},
 	{"unguard", GUARD | ADMIN},
+	{"unisolate", GUARD | ADMIN},
 	{"check_instance", GUARD | ADMIN},
 	{"check_move", GUARD | ADMIN},
 	{"check_transfer", GUARD | ADMIN},
