@@ -148,9 +148,9 @@ static const Audience audiences[] = {
 	{"activity_status", MONITOR | ADMIN},
 	{"guard_list", MONITOR | ADMIN},
 	{"instance_usage", MONITOR | ADMIN},
+	{"report", MONITOR | ADMIN},
 	{"reset_activity", ADMIN},
 	{"user_count", MONITOR | ADMIN},
-	{"report", MONITOR | ADMIN},
 
 	/* departed users */
 	{"forget_departed", ADMIN},

@@ -19,8 +19,8 @@
  * none.
  */
 static const char *const drift =
-"SELECT a.application, d.kind, d.item, " IENV_REPORT_VALUE("d.development") ","
-" " IENV_REPORT_VALUE("d.production") ", d.ahead, a.total, d.total"
+"SELECT a.application, d.kind, d.item, " IENV_REPORT_CHANGED("d.development", "d.production") ","
+" " IENV_REPORT_CHANGED("d.production", "d.development") ", d.ahead, a.total, d.total"
 " FROM (SELECT a.application, a.application_id, p.id,"
 "   pg_catalog.count(*) OVER () AS total"
 "  FROM instance_env.applications a LEFT JOIN"
@@ -42,8 +42,8 @@ enum
 	DRIFT_PRODUCTION, DRIFT_AHEAD, DRIFT_APPLICATIONS, DRIFT_DIFFERENCES
 };
 
-static uint64 write_application(StringInfo page, const IenvRows *rows, uint64 first);
-static void write_same(StringInfo page, const IenvRows *rows, uint64 same);
+static uint64 write_application(StringInfo page, const IenvRows * rows, uint64 first);
+static void write_same(StringInfo page, const IenvRows * rows, uint64 same);
 
 /*
  * Write the section.
@@ -85,7 +85,7 @@ ienv_report_drift(IenvReport *report)
  * first row of the next one.
  */
 static uint64
-write_application(StringInfo page, const IenvRows *rows, uint64 first)
+write_application(StringInfo page, const IenvRows * rows, uint64 first)
 {
 	const char *application = ienv_cell(rows, first, DRIFT_APPLICATION);
 	uint64		i;
@@ -117,11 +117,11 @@ write_application(StringInfo page, const IenvRows *rows, uint64 first)
  * The applications without drift, in one sentence.
  */
 static void
-write_same(StringInfo page, const IenvRows *rows, uint64 same)
+write_same(StringInfo page, const IenvRows * rows, uint64 same)
 {
 	const char *separator = "";
 
-	ienv_html(page, "<p>");
+	ienv_html(page, "<p class='same'>");
 	ienv_html_badge(page, "ok", "no drift");
 	ienv_html(page, " in ");
 	for (uint64 i = 0; i < rows->n; i++)

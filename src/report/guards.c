@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "report/report.h"
 
-static void write_guard(StringInfo page, const IenvRows *rows, uint64 row);
+static void write_guard(StringInfo page, const IenvRows * rows, uint64 row);
 static void write_problems(StringInfo page, char *problems);
 
 /*
@@ -40,7 +40,7 @@ void
 ienv_report_guards(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const IenvRows *rows = &report->guards;
+	const		IenvRows *rows = &report->guards;
 
 	ienv_html(page, "<section id='guards' aria-labelledby='guards-title'>\n"
 			  "<h2 id='guards-title'>Guards</h2>\n"
@@ -50,7 +50,7 @@ ienv_report_guards(IenvReport *report)
 				  " <code>SELECT * FROM instance_env.guard('users')</code> begins with the table of users.</p>\n");
 	else
 	{
-		ienv_html(page, "<table>\n<thead><tr><th scope='col'>Table</th><th scope='col'>Guard</th>"
+		ienv_html(page, "<table class='guards'>\n<thead><tr><th scope='col'>Table</th><th scope='col'>Guard</th>"
 				  "<th scope='col'>Instance column</th><th scope='col'>User key</th>"
 				  "<th scope='col'>Isolated</th></tr></thead>\n<tbody>\n");
 		for (uint64 i = 0; i < rows->n; i++)
@@ -63,7 +63,7 @@ ienv_report_guards(IenvReport *report)
 }
 
 static void
-write_guard(StringInfo page, const IenvRows *rows, uint64 row)
+write_guard(StringInfo page, const IenvRows * rows, uint64 row)
 {
 	const char *whole = ienv_cell(rows, row, GUARD_WHOLE);
 	const char *users = ienv_cell(rows, row, GUARD_USERS);

@@ -16,6 +16,10 @@
 	" THEN " t ".session_user_name::pg_catalog.text" \
 	" ELSE pg_catalog.concat(" t ".session_user_name, ' as ', " t ".current_user_name) END"
 
+/* Of a change of a promotion */
+#define BEFORE "(c.value OPERATOR(pg_catalog.->) 'before')"
+#define AFTER "(c.value OPERATOR(pg_catalog.->) 'after')"
+
 /*
  * A row for each change of each promotion; a promotion that has changed
  * nothing else has one with nulls.
@@ -25,8 +29,7 @@ static const char *const promotions =
 " " IENV_REPORT_TIME("p.promoted_at") ", " WHO("p") ", pg_catalog.host(p.client_address),"
 " " IENV_REPORT_TIME("p.rolled_back_at") ", p.total, c.total,"
 " c.value OPERATOR(pg_catalog.->>) 'step', c.value OPERATOR(pg_catalog.->>) 'item',"
-" " IENV_REPORT_VALUE("(c.value OPERATOR(pg_catalog.->) 'before')") ","
-" " IENV_REPORT_VALUE("(c.value OPERATOR(pg_catalog.->) 'after')")
+" " IENV_REPORT_CHANGED(BEFORE, AFTER) ", " IENV_REPORT_CHANGED(AFTER, BEFORE)
 " FROM (SELECT q.*, pg_catalog.count(*) OVER () AS total FROM instance_env.promotions q"
 "  WHERE $1 IS NULL OR q.application_id OPERATOR(pg_catalog.=) $1"
 "  ORDER BY q.id DESC LIMIT %d) p"
@@ -46,7 +49,7 @@ enum
 static const char *const events =
 "SELECT " IENV_REPORT_TIME("e.happened_at") ", " WHO("e") ", e.action,"
 " e.application, e.type, e.item,"
-" " IENV_REPORT_VALUE("e.before") ", " IENV_REPORT_VALUE("e.after")
+" " IENV_REPORT_CHANGED("e.before", "e.after") ", " IENV_REPORT_CHANGED("e.after", "e.before")
 " FROM instance_env.events e"
 " WHERE $1 IS NULL OR e.application_id OPERATOR(pg_catalog.=) $1"
 " ORDER BY e.id DESC LIMIT %d";
@@ -57,7 +60,7 @@ enum
 	EVENT_ITEM, EVENT_BEFORE, EVENT_AFTER
 };
 
-static uint64 write_promotion(StringInfo page, const IenvRows *rows, uint64 first);
+static uint64 write_promotion(StringInfo page, const IenvRows * rows, uint64 first);
 static void write_change(StringInfo page, const char *before,
 						 const char *after);
 
@@ -79,7 +82,7 @@ ienv_report_promotions(IenvReport *report)
 				  " <code>SELECT * FROM instance_env.promote('shop')</code> does so when production is ready.</p>\n");
 	else
 	{
-		ienv_html(page, "<table>\n<thead><tr><th scope='col'>Application</th><th scope='col'>When</th>"
+		ienv_html(page, "<table class='promotions'>\n<thead><tr><th scope='col'>Application</th><th scope='col'>When</th>"
 				  "<th scope='col'>Who</th><th scope='col'>Changes</th></tr></thead>\n<tbody>\n");
 		for (uint64 i = 0; i < rows.n; listed++)
 			i = write_promotion(page, &rows, i);
@@ -95,7 +98,7 @@ ienv_report_promotions(IenvReport *report)
  * one.
  */
 static uint64
-write_promotion(StringInfo page, const IenvRows *rows, uint64 first)
+write_promotion(StringInfo page, const IenvRows * rows, uint64 first)
 {
 	int64		id = ienv_cell_number(rows, first, PROMOTION_ID);
 	int64		changes = ienv_cell_number(rows, first, PROMOTION_CHANGES);
@@ -152,7 +155,7 @@ ienv_report_events(IenvReport *report)
 		ienv_html(page, "<p class='empty'>Nothing has happened yet.</p>\n");
 	else
 	{
-		ienv_html(page, "<table>\n<thead><tr><th scope='col'>When</th><th scope='col'>Who</th>"
+		ienv_html(page, "<table class='events'>\n<thead><tr><th scope='col'>When</th><th scope='col'>Who</th>"
 				  "<th scope='col'>What</th><th scope='col'>Where</th></tr></thead>\n<tbody>\n");
 		for (uint64 i = 0; i < rows.n; i++)
 		{
@@ -160,7 +163,7 @@ ienv_report_events(IenvReport *report)
 			const char *application = ienv_cell(&rows, i, EVENT_APPLICATION);
 			const char *type = ienv_cell(&rows, i, EVENT_TYPE);
 
-			ienv_html(page, "<tr><td class='n'>%s</td><td data-label='Who'><bdi>%s</bdi></td><th scope='row'>%s",
+			ienv_html(page, "<tr><td>%s</td><td data-label='Who'><bdi>%s</bdi></td><th scope='row'><b>%s</b>",
 					  ienv_cell(&rows, i, EVENT_TIME),
 					  ienv_cell(&rows, i, EVENT_WHO),
 					  ienv_cell(&rows, i, EVENT_ACTION));
@@ -186,7 +189,10 @@ ienv_report_events(IenvReport *report)
 static void
 write_change(StringInfo page, const char *before, const char *after)
 {
-	if (before == NULL && after == NULL)
-		return;
-	ienv_html(page, " <code>%s</code> &#x2192; <code>%s</code>", before, after);
+	if (before != NULL && after != NULL)
+		ienv_html(page, " <code>%s</code> &#x2192; <code>%s</code>", before, after);
+	else if (after != NULL)
+		ienv_html(page, " <code>%s</code>", after);
+	else if (before != NULL)
+		ienv_html(page, " was <code>%s</code>", before);
 }

@@ -86,8 +86,8 @@ void
 ienv_html_badge(StringInfo page, const char *kind, const char *word)
 {
 	const char *icon = strcmp(kind, "ok") == 0 ? "&#x2713;" :
-		strcmp(kind, "bad") == 0 ? "&#x2717;" :
-		strcmp(kind, "warn") == 0 ? "!" : "&#x2013;";
+	strcmp(kind, "bad") == 0 ? "&#x2717;" :
+	strcmp(kind, "warn") == 0 ? "!" : "&#x2013;";
 
 	ienv_html(page, "<span class='badge %s'><span class='icon' aria-hidden='true'>",
 			  kind);
@@ -127,7 +127,7 @@ append_text(StringInfo page, const char *text)
 			if (OidIsValid(proc))
 				converted =
 					pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8,
-												  unconstify(unsigned char *, (const unsigned char *) text + done),
+												  unconstify(unsigned char *, (const unsigned char *) text +done),
 												  shown - done, buffer,
 												  sizeof(buffer), true);
 			if (converted > 0)
@@ -139,7 +139,7 @@ append_text(StringInfo page, const char *text)
 					append_character(page, REPLACEMENT);
 				else
 					append_character(page, (unsigned char) text[done]);
-				done += Min(pg_mblen(text + done), shown - done);
+				done += Min(pg_mblen(text +done), shown - done);
 			}
 		}
 	}
@@ -156,15 +156,15 @@ append_utf8(StringInfo page, const unsigned char *text, int length)
 {
 	for (int i = 0; i < length;)
 	{
-		int			n = pg_utf_mblen(text + i);
+		int			n = pg_utf_mblen(text +i);
 
-		if (n > length - i || !pg_utf8_islegal(text + i, n))
+		if (n > length - i || !pg_utf8_islegal(text +i, n))
 		{
 			append_character(page, REPLACEMENT);
 			i++;
 			continue;
 		}
-		append_character(page, utf8_to_unicode(text + i));
+		append_character(page, utf8_to_unicode(text +i));
 		i += n;
 	}
 }

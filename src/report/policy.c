@@ -55,7 +55,7 @@ write_defaults(IenvReport *report)
 	StringInfo	page = &report->page;
 	IenvRows	rows = ienv_read_rows(report, defaults);
 
-	ienv_html(page, "<table>\n<thead><tr><th scope='col'>Policy</th><th scope='col'>Development</th>"
+	ienv_html(page, "<table class='policy'>\n<thead><tr><th scope='col'>Policy</th><th scope='col'>Development</th>"
 			  "<th scope='col'>Production</th></tr></thead>\n<tbody>\n");
 	for (uint64 i = 0; i < rows.n; i++)
 	{

@@ -41,7 +41,7 @@ enum
 #define READY_ID (READY_ALL_ACTIVE + 1)
 
 static void write_instance(IenvReport *report, uint64 row);
-static void write_check(StringInfo page, const IenvRows *checks, uint64 row);
+static void write_check(StringInfo page, const IenvRows * checks, uint64 row);
 
 /*
  * Read what the section and the summary show.
@@ -64,7 +64,7 @@ void
 ienv_report_readiness(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const IenvRows *rows = &report->readiness;
+	const		IenvRows *rows = &report->readiness;
 
 	ienv_html(page, "<section id='readiness' aria-labelledby='readiness-title'>\n"
 			  "<h2 id='readiness-title'>Readiness</h2>\n"
@@ -87,7 +87,7 @@ static void
 write_instance(IenvReport *report, uint64 row)
 {
 	StringInfo	page = &report->page;
-	const IenvRows *rows = &report->readiness;
+	const		IenvRows *rows = &report->readiness;
 	const char *status = ienv_cell(rows, row, READY_STATUS);
 	const char *next = ienv_cell(rows, row, READY_NEXT);
 	IenvReport	one = *report;
@@ -108,10 +108,10 @@ write_instance(IenvReport *report, uint64 row)
 	ienv_html(page, " ");
 	if (ienv_cell_true(rows, row, READY_READY))
 		ienv_html_badge(page, "ok",
-						strcmp(status, "active") == 0 ? "in order" : "ready");
+						strcmp(status, "active") == 0 ? "all is well" : "ready");
 	else
 		ienv_html_badge(page, strcmp(status, "active") == 0 ? "bad" : "warn",
-						strcmp(status, "active") == 0 ? "not in order" : "not ready");
+						strcmp(status, "active") == 0 ? "failed checks" : "not ready");
 	ienv_html(page, "</h3>\n");
 	if (next != NULL)
 		ienv_html(page, "<p class='next'><b>Next step:</b> %s</p>\n", next);
@@ -135,9 +135,10 @@ write_instance(IenvReport *report, uint64 row)
 }
 
 static void
-write_check(StringInfo page, const IenvRows *checks, uint64 row)
+write_check(StringInfo page, const IenvRows * checks, uint64 row)
 {
 	const char *severity = ienv_cell(checks, row, CHECK_SEVERITY);
+	const char *message = ienv_cell(checks, row, CHECK_MESSAGE);
 	const char *subject = ienv_cell(checks, row, CHECK_SUBJECT);
 	const char *hint = ienv_cell(checks, row, CHECK_HINT);
 
@@ -148,10 +149,11 @@ write_check(StringInfo page, const IenvRows *checks, uint64 row)
 		ienv_html_badge(page, "bad", "failed");
 	else
 		ienv_html_badge(page, "warn", strcmp(severity, "info") == 0 ? "note" : "warning");
-	ienv_html(page, "<p><bdi>%s</bdi> <span class='soft'>(%s%s<bdi>%s</bdi>)</span>",
-			  ienv_cell(checks, row, CHECK_MESSAGE),
-			  ienv_cell(checks, row, CHECK_NAME),
-			  subject == NULL ? "" : ": ", subject == NULL ? "" : subject);
+	ienv_html(page, "<p><bdi>%s</bdi> <span class='soft'>(%s", message,
+			  ienv_cell(checks, row, CHECK_NAME));
+	if (subject != NULL && strstr(message, subject) == NULL)
+		ienv_html(page, ": <bdi>%s</bdi>", subject);
+	ienv_html(page, ")</span>");
 	if (hint != NULL && !ienv_cell_true(checks, row, CHECK_PASSED))
 		ienv_html(page, "<span class='hint'>%s</span>", hint);
 	ienv_html(page, "</p></li>\n");

@@ -110,7 +110,7 @@ write_head(IenvReport *report)
 									  "SELECT pg_catalog.current_database(),"
 									  " " IENV_REPORT_TIME("pg_catalog.statement_timestamp()") ","
 									  " CURRENT_USER,"
-									  " pg_catalog.current_setting('server_version'),"
+									  " pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),"
 									  " " IENV_REPORT_NUMBER("(SELECT pg_catalog.count(*) FROM instance_env.applications)") ","
 									  " (SELECT extversion FROM pg_catalog.pg_extension"
 									  "   WHERE extname OPERATOR(pg_catalog.=) 'instance_env'),"
@@ -128,7 +128,7 @@ write_head(IenvReport *report)
 			  "<title>%s: instances and environments</title>\n<style>\n",
 			  subject);
 	appendStringInfoString(page, ienv_report_style);
-	ienv_html(page, "</style>\n</head>\n<body>\n<header>\n<h1><bdi>%s</bdi></h1>\n<p class='soft'>",
+	ienv_html(page, "</style>\n</head>\n<body>\n<header>\n<p class='over'>Instances and environments</p>\n<h1><bdi>%s</bdi></h1>\n<p class='soft'>",
 			  subject);
 	if (report->name != NULL)
 		ienv_html(page, "Application in database <bdi>%s</bdi>", database);

@@ -26,7 +26,7 @@ typedef struct IenvRows
 {
 	SPITupleTable *table;
 	uint64		n;
-} IenvRows;
+}			IenvRows;
 
 /* The columns of what is read for the usage of instances, in usage.c */
 typedef enum IenvUsageColumn
@@ -49,7 +49,7 @@ typedef enum IenvUsageColumn
 	USAGE_TOTAL,				/* rows of this type that there are */
 	USAGE_ALL_NEAR,				/* those near their cap or at it */
 	USAGE_ALL_REFUSED			/* refused today, in all of them */
-} IenvUsageColumn;
+}			IenvUsageColumn;
 
 /* The same for the readiness of production instances, in readiness.c */
 typedef enum IenvReadinessColumn
@@ -64,7 +64,7 @@ typedef enum IenvReadinessColumn
 	READY_ALL_BLOCKED,			/* not active and not ready */
 	READY_ALL_FAILING,			/* active and not ready */
 	READY_ALL_ACTIVE
-} IenvReadinessColumn;
+}			IenvReadinessColumn;
 
 /* The same for guards, in guards.c */
 typedef enum IenvGuardColumn
@@ -80,14 +80,14 @@ typedef enum IenvGuardColumn
 								 * last */
 	GUARD_TOTAL,
 	GUARD_ALL_BROKEN
-} IenvGuardColumn;
+}			IenvGuardColumn;
 
 /* A report that is being written */
 typedef struct IenvReport
 {
 	StringInfoData page;
-	char	   *name;			/* of the only application that it is about, or
-								 * NULL: all */
+	char	   *name;			/* of the only application that it is about,
+								 * or NULL: all */
 	Datum		ids[3];			/* its own and those of its development and
 								 * production instance, or null pointers; $1
 								 * to $3 in each query */
@@ -122,6 +122,21 @@ typedef struct IenvReport
 	" WHEN " value " OPERATOR(pg_catalog.<>) 'null' THEN " value "::pg_catalog.text END"
 
 /*
+ * What has become other, where two JSON values are compared: of objects, the
+ * keys with another value.  It is not shown in full if it is long.
+ */
+#define IENV_REPORT_CHANGED(value, other) \
+	"(SELECT CASE WHEN pg_catalog.length(s.shown) OPERATOR(pg_catalog.>) 240" \
+	"  THEN pg_catalog.concat(pg_catalog.left(s.shown, 230), ' ...') ELSE s.shown END" \
+	" FROM (SELECT " IENV_REPORT_VALUE("v.value") " AS shown FROM (SELECT CASE" \
+	"  WHEN pg_catalog.jsonb_typeof(" value ") OPERATOR(pg_catalog.=) 'object'" \
+	"   AND pg_catalog.jsonb_typeof(" other ") OPERATOR(pg_catalog.=) 'object'" \
+	"  THEN (SELECT pg_catalog.jsonb_object_agg(k.key, k.value)" \
+	"   FROM pg_catalog.jsonb_each(" value ") k" \
+	"   WHERE COALESCE(k.value OPERATOR(pg_catalog.<>) (" other " OPERATOR(pg_catalog.->) k.key), true))" \
+	"  ELSE " value " END AS value) v) s)"
+
+/*
  * html.c: text and rows as HTML
  */
 extern void ienv_html(StringInfo page, const char *format,...) pg_attribute_printf(2, 3);
@@ -134,9 +149,9 @@ extern void ienv_html_badge(StringInfo page, const char *kind,
  * rows.c: reading the views
  */
 extern IenvRows ienv_read_rows(const IenvReport *report, const char *sql);
-extern char *ienv_cell(const IenvRows *rows, uint64 row, int column);
-extern int64 ienv_cell_number(const IenvRows *rows, uint64 row, int column);
-extern bool ienv_cell_true(const IenvRows *rows, uint64 row, int column);
+extern char *ienv_cell(const IenvRows * rows, uint64 row, int column);
+extern int64 ienv_cell_number(const IenvRows * rows, uint64 row, int column);
+extern bool ienv_cell_true(const IenvRows * rows, uint64 row, int column);
 
 /*
  * style.c: how the page looks

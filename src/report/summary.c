@@ -16,9 +16,9 @@
 static void write_tile(StringInfo page, int64 number, const char *kind,
 					   const char *section, const char *what);
 static void write_notes(IenvReport *report);
-static uint64 note_usage(StringInfo page, const IenvRows *rows);
-static uint64 note_guards(StringInfo page, const IenvRows *rows);
-static uint64 note_readiness(StringInfo page, const IenvRows *rows,
+static uint64 note_usage(StringInfo page, const IenvRows * rows);
+static uint64 note_guards(StringInfo page, const IenvRows * rows);
+static uint64 note_readiness(StringInfo page, const IenvRows * rows,
 							 bool active);
 
 /*
@@ -37,15 +37,15 @@ ienv_report_summary(IenvReport *report)
 	ienv_html(page, "<section id='summary' aria-labelledby='summary-title'>\n"
 			  "<h2 id='summary-title'>Summary</h2>\n<ul class='tiles'>\n");
 	write_tile(page, ienv_cell_number(&report->readiness, 0, READY_ALL_ACTIVE),
-			   "plain", "readiness", "in production");
+			   "plain", "readiness", "live in production");
 	write_tile(page, near, near > 0 ? "warn" : "plain", "usage",
-			   "near their cap or at it");
+			   "near or at their cap");
 	write_tile(page, refused, refused > 0 ? "bad" : "plain", "usage",
 			   "sign-ups refused today");
 	write_tile(page, broken, broken > 0 ? "bad" : "plain", "guards",
 			   "guards that are not whole");
 	write_tile(page, failing, failing > 0 ? "bad" : "plain", "readiness",
-			   "live, but not in order");
+			   "live with failed checks");
 	write_tile(page, blocked, "plain", "readiness", "not ready for production");
 	ienv_html(page, "</ul>\n");
 	write_notes(report);
@@ -90,7 +90,7 @@ write_notes(IenvReport *report)
  * Instances that have refused users, or are about to.
  */
 static uint64
-note_usage(StringInfo page, const IenvRows *rows)
+note_usage(StringInfo page, const IenvRows * rows)
 {
 	uint64		n = 0;
 
@@ -127,7 +127,7 @@ note_usage(StringInfo page, const IenvRows *rows)
  * Guards that are not whole.
  */
 static uint64
-note_guards(StringInfo page, const IenvRows *rows)
+note_guards(StringInfo page, const IenvRows * rows)
 {
 	uint64		n = 0;
 
@@ -154,7 +154,7 @@ note_guards(StringInfo page, const IenvRows *rows)
  * checks.
  */
 static uint64
-note_readiness(StringInfo page, const IenvRows *rows, bool active)
+note_readiness(StringInfo page, const IenvRows * rows, bool active)
 {
 	uint64		n = 0;
 
@@ -169,10 +169,10 @@ note_readiness(StringInfo page, const IenvRows *rows, bool active)
 			continue;
 		ienv_html(page, "<li>");
 		ienv_html_badge(page, active ? "bad" : "plain",
-						active ? "not in order" : "not ready");
+						active ? "failed check" : "not ready");
 		ienv_html(page, " <span class='what'>%s of <b><bdi>%s</bdi></b> %s: <a href='#readiness'>%d %s</a></span></li>\n",
 				  "Production", ienv_cell(rows, i, READY_APPLICATION),
-				  active ? "is live, but not in order" : "cannot be promoted yet",
+				  active ? "is live" : "cannot be promoted yet",
 				  errors, errors == 1 ? "check fails" : "checks fail");
 	}
 	if (n > NAMED)

@@ -13,17 +13,17 @@
 
 static void write_banner(IenvReport *report);
 static void write_development(IenvReport *report);
-static void write_row(StringInfo page, const IenvRows *rows, uint64 row);
-static void write_bar(StringInfo page, const IenvRows *rows, uint64 row);
+static void write_row(StringInfo page, const IenvRows * rows, uint64 row);
+static void write_bar(StringInfo page, const IenvRows * rows, uint64 row);
 static void write_production(IenvReport *report);
-static uint64 count_of_type(const IenvRows *rows, const char *type);
-static int64 total_of_type(const IenvRows *rows, const char *type);
-static bool is_of_type(const IenvRows *rows, uint64 row, const char *type);
+static uint64 count_of_type(const IenvRows * rows, const char *type);
+static int64 total_of_type(const IenvRows * rows, const char *type);
+static bool is_of_type(const IenvRows * rows, uint64 row, const char *type);
 
 /*
  * Of each type the instances that need attention most: refused sign-ups and
  * full ones first.  The numbers of all are counted before the rest is cut
- * off, so the view is read once.
+ * off, so the view is read once.  Of production, only instances with users.
  */
 static const char *const usage =
 "SELECT s.application, " IENV_REPORT_RELATION("s.relation") ", s.type,"
@@ -54,7 +54,8 @@ static const char *const usage =
 "    u.percent DESC NULLS LAST, u.users DESC NULLS LAST, u.application,"
 "    u.relation::pg_catalog.oid) AS place"
 "  FROM instance_env.usage u"
-"  WHERE $1 IS NULL OR u.instance_id OPERATOR(pg_catalog.=) ANY (ARRAY[$2, $3])) s"
+"  WHERE ($1 IS NULL OR u.instance_id OPERATOR(pg_catalog.=) ANY (ARRAY[$2, $3]))"
+"   AND (u.type OPERATOR(pg_catalog.=) 'development' OR u.users OPERATOR(pg_catalog.>) 0)) s"
 " WHERE s.place OPERATOR(pg_catalog.<=) %d ORDER BY s.type, s.place";
 
 /*
@@ -76,8 +77,8 @@ ienv_report_usage(IenvReport *report)
 
 	ienv_html(page, "<section id='usage' aria-labelledby='usage-title'>\n"
 			  "<h2 id='usage-title'>Usage</h2>\n"
-			  "<p class='lead'>How many users each instance has. A development instance holds no more than its cap;"
-			  " a mark on a bar is a threshold at which a warning is sent.</p>\n"
+			  "<p class='lead'>How many users each instance has. Development refuses users beyond its cap, or admits them with a"
+			  " warning if the cap is soft; a mark on a bar is a threshold that is announced.</p>\n"
 			  "<h3>Development</h3>\n");
 	write_banner(report);
 	write_development(report);
@@ -102,7 +103,7 @@ write_banner(IenvReport *report)
 										"  AND d.name OPERATOR(pg_catalog.=) 'banner'");
 	char	   *text = banner.n > 0 ? ienv_cell(&banner, 0, 1) : NULL;
 
-	if (text != NULL && text[0] != '\0')
+	if (text !=NULL && text[0] != '\0')
 		ienv_html(&report->page, "<p class='banner' id='banner'><b>Development</b> <bdi>%s</bdi></p>\n",
 				  text);
 }
@@ -111,7 +112,7 @@ static void
 write_development(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const IenvRows *rows = &report->usage;
+	const		IenvRows *rows = &report->usage;
 
 	if (count_of_type(rows, "development") == 0)
 	{
@@ -134,7 +135,7 @@ write_development(IenvReport *report)
  * A development instance and a table.
  */
 static void
-write_row(StringInfo page, const IenvRows *rows, uint64 row)
+write_row(StringInfo page, const IenvRows * rows, uint64 row)
 {
 	const char *state = ienv_cell(rows, row, USAGE_STATE);
 	const char *banner = ienv_cell(rows, row, USAGE_BANNER);
@@ -146,33 +147,33 @@ write_row(StringInfo page, const IenvRows *rows, uint64 row)
 			  ienv_cell(rows, row, USAGE_APPLICATION));
 	if (banner != NULL && banner[0] != '\0')
 		ienv_html(page, "<span class='soft'><bdi>%s</bdi></span>", banner);
-	ienv_html(page, "</th><td data-label='Table'><bdi>%s</bdi></td><td class='users'>",
+	ienv_html(page, "</th><td data-label='Table'><bdi>%s</bdi>",
 			  ienv_cell(rows, row, USAGE_RELATION));
+	if (marker != NULL)
+		ienv_html(page, "<span class='soft'>counts also what <bdi>%s</bdi> marks as deleted</span>",
+				  marker);
+	ienv_html(page, "</td><td>");
 	if (strcmp(state, "unknown") == 0)
 		ienv_html(page, "Users cannot be counted now");
 	else
 	{
 		ienv_html(page, "%s of %s", ienv_cell(rows, row, USAGE_USERS),
 				  ienv_cell(rows, row, USAGE_CAP));
-		ienv_html(page, ", %s%% ", ienv_cell(rows, row, USAGE_PERCENT));
+		ienv_html(page, ", %s%%%s ", ienv_cell(rows, row, USAGE_PERCENT),
+				  mode != NULL && strcmp(mode, "soft") == 0 ? ", soft cap" : "");
 		if (strcmp(state, "full") == 0)
 			ienv_html_badge(page, "bad", "full");
 		else if (strcmp(state, "warning") == 0)
 			ienv_html_badge(page, "warn", "nearly full");
 		write_bar(page, rows, row);
 	}
-	if (mode != NULL)
-		ienv_html(page, "<span class='soft'>%s</span>",
-				  strcmp(mode, "soft") == 0 ? "Soft cap: further users are admitted with a warning" :
-				  "Hard cap: further users are refused");
-	if (marker != NULL)
-		ienv_html(page, "<span class='soft'>Those that column <code>%s</code> marks as deleted count, too</span>",
-				  marker);
 	ienv_html(page, "</td><td data-label='Refused'>");
-	if (refused == NULL || strcmp(refused, "0") == 0)
+	if (refused == NULL)
+		ienv_html(page, "not known");
+	else if (strcmp(refused, "0") == 0)
 		ienv_html(page, "none");
 	else
-		ienv_html(page, "%s today, %s in all<span class='soft'>last %s UTC</span>",
+		ienv_html(page, "<b>%s today</b>, %s in all<span class='soft'>last at %s UTC</span>",
 				  ienv_cell(rows, row, USAGE_REFUSED_TODAY), refused,
 				  ienv_cell(rows, row, USAGE_LAST_REFUSED));
 	ienv_html(page, "</td></tr>\n");
@@ -183,7 +184,7 @@ write_row(StringInfo page, const IenvRows *rows, uint64 row)
  * the cap, or further where a soft cap is exceeded or a threshold is above it.
  */
 static void
-write_bar(StringInfo page, const IenvRows *rows, uint64 row)
+write_bar(StringInfo page, const IenvRows * rows, uint64 row)
 {
 	const char *state = ienv_cell(rows, row, USAGE_STATE);
 	const char *thresholds = ienv_cell(rows, row, USAGE_THRESHOLDS);
@@ -210,7 +211,7 @@ static void
 write_production(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const IenvRows *rows = &report->usage;
+	const		IenvRows *rows = &report->usage;
 
 	if (count_of_type(rows, "production") == 0)
 		return;
@@ -231,7 +232,7 @@ write_production(IenvReport *report)
 }
 
 static uint64
-count_of_type(const IenvRows *rows, const char *type)
+count_of_type(const IenvRows * rows, const char *type)
 {
 	uint64		n = 0;
 
@@ -241,7 +242,7 @@ count_of_type(const IenvRows *rows, const char *type)
 }
 
 static int64
-total_of_type(const IenvRows *rows, const char *type)
+total_of_type(const IenvRows * rows, const char *type)
 {
 	for (uint64 i = 0; i < rows->n; i++)
 		if (is_of_type(rows, i, type))
@@ -250,7 +251,7 @@ total_of_type(const IenvRows *rows, const char *type)
 }
 
 static bool
-is_of_type(const IenvRows *rows, uint64 row, const char *type)
+is_of_type(const IenvRows * rows, uint64 row, const char *type)
 {
 	return strcmp(ienv_cell(rows, row, USAGE_TYPE), type) == 0;
 }
