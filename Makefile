@@ -117,7 +117,7 @@ demo:
 	@WERROR= test/bin/setup $(BUILT) test/bin/with-server test/bin/demo
 
 test:
-	@test/bin/setup -t $(BUILT) test/bin/with-server -c 'max_prepared_transactions = 20' \
+	@test/bin/setup -t -w chromium=chromium $(BUILT) test/bin/with-server -c 'max_prepared_transactions = 20' \
 		-c 'wal_level = logical' -c "shared_preload_libraries = 'instance_env'" \
 		test/bin/run-tests $(TESTS)
 

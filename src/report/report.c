@@ -118,13 +118,13 @@ write_head(IenvReport *report)
 	const char *database = ienv_cell(&rows, 0, 1);
 	const char *subject = report->name != NULL ? report->name : database;
 
-	ienv_html(page, "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+	ienv_html(page, "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'/>\n"
 			  "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline';"
-			  " base-uri 'none'; form-action 'none'\">\n"
-			  "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-			  "<meta name='color-scheme' content='light dark'>\n"
-			  "<meta name='robots' content='noindex, nofollow'>\n"
-			  "<meta name='referrer' content='no-referrer'>\n"
+			  " base-uri 'none'; form-action 'none'\"/>\n"
+			  "<meta name='viewport' content='width=device-width, initial-scale=1'/>\n"
+			  "<meta name='color-scheme' content='light dark'/>\n"
+			  "<meta name='robots' content='noindex, nofollow'/>\n"
+			  "<meta name='referrer' content='no-referrer'/>\n"
 			  "<title>%s: instances and environments</title>\n<style>\n",
 			  subject);
 	appendStringInfoString(page, ienv_report_style);
