@@ -1,5 +1,5 @@
 # report() is the same page whatever the encodings of client and database are: plain ASCII, and
-# the characters that were meant.
+# the characters that were meant.  And on a standby.
 
 use strict;
 use warnings;
@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
+$node->init(allows_streaming => 1, extra => [ '--locale=C', '--encoding=UTF8' ]);
 $node->start;
 
 # The report of a database, as bytes, without the time.
@@ -48,5 +48,12 @@ foreach my $encoding (qw(LATIN1 EUC_JP SQL_ASCII MULE_INTERNAL))
 	like($report, qr/\A[\n\t -~]+\z/, "a database in $encoding: the page is ASCII, too");
 	like($report, qr/<bdi>\Q$name{$encoding}[1]\E/, 'with the characters that were meant');
 }
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+like($standby->safe_psql('postgres', 'SELECT instance_env.report()'),
+	qr{instance_env [\d.]+, standby</p>.*<bdi>caf&#xE9; &#x1F6D2;<.*</html>}s, 'a standby has it, too');
 
 done_testing();
