@@ -43,7 +43,7 @@ override SHLIB_LINK += -lpsl
 # those that it needs, and then the rights.  What needs a later part, stands at the end of its
 # own part, below a line that begins with "-- After all parts:"; it is moved to before the
 # rights.  The parts are those of the newest version; what upgrades an older one is in sql/.
-ROOMS = base registry table config cap transfer domain guard policy session promotion
+ROOMS = base registry table config cap transfer domain guard policy session promotion report
 PARTS = $(ROOMS:%=$(source)/sql/parts/%.sql) $(source)/sql/parts/rights.sql
 INSTALL_SQL = sql/$(EXTENSION)--$(EXTVERSION).sql
 DELTAS := $(call files,sql/$(EXTENSION)--*--*.sql)
@@ -117,7 +117,7 @@ demo:
 	@WERROR= test/bin/setup $(BUILT) test/bin/with-server test/bin/demo
 
 test:
-	@test/bin/setup -t $(BUILT) test/bin/with-server -c 'max_prepared_transactions = 20' \
+	@test/bin/setup -t -w chromium=chromium $(BUILT) test/bin/with-server -c 'max_prepared_transactions = 20' \
 		-c 'wal_level = logical' -c "shared_preload_libraries = 'instance_env'" \
 		test/bin/run-tests $(TESTS)
 

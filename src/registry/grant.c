@@ -156,6 +156,7 @@ static const Audience audiences[] = {
 	{"activity_status", MONITOR | ADMIN},
 	{"guard_list", MONITOR | ADMIN},
 	{"instance_usage", MONITOR | ADMIN},
+	{"report", MONITOR | ADMIN},
 	{"reset_activity", ADMIN},
 	{"user_count", MONITOR | ADMIN},
 

@@ -41,7 +41,7 @@ INSERT INTO good VALUES
 	('role', 'instance_env_monitor'), ('allow_instance.application', 'shop'), ('forbid_instance.application', 'shop'), ('local', 'true'),
 	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
-	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop'), ('readiness_of.application', 'shop');
+	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop'), ('readiness_of.application', 'shop'), ('report.application', 'shop');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[

@@ -36,7 +36,7 @@ foreach my $file (glob 'sql/parts/*.sql sql/*.sql')
 # A test says by its name which room it is about, or that it is about many of them, and then
 # what of it; those in Perl, which run in order, have a number before that.
 my %folders = (sql => 'sql', specs => 'spec', pgtap => 'sql', t => 'pl');
-my $room = join '|', qw(base registry table config cap transfer domain guard policy session promotion all);
+my $room = join '|', qw(base registry table config cap transfer domain guard policy session promotion report all);
 my (%tests, @misnamed, %numbers);
 foreach my $folder (sort keys %folders)
 {
