@@ -141,11 +141,15 @@ static const Audience audiences[] = {
 	{"record_truncate", GUARD | ADMIN},
 
 	/* monitoring */
-	{"guard_list", MONITOR | ADMIN},
+	{"guard_list", MONITOR | GUARD | ADMIN},	/* an owner sees its own
+												 * tables */
 	{"instance_usage", MONITOR | ADMIN},
 
 	/* departed users */
 	{"forget_departed", ADMIN},
+
+	/* the audit log */
+	{"forget_events", NOBODY},
 
 	/* rights */
 	{"grant_admin", NOBODY},
@@ -333,6 +337,8 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 						 catalogues[i], role);
 	if (bits & MONITOR)
 		grant_views(role);
+	if (bits & GUARD)
+		ienv_execute("GRANT SELECT ON %s.guards TO %s", IENV_SCHEMA, role);
 	ienv_record_privileges(action, name, roleid, before);
 	SPI_finish();
 }
