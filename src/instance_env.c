@@ -29,7 +29,9 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
-	ienv_shared_init(ienv_buckets_size, ienv_buckets_init);
+	ienv_shared_array(&ienv_buckets_array);
+	ienv_shared_array(&ienv_activity_array);
+	ienv_shared_init();
 	ienv_public_suffix_init();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

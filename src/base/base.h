@@ -138,10 +138,19 @@ extern void *ienv_cache_enter(IenvCache *cache, const void *key, uint64 since);
 /*
  * shared.c: shared memory
  */
-typedef void (*IenvBucketsInit) (void *buckets, int n);
 
-extern void ienv_shared_init(Size (*size) (int n), IenvBucketsInit init);
-extern void *ienv_shared_buckets(int *n);
+/* An array there, whose elements are known to its room only */
+typedef struct IenvSharedArray
+{
+	const char *segment;		/* its name */
+	Size		(*size) (int n);	/* how many bytes n elements take */
+	void		(*init) (void *memory, int n);
+	void	   *memory;			/* private to shared.c, initially NULL */
+} IenvSharedArray;
+
+extern void ienv_shared_array(IenvSharedArray *array);
+extern void ienv_shared_init(void);
+extern void *ienv_shared_memory(const IenvSharedArray *array, int *n);
 extern pg_atomic_uint64 *ienv_shared_departures(void);
 extern pg_atomic_uint64 *ienv_shared_era(void);
 

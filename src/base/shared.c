@@ -21,7 +21,10 @@
 
 #include "base/base.h"
 
-/* 88 bytes each.  Only pairs of table and instance in use need one. */
+/*
+ * A bucket and a slot for activity have 88 bytes each.  Only pairs of table
+ * and instance in use need them.
+ */
 #define DEFAULT_BUCKETS 4096
 #define MAX_BUCKETS		1048576
 
@@ -43,13 +46,14 @@ typedef struct SharedState
 
 static int	buckets_setting = DEFAULT_BUCKETS;
 
-/* a bucket's contents are known to bound.c only */
-static Size (*buckets_size) (int n);
-static IenvBucketsInit buckets_init;
+/* Arrays of as many elements as there are buckets, whose contents are known to
+ * other rooms only */
+#define MAX_ARRAYS		4
+static IenvSharedArray *arrays[MAX_ARRAYS];
+static int	narrays = 0;
 
 /* NULL: not attached, or there is no shared memory */
 static SharedState *state = NULL;
-static void *buckets = NULL;
 
 static void
 init_state(void *ptr)
@@ -67,15 +71,18 @@ init_state(void *ptr)
 
 #if IENV_NAMED_DSM
 
+/* the array whose segment is being created */
+static IenvSharedArray *creating;
+
 static void
-init_buckets(void *ptr)
+init_array(void *ptr)
 {
-	buckets_init(ptr, state->nbuckets);
+	creating->init(ptr, state->nbuckets);
 }
 
 /*
  * Attach to the segments.  The backend that creates the first decides on the
- * size of the second.
+ * size of the others.
  *
  * Either all backends must use the buckets or none may, lest some admit rows
  * by a bound that does not include the rows of the others.  So what counts is
@@ -91,10 +98,15 @@ attach(void)
 	if (state == NULL)
 		state = GetNamedDSMSegment("instance_env", sizeof(SharedState),
 								   init_state, &found);
-	if (buckets == NULL && state->nbuckets > 0)
-		buckets = GetNamedDSMSegment("instance_env buckets",
-									 buckets_size(state->nbuckets),
-									 init_buckets, &found);
+	for (int i = 0; i < narrays; i++)
+	{
+		creating = arrays[i];
+		if (creating->memory == NULL && state->nbuckets > 0)
+			creating->memory =
+				GetNamedDSMSegment(creating->segment,
+								   creating->size(state->nbuckets),
+								   init_array, &found);
+	}
 }
 
 #else
@@ -102,13 +114,23 @@ attach(void)
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
+/* the number of bytes that all of it needs */
+static Size
+total_size(void)
+{
+	Size		size = MAXALIGN(sizeof(SharedState));
+
+	for (int i = 0; i < narrays; i++)
+		size = add_size(size, MAXALIGN(arrays[i]->size(buckets_setting)));
+	return size;
+}
+
 static void
 request_shmem(void)
 {
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)) +
-						   buckets_size(buckets_setting));
+	RequestAddinShmemSpace(total_size());
 }
 
 static void
@@ -121,15 +143,17 @@ startup_shmem(void)
 		prev_shmem_startup_hook();
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	memory = ShmemInitStruct("instance_env",
-							 MAXALIGN(sizeof(SharedState)) +
-							 buckets_size(buckets_setting), &found);
+	memory = ShmemInitStruct("instance_env", total_size(), &found);
 	state = (SharedState *) memory;
-	buckets = memory + MAXALIGN(sizeof(SharedState));
+	memory += MAXALIGN(sizeof(SharedState));
 	if (!found)
-	{
 		init_state(state);
-		buckets_init(buckets, state->nbuckets);
+	for (int i = 0; i < narrays; i++)
+	{
+		arrays[i]->memory = memory;
+		memory += MAXALIGN(arrays[i]->size(buckets_setting));
+		if (!found)
+			arrays[i]->init(arrays[i]->memory, state->nbuckets);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -142,16 +166,23 @@ attach(void)
 #endif
 
 /*
- * Define the setting and, if the postmaster has to set memory aside, request
- * it: size returns how many bytes n buckets take, and init initializes that
- * many.
+ * Have an array of as many elements as there are buckets in shared memory.  To
+ * be called by _PG_init(), before ienv_shared_init().
  */
 void
-ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
+ienv_shared_array(IenvSharedArray *array)
 {
-	buckets_size = size;
-	buckets_init = init;
+	Assert(narrays < MAX_ARRAYS);
+	arrays[narrays++] = array;
+}
 
+/*
+ * Define the setting and, if the postmaster has to set memory aside, request
+ * it.
+ */
+void
+ienv_shared_init(void)
+{
 	/* PostgreSQL would only warn and use the default */
 	if (process_shared_preload_libraries_in_progress)
 	{
@@ -190,15 +221,16 @@ ienv_shared_init(Size (*size) (int n), IenvBucketsInit init)
 }
 
 /*
- * The buckets, with *n set to their number; NULL if there is no shared memory.
+ * An array, with *n set to the number of its elements; NULL if there is no
+ * shared memory.
  */
 void *
-ienv_shared_buckets(int *n)
+ienv_shared_memory(const IenvSharedArray *array, int *n)
 {
 	attach();
 	if (state != NULL)
 		*n = state->nbuckets;
-	return buckets;
+	return array->memory;
 }
 
 /*

@@ -141,6 +141,13 @@ struct IenvBucket
 	slock_t		mutex;			/* protects base and key */
 };
 
+static Size buckets_size(int n);
+static void buckets_init(void *memory, int n);
+
+IenvSharedArray ienv_buckets_array = {
+	"instance_env buckets", buckets_size, buckets_init, NULL
+};
+
 /*
  * The key of the bound on the users of instance in the guarded table root.
  */
@@ -172,19 +179,19 @@ ienv_void_bounds(void)
 }
 
 /* The number of bytes that n buckets need. */
-Size
-ienv_buckets_size(int n)
+static Size
+buckets_size(int n)
 {
 	return mul_size(n, sizeof(IenvBucket));
 }
 
 /* Initialize n buckets, none with a base. */
-void
-ienv_buckets_init(void *memory, int n)
+static void
+buckets_init(void *memory, int n)
 {
 	IenvBucket *buckets = memory;
 
-	memset(buckets, 0, ienv_buckets_size(n));
+	memset(buckets, 0, buckets_size(n));
 	for (int i = 0; i < n; i++)
 	{
 		pg_atomic_init_u64(&buckets[i].tickets, 0);
@@ -202,7 +209,7 @@ IenvBucket *
 ienv_bucket_of(Oid root, const IenvInstance *instance)
 {
 	int			n;
-	IenvBucket *buckets = ienv_shared_buckets(&n);
+	IenvBucket *buckets = ienv_shared_memory(&ienv_buckets_array, &n);
 	IenvBoundKey key;
 
 	if (buckets == NULL)

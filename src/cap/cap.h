@@ -40,8 +40,7 @@ typedef struct IenvCountMark
 	bool		quiet;			/* no transaction was about to release rows */
 } IenvCountMark;
 
-extern Size ienv_buckets_size(int n);
-extern void ienv_buckets_init(void *buckets, int n);
+extern IenvSharedArray ienv_buckets_array;
 extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version,
 						   const IenvInstance *instance);
 extern void ienv_void_bounds(void);
@@ -76,6 +75,7 @@ typedef struct IenvQueue
 								 * ticket was taken */
 	int64		look_at;		/* how many may wait before an early look */
 	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
+	bool		by_scan;		/* how the last check was made, see activity.c */
 }			IenvQueue;
 
 extern IenvQueue * ienv_join_queue(Oid root, const pg_uuid_t *instance);
@@ -83,6 +83,35 @@ extern void ienv_join_no_queue(void);
 extern IenvQueue * ienv_queue_of(Oid root, const pg_uuid_t *instance);
 extern bool ienv_queue_is_admitted(const IenvQueue * queue);
 extern void ienv_admit_queue(IenvQueue * queue);
+
+/*
+ * activity.c: counting what was admitted and refused
+ */
+
+/* What was counted for a guarded table and an instance */
+typedef struct IenvActivity
+{
+	Oid			root;
+	pg_uuid_t	instance;
+	TimestampTz created_at;		/* of the instance */
+	int64		by_bound;		/* rows admitted without a scan */
+	int64		by_scan;		/* rows admitted by one */
+	int64		refused;		/* statements */
+	int64		refused_today;	/* since midnight, UTC */
+	TimestampTz last_admitted;	/* DT_NOBEGIN: never */
+	TimestampTz last_refused;
+} IenvActivity;
+
+extern IenvSharedArray ienv_activity_array;
+
+extern void ienv_count_admitted(Oid root, const IenvInstance *instance,
+								bool by_scan);
+extern void ienv_count_refused(Oid root, const IenvInstance *instance);
+extern bool ienv_read_activity(Oid root, const IenvInstance *instance,
+							   IenvActivity *activity);
+extern bool ienv_activity_in(int i, int *n, IenvActivity *activity);
+extern bool ienv_activity_room(int *slots, int *used, int64 *untracked);
+extern void ienv_forget_activity(void);
 
 /*
  * vacancy.c: seats freed by the transaction's own deletes
@@ -115,7 +144,16 @@ extern bool ienv_has_rows_at_once(Oid relid, Datum instance,
 extern char *ienv_soft_deletion_column(Oid relid);
 
 /*
- * usage.c: how full development instances are
+ * estimate.c: estimating from statistics how many users an instance has
+ */
+typedef struct IenvEstimate IenvEstimate;
+
+extern IenvEstimate *ienv_read_estimate(Oid root);
+extern int64 ienv_estimated_users(const IenvEstimate *estimate,
+								  Datum instance, Datum external_key);
+
+/*
+ * usage.c: how full instances are
  */
 
 /* The number of users of an instance in one counted table */

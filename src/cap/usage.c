@@ -1,19 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * usage.c
- *	  How full development instances are: view usage.
+ *	  How full instances are: view usage.
  *
- * The view excludes production instances: they have no cap, and counting all
- * their users could take long.
+ * The users of development instances are counted.  Production instances have
+ * no cap, and counting all their users could take long, so those are estimated
+ * (estimate.c).
+ *
+ * The view calls instance_usage() for each instance.  What does not depend on
+ * the instance is read by the first of these calls only, and kept as long as
+ * the query.  A table is locked only while the users of one instance in it are
+ * counted.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 #include "base/base.h"
@@ -24,7 +29,23 @@
 /* Percentage of its cap from which on an instance is nearly full */
 #define NEARLY_FULL 80
 
-#define USAGE_COLUMNS 5
+#define USAGE_COLUMNS 9
+
+/* What a query has read about a counted table */
+typedef struct Table
+{
+	Oid			relid;
+	const char *soft_deletion;	/* a column, or NULL */
+	bool		estimated;		/* the next has been read */
+	IenvEstimate *estimate;		/* NULL: its users cannot be estimated */
+} Table;
+
+static List *tables_of_query(FmgrInfo *flinfo);
+static int64 estimated_users(Table *table, MemoryContext context,
+							 Datum instance, Datum external_key);
+static void read_estimate(Oid relid, void *arg);
+static void set_activity(Datum *values, bool *nulls, Oid relid,
+						 const IenvInstance *info);
 
 PG_FUNCTION_INFO_V1(instance_env_instance_usage);
 
@@ -44,10 +65,10 @@ ienv_is_nearly_full(int64 users, int user_cap)
 static const char *
 state_of(int64 users, int user_cap)
 {
-	if (users < 0)
-		return "unknown";
 	if (user_cap < 0)
 		return "ok";
+	if (users < 0)
+		return "unknown";
 	if (users >= user_cap)
 		return "full";
 	return ienv_is_nearly_full(users, user_cap) ? "warning" : "ok";
@@ -80,52 +101,129 @@ ienv_usage_of(Datum instance, Datum external_key)
 
 /*
  * instance_usage(instance uuid)
- * RETURNS TABLE (relation, users, user_cap, state, soft_deletion)
+ * RETURNS TABLE (relation, users, estimated, user_cap, state, refused,
+ * refused_today, last_refused_at, soft_deletion)
  *
- * One row per counted table; users is null if they cannot be counted now.
+ * One row per counted table; users is null if they cannot be counted or
+ * estimated now.
  */
 Datum
 instance_env_instance_usage(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Oid			type = UUIDOID;
 	Datum		instance;
 	Datum		external_key;
 	IenvInstance info;
-	bool		isnull;
 	ListCell   *lc;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	instance = PG_GETARG_DATUM(0);
 	InitMaterializedSRF(fcinfo, 0);
-
-	SPI_connect();
 	info = ienv_require_instance(instance);
-	if (ienv_query_latest("SELECT external_key FROM instance_env.instance"
-						  " WHERE id OPERATOR(pg_catalog.=) $1",
-						  1, &type, &instance, NULL) != 1)
-		elog(ERROR, "instance %s is gone", ienv_instance_text(instance, true));
-	external_key = ienv_result_datum(0, 1, &isnull);
+	external_key = ienv_latest_external_key(&info.id);
 
-	foreach(lc, ienv_usage_of(instance, external_key))
+	foreach(lc, tables_of_query(fcinfo->flinfo))
 	{
-		const		IenvUsage *u = lfirst(lc);
-		const char *column = ienv_soft_deletion_column(u->root->relid);
+		Table	   *table = lfirst(lc);
+		bool		estimated = info.user_cap < 0;
+		int64		users = estimated ?
+		estimated_users(table, fcinfo->flinfo->fn_mcxt, instance,
+						external_key) :
+		ienv_users_at_once(table->relid, instance, external_key,
+						   PG_INT64_MAX);
 		Datum		values[USAGE_COLUMNS];
 		bool		nulls[USAGE_COLUMNS] = {false};
 
-		values[0] = ObjectIdGetDatum(u->root->relid);
-		values[1] = Int64GetDatum(u->users);
-		nulls[1] = u->users < 0;
-		values[2] = Int32GetDatum(info.user_cap);
-		nulls[2] = info.user_cap < 0;
-		values[3] = CStringGetTextDatum(state_of(u->users, info.user_cap));
-		nulls[4] = column == NULL;
-		if (!nulls[4])
-			values[4] = DirectFunctionCall1(namein, CStringGetDatum(column));
+		values[0] = ObjectIdGetDatum(table->relid);
+		values[1] = Int64GetDatum(users);
+		nulls[1] = users < 0;
+		values[2] = BoolGetDatum(estimated);
+		values[3] = Int32GetDatum(info.user_cap);
+		nulls[3] = info.user_cap < 0;
+		values[4] = CStringGetTextDatum(state_of(users, info.user_cap));
+		set_activity(&values[5], &nulls[5], table->relid, &info);
+		nulls[8] = table->soft_deletion == NULL;
+		if (!nulls[8])
+			values[8] = DirectFunctionCall1(namein,
+											CStringGetDatum(table->soft_deletion));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}
-	SPI_finish();
 	return (Datum) 0;
+}
+
+/*
+ * The counted tables that administration looks at, ordered by name, as Tables:
+ * those that the first call in a query has found.
+ */
+static List *
+tables_of_query(FmgrInfo *flinfo)
+{
+	List	  **kept = flinfo->fn_extra;
+	ListCell   *lc;
+	MemoryContext context;
+
+	if (kept != NULL)
+		return *kept;
+	context = MemoryContextSwitchTo(flinfo->fn_mcxt);
+	kept = palloc0(sizeof(List *));
+	foreach(lc, ienv_roots_by_name())
+	{
+		const IenvRoot *root = lfirst(lc);
+		Table	   *table;
+
+		if (!root->trusted || !ienv_is_counted(root->relid))
+			continue;
+		table = palloc0(sizeof(Table));
+		table->relid = root->relid;
+		table->soft_deletion = ienv_soft_deletion_column(root->relid);
+		*kept = lappend(*kept, table);
+	}
+	flinfo->fn_extra = kept;
+	MemoryContextSwitchTo(context);
+	return *kept;
+}
+
+/*
+ * How many users an instance has in a table by its statistics, which are kept
+ * in context; -1 if they do not say, or if the table is locked.
+ */
+static int64
+estimated_users(Table *table, MemoryContext context, Datum instance,
+				Datum external_key)
+{
+	if (!table->estimated)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		(void) ienv_look_at_rows(table->relid, read_estimate, table);
+		table->estimated = true;
+		MemoryContextSwitchTo(old);
+	}
+	return table->estimate == NULL ? -1 :
+		ienv_estimated_users(table->estimate, instance, external_key);
+}
+
+static void
+read_estimate(Oid relid, void *arg)
+{
+	((Table *) arg)->estimate = ienv_read_estimate(relid);
+}
+
+/*
+ * Set the columns that say what was refused; null if that is not known.
+ */
+static void
+set_activity(Datum *values, bool *nulls, Oid relid, const IenvInstance *info)
+{
+	IenvActivity activity;
+	bool		known = ienv_read_activity(relid, info, &activity);
+
+	nulls[0] = nulls[1] = !known;
+	nulls[2] = !known || TIMESTAMP_IS_NOBEGIN(activity.last_refused);
+	if (!known)
+		return;
+	values[0] = Int64GetDatum(activity.refused);
+	values[1] = Int64GetDatum(activity.refused_today);
+	values[2] = TimestampTzGetDatum(activity.last_refused);
 }

@@ -189,7 +189,10 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 			ienv_bound_key(&key, guard->root, ienv_guard_version(guard),
 						   instance);
 			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
+			{
+				ienv_count_admitted(guard->root, instance, false);
 				return;
+			}
 			ienv_count_begins(bucket, &mark);
 		}
 
@@ -209,7 +212,10 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		if (early && bounds.lower <= cap)
 			return;
 		if (bounds.upper <= cap)
+		{
+			ienv_count_admitted(guard->root, instance, true);
 			return;
+		}
 		if (bounds.lower > cap)
 		{
 			if (bounds.lower - bounds.settled <= cap && ++looks < MAX_LOOKS)
@@ -217,6 +223,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 			instance = ienv_require_active(guard, value, false, true);
 			if (instance->user_cap > cap)
 				continue;
+			ienv_count_refused(guard->root, instance);
 			refuse(guard, value, cap, &tally, &bounds);
 		}
 		Assert(TransactionIdIsValid(bounds.younger));

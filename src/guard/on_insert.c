@@ -207,7 +207,10 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 
 	queue = ienv_queue_of(guard->root, &instance->id);
 	if (queue != NULL && ienv_queue_is_admitted(queue))
+	{
+		ienv_count_admitted(guard->root, instance, queue->by_scan);
 		return PointerGetDatum(NULL);
+	}
 
 	/*
 	 * All rows that wait are in the table, so the first takes the tickets of

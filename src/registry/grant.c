@@ -53,6 +53,7 @@ static const Audience audiences[] = {
 	{"rename_application", ADMIN},
 	{"rename_instance", ADMIN},
 	{"resume_instance", ADMIN},
+	{"seats_left", BACKEND | ADMIN},
 	{"set_plan", ADMIN},
 	{"set_user_cap", ADMIN},
 	{"suspend_instance", ADMIN},
@@ -141,9 +142,12 @@ static const Audience audiences[] = {
 	{"record_truncate", GUARD | ADMIN},
 
 	/* monitoring */
-	{"guard_list", MONITOR | GUARD | ADMIN},	/* an owner sees its own
-												 * tables */
+	{"activity_list", MONITOR | ADMIN},
+	{"activity_status", MONITOR | ADMIN},
+	{"guard_list", MONITOR | GUARD | ADMIN},
 	{"instance_usage", MONITOR | ADMIN},
+	{"reset_activity", ADMIN},
+	{"user_count", MONITOR | ADMIN},
 
 	/* departed users */
 	{"forget_departed", ADMIN},

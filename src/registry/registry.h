@@ -40,12 +40,13 @@ extern void ienv_production_remember(const pg_uuid_t *id);
 extern void ienv_production_forget(void);
 
 /*
- * instance_read.c: reading the registry's tables, for instance_lookup.c
+ * instance_read.c: reading the registry's tables
  */
 extern bool ienv_read_instance(const char *data, int len, bool is_uuid,
 							   IenvInstance *instance);
 extern bool ienv_query_instance(const char *data, int len, bool is_uuid,
 								IenvInstance *instance);
+extern Datum ienv_latest_external_key(const pg_uuid_t *id);
 
 /*
  * rename.c: external keys that the current transaction has changed
