@@ -11,7 +11,7 @@ COMMENT ON TYPE instance_env.severity IS
 'how much a failed check of validate() matters';
 
 CREATE FUNCTION instance_env.validate(instance uuid)
-RETURNS TABLE (check_name text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
+RETURNS TABLE (check_name text, subject text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_validate';
 COMMENT ON FUNCTION instance_env.validate(uuid) IS
@@ -25,7 +25,7 @@ COMMENT ON FUNCTION instance_env.assert_valid(uuid) IS
 'raises 55I01 with all failures if validate() reports an error';
 
 CREATE FUNCTION instance_env.validate(application text)
-RETURNS TABLE (check_name text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
+RETURNS TABLE (check_name text, subject text, severity instance_env.severity, passed boolean, message text, hint text, sqlstate text)
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 20
 AS 'MODULE_PATHNAME', 'instance_env_validate_by_name';
 COMMENT ON FUNCTION instance_env.validate(text) IS
@@ -48,7 +48,7 @@ FROM instance_env.instance i
 			coalesce(array_agg(c.message ORDER BY c.n) FILTER (WHERE c.severity <> 'error' AND NOT c.passed), '{}') AS warnings,
 			(array_agg(c.hint ORDER BY c.n) FILTER (WHERE c.severity = 'error' AND NOT c.passed))[1] AS next_step
 		FROM instance_env.validate(i.id)
-			WITH ORDINALITY AS c(check_name, severity, passed, message, hint, sqlstate, n)) v
+			WITH ORDINALITY AS c(check_name, subject, severity, passed, message, hint, sqlstate, n)) v
 WHERE i.type = 'production';
 COMMENT ON VIEW instance_env.readiness IS
 'what validate() says of every production instance: is it ready, and if not, what is in the way?';

@@ -250,6 +250,11 @@ add_failed(StringInfo json, StringInfo detail, const IenvCheck *check)
 	appendStringInfoString(json, json->len > 0 ? ", {" : "{");
 	appendStringInfoString(json, "\"check_name\": ");
 	escape_json(json, check->name);
+	appendStringInfoString(json, ", \"subject\": ");
+	if (check->subject == NULL)
+		appendStringInfoString(json, "null");
+	else
+		escape_json(json, check->subject);
 	appendStringInfo(json, ", \"severity\": \"%s\", \"message\": ",
 					 severities[check->severity]);
 	escape_json(json, check->message);

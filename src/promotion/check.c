@@ -15,17 +15,19 @@
 #include "promotion/promotion.h"
 
 /*
- * Add the result of a check.  sqlstate is that of a refusal for this reason,
+ * Add the result of a check.  name is the kind of check, and subject what it
+ * has looked at, or NULL if it is not about one of several; sqlstate is that of a refusal for this reason,
  * or 0; hint is what to do if the check has failed, or NULL.
  */
 void
-ienv_add_check(IenvValidation *run, const char *name, IenvSeverity severity,
-			   int sqlstate, bool passed, const char *message,
-			   const char *hint)
+ienv_add_check(IenvValidation *run, const char *name, const char *subject,
+			   IenvSeverity severity, int sqlstate, bool passed,
+			   const char *message, const char *hint)
 {
 	IenvCheck  *check = palloc(sizeof(IenvCheck));
 
 	check->name = name;
+	check->subject = subject;
 	check->severity = severity;
 	check->passed = passed;
 	check->message = message;

@@ -42,8 +42,8 @@ typedef struct IenvValidation
  * check.c: what all checks do
  */
 extern void ienv_add_check(IenvValidation *run, const char *name,
-						   IenvSeverity severity, int sqlstate, bool passed,
-						   const char *message,
+						   const char *subject, IenvSeverity severity,
+						   int sqlstate, bool passed, const char *message,
 						   const char *hint);
 extern uint64 ienv_read(const IenvValidation *run, const char *sql);
 extern bool ienv_column_is_true(uint64 row, int column);

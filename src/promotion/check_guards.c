@@ -58,7 +58,7 @@ ienv_check_guards(IenvValidation *run)
 	ListCell   *lc;
 
 	if (roots == NIL)
-		ienv_add_check(run, "guard", IENV_WARNING, 0, false,
+		ienv_add_check(run, "guard", NULL, IENV_WARNING, 0, false,
 					   "No table is guarded.",
 					   "Call instance_env.guard() for the table of users.");
 	foreach(lc, roots)
@@ -68,12 +68,11 @@ ienv_check_guards(IenvValidation *run)
 static void
 check_guard(IenvValidation *run, const IenvRoot *root)
 {
-	char	   *name = psprintf("guard:%s", root->name);
 	Guard		guard = {false, true, NIL};
 
 	if (!root->trusted)
 	{
-		ienv_add_check(run, name, IENV_WARNING, 0, false,
+		ienv_add_check(run, "guard", root->name, IENV_WARNING, 0, false,
 					   psprintf("Table \"%s\" is guarded, but its rows are not looked at: %s.",
 								root->name, ienv_why_not_trusted(root)),
 					   "Call instance_env.guard() for the table again, as a role that may.");
@@ -89,12 +88,12 @@ check_guard(IenvValidation *run, const IenvRoot *root)
 	}
 	else if (ienv_has_too_many_partitions(root->relid) &&
 			 !superuser_arg(root->owner))
-		ienv_add_check(run, name, IENV_WARNING, 0, false,
+		ienv_add_check(run, "guard", root->name, IENV_WARNING, 0, false,
 					   psprintf("The guard of table \"%s\" is not looked at: %s.",
 								root->name, ienv_why_not_at_once(root->relid)),
 					   "Have its owner merge partitions.");
 	else
-		ienv_add_check(run, name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE,
+		ienv_add_check(run, "guard", root->name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE,
 					   false,
 					   psprintf("The guard of table \"%s\" could not be looked at, because %s.",
 								root->name, ienv_why_not_at_once(root->relid)),
@@ -126,13 +125,12 @@ read_problems(Oid relid, void *arg)
 static void
 check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 {
-	char	   *name = psprintf("guard:%s", root->name);
 	StringInfoData text;
 	ListCell   *lc;
 
 	if (problems == NIL)
 	{
-		ienv_add_check(run, name, IENV_ERROR, 0, true,
+		ienv_add_check(run, "guard", root->name, IENV_ERROR, 0, true,
 					   psprintf("The guard of table \"%s\" is whole.",
 								root->name), NULL);
 		return;
@@ -142,12 +140,12 @@ check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 		appendStringInfo(&text, "%s%s", text.len ? "; " : "",
 						 (char *) lfirst(lc));
 	if (may_matter(run, root))
-		ienv_add_check(run, name, IENV_ERROR,
+		ienv_add_check(run, "guard", root->name, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 					   psprintf("The guard of table \"%s\" is not whole: %s.",
 								root->name, text.data), HINT_REPAIR);
 	else
-		ienv_add_check(run, name, IENV_WARNING, 0, false,
+		ienv_add_check(run, "guard", root->name, IENV_WARNING, 0, false,
 					   psprintf("The guard of table \"%s\" is not whole, but it has no rows of the application: %s.",
 								root->name, text.data), HINT_REPAIR);
 }
@@ -158,7 +156,7 @@ check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
 static void
 check_departures(IenvValidation *run, const IenvRoot *root)
 {
-	ienv_add_check(run, psprintf("departures:%s", root->name),
+	ienv_add_check(run, "departures", root->name,
 				   may_matter(run, root) ? IENV_ERROR : IENV_WARNING,
 				   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 				   psprintf("Users who leave table \"%s\" are not recorded, and could return under another instance.",

@@ -47,7 +47,7 @@ ienv_check_redirects(IenvValidation *run)
 	SPITupleTable *texts = SPI_tuptable;
 
 	if (n == 0)
-		ienv_add_check(run, "redirect", IENV_ERROR, 0, true,
+		ienv_add_check(run, "redirect", NULL, IENV_ERROR, 0, true,
 					   "No redirect URL is set.", NULL);
 	for (uint64 i = 0; i < n;)
 	{
@@ -79,7 +79,7 @@ ienv_check_redirects(IenvValidation *run)
 							   "Setting \"%s\" contains the URL \"%s\", which is not allowed because it %s.",
 							   setting, ienv_clipped(text), problem);
 		}
-		ienv_add_check(run, psprintf("redirect:%s", setting), IENV_ERROR,
+		ienv_add_check(run, "redirect", setting, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, passed,
 					   message,
 					   "Change it in the production instance with instance_env.set_setting(), or allow a URL of another host with instance_env.add_redirect_url().");

@@ -22,12 +22,12 @@ ienv_check_status(IenvValidation *run)
 	char	   *id = ienv_instance_text(run->instance, true);
 
 	if (run->info.status == IENV_SUSPENDED)
-		ienv_add_check(run, "status", IENV_ERROR,
+		ienv_add_check(run, "status", NULL, IENV_ERROR,
 					   ERRCODE_IENV_INSTANCE_NOT_ACTIVE, false,
 					   psprintf("%s instance %s is suspended.", type, id),
 					   "Resume the instance with instance_env.resume_instance().");
 	else
-		ienv_add_check(run, "status", IENV_ERROR, 0, true,
+		ienv_add_check(run, "status", NULL, IENV_ERROR, 0, true,
 					   psprintf(run->info.status == IENV_ACTIVE ?
 								"%s instance %s is active." :
 								"%s instance %s is not suspended.", type, id),
@@ -55,15 +55,15 @@ ienv_check_domains(IenvValidation *run)
 
 	/* the primary one comes first */
 	if (n > 0 && ienv_column_is_true(0, 2))
-		ienv_add_check(run, "domain", IENV_ERROR, 0, true,
+		ienv_add_check(run, "domain", NULL, IENV_ERROR, 0, true,
 					   psprintf("The domain of production instance %s is \"%s\".", id, ienv_result_text(0, 1)), NULL);
 	else
-		ienv_add_check(run, "domain", IENV_ERROR,
+		ienv_add_check(run, "domain", NULL, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 					   psprintf("Production instance %s has no domain.", id),
 					   "Associate a domain with instance_env.associate_domain(), then verify it.");
 	if (n == 0)
-		ienv_add_check(run, "dns", IENV_ERROR, 0, true,
+		ienv_add_check(run, "dns", NULL, IENV_ERROR, 0, true,
 					   "No DNS records are needed.", NULL);
 
 	for (uint64 i = 0; i < n; i++)
@@ -79,7 +79,7 @@ ienv_check_domains(IenvValidation *run)
 
 		if (record == NULL)
 		{
-			ienv_add_check(run, psprintf("dns:%s", domain), severity, sqlstate,
+			ienv_add_check(run, "dns", domain, severity, sqlstate,
 						   verified,
 						   psprintf(verified ? "Domain \"%s\" is verified." :
 									"Domain \"%s\" is not verified.", domain),
@@ -87,7 +87,7 @@ ienv_check_domains(IenvValidation *run)
 			continue;
 		}
 		host = psprintf("%s.%s", record, domain);
-		ienv_add_check(run, psprintf("dns:%s", host), severity, sqlstate,
+		ienv_add_check(run, "dns", host, severity, sqlstate,
 					   verified,
 					   psprintf(verified ? "DNS record \"%s\" is verified." :
 								"DNS record \"%s\" is not verified.", host),
@@ -115,14 +115,14 @@ ienv_check_credentials(IenvValidation *run)
 							  " GROUP BY c.provider ORDER BY c.provider");
 
 	if (n == 0)
-		ienv_add_check(run, "credentials", IENV_ERROR, 0, true,
+		ienv_add_check(run, "credentials", NULL, IENV_ERROR, 0, true,
 					   "No social connection is in use.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
 		const char *provider = ienv_result_text(i, 1);
 		bool		passed = ienv_column_is_true(i, 2);
 
-		ienv_add_check(run, psprintf("credentials:%s", provider), IENV_ERROR,
+		ienv_add_check(run, "credentials", provider, IENV_ERROR,
 					   ERRCODE_IENV_OWN_CREDENTIALS, passed,
 					   psprintf(passed ?
 								"Social connection \"%s\" has its own credentials in production." :
@@ -164,27 +164,26 @@ ienv_check_plan(IenvValidation *run)
 							  " ORDER BY u.feature");
 
 	if (n == 0)
-		ienv_add_check(run, "plan", IENV_ERROR, 0, true,
+		ienv_add_check(run, "plan", NULL, IENV_ERROR, 0, true,
 					   "No feature that depends on the plan is in use.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
 		const char *feature = ienv_result_text(i, 1);
 		const char *plan = ienv_result_text(i, 2);
 		const char *settings = ienv_result_text(i, 4);
-		char	   *name = psprintf("plan:%s", feature);
 
 		if (plan == NULL)
-			ienv_add_check(run, name, IENV_ERROR, ERRCODE_UNDEFINED_OBJECT,
+			ienv_add_check(run, "plan", feature, IENV_ERROR, ERRCODE_UNDEFINED_OBJECT,
 						   false,
 						   psprintf("Feature \"%s\" is not in the catalogue.",
 									feature),
 						   "Disable it with instance_env.disable_feature(). All features are in view instance_env.features.");
 		else if (ienv_column_is_true(i, 3))
-			ienv_add_check(run, name, IENV_ERROR, 0, true,
+			ienv_add_check(run, "plan", feature, IENV_ERROR, 0, true,
 						   psprintf("Plan \"%s\" covers feature \"%s\".",
 									run->plan, feature), NULL);
 		else
-			ienv_add_check(run, name, IENV_ERROR, ERRCODE_IENV_PLAN_UPGRADE,
+			ienv_add_check(run, "plan", feature, IENV_ERROR, ERRCODE_IENV_PLAN_UPGRADE,
 						   false,
 						   psprintf("Feature \"%s\"%s needs plan \"%s\", but the application is on plan \"%s\".",
 									feature, settings == NULL ? "" :
@@ -208,7 +207,7 @@ ienv_check_keys(IenvValidation *run)
 								   " WHERE k.instance OPERATOR(pg_catalog.=) $1"
 								   " AND " IENV_VALID_KEY " LIMIT 1") > 0;
 
-	ienv_add_check(run, "keys", IENV_WARNING, 0, passed,
+	ienv_add_check(run, "keys", NULL, IENV_WARNING, 0, passed,
 				   psprintf(passed ?
 							"Production instance %s has a secret key." :
 							"Production instance %s has no secret key.",

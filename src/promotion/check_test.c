@@ -58,7 +58,7 @@ ienv_check_test(IenvValidation *run)
 							  " ORDER BY s.name");
 
 	if (n == 0 && !opted_in)
-		ienv_add_check(run, "test", IENV_ERROR, 0, true,
+		ienv_add_check(run, "test", NULL, IENV_ERROR, 0, true,
 					   "No setting is for tests.", NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -67,14 +67,14 @@ ienv_check_test(IenvValidation *run)
 		bool		failed = setting_is_for_tests(setting,
 												  DatumGetJsonbP(ienv_result_datum(i, 2, &isnull)));
 
-		ienv_add_check(run, psprintf("test:%s", setting), IENV_ERROR,
+		ienv_add_check(run, "test", setting, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, !failed,
 					   psprintf(failed ? "Setting \"%s\" is for tests." :
 								"Setting \"%s\" uses nothing that is for tests.", setting),
 					   "Change it in the production instance with instance_env.set_setting().");
 	}
 	if (opted_in)
-		ienv_add_check(run, "test:test_identities", IENV_WARNING, 0, false,
+		ienv_add_check(run, "test", "test_identities", IENV_WARNING, 0, false,
 					   psprintf("Production instance %s accepts test identities.", ienv_instance_text(run->instance, true)),
 					   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
 }

@@ -24,22 +24,21 @@ ienv_check_usage(IenvValidation *run)
 	ListCell   *lc;
 
 	if (usage == NIL)
-		ienv_add_check(run, "usage", IENV_WARNING, 0, true,
+		ienv_add_check(run, "usage", NULL, IENV_WARNING, 0, true,
 					   "No table is counted.", NULL);
 	foreach(lc, usage)
 	{
 		const		IenvUsage *u = lfirst(lc);
 		const char *table = u->root->name;
-		char	   *name = psprintf("usage:%s", table);
 
 		if (u->users < 0)
-			ienv_add_check(run, name, IENV_WARNING, 0, false,
+			ienv_add_check(run, "usage", table, IENV_WARNING, 0, false,
 						   psprintf("The users in table \"%s\" could not be counted.", table),
 						   ienv_has_too_many_partitions(u->root->relid) ?
 						   psprintf("Have its owner merge partitions: with more than %d it is not counted.", IENV_MAX_PARTITIONS) :
 						   "Try again when no other session has the table locked and its guard is whole.");
 		else
-			ienv_add_check(run, name, IENV_WARNING,
+			ienv_add_check(run, "usage", table, IENV_WARNING,
 						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED :
 						   0,
 						   !ienv_is_nearly_full(u->users, cap),

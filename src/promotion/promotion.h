@@ -24,7 +24,9 @@ typedef enum IenvSeverity
 
 typedef struct IenvCheck
 {
-	const char *name;
+	const char *name;			/* the kind of check */
+	const char *subject;		/* which of several things of that kind, or
+								 * NULL */
 	IenvSeverity severity;
 	bool		passed;
 	const char *message;

@@ -10,9 +10,9 @@
  * standby and while another session has a table locked.
  *
  * Each kind of check has a name.  Where there is a check for each of several
- * things, its name is the kind, a colon and the thing ("credentials:github");
- * where there is no such thing, a single passed check has just the kind's
- * name.  So no kind is ever missing.
+ * things, such as providers, its subject is the thing; where there is no such
+ * thing, there is a single passed check without a subject.  So no kind is ever
+ * missing.
  *
  *-------------------------------------------------------------------------
  */
@@ -32,7 +32,7 @@
 #include "promotion/promotion.h"
 #include "registry/registry.h"
 
-#define VALIDATE_COLUMNS 6
+#define VALIDATE_COLUMNS 7
 
 static Oid	severity_label(IenvSeverity severity, Oid enumtype);
 
@@ -98,7 +98,7 @@ ienv_validate(Datum instance, bool clone_settings)
 
 /*
  * validate(instance uuid)
- * RETURNS TABLE (check_name, severity, passed, message, hint, sqlstate)
+ * RETURNS TABLE (check_name, subject, severity, passed, message, hint, sqlstate)
  */
 Datum
 instance_env_validate(PG_FUNCTION_ARGS)
@@ -109,7 +109,7 @@ instance_env_validate(PG_FUNCTION_ARGS)
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	InitMaterializedSRF(fcinfo, 0);
-	severity = TupleDescAttr(rsinfo->setDesc, 1)->atttypid;
+	severity = TupleDescAttr(rsinfo->setDesc, 2)->atttypid;
 
 	SPI_connect();
 	foreach(lc, ienv_validate(PG_GETARG_DATUM(0), true))
@@ -119,16 +119,19 @@ instance_env_validate(PG_FUNCTION_ARGS)
 		bool		nulls[VALIDATE_COLUMNS] = {false};
 
 		values[0] = CStringGetTextDatum(check->name);
-		values[1] =
+		nulls[1] = check->subject == NULL;
+		if (!nulls[1])
+			values[1] = CStringGetTextDatum(check->subject);
+		values[2] =
 			ObjectIdGetDatum(severity_label(check->severity, severity));
-		values[2] = BoolGetDatum(check->passed);
-		values[3] = CStringGetTextDatum(check->message);
-		nulls[4] = check->hint == NULL;
-		if (!nulls[4])
-			values[4] = CStringGetTextDatum(check->hint);
-		nulls[5] = check->sqlstate == 0;
+		values[3] = BoolGetDatum(check->passed);
+		values[4] = CStringGetTextDatum(check->message);
+		nulls[5] = check->hint == NULL;
 		if (!nulls[5])
-			values[5] = CStringGetTextDatum(unpack_sql_state(check->sqlstate));
+			values[5] = CStringGetTextDatum(check->hint);
+		nulls[6] = check->sqlstate == 0;
+		if (!nulls[6])
+			values[6] = CStringGetTextDatum(unpack_sql_state(check->sqlstate));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
 							 nulls);
 	}

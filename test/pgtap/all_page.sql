@@ -74,8 +74,8 @@ SELECT throws_ok(format('INSERT INTO users VALUES (1001, %L)', :'prod'), '23I04'
 	'"When deploying to production, you must first activate your Production environment"');
 SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L)', :'app'), '55I01', NULL, 'which takes more than to ask for it');
 CREATE FUNCTION pg_temp.blockers() RETURNS text[] LANGUAGE sql AS
-$$SELECT array_agg(regexp_replace(check_name, ':.*', '') ORDER BY n) FROM instance_env.validate(instance_env.instance_id('shop', 'production'))
-	WITH ORDINALITY AS v (check_name, severity, passed, message, hint, sqlstate, n) WHERE severity = 'error' AND NOT passed$$;
+$$SELECT array_agg(check_name ORDER BY n) FROM instance_env.validate(instance_env.instance_id('shop', 'production'))
+	WITH ORDINALITY AS v (check_name, subject, severity, passed, message, hint, sqlstate, n) WHERE severity = 'error' AND NOT passed$$;
 SELECT ok('domain' = ANY (pg_temp.blockers()), '"You must associate a production domain within the Clerk Dashboard"');
 SELECT instance_env.associate_domain(:'prod', 'shop.example.com') \gset
 SELECT throws_ok(format('SELECT instance_env.associate_domain(%L, %L)', :'prod', :'service_domain'), '22I01', NULL, 'of its own, not the service''s');

@@ -137,7 +137,7 @@ SELECT is(array_agg(message ORDER BY n), ARRAY[
 		' which is neither http or https nor that of a native app, such as com.example.app.',
 	E'Setting "redirect.spaced" contains the URL "\t\r\n https://example.com", which is not allowed because it contains a space or a control character.'],
 	'what is for tests, and URLs that are not allowed')
-FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WITH ORDINALITY AS c (check_name, severity, passed, message, hint, sqlstate, n)
+FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WITH ORDINALITY AS c (check_name, subject, severity, passed, message, hint, sqlstate, n)
 WHERE NOT passed AND check_name ~ '^(test|redirect)';
 
 -- whatever the session has set

@@ -13,8 +13,8 @@ SELECT application_id AS pro FROM instance_env.create_application('paid', 'pro',
 CREATE FUNCTION pg_temp.uses(instance uuid) RETURNS SETOF text LANGUAGE sql AS
 $$SELECT format('%s by %s', feature, used_by) FROM instance_env.instance_features WHERE instance_id = $1$$;
 CREATE FUNCTION pg_temp.plan_checks() RETURNS SETOF text LANGUAGE sql AS
-$$SELECT concat_ws(' ', check_name, CASE WHEN passed THEN 'passed' ELSE 'failed' END, sqlstate)
-  FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name LIKE 'plan%'$$;
+$$SELECT concat_ws(' ', concat_ws(':', check_name, subject), CASE WHEN passed THEN 'passed' ELSE 'failed' END, sqlstate)
+  FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'plan'$$;
 CREATE FUNCTION pg_temp.detail(command text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	detail text;
@@ -106,9 +106,9 @@ SELECT set_eq('SELECT pg_temp.plan_checks()', ARRAY['plan:allowlist failed 55I02
 	'plan:branding_removal failed 55I02', 'plan:custom_roles failed 55I02', 'plan:custom_session_lifetime failed 55I02', 'plan:late failed 55I02',
 	'plan:own failed 55I02', 'plan:passkeys failed 55I02', 'plan:phone_sign_in failed 55I02', 'plan:unauthorized_sign_in failed 55I02'],
 	'the plan must cover them, but for those that are not cloned');
-SELECT is((SELECT message FROM instance_env.validate(:prod) WHERE check_name = 'plan:passkeys'),
+SELECT is((SELECT message FROM instance_env.validate(:prod) WHERE check_name = 'plan' AND subject = 'passkeys'),
 	'Feature "passkeys", used by setting "sign_in.passkeys", needs plan "pro", but the application is on plan "free".', 'the message says what uses it');
-SELECT is((SELECT message FROM instance_env.validate(:prod) WHERE check_name = 'plan:own'),
+SELECT is((SELECT message FROM instance_env.validate(:prod) WHERE check_name = 'plan' AND subject = 'own'),
 	'Feature "own", used by setting "email.own.domain" and 1 more, needs plan "enterprise", but the application is on plan "free".', 'or the first of several');
 SELECT throws_ok(format('SELECT * FROM instance_env.promote(%L::uuid)', :'app'), '55I01', NULL, 'so promote() refuses');
 SELECT instance_env.set_setting(:dev, name, NULL) FROM instance_env.setting WHERE instance = :dev AND name <> 'session.lifetime' \g /dev/null

@@ -46,12 +46,12 @@ SELECT results_eq(format('SELECT source::text, client_id, secret_reference, scop
 	$$VALUES ('shared', NULL::text, NULL::text, NULL::text[])$$,
 	'"Some social connections use shared credentials by default": ' || name || ', ' || status)
 FROM developments, instance_env.social_provider WHERE offers_shared ORDER BY status, name;
-SELECT set_eq($$SELECT replace(check_name, 'credentials:', '') FROM instance_env.validate('a0000000-0000-4000-8000-000000000001')
-	WHERE check_name LIKE 'credentials:%' AND NOT passed$$,
+SELECT set_eq($$SELECT subject FROM instance_env.validate('a0000000-0000-4000-8000-000000000001')
+	WHERE check_name = 'credentials' AND NOT passed$$,
 	'SELECT name COLLATE "default" FROM instance_env.social_provider WHERE offers_shared', 'validate() asks for each of them in production');
 SELECT instance_env.remove_social_connection('d0000000-0000-4000-8000-000000000001', 'github') \gset
 SELECT throws_ok($$SELECT instance_env.social_credentials('d0000000-0000-4000-8000-000000000001', 'github')$$, '55000', NULL, 'one that is removed is not used');
-SELECT is_empty($$SELECT FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'credentials:github'$$,
+SELECT is_empty($$SELECT FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'credentials' AND subject = 'github'$$,
 	'and production needs it no longer');
 UPDATE instance_env.social_provider SET offers_shared = false WHERE name = 'apple';
 SELECT throws_ok($$SELECT instance_env.social_credentials('d0000000-0000-4000-8000-000000000001', 'apple')$$, '23I05', NULL,

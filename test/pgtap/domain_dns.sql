@@ -103,7 +103,7 @@ SELECT is((SELECT before->'records'->>'clkmail' IS NOT NULL AND after->'records'
 		AND before->>'verified_at' IS NOT NULL AND after->>'verified_at' IS NULL FROM instance_env.event
 		WHERE action = 'unverify_domain' AND item = 'names.example.org'), true, 'it is in the log');
 SELECT is((SELECT status::text FROM instance_env.instance WHERE id = :prod), 'active', 'it stays active');
-SELECT ok((SELECT bool_and(NOT passed) FROM instance_env.validate(:prod) WHERE check_name = 'dns:clkmail.names.example.org'),
+SELECT ok((SELECT bool_and(NOT passed) FROM instance_env.validate(:prod) WHERE check_name = 'dns' AND subject = 'clkmail.names.example.org'),
 	'validate() says what is missing');
 SELECT pg_temp.config(:prod) AS config, count(*) AS events FROM instance_env.event \gset
 SELECT lives_ok(format($$SELECT instance_env.unverify_domain(%L, 'names.example.org', 'clkmail')$$, :prod), 'again');

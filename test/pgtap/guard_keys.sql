@@ -122,7 +122,7 @@ SELECT throws_ok($$INSERT INTO app.users VALUES (3, 'prod')$$, '55000', 'table "
 SELECT throws_ok($$COPY app.users FROM PROGRAM 'printf ''3\tprod\n'''$$, '55000', NULL, 'no departures: by COPY either');
 UPDATE instance_env.instance SET status = 'inactive' WHERE external_key = 'prod';
 SELECT is((SELECT severity::text || passed FROM instance_env.validate(instance_env.instance_id('shop', 'production'))
-	WHERE check_name = 'departures:app.users'), 'errorfalse', 'no departures: validate() objects');
+	WHERE check_name = 'departures' AND subject = 'app.users'), 'errorfalse', 'no departures: validate() objects');
 DROP TABLE app.users;
 
 -- where a key is looked for in a partitioned table

@@ -90,7 +90,7 @@ ALTER TABLE app.users RENAME email TO mail;
 SELECT is(pg_temp.columns(), 'email created_at f', 'renamed: still known by its name');
 SELECT is((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.users'::regclass),
 	E'{"column \\"email\\", the guard''s address_column, does not exist any more"}', 'guards says so');
-SELECT is_empty($$SELECT FROM instance_env.validate('shop') WHERE check_name = 'guard:app.users' AND NOT passed$$, 'production does without');
+SELECT is_empty($$SELECT FROM instance_env.validate('shop') WHERE check_name = 'guard' AND subject = 'app.users' AND NOT passed$$, 'production does without');
 SELECT lives_ok($$INSERT INTO app.users (id, instance_id) VALUES (1, 'dev'); UPDATE app.users SET mail = 'x'$$, 'rows do as well');
 SELECT lives_ok($$SELECT instance_env.guard('app.users')$$, 'guard() does not mind');
 SELECT count(*) FROM instance_env.guard('app.users', address_column => 'mail') \gset

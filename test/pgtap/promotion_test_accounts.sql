@@ -12,7 +12,7 @@ DECLARE
 BEGIN
 	DELETE FROM instance_env.setting;
 	INSERT INTO instance_env.setting VALUES ('a0000000-0000-4000-8000-000000000001', name, value);
-	SELECT NOT passed INTO failed FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'test:' || name;
+	SELECT NOT passed INTO failed FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'test' AND subject = name;
 	RETURN failed;
 END $$;
 
@@ -99,7 +99,7 @@ SELECT is(pg_temp.fails('billing.a', (repeat('{"a":[', 500) || '"sk_test_1"' || 
 DELETE FROM instance_env.setting;
 UPDATE instance_env.setting_section SET cloned = true WHERE name = 'billing';
 INSERT INTO instance_env.setting VALUES ('d0000000-0000-4000-8000-000000000001', 'billing.key', '"sk_test_123"');
-SELECT isnt_empty($$SELECT FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'test:billing.key' AND NOT passed$$,
+SELECT isnt_empty($$SELECT FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'test' AND subject = 'billing.key' AND NOT passed$$,
 	'a key that would be cloned');
 
 SELECT * FROM finish();

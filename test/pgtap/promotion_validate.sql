@@ -22,8 +22,8 @@ CREATE FUNCTION pg_temp.prod() RETURNS uuid LANGUAGE sql IMMUTABLE AS $$SELECT '
 CREATE FUNCTION pg_temp.dev() RETURNS uuid LANGUAGE sql IMMUTABLE AS $$SELECT 'd0000000-0000-4000-8000-000000000001'::uuid$$;
 -- one check, or those that a pattern fits: "name passed sqlstate"
 CREATE FUNCTION pg_temp.checks(instance uuid, pattern text) RETURNS SETOF text LANGUAGE sql AS
-$$SELECT concat_ws(' ', check_name, severity, CASE WHEN passed THEN 'passed' ELSE 'failed' END, sqlstate)
-  FROM instance_env.validate(instance) WHERE check_name ~ pattern$$;
+$$SELECT concat_ws(' ', concat_ws(':', check_name, subject), severity, CASE WHEN passed THEN 'passed' ELSE 'failed' END, sqlstate)
+  FROM instance_env.validate(instance) WHERE concat_ws(':', check_name, subject) ~ pattern$$;
 
 -- who is asked
 
@@ -50,12 +50,12 @@ SELECT results_eq($$SELECT pg_temp.checks(pg_temp.dev(), '')$$, ARRAY[
 	'guard warning failed',
 	'usage warning passed'], 'development: every kind of check, in its order');
 SELECT is_empty(
-	$$SELECT i.id, c.check_name FROM instance_env.instance i, instance_env.validate(i.id) c
+	$$SELECT i.id, c.check_name, c.subject FROM instance_env.instance i, instance_env.validate(i.id) c
 	  WHERE c.message IS NULL OR c.message = '' OR (c.passed AND c.hint IS NOT NULL) OR (c.passed AND c.sqlstate IS NOT NULL)
 	  OR (NOT c.passed AND c.hint IS NULL)$$,
 	'every check has a message, and a hint if it has failed');
-SELECT results_eq($$SELECT check_name FROM instance_env.validate(pg_temp.prod())$$,
-	$$SELECT check_name FROM instance_env.validate(pg_temp.prod())$$, 'the same again');
+SELECT results_eq($$SELECT check_name, subject FROM instance_env.validate(pg_temp.prod())$$,
+	$$SELECT check_name, subject FROM instance_env.validate(pg_temp.prod())$$, 'the same again');
 
 -- a production instance may opt in to test identities, but not unnoticed
 SELECT instance_env.set_policy(pg_temp.dev(), 'test_identities', 'true') \gset
@@ -86,7 +86,7 @@ SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^(domain|dns)')$$,
 		'dns:accounts.shop.example.com error failed 55000',
 		'dns:clerk.shop.example.com error passed',
 		'dns:clk._domainkey.shop.example.com error failed 55000'], 'a check for each DNS record');
-SELECT matches((SELECT hint FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'dns:accounts.shop.example.com'),
+SELECT matches((SELECT hint FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'dns' AND subject = 'accounts.shop.example.com'),
 	'CNAME.*"accounts.shop.example.com".*"accounts.clerk.services"', 'the hint says which record is needed');
 UPDATE instance_env.dns_record SET verified_at = now();
 SELECT lives_ok($$SELECT instance_env.assert_valid(pg_temp.prod())$$, 'domain and records: valid');
@@ -132,7 +132,7 @@ SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^plan')$$,
 	'you will be asked to upgrade to a Pro account: for each feature in use, once');
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.dev(), '^plan')$$, ARRAY[]::text[],
 	'All paid functionality is available in a Development instance');
-SELECT is((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'plan:gold'),
+SELECT is((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'plan' AND subject = 'gold'),
 	'Feature "gold" needs plan "pro", but the application is on plan "free".', 'the message names the plan');
 SELECT instance_env.set_plan(instance_env.application_id('it''s a "shop"'), 'pro') \gset
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^plan')$$,
@@ -203,7 +203,7 @@ SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^redirect')$$, ARRAY[
 	'redirect:redirect.i error passed',
 	'redirect:redirect.j error passed',
 	'redirect:redirect.k error passed'], 'a more strict security posture: redirect URLs are https');
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'redirect:redirect.d'),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'redirect' AND subject = 'redirect.d'),
 	'HTTP://localhost:3000', 'the message names the URL');
 DELETE FROM instance_env.setting;
 
@@ -212,7 +212,7 @@ DELETE FROM instance_env.setting;
 CREATE FUNCTION pg_temp.redirect(value jsonb) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM instance_env.set_setting(pg_temp.prod(), 'redirect.x', value);
-	RETURN (SELECT coalesce(substring(message FROM 'because it (.*)[.]$'), message) FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'redirect:redirect.x');
+	RETURN (SELECT coalesce(substring(message FROM 'because it (.*)[.]$'), message) FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'redirect' AND subject = 'redirect.x');
 END $$;
 SELECT is(pg_temp.redirect(value::jsonb), problem, left(value, 60)) FROM (VALUES
 	('"https://shop.example.com@evil.com/"', 'contains a user name'),
@@ -296,20 +296,20 @@ SELECT count(*) FROM instance_env.guard('app.users') \gset
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^guard:app.users')$$, ARRAY['guard:app.users error passed'],
 	'guard() again repairs it');
 DROP TRIGGER "Instance_env_no_transfer" ON app.users;
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.users' AND NOT passed),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard' AND subject = 'app.users' AND NOT passed),
 	'Instance_env_no_transfer is missing', 'a trigger is missing');
 SELECT count(*) FROM instance_env.guard('app.users') \gset
 -- references
 
 ALTER TABLE app.sessions DROP CONSTRAINT instance_env_sessions_instance_id_user_id_fkey;
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.sessions' AND NOT passed),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard' AND subject = 'app.sessions' AND NOT passed),
 	'no foreign key over instance and user refers to table "app.users"', 'no reference at all');
 ALTER TABLE app.sessions ADD CONSTRAINT plain FOREIGN KEY (user_id) REFERENCES app.users (id);
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.sessions' AND NOT passed),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard' AND subject = 'app.sessions' AND NOT passed),
 	'"plain" lets a row refer to a user of another instance', 'a reference that is not composite');
 ALTER TABLE app.sessions ADD CONSTRAINT composite FOREIGN KEY (instance_id, user_id)
 	REFERENCES app.users (instance_id, id) NOT VALID;
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.sessions' AND NOT passed),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard' AND subject = 'app.sessions' AND NOT passed),
 	'"composite" is not valid.*"plain" lets', 'a composite one that is not validated');
 ALTER TABLE app.sessions VALIDATE CONSTRAINT composite;
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.prod(), '^guard:app.sessions')$$, ARRAY['guard:app.sessions error passed'],
@@ -322,9 +322,9 @@ ALTER TABLE app.sessions DROP CONSTRAINT plain;
 -- indexes
 
 DROP INDEX app.instance_env_users_instance_id_id_key, app.instance_env_users_instance_id_idx;
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard:app.users' AND NOT passed),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.prod()) WHERE check_name = 'guard' AND subject = 'app.users' AND NOT passed),
 	'no index serves column "instance_id"', 'an index is missing');
-SELECT matches((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage:app.users' AND NOT passed),
+SELECT matches((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage' AND subject = 'app.users' AND NOT passed),
 	'could not be counted', 'then users are not counted');
 SELECT is((SELECT users FROM instance_env.instance_usage(pg_temp.dev())), NULL, 'nor in view usage');
 SELECT count(*) FROM instance_env.guard('app.users') \gset
@@ -340,7 +340,7 @@ SELECT count(*) FROM instance_env.guard('app.members') \gset
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.dev(), 'members')$$,
 	ARRAY['guard:app.members error passed', 'usage:app.members warning passed'], 'partitioned: whole');
 INSERT INTO app.members SELECT 'm' || i, 'dev' FROM generate_series(1, 450) i;
-SELECT is((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage:app.members'),
+SELECT is((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage' AND subject = 'app.members'),
 	'Table "app.members" holds 450 of at most 500 users.', 'partitioned: all partitions count');
 ALTER TABLE app.members1 DISABLE TRIGGER ALL;
 SELECT results_eq($$SELECT pg_temp.checks(pg_temp.dev(), 'members')$$,
@@ -370,7 +370,7 @@ RESET client_min_messages;
 SELECT results_eq($$SELECT application, users, user_cap, percent, state FROM instance_env.usage ORDER BY 1$$,
 	$$VALUES ('blog', 0::bigint, 0, 100::numeric, 'full'), ('it''s a "shop"', 500, 100, 500.0, 'full')$$,
 	'view usage: more users than a lowered cap, and a cap of nobody');
-SELECT is((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage:app.users'),
+SELECT is((SELECT message FROM instance_env.validate(pg_temp.dev()) WHERE check_name = 'usage' AND subject = 'app.users'),
 	'Table "app.users" holds 500 of at most 100 users.', 'a lowered cap');
 SELECT is_empty($$SELECT instance_env.instance_usage(i.id) FROM instance_env.instance i, instance_env.usage u
 	WHERE i.id = u.instance_id AND i.type = 'production'$$, 'production is not counted');

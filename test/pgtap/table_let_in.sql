@@ -36,7 +36,7 @@ END $$;
 CREATE FUNCTION pg_temp.problems(name text) RETURNS text LANGUAGE sql AS
 $$SELECT coalesce(whole::text, 'unknown') || ' ' || problems::text FROM instance_env.guards WHERE relation = name::regclass$$;
 CREATE FUNCTION pg_temp.check(name text) RETURNS text LANGUAGE sql AS
-$$SELECT severity || ' ' || passed FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'guard:' || name$$;
+$$SELECT severity || ' ' || passed FROM instance_env.validate('a0000000-0000-4000-8000-000000000001') WHERE check_name = 'guard' AND subject = name$$;
 CREATE FUNCTION pg_temp.promotable() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM instance_env.promote(instance_env.application_id('shop'), dry_run => true);
@@ -171,7 +171,7 @@ CREATE TRIGGER t AFTER INSERT ON mine FOR EACH ROW WHEN (instance_env.admission_
 INSERT INTO mine VALUES (1, 'dev');
 SELECT is_empty($$SELECT FROM instance_env.usage WHERE relation = 'mine'::regclass$$, 'a temporary table: usage');
 SELECT is_empty($$SELECT FROM instance_env.guards WHERE relation = 'mine'::regclass$$, 'guards');
-SELECT is_empty($$SELECT FROM instance_env.validate('d0000000-0000-4000-8000-000000000001') WHERE check_name LIKE '%mine%'$$, 'validate()');
+SELECT is_empty($$SELECT FROM instance_env.validate('d0000000-0000-4000-8000-000000000001') WHERE subject LIKE '%mine%'$$, 'validate()');
 SELECT is(pg_temp.reset('d0000000-0000-4000-8000-000000000001'), 1::bigint, 'reset_development() empties the others');
 SELECT is((SELECT count(*) FROM mine), 1::bigint, 'and not it');
 

@@ -68,7 +68,7 @@ ALTER TABLE owned.people OWNER TO CURRENT_USER;
 BEGIN;
 REVOKE EXECUTE ON FUNCTION instance_env.check_user_cap FROM PUBLIC, regress_owner;
 SELECT whole, problems FROM instance_env.guards WHERE relation = 'owned.sessions'::regclass;
-SELECT severity, message, hint FROM instance_env.validate(:'dev') WHERE check_name = 'guard:owned.sessions';
+SELECT severity, message, hint FROM instance_env.validate(:'dev') WHERE check_name = 'guard' AND subject = 'owned.sessions';
 CALL instance_env.reset_development(:'dev');
 ROLLBACK;
 

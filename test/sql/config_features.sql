@@ -59,7 +59,7 @@ SELECT feature, quantity, covered, used_by FROM instance_env.instance_features W
 SELECT instance_env.set_plan(:'app', 'free');
 SELECT instance_env.disable_feature(:'prod', 'passkeys');
 UPDATE instance_env.application SET plan = 'free' WHERE id = :'app';
-SELECT message, hint FROM instance_env.validate(:'prod') WHERE check_name LIKE 'plan%';
+SELECT message, hint FROM instance_env.validate(:'prod') WHERE check_name = 'plan';
 SELECT i.type, e.action, e.item, e.before, e.after FROM instance_env.event e
 	LEFT JOIN instance_env.instance i ON i.id = e.instance
 	WHERE e.application = :'app' AND e.action IN ('enable_feature', 'disable_feature', 'set_plan') ORDER BY e.id;

@@ -21,7 +21,7 @@ SELECT failed_checks FROM instance_env.adopt_application('adopt test', productio
 SELECT failed_checks FROM instance_env.adopt_application('adopt test', production_id => 'd0000000-0000-4000-8000-000000000001');
 SELECT * FROM instance_env.promote('adopt test');
 SELECT * FROM instance_env.rollback_promotion('adopt test');
-SELECT check_name, severity, message FROM instance_env.validate('adopt test') WHERE NOT passed;
+SELECT check_name, subject, severity, message FROM instance_env.validate('adopt test') WHERE NOT passed;
 SELECT before, after - 'failed_checks' AS after FROM instance_env.events WHERE action = 'adopt_application' AND application = 'adopt test';
 
 -- a suspension is no reason

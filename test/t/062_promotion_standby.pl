@@ -89,7 +89,7 @@ like($err, qr/25006/, 'consume_message() cannot count there');
 
 # one session there hears of what changes
 my $session = session($standby);
-like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage:public.users'"),
+like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage' AND subject = 'public.users'"),
 	qr/450 of at most 500/, 'a session on the standby');
 $primary->safe_psql('postgres', qq{
 	SELECT instance_env.set_user_cap('$dev', 460);
@@ -99,9 +99,9 @@ $primary->safe_psql('postgres', qq{
 	DELETE FROM users WHERE id < 100;
 });
 same_answers('after changes');
-like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage:public.users'"),
+like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage' AND subject = 'public.users'"),
 	qr/of at most 460/, 'hears of another cap');
-like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'guard:public.users'"),
+like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'guard' AND subject = 'public.users'"),
 	qr/Instance_env_no_transfer is disabled/, 'and of a disabled trigger');
 $session->{in} = "\\q\n";
 $session->{handle}->finish;
