@@ -13,19 +13,11 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 #include "base/base.h"
-#include "base/errcodes.h"
 #include "registry/registry.h"
-
-/* How many bytes of an invalid name to show in a message */
-#define MAX_NAME_SHOWN	64
-
-/* At least so much of a type's name says which one was meant */
-#define MIN_ABBREVIATION	3
 
 /* Some 350 bytes per entry, and 5 MB at most, with names of 2 kB. */
 #define CACHE_ENTRIES	1024
@@ -48,51 +40,11 @@ static IenvCache cache = {
 };
 
 static InfoEntry * read_info(FunctionCallInfo fcinfo);
-static const char *meant_type(const char *name);
 static bool uuid_of_text(const char *string, pg_uuid_t *uuid);
 static bool find_id(const char *sql, Datum value, Oid type, pg_uuid_t *id);
 static Datum uuid_datum(const pg_uuid_t *uuid);
 
 PG_FUNCTION_INFO_V1(instance_env_instance_info);
-
-/*
- * The type of instance that a name stands for, or error 22I02.
- */
-IenvType
-ienv_environment_type(const char *name)
-{
-	if (strcmp(name, "development") == 0)
-		return IENV_DEVELOPMENT;
-	if (strcmp(name, "production") == 0)
-		return IENV_PRODUCTION;
-	ereport(ERROR,
-			(errcode(ERRCODE_IENV_INVALID_TYPE),
-			 errmsg("invalid environment type: \"%s\"",
-					pnstrdup(name,
-							 pg_mbcliplen(name, strlen(name),
-										  MAX_NAME_SHOWN))),
-			 errdetail("An application has a development and a production instance, and no other."),
-			 meant_type(name) != NULL ?
-			 errhint("Perhaps you meant \"%s\".", meant_type(name)) :
-			 strcmp(name, "preview") == 0 ?
-			 errhint("A preview deployment uses one of the two; see instance_env.instance_for_host().") :
-			 errhint("For another environment, such as staging, create a separate application with instance_env.create_staging_application().")));
-}
-
-/*
- * The type of instance that somebody has probably meant, or NULL.
- */
-static const char *
-meant_type(const char *name)
-{
-	static const char *const types[] = {"development", "production"};
-
-	for (int i = 0; i < lengthof(types); i++)
-		if (strlen(name) >= MIN_ABBREVIATION &&
-			pg_strncasecmp(name, types[i], strlen(name)) == 0)
-			return types[i];
-	return pg_strcasecmp(name, "live") == 0 ? "production" : NULL;
-}
 
 /*
  * instance_info(instance uuid) RETURNS record (application, application_id,

@@ -15,10 +15,18 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "base/base.h"
+#include "base/errcodes.h"
 #include "registry/registry.h"
+
+/* How many bytes of an invalid name to show in a message */
+#define MAX_NAME_SHOWN	64
+
+/* At least so much of a type's name says which one was meant */
+#define MIN_ABBREVIATION	3
 
 /*
  * Some 110 bytes per entry, dynahash's own included, and the name: 1 MB with
@@ -62,6 +70,8 @@ static IenvCache cache = {
 	.tables = {"application", "instance"}
 };
 
+static IenvType environment_type(const char *name);
+static const char *meant_type(const char *name);
 static Datum id_of(FunctionCallInfo fcinfo, NameKind kind, int which);
 static void find(NameKind kind, const text *name, Named * named);
 static void read_name(NameKind kind, const text *name, Named * named);
@@ -93,7 +103,7 @@ instance_env_instance_id(PG_FUNCTION_ARGS)
 {
 	char	   *type = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	return id_of(fcinfo, OF_APPLICATION, 1 + ienv_environment_type(type));
+	return id_of(fcinfo, OF_APPLICATION, 1 + environment_type(type));
 }
 
 /*
@@ -116,6 +126,45 @@ Datum
 instance_env_instance_by_key(PG_FUNCTION_ARGS)
 {
 	return id_of(fcinfo, OF_INSTANCE, 0);
+}
+
+/*
+ * The type of instance that a name stands for, or error 22I02.
+ */
+static IenvType
+environment_type(const char *name)
+{
+	if (strcmp(name, "development") == 0)
+		return IENV_DEVELOPMENT;
+	if (strcmp(name, "production") == 0)
+		return IENV_PRODUCTION;
+	ereport(ERROR,
+			(errcode(ERRCODE_IENV_INVALID_TYPE),
+			 errmsg("invalid environment type: \"%s\"",
+					pnstrdup(name,
+							 pg_mbcliplen(name, strlen(name),
+										  MAX_NAME_SHOWN))),
+			 errdetail("An application has a development and a production instance, and no other."),
+			 meant_type(name) != NULL ?
+			 errhint("Perhaps you meant \"%s\".", meant_type(name)) :
+			 strcmp(name, "preview") == 0 ?
+			 errhint("A preview deployment uses one of the two; see instance_env.instance_for_host().") :
+			 errhint("For another environment, such as staging, create a separate application with instance_env.create_staging_application().")));
+}
+
+/*
+ * The type of instance that somebody has probably meant, or NULL.
+ */
+static const char *
+meant_type(const char *name)
+{
+	static const char *const types[] = {"development", "production"};
+
+	for (int i = 0; i < lengthof(types); i++)
+		if (strlen(name) >= MIN_ABBREVIATION &&
+			pg_strncasecmp(name, types[i], strlen(name)) == 0)
+			return types[i];
+	return pg_strcasecmp(name, "live") == 0 ? "production" : NULL;
 }
 
 /*

@@ -99,7 +99,6 @@ extern bool ienv_named_production(const text *name, pg_uuid_t *id);
 /*
  * find.c: finding what names stand for
  */
-extern IenvType ienv_environment_type(const char *name);
 extern void ienv_find_application(FunctionCallInfo fcinfo);
 extern void ienv_find_production(FunctionCallInfo fcinfo);
 extern FunctionCallInfo ienv_copy_call(FunctionCallInfo fcinfo);
