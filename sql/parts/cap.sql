@@ -79,7 +79,7 @@ AS 'MODULE_PATHNAME', 'instance_env_activity_list';
 COMMENT ON FUNCTION instance_env.activity_list() IS
 'what the cap has admitted and refused in each guarded table, with the id of the instance and when it was created, since the server started';
 
-CREATE FUNCTION instance_env.activity_status(OUT counting boolean, OUT slots integer, OUT used integer, OUT untracked bigint)
+CREATE FUNCTION instance_env.activity_status(OUT counting boolean, OUT slots integer, OUT used integer, OUT missed bigint)
 LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_activity_status';
 COMMENT ON FUNCTION instance_env.activity_status() IS

@@ -51,7 +51,7 @@ instance_env_activity_list(PG_FUNCTION_ARGS)
 		bool		nulls[ACTIVITY_COLUMNS] = {false};
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ienv_activity_in(i, &n, &activity) ||
+		if (!ienv_activity_at(i, &n, &activity) ||
 			!list_member_oid(roots, activity.root))
 			continue;
 		values[0] = ObjectIdGetDatum(activity.root);
@@ -85,15 +85,15 @@ instance_env_activity_status(PG_FUNCTION_ARGS)
 	TupleDesc	desc = ienv_result_desc(fcinfo);
 	int			slots = 0;
 	int			used = 0;
-	int64		untracked = 0;
-	bool		counting = ienv_activity_room(&slots, &used, &untracked);
+	int64		missed = 0;
+	bool		counting = ienv_activity_room(&slots, &used, &missed);
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
 	values[0] = BoolGetDatum(counting);
 	values[1] = Int32GetDatum(counting ? slots : 0);
 	values[2] = Int32GetDatum(used);
-	values[3] = Int64GetDatum(untracked);
+	values[3] = Int64GetDatum(missed);
 	nulls[3] = !counting;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

@@ -85,6 +85,11 @@ extern bool ienv_queue_is_admitted(const IenvQueue * queue);
 extern void ienv_admit_queue(IenvQueue * queue);
 
 /*
+ * activity_slot.c: slots in shared memory for activity.c; see activity_slot.h
+ */
+extern IenvSharedArray ienv_activity_array;
+
+/*
  * activity.c: counting what was admitted and refused
  */
 
@@ -102,15 +107,13 @@ typedef struct IenvActivity
 	TimestampTz last_refused;
 } IenvActivity;
 
-extern IenvSharedArray ienv_activity_array;
-
 extern void ienv_count_admitted(Oid root, const IenvInstance *instance,
 								bool by_scan);
 extern void ienv_count_refused(Oid root, const IenvInstance *instance);
 extern bool ienv_read_activity(Oid root, const IenvInstance *instance,
 							   IenvActivity *activity);
-extern bool ienv_activity_in(int i, int *n, IenvActivity *activity);
-extern bool ienv_activity_room(int *slots, int *used, int64 *untracked);
+extern bool ienv_activity_at(int i, int *n, IenvActivity *activity);
+extern bool ienv_activity_room(int *slots, int *used, int64 *missed);
 extern void ienv_forget_activity(void);
 
 /*

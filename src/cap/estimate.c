@@ -134,6 +134,7 @@ add_part(IenvEstimate *estimate, const IenvGuard *guard, double rows,
 		 bool inherited)
 {
 	HeapTuple	statistics;
+	bool		known;
 	Part	   *part;
 
 	/* an empty table has none */
@@ -146,11 +147,17 @@ add_part(IenvEstimate *estimate, const IenvGuard *guard, double rows,
 								 BoolGetDatum(inherited));
 	if (!HeapTupleIsValid(statistics))
 		return false;
-	part = palloc0(sizeof(Part));
-	read_common(part, guard, statistics, rows);
-	estimate->parts = lappend(estimate->parts, part);
+
+	/* 0: how many distinct values there are is not known */
+	known = ((Form_pg_statistic) GETSTRUCT(statistics))->stadistinct != 0;
+	if (known)
+	{
+		part = palloc0(sizeof(Part));
+		read_common(part, guard, statistics, rows);
+		estimate->parts = lappend(estimate->parts, part);
+	}
 	ReleaseSysCache(statistics);
-	return true;
+	return known;
 }
 
 /*

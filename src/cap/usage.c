@@ -5,7 +5,7 @@
  *
  * The users of development instances are counted.  Production instances have
  * no cap, and counting all their users could take long, so those are estimated
- * (estimate.c).
+ * (estimate.c).  One that has not been promoted takes no users, so it has none.
  *
  * The view calls instance_usage() for each instance.  What does not depend on
  * the instance is read by the first of these calls only, and kept as long as
@@ -41,8 +41,8 @@ typedef struct Table
 } Table;
 
 static List *tables_of_query(FmgrInfo *flinfo);
-static int64 estimated_users(Table *table, MemoryContext context,
-							 Datum instance, Datum external_key);
+static int64 users_of(Table *table, MemoryContext context,
+					  const IenvInstance *info, Datum external_key);
 static void read_estimate(Oid relid, void *arg);
 static void set_activity(Datum *values, bool *nulls, Oid relid,
 						 const IenvInstance *info);
@@ -111,33 +111,27 @@ Datum
 instance_env_instance_usage(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		instance;
-	Datum		external_key;
 	IenvInstance info;
+	Datum		external_key;
 	ListCell   *lc;
 
 	ienv_require_argument(fcinfo, 0, "instance");
-	instance = PG_GETARG_DATUM(0);
 	InitMaterializedSRF(fcinfo, 0);
-	info = ienv_require_instance(instance);
+	info = ienv_require_instance(PG_GETARG_DATUM(0));
 	external_key = ienv_latest_external_key(&info.id);
 
 	foreach(lc, tables_of_query(fcinfo->flinfo))
 	{
 		Table	   *table = lfirst(lc);
-		bool		estimated = info.user_cap < 0;
-		int64		users = estimated ?
-		estimated_users(table, fcinfo->flinfo->fn_mcxt, instance,
-						external_key) :
-		ienv_users_at_once(table->relid, instance, external_key,
-						   PG_INT64_MAX);
+		int64		users = users_of(table, fcinfo->flinfo->fn_mcxt, &info,
+									 external_key);
 		Datum		values[USAGE_COLUMNS];
 		bool		nulls[USAGE_COLUMNS] = {false};
 
 		values[0] = ObjectIdGetDatum(table->relid);
 		values[1] = Int64GetDatum(users);
 		nulls[1] = users < 0;
-		values[2] = BoolGetDatum(estimated);
+		values[2] = BoolGetDatum(info.user_cap < 0);
 		values[3] = Int32GetDatum(info.user_cap);
 		nulls[3] = info.user_cap < 0;
 		values[4] = CStringGetTextDatum(state_of(users, info.user_cap));
@@ -185,13 +179,21 @@ tables_of_query(FmgrInfo *flinfo)
 }
 
 /*
- * How many users an instance has in a table by its statistics, which are kept
- * in context; -1 if they do not say, or if the table is locked.
+ * How many users an instance has in a table, counted or estimated; -1 if that
+ * is not known, say because the table is locked.  What is read for the
+ * estimate is kept in context.
  */
 static int64
-estimated_users(Table *table, MemoryContext context, Datum instance,
-				Datum external_key)
+users_of(Table *table, MemoryContext context, const IenvInstance *info,
+		 Datum external_key)
 {
+	Datum		instance = UUIDPGetDatum(&info->id);
+
+	if (info->user_cap >= 0)
+		return ienv_users_at_once(table->relid, instance, external_key,
+								  PG_INT64_MAX);
+	if (info->status == IENV_INACTIVE)
+		return 0;
 	if (!table->estimated)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);

@@ -37,7 +37,7 @@ INSERT INTO good VALUES
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
 	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
-	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL),
+	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL), ('seats_left.relation', NULL), ('user_count.relation', NULL),
 	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
 	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop');
@@ -182,7 +182,7 @@ CREATE FUNCTION pg_temp.answers(instance uuid, status instance_env.instance_stat
 	INSERT INTO answers SELECT a.oid::regprocedure, $1, $2, t.state || ' ' || coalesce(t.answer, 'null')
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 's'
-		AND a.function NOT IN ('validate', 'assert_valid', 'instance_info');
+		AND a.function NOT IN ('validate', 'assert_valid', 'instance_info', 'seats_left');
 	INSERT INTO changes SELECT a.oid::regprocedure, $1, $2, t.state, t.wrong
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 'v';

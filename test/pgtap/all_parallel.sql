@@ -36,7 +36,7 @@ SELECT set_config(:'forced', 'on', true) \gset
 SELECT set_eq($$SELECT i.type, v.* FROM instance_env.instance i, instance_env.validate(i.id) v$$, 'TABLE plain',
 	'parallel plans forced: validate()');
 SELECT is(pg_temp.promotion(), :'promotion', 'parallel plans forced: promote()');
-SELECT is((SELECT count(*) FROM instance_env.usage), 1::bigint, 'parallel plans forced: view usage');
+SELECT is((SELECT count(*) FROM instance_env.usage), 2::bigint, 'parallel plans forced: view usage');
 SET LOCAL ROLE instance_env_monitor;
 SELECT is((SELECT ready FROM instance_env.readiness), false, 'parallel plans forced: view readiness, by a monitor');
 SELECT set_eq($$SELECT i.type, v.* FROM instance_env.instances i, instance_env.validate(i.instance_id) v$$, 'TABLE plain',

@@ -33,7 +33,8 @@ INSERT INTO instance_env.dns_record (domain, record, target, verified_at) VALUES
 SELECT * FROM instance_env.validate('a0000000-0000-4000-8000-000000000001');
 SELECT * FROM instance_env.validate('d0000000-0000-4000-8000-000000000001');
 SELECT application, status, ready, errors, warnings, next_step FROM instance_env.readiness WHERE application = 'validate test';
-SELECT * FROM instance_env.usage WHERE application = 'validate test';
+SELECT application, type, relation, users, estimated, user_cap, cap_mode, percent, state, soft_deletion, instance_id
+FROM instance_env.usage WHERE application = 'validate test' ORDER BY type;
 \x off
 SELECT instance_env.assert_valid('a0000000-0000-4000-8000-000000000001');
 \echo :SQLSTATE
