@@ -28,7 +28,7 @@ typedef struct InfoEntry
 	HeapTupleHeader info;		/* what instance_info() returns, in the
 								 * cache's context; NULL after an error */
 	Size		size;			/* in bytes */
-}			InfoEntry;
+} InfoEntry;
 
 /* what view instances reads; policy_default counts as table instance */
 static IenvCache cache = {
@@ -39,7 +39,7 @@ static IenvCache cache = {
 	.tables = {"application", "instance", "domain"}
 };
 
-static InfoEntry * read_info(FunctionCallInfo fcinfo);
+static InfoEntry *read_info(FunctionCallInfo fcinfo);
 static bool uuid_of_text(const char *string, pg_uuid_t *uuid);
 static bool find_id(const char *sql, Datum value, Oid type, pg_uuid_t *id);
 static Datum uuid_datum(const pg_uuid_t *uuid);

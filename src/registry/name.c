@@ -39,7 +39,7 @@ typedef enum NameKind
 {
 	OF_APPLICATION,
 	OF_INSTANCE					/* an external key */
-}			NameKind;
+} NameKind;
 
 /*
  * What the name of an application stands for: its own id, and those of its
@@ -52,7 +52,7 @@ typedef struct Named
 {
 	bool		exists[IDS];
 	pg_uuid_t	ids[IDS];
-}			Named;
+} Named;
 
 typedef struct NameEntry
 {
@@ -60,7 +60,7 @@ typedef struct NameEntry
 	char	   *name;			/* in the cache's context */
 	int			len;			/* -1: not filled in, because of an error */
 	Named		named;
-}			NameEntry;
+} NameEntry;
 
 static IenvCache cache = {
 	.name = "instance_env names",
@@ -73,8 +73,8 @@ static IenvCache cache = {
 static IenvType environment_type(const char *name);
 static const char *meant_type(const char *name);
 static Datum id_of(FunctionCallInfo fcinfo, NameKind kind, int which);
-static void find(NameKind kind, const text *name, Named * named);
-static void read_name(NameKind kind, const text *name, Named * named);
+static void find(NameKind kind, const text *name, Named *named);
+static void read_name(NameKind kind, const text *name, Named *named);
 
 PG_FUNCTION_INFO_V1(instance_env_application_id);
 PG_FUNCTION_INFO_V1(instance_env_instance_id);
@@ -216,7 +216,7 @@ ienv_named_production(const text *name, pg_uuid_t *id)
  * compared, too.  Of these two, only the first is cached.
  */
 static void
-find(NameKind kind, const text *name, Named * named)
+find(NameKind kind, const text *name, Named *named)
 {
 	const char *data = VARDATA_ANY(name);
 	int			len = VARSIZE_ANY_EXHDR(name);
@@ -261,7 +261,7 @@ find(NameKind kind, const text *name, Named * named)
  * Read from the tables what a name stands for.
  */
 static void
-read_name(NameKind kind, const text *name, Named * named)
+read_name(NameKind kind, const text *name, Named *named)
 {
 	Oid			type = TEXTOID;
 	Datum		value = PointerGetDatum(name);
