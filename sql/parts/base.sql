@@ -38,9 +38,11 @@ CREATE TABLE instance_env.event
 	instance uuid,
 	item text,
 	before jsonb,
-	after jsonb
+	after jsonb,
+	application_name text
 );
 CREATE INDEX event_application ON instance_env.event (application);
+CREATE INDEX event_happened_at ON instance_env.event (happened_at);
 COMMENT ON TABLE instance_env.event IS
 'audit log: every change of applications, instances, domains, connections, features, settings, keys, guards, promotions and rights';
 COMMENT ON COLUMN instance_env.event.id IS
@@ -65,6 +67,8 @@ COMMENT ON COLUMN instance_env.event.before IS
 'what the item was before; null if there was none';
 COMMENT ON COLUMN instance_env.event.after IS
 'what the item is since; null if there is none any more';
+COMMENT ON COLUMN instance_env.event.application_name IS
+'what the session called itself, which nobody has verified; null if it did not say';
 COMMENT ON SEQUENCE instance_env.event_id_seq IS
 'numbers events';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.event', '');
@@ -81,11 +85,19 @@ CREATE TRIGGER refuse_change BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON in
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.refuse_change();
 ALTER TABLE instance_env.event ENABLE ALWAYS TRIGGER refuse_change;
 
+-- With the caller's rights, who must be a superuser.
+CREATE FUNCTION instance_env.forget_events(before timestamptz)
+RETURNS bigint
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_forget_events';
+COMMENT ON FUNCTION instance_env.forget_events(timestamptz) IS
+'removes the events before a time from the audit log, and says how many; that is an event itself';
+
 -- After all parts: it reads tables of the registry.
 
 -- Where a client secret is, is for those who may ask social_credentials().
 CREATE VIEW instance_env.events AS
-SELECT e.id, e.happened_at, e.session_user_name, e.current_user_name, e.client_address, e.action,
+SELECT e.id, e.happened_at, e.session_user_name, e.current_user_name, e.client_address, e.application_name, e.action,
 	a.name AS application, i.type, e.item,
 	CASE jsonb_typeof(e.before) WHEN 'object' THEN e.before - 'secret_reference' ELSE e.before END AS before,
 	CASE jsonb_typeof(e.after) WHEN 'object' THEN e.after - 'secret_reference' ELSE e.after END AS after,
@@ -105,6 +117,8 @@ COMMENT ON COLUMN instance_env.events.current_user_name IS
 'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
 COMMENT ON COLUMN instance_env.events.client_address IS
 'the address of the client; null if it came through a Unix socket';
+COMMENT ON COLUMN instance_env.events.application_name IS
+'what the session called itself, which nobody has verified; null if it did not say';
 COMMENT ON COLUMN instance_env.events.action IS
 'the function that was called';
 COMMENT ON COLUMN instance_env.events.application IS

@@ -93,7 +93,8 @@ CREATE TABLE instance_env.promotion
 	client_address inet,
 	snapshot jsonb NOT NULL,
 	changes jsonb NOT NULL,
-	rolled_back_at timestamptz
+	rolled_back_at timestamptz,
+	application_name text
 );
 CREATE INDEX promotion_application ON instance_env.promotion (application);
 COMMENT ON TABLE instance_env.promotion IS
@@ -116,6 +117,8 @@ COMMENT ON COLUMN instance_env.promotion.changes IS
 'what promote() returned';
 COMMENT ON COLUMN instance_env.promotion.rolled_back_at IS
 'when it was rolled back; null if it was not';
+COMMENT ON COLUMN instance_env.promotion.application_name IS
+'what the session called itself, which nobody has verified; null if it did not say';
 COMMENT ON SEQUENCE instance_env.promotion_id_seq IS
 'numbers promotions';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.promotion', '');
@@ -174,7 +177,7 @@ COMMENT ON FUNCTION instance_env.adopt_application(text, instance_env.plan, uuid
 
 CREATE VIEW instance_env.promotions AS
 SELECT p.id, a.name AS application, p.application AS application_id, p.promoted_at,
-	p.session_user_name, p.current_user_name, p.client_address, p.changes, p.rolled_back_at
+	p.session_user_name, p.current_user_name, p.client_address, p.application_name, p.changes, p.rolled_back_at
 FROM instance_env.promotion p
 	LEFT JOIN instance_env.application a ON a.id = p.application;
 COMMENT ON VIEW instance_env.promotions IS
@@ -193,6 +196,8 @@ COMMENT ON COLUMN instance_env.promotions.current_user_name IS
 'the role that SET ROLE had set, or session_user_name: within a SECURITY DEFINER function not that function''s owner';
 COMMENT ON COLUMN instance_env.promotions.client_address IS
 'the address of the client; null if it came through a Unix socket';
+COMMENT ON COLUMN instance_env.promotions.application_name IS
+'what the session called itself, which nobody has verified; null if it did not say';
 COMMENT ON COLUMN instance_env.promotions.changes IS
 'what promote() returned';
 COMMENT ON COLUMN instance_env.promotions.rolled_back_at IS

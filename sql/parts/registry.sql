@@ -123,21 +123,20 @@ COMMENT ON FUNCTION instance_env.resume_instance(uuid) IS
 'makes a suspended instance active again';
 
 CREATE FUNCTION instance_env.application_id(name text) RETURNS uuid
-LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN (SELECT a.id FROM instance_env.application a WHERE a.name = $1);
+LANGUAGE C STABLE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_application_id';
 COMMENT ON FUNCTION instance_env.application_id(text) IS
 'the id of the application with this name';
 
 CREATE FUNCTION instance_env.instance_id(application text, type instance_env.instance_type) RETURNS uuid
-LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN (SELECT i.id FROM instance_env.instance i JOIN instance_env.application a ON a.id = i.application
-		WHERE a.name = $1 AND i.type = $2);
+LANGUAGE C STABLE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_instance_id_by_type';
 COMMENT ON FUNCTION instance_env.instance_id(text, instance_env.instance_type) IS
 'the id of the instance of this type of the application with this name';
 
 CREATE FUNCTION instance_env.instance_by_key(external_key text) RETURNS uuid
-LANGUAGE SQL STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-RETURN (SELECT i.id FROM instance_env.instance i WHERE i.external_key = $1);
+LANGUAGE C STABLE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_instance_by_key';
 COMMENT ON FUNCTION instance_env.instance_by_key(text) IS
 'the id of the instance with this external key';
 
@@ -153,7 +152,7 @@ CREATE FUNCTION instance_env.instance_info(
 	OUT domain text,
 	OUT external_key text)
 RETURNS record
-LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_instance_info';
 COMMENT ON FUNCTION instance_env.instance_info(uuid) IS
 'what an instance is: its application, its type, and what applies to it';
@@ -161,7 +160,7 @@ COMMENT ON FUNCTION instance_env.instance_info(uuid) IS
 -- Where the type is a literal or a text: other names get an error that tells more than
 -- the enum's.
 CREATE FUNCTION instance_env.instance_id(application text, type text) RETURNS uuid
-LANGUAGE C STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE C STABLE STRICT
 AS 'MODULE_PATHNAME', 'instance_env_instance_id';
 COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
 'the id of the instance of this type of the application with this name';

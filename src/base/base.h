@@ -165,6 +165,7 @@ extern void ienv_record_returned(const char *action,
 								 const pg_uuid_t *application,
 								 const pg_uuid_t *instance,
 								 const char *item);
+extern Datum ienv_application_name(void);
 
 /*
  * spi.c: SQL through SPI

@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "base/base.h"
 
@@ -41,9 +42,9 @@ ienv_record_event(const char *action, const pg_uuid_t *application,
 				  const pg_uuid_t *instance, const char *item, Datum before,
 				  Datum after)
 {
-	Oid			types[8] = {TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID};
-	Datum		values[8] = {0};
-	char		nulls[9] = "        ";
+	Oid			types[9] = {TEXTOID, UUIDOID, UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[9] = {0};
+	char		nulls[10] = "         ";
 	IenvOwner	saved;
 
 	if (InSecurityRestrictedOperation())
@@ -66,7 +67,8 @@ ienv_record_event(const char *action, const pg_uuid_t *application,
 		CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
 	values[7] =
 		CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
-	for (int i = 0; i < 8; i++)
+	values[8] = ienv_application_name();
+	for (int i = 0; i < lengthof(values); i++)
 		if (DatumGetPointer(values[i]) == NULL)
 			nulls[i] = 'n';
 
@@ -74,14 +76,31 @@ ienv_record_event(const char *action, const pg_uuid_t *application,
 	ienv_become_owner(&saved);
 	(void) ienv_query("INSERT INTO instance_env.event (action, application,"
 					  " instance, item, before, after,"
-					  "  session_user_name, current_user_name, client_address)"
+					  "  session_user_name, current_user_name, client_address,"
+					  "  application_name)"
 					  " SELECT $1, COALESCE($2, (SELECT application"
 					  " FROM instance_env.instance"
 					  "   WHERE id OPERATOR(pg_catalog.=) $3)),"
-					  "  $3, $4, $5, $6, $7, $8, pg_catalog.inet_client_addr()",
-					  8, types, values, nulls);
+					  "  $3, $4, $5, $6, $7, $8, pg_catalog.inet_client_addr(),"
+					  "  $9",
+					  9, types, values, nulls);
 	ienv_leave_owner(&saved);
 	SPI_finish();
+}
+
+/*
+ * What the session calls itself, as text; 0 for null if it does not say.
+ *
+ * Anybody can set it to anything, so it only helps those who trust the role.
+ * PostgreSQL clips it to the length of an identifier, and replaces what is not
+ * ASCII.
+ */
+Datum
+ienv_application_name(void)
+{
+	if (application_name == NULL || application_name[0] == '\0')
+		return (Datum) 0;
+	return CStringGetTextDatum(application_name);
 }
 
 /*

@@ -15,10 +15,14 @@
 #include "base/base.h"
 #include "domain/domain.h"
 
+/* The characters of a secret key after its prefix: 62 ^ 43 > 2 ^ 256 */
+#define IENV_SECRET_LENGTH	43
+
 /*
  * key_text.c: what a key reveals by itself
  */
 extern char *ienv_publishable_host(const char *key, const char **problem);
+extern bool ienv_looks_like_secret_key(const text *key);
 
 /*
  * publishable_key.c: publishable keys

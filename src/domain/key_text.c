@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "common/base64.h"
 #include "utils/builtins.h"
 
@@ -139,6 +141,29 @@ ienv_publishable_host(const char *key, const char **problem)
 		return NULL;
 	}
 	return pstrdup(name);
+}
+
+/*
+ * Does this look like a secret key: a prefix, and as many letters and digits
+ * as follow it?  Prefixes do not change once there is an application.
+ */
+bool
+ienv_looks_like_secret_key(const text *key)
+{
+	const IenvService *service = ienv_service();
+	const char *data = VARDATA_ANY(key);
+	int			len = VARSIZE_ANY_EXHDR(key) - IENV_SECRET_LENGTH;
+	int			type = 0;
+
+	while (type < 2 && (len != strlen(service->secret[type]) ||
+						memcmp(data, service->secret[type], len) != 0))
+		type++;
+	if (type == 2)
+		return false;
+	for (const char *p = data + len; p < data + len + IENV_SECRET_LENGTH; p++)
+		if (IS_HIGHBIT_SET(*p) || !isalnum((unsigned char) *p))
+			return false;
+	return true;
 }
 
 /*

@@ -23,6 +23,7 @@
 
 /* About 430 bytes per entry: 1.8 MB at most. */
 #define CACHE_ENTRIES	4096
+#define ABSENT_ENTRIES	1024
 
 /* Of a domain or slug with some labels before or after it */
 #define MAX_HOST		(IENV_MAX_DOMAIN + 2 * (IENV_MAX_LABEL + 1))
@@ -40,12 +41,21 @@ typedef struct FrontendEntry
 	pg_uuid_t	instance;
 } FrontendEntry;
 
-/* hosts of instances only; any other is looked up each time */
+/* hosts of instances */
 static IenvCache cache = {
 	.name = "instance_env publishable keys",
 	.keysize = sizeof(FrontendKey),
 	.entrysize = sizeof(FrontendEntry),
 	.max_entries = CACHE_ENTRIES,
+	.tables = {"domain", "instance", "service"}
+};
+
+/* other hosts: a cache of their own, so that they displace no instance's */
+static IenvCache absent = {
+	.name = "instance_env absent publishable keys",
+	.keysize = sizeof(FrontendKey),
+	.entrysize = sizeof(FrontendKey),
+	.max_entries = ABSENT_ENTRIES,
 	.tables = {"domain", "instance", "service"}
 };
 
@@ -101,22 +111,28 @@ ienv_publishable_instance(const text *value, pg_uuid_t *instance)
 	if (!parse_key(value, &key))
 		return false;
 	entry = ienv_cache_find(&cache, &key);
-	if (entry == NULL)
+	if (entry == NULL && ienv_cache_find(&absent, &key) == NULL)
 	{
 		IenvOwner	saved;
 		uint64		since;
+		bool		exists;
+		void	   *entered;
 
 		SPI_connect();
 		ienv_become_owner(&saved);
 		do
 		{
 			since = ienv_cache_time(&cache);
-			if (!find_instance(&key, instance))
-				break;
-			entry = ienv_cache_enter(&cache, &key, since);
-		} while (entry == NULL);
-		if (entry != NULL)
+			(void) ienv_cache_time(&absent);
+			exists = find_instance(&key, instance);
+			entered = ienv_cache_enter(exists ? &cache : &absent, &key,
+									   since);
+		} while (entered == NULL);
+		if (exists)
+		{
+			entry = entered;
 			entry->instance = *instance;
+		}
 		ienv_leave_owner(&saved);
 		SPI_finish();
 	}

@@ -7,6 +7,10 @@
  * a key has expired is not: that is a matter of the clock, whatever snapshot
  * the transaction has.
  *
+ * Who sends nonsense is to cost no more than who sends a key.  What does not
+ * look like a key is refused at once; the rest is looked up, and that there is
+ * no such key is cached as well, until table api_key changes.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,6 +25,9 @@
 /* 100 bytes per entry, dynahash's own included: 1.6 MB at most. */
 #define CACHE_ENTRIES	16384
 
+/* 60 bytes each */
+#define ABSENT_ENTRIES	4096
+
 typedef struct KeyEntry
 {
 	uint8		hash[PG_SHA256_DIGEST_LENGTH];	/* hash key, must be first */
@@ -30,12 +37,24 @@ typedef struct KeyEntry
 								 * recorded */
 } KeyEntry;
 
-/* keys that exist and are not revoked; any other text is looked up each time */
+/* keys that exist and are not revoked */
 static IenvCache cache = {
 	.name = "instance_env keys",
 	.keysize = PG_SHA256_DIGEST_LENGTH,
 	.entrysize = sizeof(KeyEntry),
 	.max_entries = CACHE_ENTRIES,
+	.tables = {"api_key", "instance"}
+};
+
+/*
+ * Keys that do not exist, or are revoked.  A cache of their own: however many
+ * somebody makes up, keys that exist are not forgotten for them.
+ */
+static IenvCache absent = {
+	.name = "instance_env absent keys",
+	.keysize = PG_SHA256_DIGEST_LENGTH,
+	.entrysize = PG_SHA256_DIGEST_LENGTH,
+	.max_entries = ABSENT_ENTRIES,
 	.tables = {"api_key", "instance"}
 };
 
@@ -71,7 +90,7 @@ instance_env_verify_secret_key(PG_FUNCTION_ARGS)
  *
  * Are both keys valid, and of the same instance?  Both are looked up in any
  * case, so that neither the answer nor the time it takes tells which of them
- * is not.
+ * is not; but for one that does not look like a key, which anybody sees.
  */
 Datum
 instance_env_keys_match(PG_FUNCTION_ARGS)
@@ -96,9 +115,11 @@ verify(const text *key, pg_uuid_t *instance)
 	KeyEntry   *entry;
 	TimestampTz now;
 
+	if (!ienv_looks_like_secret_key(key))
+		return false;
 	ienv_hash_key(key, hash);
 	entry = ienv_cache_find(&cache, hash);
-	if (entry == NULL)
+	if (entry == NULL && ienv_cache_find(&absent, hash) == NULL)
 		entry = read_key(hash);
 	if (entry == NULL)
 		return false;
@@ -115,7 +136,7 @@ verify(const text *key, pg_uuid_t *instance)
 
 /*
  * Read a key into the cache; NULL if there is none with this hash, or it is
- * revoked.
+ * revoked, which is cached, too.
  */
 static KeyEntry *
 read_key(const uint8 *hash)
@@ -125,35 +146,37 @@ read_key(const uint8 *hash)
 	IenvOwner	saved;
 	uint64		since;
 	KeyEntry   *entry = NULL;
+	bool		exists;
+	void	   *entered;
 
 	SPI_connect();
 	ienv_become_owner(&saved);
 	do
 	{
-		Datum		instance;
+		since = ienv_cache_time(&cache);
+		(void) ienv_cache_time(&absent);
+		exists = ienv_query_latest("SELECT i.id, k.expires_at"
+								   " FROM instance_env.api_key k"
+								   " JOIN instance_env.instance i"
+								   " ON i.id OPERATOR(pg_catalog.=) k.instance"
+								   " WHERE k.hash OPERATOR(pg_catalog.=) $1"
+								   " AND k.revoked_at IS NULL",
+								   1, &type, &value, NULL) > 0;
+		entered = ienv_cache_enter(exists ? &cache : &absent, hash, since);
+	} while (entered == NULL);
+	if (exists)
+	{
 		Datum		expires_at;
 		bool		isnull;
 
-		since = ienv_cache_time(&cache);
-		if (ienv_query_latest("SELECT i.id, k.expires_at"
-							  " FROM instance_env.api_key k"
-							  " JOIN instance_env.instance i"
-							  " ON i.id OPERATOR(pg_catalog.=) k.instance"
-							  " WHERE k.hash OPERATOR(pg_catalog.=) $1"
-							  " AND k.revoked_at IS NULL",
-							  1, &type, &value, NULL) == 0)
-			break;
-		instance = ienv_result_datum(0, 1, &isnull);
+		entry = entered;
+		entry->instance =
+			*DatumGetUUIDP(ienv_result_datum(0, 1, &isnull));
 		expires_at = ienv_result_datum(0, 2, &isnull);
-		entry = ienv_cache_enter(&cache, hash, since);
-		if (entry != NULL)
-		{
-			entry->instance = *DatumGetUUIDP(instance);
-			entry->expires_at = isnull ? DT_NOEND :
-				DatumGetTimestampTz(expires_at);
-			entry->noted = IENV_NOT_USED;
-		}
-	} while (entry == NULL);
+		entry->expires_at = isnull ? DT_NOEND :
+			DatumGetTimestampTz(expires_at);
+		entry->noted = IENV_NOT_USED;
+	}
 	ienv_leave_owner(&saved);
 	SPI_finish();
 	return entry;

@@ -18,8 +18,6 @@
 #include "domain/key.h"
 #include "registry/registry.h"
 
-/* 62 ^ 43 > 2 ^ 256 */
-#define SECRET_LENGTH	43
 #define HINT_LENGTH		4
 
 /* in bytes */
@@ -265,7 +263,7 @@ make_key(const char *action, Datum instance, Datum name, Datum expires_at,
 }
 
 /*
- * Draw a key for an instance: a prefix and SECRET_LENGTH characters.
+ * Draw a key for an instance: a prefix and IENV_SECRET_LENGTH characters.
  */
 static char *
 random_key(Datum instance)
@@ -274,7 +272,7 @@ random_key(Datum instance)
 
 	IenvType	type = ienv_require_instance(instance).type;
 	const char *prefix = ienv_service()->secret[type];
-	char	   *key = psprintf("%s%0*d", prefix, SECRET_LENGTH, 0);
+	char	   *key = psprintf("%s%0*d", prefix, IENV_SECRET_LENGTH, 0);
 
 	for (char *digit = key + strlen(prefix); *digit != '\0';)
 	{

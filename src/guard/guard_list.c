@@ -11,7 +11,9 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -36,6 +38,7 @@ typedef struct GuardRow
 	bool		gone;			/* dropped or unguarded in the meantime */
 } GuardRow;
 
+static bool may_monitor(void);
 static void read_root(Oid relid, void *arg);
 static void set_name(GuardRow *row, int column, const char *name);
 static void add_partition_problems(List **problems, Oid relid, int present,
@@ -49,7 +52,10 @@ PG_FUNCTION_INFO_V1(instance_env_guard_list);
 /*
  * guard_list() RETURNS SETOF record
  *
- * The guarded tables, and what is wrong with each guard.  Never waits: of a
+ * The guarded tables, and what is wrong with each guard; for a role
+ * that may not monitor, only the tables whose owner's rights it has.
+ *
+ * Never waits: of a
  * table that is locked, or that has too many partitions, it returns nothing
  * but the name and whether the cap applies, and whether its guard is whole is
  * null.  The same goes for tables that administration does not look at, which
@@ -61,12 +67,16 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *lc;
 
+	bool		all = may_monitor();
+
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);
 		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true, true, true, true}, NIL, false};
 
+		if (!all && !has_privs_of_role(GetUserId(), root->owner))
+			continue;
 		row.values[0] = ObjectIdGetDatum(root->relid);
 		row.values[3] = BoolGetDatum(ienv_is_counted(root->relid));
 		if (!root->trusted)
@@ -87,6 +97,19 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 							 row.nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * May the current user see all guarded tables?  Who may read view usage does
+ * so in any case, since it names each of them.
+ */
+static bool
+may_monitor(void)
+{
+	Oid			relid = get_relname_relid("usage", ienv_oids()->schema);
+
+	return OidIsValid(relid) &&
+		pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 /*

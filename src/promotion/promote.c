@@ -207,8 +207,8 @@ report_blockers(const Blockers *blockers, const char *name)
 static void
 record_promotion(Datum application, Datum snapshot, const List *changes)
 {
-	Oid			types[5] = {UUIDOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID};
-	Datum		values[5];
+	Oid			types[6] = {UUIDOID, TEXTOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID};
+	Datum		values[6];
 
 	values[0] = application;
 	values[1] =
@@ -217,9 +217,10 @@ record_promotion(Datum application, Datum snapshot, const List *changes)
 		CStringGetTextDatum(GetUserNameFromId(GetOuterUserId(), false));
 	values[3] = snapshot;
 	values[4] = ienv_changes_jsonb(changes);
+	values[5] = ienv_application_name();
 	(void) ienv_query("INSERT INTO instance_env.promotion (application,"
 					  " session_user_name, current_user_name,"
-					  "  client_address, snapshot, changes)"
+					  "  client_address, snapshot, changes, application_name)"
 					  " VALUES ($1, $2, $3, pg_catalog.inet_client_addr(), $4,"
-					  " $5)", 5, types, values, NULL);
+					  " $5, $6)", 6, types, values, NULL);
 }

@@ -13,103 +13,38 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 #include "base/base.h"
-#include "base/errcodes.h"
 #include "registry/registry.h"
 
-/* How many bytes of an invalid name to show in a message */
-#define MAX_NAME_SHOWN	64
+/* Some 350 bytes per entry, and 5 MB at most, with names of 2 kB. */
+#define CACHE_ENTRIES	1024
 
-/* At least so much of a type's name says which one was meant */
-#define MIN_ABBREVIATION	3
+typedef struct InfoEntry
+{
+	pg_uuid_t	instance;		/* hash key, must be first */
+	HeapTupleHeader info;		/* what instance_info() returns, in the
+								 * cache's context; NULL after an error */
+	Size		size;			/* in bytes */
+} InfoEntry;
 
-static const char *meant_type(const char *name);
+/* what view instances reads; policy_default counts as table instance */
+static IenvCache cache = {
+	.name = "instance_env info",
+	.keysize = sizeof(pg_uuid_t),
+	.entrysize = sizeof(InfoEntry),
+	.max_entries = CACHE_ENTRIES,
+	.tables = {"application", "instance", "domain"}
+};
+
+static InfoEntry *read_info(FunctionCallInfo fcinfo);
 static bool uuid_of_text(const char *string, pg_uuid_t *uuid);
 static bool find_id(const char *sql, Datum value, Oid type, pg_uuid_t *id);
 static Datum uuid_datum(const pg_uuid_t *uuid);
 
-PG_FUNCTION_INFO_V1(instance_env_instance_id);
 PG_FUNCTION_INFO_V1(instance_env_instance_info);
-
-/*
- * The type of instance that a name stands for, or error 22I02.
- */
-static IenvType
-environment_type(const char *name)
-{
-	if (strcmp(name, "development") == 0)
-		return IENV_DEVELOPMENT;
-	if (strcmp(name, "production") == 0)
-		return IENV_PRODUCTION;
-	ereport(ERROR,
-			(errcode(ERRCODE_IENV_INVALID_TYPE),
-			 errmsg("invalid environment type: \"%s\"",
-					pnstrdup(name,
-							 pg_mbcliplen(name, strlen(name),
-										  MAX_NAME_SHOWN))),
-			 errdetail("An application has a development and a production instance, and no other."),
-			 meant_type(name) != NULL ?
-			 errhint("Perhaps you meant \"%s\".", meant_type(name)) :
-			 strcmp(name, "preview") == 0 ?
-			 errhint("A preview deployment uses one of the two; see instance_env.instance_for_host().") :
-			 errhint("For another environment, such as staging, create a separate application with instance_env.create_staging_application().")));
-}
-
-/*
- * The type of instance that somebody has probably meant, or NULL.
- */
-static const char *
-meant_type(const char *name)
-{
-	static const char *const types[] = {"development", "production"};
-
-	for (int i = 0; i < lengthof(types); i++)
-		if (strlen(name) >= MIN_ABBREVIATION &&
-			pg_strncasecmp(name, types[i], strlen(name)) == 0)
-			return types[i];
-	return pg_strcasecmp(name, "live") == 0 ? "production" : NULL;
-}
-
-/*
- * instance_id(application text, type text) RETURNS uuid
- *
- * Strict.  If the type is given as a literal, this function is called, not the
- * one that takes an instance_type.
- */
-Datum
-instance_env_instance_id(PG_FUNCTION_ARGS)
-{
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	bool		isnull = true;
-	Datum		result = (Datum) 0;
-
-	(void) environment_type(TextDatumGetCString(values[1]));
-
-	SPI_connect();
-	if (SPI_execute_with_args("SELECT i.id FROM instance_env.instance i"
-							  " JOIN instance_env.application a"
-							  "  ON a.id OPERATOR(pg_catalog.=) i.application"
-							  " WHERE a.name OPERATOR(pg_catalog.=) $1"
-							  "  AND i.type OPERATOR(pg_catalog.=)"
-							  " $2::instance_env.instance_type",
-							  2, types, values, NULL, true, 1) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not look up an instance");
-	if (SPI_processed > 0)
-	{
-		result = ienv_returned_uuid(1);
-		isnull = false;
-	}
-	SPI_finish();
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
-}
 
 /*
  * instance_info(instance uuid) RETURNS record (application, application_id,
@@ -118,27 +53,55 @@ instance_env_instance_id(PG_FUNCTION_ARGS)
 Datum
 instance_env_instance_info(PG_FUNCTION_ARGS)
 {
-	Oid			type = UUIDOID;
-	Datum		instance;
-	TupleDesc	desc;
-	HeapTuple	row;
+	InfoEntry  *entry;
 
 	ienv_require_argument(fcinfo, 0, "instance");
-	instance = PG_GETARG_DATUM(0);
-	desc = ienv_result_desc(fcinfo);
+	entry = ienv_cache_find(&cache, PG_GETARG_UUID_P(0));
+	if (entry == NULL || entry->info == NULL)
+		entry = read_info(fcinfo);
+	PG_RETURN_HEAPTUPLEHEADER(memcpy(palloc(entry->size), entry->info,
+									 entry->size));
+}
+
+/*
+ * Read into the cache what an instance is.
+ */
+static InfoEntry *
+read_info(FunctionCallInfo fcinfo)
+{
+	Oid			type = UUIDOID;
+	Datum		instance = PG_GETARG_DATUM(0);
+	TupleDesc	desc = ienv_result_desc(fcinfo);
+	IenvOwner	saved;
+	uint64		since;
+	InfoEntry  *entry;
+	Datum		info;
+	MemoryContext old;
 
 	SPI_connect();
-	(void) ienv_require_instance(instance);
-	if (ienv_query_latest("SELECT application, application_id, type, status,"
-						  " user_cap, plan, slug, domain, external_key"
-						  " FROM instance_env.instances"
-						  " WHERE instance_id OPERATOR(pg_catalog.=) $1",
-						  1, &type, &instance, NULL) != 1)
-		elog(ERROR, "instance %s has no application",
-			 ienv_instance_text(instance, true));
-	row = SPI_copytuple(SPI_tuptable->vals[0]);
+	ienv_become_owner(&saved);
+	do
+	{
+		since = ienv_cache_time(&cache);
+		(void) ienv_require_instance(instance);
+		if (ienv_query_latest("SELECT application, application_id, type,"
+							  " status, user_cap, plan, slug, domain,"
+							  " external_key FROM instance_env.instances"
+							  " WHERE instance_id OPERATOR(pg_catalog.=) $1",
+							  1, &type, &instance, NULL) != 1)
+			elog(ERROR, "instance %s has no application",
+				 ienv_instance_text(instance, true));
+		entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
+	} while (entry == NULL);
+	entry->info = NULL;
+	old = MemoryContextSwitchTo(cache.context);
+	info = heap_copy_tuple_as_datum(SPI_tuptable->vals[0], desc);
+	MemoryContextSwitchTo(old);
+	entry->info = DatumGetHeapTupleHeader(info);
+	entry->size = HeapTupleHeaderGetDatumLength(entry->info);
+	ienv_leave_owner(&saved);
 	SPI_finish();
-	PG_RETURN_DATUM(heap_copy_tuple_as_datum(row, desc));
+	return entry;
 }
 
 /*
@@ -166,9 +129,7 @@ ienv_find_application(FunctionCallInfo fcinfo)
 		fcinfo->args[0].value = uuid_datum(&id);
 		return;
 	}
-	if (find_id("SELECT id FROM instance_env.application"
-				" WHERE name OPERATOR(pg_catalog.=) $1",
-				PG_GETARG_DATUM(0), TEXTOID, &id) ||
+	if (ienv_named_application(PG_GETARG_TEXT_PP(0), &id) ||
 		uuid_of_text(name, &id))
 	{
 		fcinfo->args[0].value = uuid_datum(&id);
@@ -202,12 +163,7 @@ ienv_find_production(FunctionCallInfo fcinfo)
 				  " WHERE application OPERATOR(pg_catalog.=) $1"
 				  " AND type OPERATOR(pg_catalog.=) 'production'",
 				  UUIDPGetDatum(&id), UUIDOID, &id))) ||
-		find_id("SELECT i.id FROM instance_env.instance i"
-				" JOIN instance_env.application a"
-				"  ON a.id OPERATOR(pg_catalog.=) i.application"
-				" WHERE a.name OPERATOR(pg_catalog.=) $1"
-				"  AND i.type OPERATOR(pg_catalog.=) 'production'",
-				PG_GETARG_DATUM(0), TEXTOID, &id) ||
+		ienv_named_production(PG_GETARG_TEXT_PP(0), &id) ||
 		uuid_of_text(name, &id))
 	{
 		fcinfo->args[0].value = uuid_datum(&id);

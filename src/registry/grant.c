@@ -154,7 +154,7 @@ static const Audience audiences[] = {
 	/* monitoring */
 	{"activity_list", MONITOR | ADMIN},
 	{"activity_status", MONITOR | ADMIN},
-	{"guard_list", MONITOR | ADMIN},
+	{"guard_list", MONITOR | GUARD | ADMIN},
 	{"instance_usage", MONITOR | ADMIN},
 	{"report", MONITOR | ADMIN},
 	{"reset_activity", ADMIN},
@@ -162,6 +162,9 @@ static const Audience audiences[] = {
 
 	/* departed users */
 	{"forget_departed", ADMIN},
+
+	/* the audit log */
+	{"forget_events", NOBODY},
 
 	/* rights */
 	{"grant_admin", NOBODY},
@@ -350,6 +353,8 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 						 catalogues[i], role);
 	if (bits & MONITOR)
 		grant_views(role);
+	if (bits & GUARD)
+		ienv_execute("GRANT SELECT ON %s.guards TO %s", IENV_SCHEMA, role);
 	ienv_record_privileges(action, name, roleid, before);
 	SPI_finish();
 }

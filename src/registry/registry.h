@@ -91,6 +91,12 @@ extern const char *ienv_application_sentence(Datum value, bool is_uuid);
 extern int	ienv_errhint_view(const char *view, const char *hint);
 
 /*
+ * name.c: a backend's cache of names
+ */
+extern bool ienv_named_application(const text *name, pg_uuid_t *id);
+extern bool ienv_named_production(const text *name, pg_uuid_t *id);
+
+/*
  * find.c: finding what names stand for
  */
 extern void ienv_find_application(FunctionCallInfo fcinfo);

@@ -11,6 +11,7 @@ SELECT instance_env.application_id('application 1') AS application,
 	('{d0000000-0000-4000-8000-000000000001,e0000000-0000-4000-8000-000000000001}'::uuid[])[1 + n % 2] AS instance,
 	(ARRAY['pr-' || n || '.example.com', 'shop.example.com', 'pr-' || n || '.vercel.app', 'localhost:3000',
 		'branch-' || n || '.shop.example.com:443'])[1 + n % 5] AS host,
-	(ARRAY(SELECT key FROM made))[1 + n % 10] AS key
+	(ARRAY(SELECT key FROM made))[1 + n % 10] AS key,
+	'application ' || 1 + n % 2 AS name, (ARRAY['development', 'production'])[1 + n % 2] AS type
 FROM generate_series(1, 1000) n;
 VACUUM ANALYZE request;

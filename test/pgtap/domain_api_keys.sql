@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(151);
+SELECT plan(158);
 
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
@@ -97,6 +97,34 @@ SELECT is(instance_env.verify_secret_key(key), NULL, 'unknown: ' || left(to_json
 FROM unnest(ARRAY['', 'sk_test_', 'sk_live_' || repeat('x', 43), upper(:'dev1'), :'dev1' || ' ', ' ' || :'dev1', left(:'dev1', 50),
 	replace(:'dev1', 'test', 'live'), 'é', E'\x01', repeat('x', 1000000), :'dev1' || '''']) key;
 SELECT throws_ok($$SELECT instance_env.verify_secret_key(NULL)$$, '22004', NULL, 'NULL verified');
+
+-- what is no key is refused without a query, or is looked up once
+
+CREATE FUNCTION pg_temp.scans() RETURNS bigint LANGUAGE sql AS $$
+SELECT sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::bigint FROM pg_stat_xact_all_tables WHERE schemaname = 'instance_env' $$;
+CREATE FUNCTION pg_temp.scans_for(keys text[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := pg_temp.scans();
+BEGIN
+	PERFORM instance_env.verify_secret_key(key) FROM unnest(keys) key;
+	RETURN pg_temp.scans() - before;
+END $$;
+SELECT is(pg_temp.scans_for(ARRAY(SELECT form FROM unnest(ARRAY['', 'x', 'sk_test_', 'sk_test_' || repeat('x', 42),
+	'sk_test_' || repeat('x', 44), 'sk_prod_' || repeat('x', 43), 'SK_TEST_' || repeat('x', 43), ' sk_test_' || repeat('x', 42),
+	'sk_test_' || repeat('x', 42) || E'\n', 'sk_test_' || repeat('x', 42) || '_', 'sk_test_' || repeat('x', 41) || 'é',
+	'sk_test' || repeat('x', 44), 'pk_test_' || repeat('x', 43), repeat('sk_test_', 100000)]) form)), 0::bigint,
+	'what does not look like a key');
+SELECT cmp_ok(pg_temp.scans_for(array_fill('sk_test_' || repeat('y', 43), ARRAY[1000])), '<=', 4::bigint,
+	'a thousand times a key that there is not');
+SELECT is(pg_temp.scans_for(array_fill('sk_test_' || repeat('y', 43), ARRAY[1000])), 0::bigint, 'a thousand times more');
+UPDATE instance_env.api_key SET hash = sha256(convert_to('sk_test_' || repeat('y', 43), 'UTF8')) WHERE hint = right(:'dev2', 4);
+SELECT is(instance_env.verify_secret_key('sk_test_' || repeat('y', 43)), :dev::uuid, 'as soon as there is such a key, it is valid');
+SELECT is(instance_env.verify_secret_key(:'dev2'), NULL, 'and another is not');
+UPDATE instance_env.api_key SET hash = sha256(convert_to(:'dev2', 'UTF8')) WHERE hint = right(:'dev2', 4);
+SELECT is(instance_env.verify_secret_key(:'dev2'), :dev::uuid, 'the same the other way round');
+SELECT count(instance_env.verify_secret_key('sk_test_' || lpad(n::text, 43, '0'))) FROM generate_series(1, 10000) n \gset
+SELECT is((SELECT sum(total_bytes) < 4 * 1024 * 1024 FROM pg_backend_memory_contexts WHERE ident LIKE 'instance_env%'), true,
+	'ten thousand keys that somebody has made up are not all remembered');
 SELECT throws_ok($$SELECT instance_env.create_secret_key('00000000-0000-0000-0000-000000000000')$$, '23I03', NULL,
 	'a key of an unknown instance');
 SELECT throws_ok($$SELECT instance_env.create_secret_key(NULL)$$, '22004', NULL, 'a key of NULL');

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(86);
+SELECT plan(87);
 
 CREATE ROLE "instance_env ""backend";
 CREATE ROLE instance_env_monitor;
@@ -80,6 +80,7 @@ SELECT is((SELECT relacl::text FROM pg_class WHERE oid = 'instance_env.instances
 -- every function is in the list of grant.c
 
 SELECT set_eq($$SELECT name FROM functions EXCEPT SELECT pg_temp.may('instance_env_admin')$$, ARRAY[
+		'instance_env.forget_events(timestamp with time zone)',
 		'instance_env.grant_admin(regrole)',
 		'instance_env.grant_backend(regrole)',
 		'instance_env.grant_guard(regrole)',
@@ -110,6 +111,7 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronames
 		'instance_env.check_transfer()',
 		'instance_env.check_user_cap()',
 		'instance_env.guard(regclass,name,text,boolean,regclass,boolean,name,name)',
+		'instance_env.guard_list()',
 		'instance_env.isolate(regclass,boolean)',
 		'instance_env.record_departure()',
 		'instance_env.record_truncate()',
@@ -204,7 +206,8 @@ SELECT lives_ok($$SELECT pg_temp.migrator($q$SELECT instance_env.unguard('migrat
 SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT instance_env.guard('app.users')$q$)$$, '42501', NULL, 'migrator: no other table');
 SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT instance_env.set_user_cap(NULL, NULL)$q$)$$, '42501', NULL,
 	'migrator: no set_user_cap()');
-SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT FROM instance_env.guards$q$)$$, '42501', NULL, 'migrator: no view');
+SELECT lives_ok($$SELECT pg_temp.migrator($q$SELECT FROM instance_env.guards$q$)$$, 'migrator: what is guarded');
+SELECT throws_ok($$SELECT pg_temp.migrator($q$SELECT FROM instance_env.usage$q$)$$, '42501', NULL, 'migrator: no other view');
 CREATE SCHEMA elsewhere AUTHORIZATION "instance_env ""backend";
 SELECT pg_temp.backend($q$CREATE TABLE elsewhere.users (id integer PRIMARY KEY, instance_id uuid)$q$) \gset
 SELECT throws_ok($$SELECT pg_temp.backend($q$SELECT instance_env.guard('elsewhere.users')$q$)$$, '42501', NULL,

@@ -388,7 +388,7 @@ sub anchors
 
 foreach my $document (@documents)
 {
-	my @languages = grep { !/^(?:sql|sh|text|js|ts|prisma)$/ } map { $_->{language} } blocks($document);
+	my @languages = grep { !/^(?:sql|sh|text|js|ts|prisma|yaml)$/ } map { $_->{language} } blocks($document);
 	is("@languages", '', "$document: each block says what it is");
 
 	my %count;
@@ -413,7 +413,7 @@ foreach my $document (@documents)
 }
 
 # Contents come first and name every section.
-foreach my $document ('README.md', 'doc/concepts.md', 'doc/adopting.md', $reference)
+foreach my $document ('README.md', 'doc/concepts.md', 'doc/adopting.md', 'doc/monitoring.md', $reference)
 {
 	my ($head) = $text{$document} =~ /^(.*?)^## /ms;
 	my ($contents) = $head =~ /^(Contents: .*?)\n\n/ms;

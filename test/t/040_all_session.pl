@@ -207,6 +207,7 @@ is( states($one, "DELETE FROM users WHERE id = 'e'", "DELETE FROM members WHERE 
 
 my $app = q{'aaaaaaaa-0000-0000-0000-000000000001'};
 my $prod = q{'eeeeeeee-0000-0000-0000-000000000001'};
+my $key = 'sk_test_' . 'a' x 43;
 
 # With ids that are known, a key among them.
 my @made = (
@@ -217,7 +218,7 @@ my @made = (
 	"UPDATE instance_env.instance SET application = $app",
 	'ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER keep_instance',
 	"SELECT instance_env.associate_domain($prod, 'shop.example.com')",
-	"INSERT INTO instance_env.api_key (hash, instance, hint) VALUES (sha256('one'), $dev, 'one'), (sha256('two'), $dev, 'two')");
+	"INSERT INTO instance_env.api_key (hash, instance, hint) VALUES (sha256('$key'), $dev, 'aaaa'), (sha256('other'), $dev, 'bbbb')");
 my $made_ok = join ' ', ('00000') x @made;
 
 my $ask = "SELECT concat_ws(' ', instance_env.banner($dev), instance_env.message_prefix($dev),
@@ -226,7 +227,7 @@ my $ask = "SELECT concat_ws(' ', instance_env.banner($dev), instance_env.message
 	(instance_env.security_policy($prod)).rate_limit, instance_env.setting($dev, 'session.lifetime'),
 	instance_env.account_portal_url($prod), instance_env.key_frontend_api(instance_env.publishable_key($prod)),
 	(instance_env.check_preview($app, 'www.example.net')).reason, instance_env.feature_available($prod, 'passkeys'),
-	instance_env.verify_secret_key('one') IS NOT NULL,
+	instance_env.verify_secret_key('$key') IS NOT NULL,
 	instance_env.instance_by_publishable_key('pk_live_Y2xlcmsuc2hvcC5leGFtcGxlLmNvbSQ') IS NOT NULL)";
 my $old = 'Development instance: this is not production data [Development]  all t f 1000 '
   . 'https://accounts.shop.example.com clerk.shop.example.com other_root f t t';
@@ -242,7 +243,7 @@ my @change = (
 	"SELECT instance_env.set_setting($dev, 'session.lifetime', '1')",
 	"SELECT instance_env.change_domain($prod, 'shop.example.net')",
 	"SELECT instance_env.set_plan($app, 'pro')",
-	"SELECT instance_env.revoke_secret_key('one')");
+	"SELECT instance_env.revoke_secret_key('$key')");
 my $changed_ok = join ' ', ('00000') x @change;
 
 $node->safe_psql('postgres', 'CREATE DATABASE answers');

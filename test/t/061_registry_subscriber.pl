@@ -98,6 +98,19 @@ changes('suspend_instance()', "INSERT INTO users SELECT coalesce(max(id), 0) + 1
 	"SELECT instance_env.suspend_instance('$dev')", '23I04');
 changes('resume_instance()', "INSERT INTO users SELECT coalesce(max(id), 0) + 1, '$dev' FROM users", '23I04',
 	"SELECT instance_env.resume_instance('$dev')", '');
+changes('create_application()', "SELECT instance_env.instance_id('late', 'development')", '',
+	"SELECT instance_env.create_application('late', development_id => 'd0000000-0000-4000-8000-000000000003')",
+	'd0000000-0000-4000-8000-000000000003');
+changes('rename_application()', "SELECT instance_env.instance_id('late', 'development')", 'd0000000-0000-4000-8000-000000000003',
+	"SELECT instance_env.rename_application('late', 'early')", '');
+changes('set_user_cap() in instance_info()',
+	"SELECT application, user_cap FROM instance_env.instance_info('d0000000-0000-4000-8000-000000000003')", 'early|500',
+	"SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000003', 7)", 'early|7');
+changes('drop_application() by name', "SELECT instance_env.instance_id('early', 'development')", 'd0000000-0000-4000-8000-000000000003',
+	"SELECT instance_env.drop_application('early')", '');
+my $made = 'sk_test_' . 'a' x 43;
+changes('a key', "SELECT instance_env.verify_secret_key('$made')", '',
+	"UPDATE instance_env.api_key SET hash = sha256('$made') WHERE revoked_at IS NULL", $dev);
 changes('TRUNCATE', "SELECT instance_env.setting('$dev', 'session.lifetime')", '1',
 	'TRUNCATE instance_env.setting', '');
 changes('drop_application()', "INSERT INTO users SELECT coalesce(max(id), 0) + 1, '$dev' FROM users", '',

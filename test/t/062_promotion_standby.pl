@@ -86,12 +86,18 @@ is($standby->psql('postgres', "SELECT instance_env.assert_valid('$dev')"), 0, 'a
 
 ($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT instance_env.consume_message('$dev', 'sms', '+491')");
 like($err, qr/25006/, 'consume_message() cannot count there');
+($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT instance_env.forget_events(now())");
+like($err, qr/25006/, 'nor can forget_events() forget');
 
 # one session there hears of what changes
 my $session = session($standby);
 like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage' AND subject = 'public.users'"),
 	qr/450 of at most 500/, 'a session on the standby');
+my $names = "SELECT coalesce(instance_env.instance_id('shop', 'development')::text, 'none'),
+	coalesce(instance_env.application_id('store')::text, 'none') = 'none', (instance_env.instance_info('$dev')).application";
+like(ask($session, $names), qr/^\Q$dev\E\|t\|shop$/m, 'knows names');
 $primary->safe_psql('postgres', qq{
+	SELECT instance_env.rename_application('shop', 'store');
 	SELECT instance_env.set_user_cap('$dev', 460);
 	SELECT instance_env.consume_message('$dev', 'sms', '+491');
 	ALTER TABLE users DISABLE TRIGGER "Instance_env_no_transfer";
@@ -101,6 +107,7 @@ $primary->safe_psql('postgres', qq{
 same_answers('after changes');
 like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'usage' AND subject = 'public.users'"),
 	qr/of at most 460/, 'hears of another cap');
+like(ask($session, $names), qr/^none\|f\|store$/m, 'of another name');
 like(ask($session, "SELECT message FROM instance_env.validate('$dev') WHERE check_name = 'guard' AND subject = 'public.users'"),
 	qr/Instance_env_no_transfer is disabled/, 'and of a disabled trigger');
 $session->{in} = "\\q\n";
