@@ -31,5 +31,6 @@ _PG_init(void)
 {
 	ienv_shared_init(ienv_buckets_size, ienv_buckets_init);
 	ienv_public_suffix_init();
+	ienv_thresholds_init();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

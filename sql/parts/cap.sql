@@ -1,12 +1,12 @@
 -- cap: how many users a development instance may hold, and how many it has.
 -- What counts them as they arrive is a trigger of guard.
 
-CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer)
+CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer, mode text DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_user_cap';
-COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer) IS
-'sets how many users a development instance may hold; null means the default';
+COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer, text) IS
+'sets how many users a development instance may hold, where null means the default, and whether the cap is hard or soft, where null changes nothing';
 
 CREATE FUNCTION instance_env.instance_usage(instance uuid)
 RETURNS TABLE (relation regclass, users bigint, user_cap integer, state text, soft_deletion name)

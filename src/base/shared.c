@@ -21,7 +21,7 @@
 
 #include "base/base.h"
 
-/* 88 bytes each.  Only pairs of table and instance in use need one. */
+/* 112 bytes each.  Only pairs of table and instance in use need one. */
 #define DEFAULT_BUCKETS 4096
 #define MAX_BUCKETS		1048576
 

@@ -188,7 +188,10 @@ count_version(IenvTally *tally, const IenvVersion *version)
 			break;
 		case IENV_OPEN:
 			if (version->replaced)
+			{
 				tally->committed++;
+				tally->replaced_open++;
+			}
 			else
 				claim_of(tally, version->xmax)->deletes++;
 			break;

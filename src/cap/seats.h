@@ -28,6 +28,7 @@ typedef struct IenvTally
 	bool		complete;		/* no version was left out */
 	int64		replaced_since; /* of committed: by an UPDATE that ended since
 								 * S */
+	int64		replaced_open;	/* of committed: by one that has not ended */
 	int64		deleted_since;	/* by a DELETE that ended since S */
 	IenvClaim  *claims;
 	int			nclaims;
