@@ -298,7 +298,7 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 	{
 		bucket->key = *key;
 		bucket->base = base;
-		bucket->floor = 0;
+		bucket->floor = -1;
 		bucket->unseen = -1;
 	}
 	else if ((int64) (base - bucket->base) > 0)
@@ -318,7 +318,8 @@ ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
 	SpinLockAcquire(&bucket->mutex);
 	if (bucket->key.database == key->database &&
 		bucket->key.root == key->root &&
-		memcmp(&bucket->key.instance, &key->instance, UUID_LEN) == 0)
+		memcmp(&bucket->key.instance, &key->instance, UUID_LEN) == 0 &&
+		bucket->floor > 0)
 		bucket->floor = Max(bucket->floor - n, 0);
 	SpinLockRelease(&bucket->mutex);
 }

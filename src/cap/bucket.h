@@ -21,7 +21,7 @@ struct IenvBucket
 								 * release rows */
 	pg_atomic_uint64 left;		/* those of them that have done so, or aborted */
 	uint64		base;			/* tickets minus users */
-	int64		floor;			/* committed users, at least */
+	int64		floor;			/* committed users, at least; -1: unknown */
 	uint64		floor_tickets;	/* tickets when it was stored */
 	int64		unseen;			/* users when a threshold may have been passed
 								 * unnoticed since; -1: none may */

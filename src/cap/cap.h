@@ -43,7 +43,7 @@ typedef struct IenvCountMark
 /* What a bucket says about the users of an instance */
 typedef struct IenvFloor
 {
-	int64		users;			/* committed, at least */
+	int64		users;			/* committed, at least; -1: unknown */
 	int64		bound;			/* at most */
 	int64		unseen;			/* users when a threshold may have been passed
 								 * unnoticed since; -1: none may */
@@ -68,6 +68,8 @@ extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 extern void ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
 							 const IenvCountMark *mark, int64 users,
 							 const int64 *unseen);
+extern void ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key,
+							  int64 users);
 extern void ienv_void_floors(Oid root);
 extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,

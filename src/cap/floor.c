@@ -18,10 +18,10 @@
  * - The floor is lowered for each row, those included that the transaction
  *	 itself had updated before; a floor that is too low costs a count.
  * - A transaction with deletes of more instances than vacancy.c remembers
- *	 lowers all floors of its database to 0, in the same way.
+ *	 gives up all floors of its database, in the same way.
  * - One that is prepared lowers it when it is prepared.
- * - TRUNCATE, which locks out those who count, lowers the floors of its table
- *	 at once.
+ * - TRUNCATE, which locks out those who count, gives up the floors of its
+ *	 table at once.  (Who stores a floor keeps a lock on the table.)
  * - Where deletes fire no trigger because identities are not tracked, a floor
  *	 fades: it holds for a few tickets only.  Where they do not because the
  *	 trigger is disabled, or the delete was replicated, the floor is too high
@@ -71,7 +71,7 @@ ienv_read_floor(IenvBucket *bucket, const IenvBoundKey *key, bool fades,
 	floor->bound = ienv_users_at_most(bucket, base);
 	if (fades &&
 		ienv_users_at_most(bucket, since) > floor->users / FADE)
-		floor->users = 0;
+		floor->users = -1;
 	return true;
 }
 
@@ -101,9 +101,22 @@ ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
 }
 
 /*
+ * Note that a threshold above that number of users may be passed without being
+ * counted.
+ */
+void
+ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key, int64 users)
+{
+	SpinLockAcquire(&bucket->mutex);
+	if (memcmp(key, &bucket->key, sizeof(*key)) == 0 && bucket->unseen < 0)
+		bucket->unseen = users;
+	SpinLockRelease(&bucket->mutex);
+}
+
+/*
  * Called when a table is truncated, which locks out all who count, or with
  * InvalidOid before a transaction commits deletes that it has lost count of:
- * lower the floors of the table, or of all tables of this database.
+ * give up the floors of the table, or of all tables of this database.
  */
 void
 ienv_void_floors(Oid root)
@@ -118,7 +131,7 @@ ienv_void_floors(Oid root)
 		SpinLockAcquire(&bucket->mutex);
 		if (bucket->key.database == MyDatabaseId &&
 			(!OidIsValid(root) || bucket->key.root == root))
-			bucket->floor = 0;
+			bucket->floor = -1;
 		SpinLockRelease(&bucket->mutex);
 		pg_atomic_fetch_add_u64(&bucket->left, 1);
 	}

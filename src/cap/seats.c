@@ -290,3 +290,14 @@ ienv_rows_for_anybody(const IenvTally *tally)
 		rows += tally->claims[i].inserts + tally->claims[i].deletes;
 	return rows;
 }
+
+/*
+ * The committed rows that nobody has begun to delete; others is the tally as
+ * any other transaction must see it.  Who replaces a row may also have deleted
+ * the replacement.
+ */
+int64
+ienv_settled_rows(const IenvTally *others)
+{
+	return others->committed - others->replaced_since - others->replaced_open;
+}

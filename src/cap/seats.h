@@ -41,6 +41,7 @@ extern bool ienv_count_seats(IenvTally *tally, IenvTally *others,
 							 const IenvGuard *guard, Datum value, int64 cap,
 							 Snapshot snapshot);
 extern int64 ienv_rows_for_anybody(const IenvTally *tally);
+extern int64 ienv_settled_rows(const IenvTally *others);
 extern void ienv_end_tally(IenvTally *tally);
 
 #endif							/* IENV_SEATS_H */

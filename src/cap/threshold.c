@@ -53,9 +53,10 @@
  * may pass a threshold unnoticed while the table doubles between its insert
  * and its commit, or if it does not look as described above.  Rows that are applied by replication are not looked at.
  * Nothing here waits for a lock on a table, since the transaction already
- * holds others: what cannot be counted at once is left for the next one.  A
- * transaction that is prepared may neither keep the lock nor notify anybody:
- * it counts without it, and only warns.
+ * holds others: what cannot be counted at once is left for the next one, which
+ * takes the floor for the number of users that was seen last.  A transaction
+ * that is prepared may neither keep the lock nor notify anybody: it counts
+ * without it, and only warns.
  *
  *-------------------------------------------------------------------------
  */

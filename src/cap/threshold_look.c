@@ -91,7 +91,30 @@ passes(const Mark *marks, int n, int64 from, int64 to)
 }
 
 /*
- * Look at one of them.
+ * Does the bucket answer question 2?  Sets *known if count->key and
+ * count->floor are set.
+ *
+ * To compute the version of the triggers anew could mean to wait for a
+ * partition.
+ */
+static bool
+is_known(const IenvWatched *w, const IenvInstance *instance,
+		 const IenvGuard *root, const Mark *marks, int n, Count *count,
+		 bool *known)
+{
+	*known = false;
+	if (w->bucket == NULL || !root->tree_valid)
+		return false;
+	ienv_bound_key(&count->key, w->root, root->tree_version, instance);
+	*known = ienv_read_floor(w->bucket, &count->key,
+							 !OidIsValid(root->departure_trigger),
+							 &count->floor);
+	return *known && count->floor.unseen < 0 &&
+		!passes(marks, n, count->floor.users, count->floor.bound);
+}
+
+/*
+ * Look at a pair; see threshold.c.  The transaction commits, or is prepared.
  */
 void
 ienv_look(const IenvWatched *w, bool commits)
@@ -103,6 +126,7 @@ ienv_look(const IenvWatched *w, bool commits)
 	int			n;
 	Count		count;
 	int64		first;
+	bool		known;
 	bool		locked = false;
 
 	/* what it was in may be gone */
@@ -114,31 +138,27 @@ ienv_look(const IenvWatched *w, bool commits)
 	root = ienv_guard_of(w->root);
 	if (n == 0 || root == NULL || root->is_uuid != w->is_uuid)
 		return;
-
-	/* to compute the version anew could mean to wait for a partition */
-	if (w->bucket != NULL && root->tree_valid)
+	if (is_known(w, &instance, root, marks, n, &count, &known))
 	{
-		ienv_bound_key(&count.key, w->root, root->tree_version, &instance);
-		if (ienv_read_floor(w->bucket, &count.key,
-							!OidIsValid(root->departure_trigger),
-							&count.floor) &&
-			count.floor.unseen < 0 &&
-			!passes(marks, n, count.floor.users, count.floor.bound))
-		{
-			if (instance.soft && count.floor.users > instance.user_cap)
-				ienv_warn_of_soft_cap(root, w->value, &instance, -1);
-			return;
-		}
+		if (instance.soft && count.floor.users > instance.user_cap)
+			ienv_warn_of_soft_cap(root, w->value, &instance, -1);
+		return;
 	}
 
 	for (;;)
 	{
 		if (!count_users(w, &instance, &count))
+		{
+			/* the next one that can count compares with what is known */
+			if (known && commits && count.floor.users >= 0)
+				ienv_store_unseen(w->bucket, &count.key, count.floor.users);
 			return;
+		}
 		first = count.floor.unseen < 0 ? count.before :
 			Min(count.before, count.floor.unseen);
 		if (locked || !commits ||
-			!passes(marks, n, first, count.after + count.open))
+			(count.floor.unseen < 0 &&
+			 !passes(marks, n, first, count.after + count.open)))
 			break;
 		lock_pair(w);
 		locked = true;
@@ -232,8 +252,7 @@ count_users(const IenvWatched *w, const IenvInstance *instance, Count *count)
 	count->before = others.committed;
 	for (int i = 0; i < others.nclaims; i++)
 		count->before += others.claims[i].deletes;
-	count->settled = others.committed - others.replaced_since -
-		others.replaced_open;
+	count->settled = ienv_settled_rows(&others);
 	count->rows = ienv_rows_for_anybody(&others);
 	ienv_end_tally(&mine);
 	ienv_end_tally(&others);

@@ -225,6 +225,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 			int64		rows = ienv_rows_for_anybody(&others);
 
 			ienv_store_base(bucket, &key, &mark, rows);
+			ienv_store_floor(bucket, &key, &mark,
+							 ienv_settled_rows(&others), NULL);
 			base = mark.tickets - (uint64) rows;
 		}
 		ienv_end_tally(&tally);
