@@ -33,5 +33,6 @@ _PG_init(void)
 	ienv_shared_array(&ienv_activity_array);
 	ienv_shared_init();
 	ienv_public_suffix_init();
+	ienv_thresholds_init();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

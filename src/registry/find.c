@@ -113,7 +113,8 @@ instance_env_instance_id(PG_FUNCTION_ARGS)
 
 /*
  * instance_info(instance uuid) RETURNS record (application, application_id,
- *				 type, status, user_cap, plan, slug, domain, external_key)
+ *				 type, status, user_cap, plan, slug, domain, external_key,
+ *				 cap_mode)
  */
 Datum
 instance_env_instance_info(PG_FUNCTION_ARGS)
@@ -130,7 +131,7 @@ instance_env_instance_info(PG_FUNCTION_ARGS)
 	SPI_connect();
 	(void) ienv_require_instance(instance);
 	if (ienv_query_latest("SELECT application, application_id, type, status,"
-						  " user_cap, plan, slug, domain, external_key"
+						  " user_cap, plan, slug, domain, external_key, cap_mode"
 						  " FROM instance_env.instances"
 						  " WHERE instance_id OPERATOR(pg_catalog.=) $1",
 						  1, &type, &instance, NULL) != 1)
