@@ -35,5 +35,6 @@ _PG_init(void)
 	ienv_shared_init();
 	ienv_public_suffix_init();
 	ienv_session_init();
+	ienv_thresholds_init();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

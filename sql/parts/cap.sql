@@ -1,12 +1,12 @@
 -- cap: how many users a development instance may hold, and how many it has.
 -- What counts them as they arrive is a trigger of guard.
 
-CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer)
+CREATE FUNCTION instance_env.set_user_cap(instance uuid, user_cap integer, mode text DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'instance_env_set_user_cap';
-COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer) IS
-'sets how many users a development instance may hold; null means the default';
+COMMENT ON FUNCTION instance_env.set_user_cap(uuid, integer, text) IS
+'sets how many users a development instance may hold, where null means the default, and whether the cap is hard or soft, where null changes nothing';
 
 CREATE FUNCTION instance_env.seats_left(instance uuid, relation regclass DEFAULT NULL)
 RETURNS bigint
@@ -32,7 +32,7 @@ COMMENT ON FUNCTION instance_env.instance_usage(uuid) IS
 
 CREATE VIEW instance_env.usage AS
 SELECT a.name AS application, i.type, u.relation, u.users, u.estimated, u.user_cap,
-	CASE WHEN i.type = 'development' THEN 'hard' END AS cap_mode,
+	CASE WHEN i.type = 'development' THEN i.cap_mode END AS cap_mode,
 	CASE WHEN u.user_cap > 0 THEN round(100.0 * u.users / u.user_cap, 1) WHEN u.user_cap = 0 AND u.users IS NOT NULL THEN 100 END AS percent,
 	u.state, u.refused, u.refused_today, u.last_refused_at, u.soft_deletion, i.id AS instance_id
 FROM instance_env.instance i

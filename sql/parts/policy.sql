@@ -20,6 +20,13 @@ CREATE TABLE instance_env.policy_default
 		WHEN name <> 'user_cap' THEN true
 		WHEN instance_type = 'production' THEN value = 'null'
 		WHEN jsonb_typeof(value) = 'number' THEN value::numeric BETWEEN 0 AND 2147483647 AND value::numeric % 1 = 0
+		ELSE false END),
+	-- percentages: what would be ignored is refused
+	CONSTRAINT policy_default_user_cap_thresholds CHECK (CASE
+		WHEN name <> 'user_cap_thresholds' THEN true
+		WHEN instance_type = 'production' THEN value = 'null'
+		WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value) <= 8
+			AND NOT jsonb_path_exists(value, '$[*] ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @)')
 		ELSE false END)
 );
 COMMENT ON TABLE instance_env.policy_default IS
@@ -50,6 +57,10 @@ FROM (VALUES
 	-- what is promised of the type, and enforced elsewhere: keep_promise() sees to it that it stays true
 	('user_cap', '500', true, 'null', false,
 		'the most users that the instance may hold'),
+	('user_cap_mode', '"hard"', true, 'null', false,
+		'what happens at the cap: hard refuses new users, soft takes them with a warning'),
+	('user_cap_thresholds', '[80, 100]', true, 'null', false,
+		'at how many percent of the cap to warn: a notification on channel instance_env, and a warning'),
 	('user_transfer', 'false', false, 'false', false,
 		'may a user move to another instance?'),
 	('activation_required', 'false', false, 'true', false,
@@ -136,7 +147,7 @@ CREATE TABLE instance_env.policy_override
 	PRIMARY KEY (instance, name)
 );
 COMMENT ON TABLE instance_env.policy_override IS
-'where an instance has another value than its policy_default; its user cap is in table instance';
+'where an instance has another value than its policy_default; its user cap and the mode of that are in table instance';
 COMMENT ON COLUMN instance_env.policy_override.instance IS
 'the instance that has the value';
 COMMENT ON COLUMN instance_env.policy_override.name IS
@@ -173,7 +184,7 @@ CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.policy_default
 CREATE TRIGGER keep_promise
 	BEFORE DELETE OR UPDATE OF instance_type, name, value, overridable
 	ON instance_env.policy_default
-	FOR EACH ROW WHEN (OLD.name IN ('user_transfer', 'activation_required', 'domain_required', 'shared_credentials',
+	FOR EACH ROW WHEN (OLD.name IN ('user_cap_mode', 'user_transfer', 'activation_required', 'domain_required', 'shared_credentials',
 		'own_credentials_required', 'production_only_features', 'plan_required'))
 	EXECUTE FUNCTION instance_env.keep_promise();
 CREATE TRIGGER mark_changed BEFORE UPDATE ON instance_env.policy_default
@@ -193,7 +204,21 @@ CREATE TRIGGER table_truncated AFTER TRUNCATE ON instance_env.policy_override
 ALTER TABLE instance_env.policy_override
 	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
--- The cap has a column in table instance.  An override of what is fixed does not count,
+-- The thresholds of the cap are part of what every backend caches of an instance.
+CREATE TRIGGER registry_inserted AFTER INSERT ON instance_env.policy_override
+	FOR EACH ROW WHEN (NEW.name = 'user_cap_thresholds') EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_updated AFTER UPDATE ON instance_env.policy_override
+	FOR EACH ROW WHEN (OLD.name = 'user_cap_thresholds' OR NEW.name = 'user_cap_thresholds')
+	EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_deleted AFTER DELETE ON instance_env.policy_override
+	FOR EACH ROW WHEN (OLD.name = 'user_cap_thresholds') EXECUTE FUNCTION instance_env.registry_changed();
+CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.policy_override
+	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
+ALTER TABLE instance_env.policy_override
+	ENABLE ALWAYS TRIGGER registry_inserted, ENABLE ALWAYS TRIGGER registry_updated,
+	ENABLE ALWAYS TRIGGER registry_deleted, ENABLE ALWAYS TRIGGER registry_truncated;
+
+-- The cap and its mode have columns in table instance.  An override of what is fixed does not count,
 -- however it came into the table.
 CREATE VIEW instance_env.policies AS
 SELECT a.name AS application, i.type, i.id AS instance_id, d.name,
@@ -204,7 +229,9 @@ FROM instance_env.instance i
 	JOIN instance_env.application a ON a.id = i.application
 	JOIN instance_env.policy_defaults d ON d.instance_type = i.type
 	LEFT JOIN instance_env.policy_override p ON p.instance = i.id AND p.name = d.name AND d.overridable,
-	LATERAL (SELECT CASE d.name WHEN 'user_cap' THEN to_jsonb(i.user_cap) ELSE p.value END AS value) o;
+	LATERAL (SELECT CASE d.name WHEN 'user_cap' THEN to_jsonb(i.user_cap)
+		WHEN 'user_cap_mode' THEN CASE WHEN i.cap_mode <> 'hard' THEN to_jsonb(i.cap_mode) END
+		ELSE p.value END AS value) o;
 COMMENT ON VIEW instance_env.policies IS
 'everything that applies to each instance';
 COMMENT ON COLUMN instance_env.policies.application IS

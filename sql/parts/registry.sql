@@ -52,8 +52,10 @@ CREATE TABLE instance_env.instance
 	config_version bigint NOT NULL DEFAULT 1,
 	created_at timestamptz NOT NULL DEFAULT now(),
 	slug text COLLATE "C" UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+	cap_mode text COLLATE "C" NOT NULL DEFAULT 'hard' CHECK (cap_mode IN ('hard', 'soft')),
 	UNIQUE (application, type),
 	CONSTRAINT instance_user_cap_development CHECK (type = 'development' OR user_cap IS NULL),
+	CONSTRAINT instance_cap_mode_development CHECK (type = 'development' OR cap_mode = 'hard'),
 	CONSTRAINT instance_slug_development CHECK ((type = 'development') = (slug IS NOT NULL))
 );
 COMMENT ON TABLE instance_env.instance IS
@@ -76,6 +78,8 @@ COMMENT ON COLUMN instance_env.instance.created_at IS
 'when it was created';
 COMMENT ON COLUMN instance_env.instance.slug IS
 'the name of a development instance below the service''s own domain, which never changes; null in production';
+COMMENT ON COLUMN instance_env.instance.cap_mode IS
+'what happens at the cap: hard refuses new users, soft takes them with a warning; hard in production, which has no cap';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
 
 CREATE FUNCTION instance_env.create_application(
@@ -150,7 +154,8 @@ CREATE FUNCTION instance_env.instance_info(
 	OUT plan instance_env.plan,
 	OUT slug text,
 	OUT domain text,
-	OUT external_key text)
+	OUT external_key text,
+	OUT cap_mode text)
 RETURNS record
 LANGUAGE C STABLE
 AS 'MODULE_PATHNAME', 'instance_env_instance_info';
@@ -240,9 +245,9 @@ COMMENT ON FUNCTION instance_env.registry_changed() IS
 CREATE TRIGGER registry_changed AFTER INSERT OR DELETE ON instance_env.instance
 	FOR EACH ROW EXECUTE FUNCTION instance_env.registry_changed();
 CREATE TRIGGER registry_updated
-	AFTER UPDATE OF id, type, status, user_cap, external_key, created_at, slug ON instance_env.instance
-	FOR EACH ROW WHEN ((OLD.id, OLD.type, OLD.status, OLD.user_cap, OLD.external_key, OLD.created_at, OLD.slug)
-		IS DISTINCT FROM (NEW.id, NEW.type, NEW.status, NEW.user_cap, NEW.external_key, NEW.created_at, NEW.slug))
+	AFTER UPDATE OF id, type, status, user_cap, external_key, created_at, slug, cap_mode ON instance_env.instance
+	FOR EACH ROW WHEN ((OLD.id, OLD.type, OLD.status, OLD.user_cap, OLD.external_key, OLD.created_at, OLD.slug, OLD.cap_mode)
+		IS DISTINCT FROM (NEW.id, NEW.type, NEW.status, NEW.user_cap, NEW.external_key, NEW.created_at, NEW.slug, NEW.cap_mode))
 	EXECUTE FUNCTION instance_env.registry_changed();
 CREATE TRIGGER registry_truncated AFTER TRUNCATE ON instance_env.instance
 	FOR EACH STATEMENT EXECUTE FUNCTION instance_env.registry_changed();
@@ -396,7 +401,8 @@ CREATE VIEW instance_env.instances AS
 SELECT a.name AS application, i.type, i.status, a.plan,
 	CASE i.type WHEN 'development' THEN coalesce(i.user_cap, d.value::integer) END AS user_cap,
 	m.name AS domain, m.verified_at AS domain_verified_at,
-	i.id AS instance_id, i.external_key, i.application AS application_id, i.created_at, i.slug
+	i.id AS instance_id, i.external_key, i.application AS application_id, i.created_at, i.slug,
+	CASE i.type WHEN 'development' THEN i.cap_mode END AS cap_mode
 FROM instance_env.instance i
 	JOIN instance_env.application a ON a.id = i.application
 	LEFT JOIN instance_env.policy_default d ON d.instance_type = i.type AND d.name = 'user_cap'
@@ -427,3 +433,5 @@ COMMENT ON COLUMN instance_env.instances.created_at IS
 'when it was created';
 COMMENT ON COLUMN instance_env.instances.slug IS
 'the name of a development instance below the service''s own domain; null in production';
+COMMENT ON COLUMN instance_env.instances.cap_mode IS
+'what happens at the cap: hard refuses new users, soft takes them with a warning; null in production';

@@ -60,6 +60,8 @@ typedef struct IenvOids
 	Oid			instance_external_key;
 	Oid			policy_default;
 	Oid			policy_default_pkey;
+	Oid			policy_override;
+	Oid			policy_override_pkey;
 	Oid			identity_key;
 	Oid			departed_user;
 	Oid			departed_user_identity;

@@ -126,6 +126,9 @@ look_up(void)
 	oids.policy_default = get_relname_relid("policy_default", schema);
 	oids.policy_default_pkey = get_relname_relid("policy_default_pkey",
 												 schema);
+	oids.policy_override = get_relname_relid("policy_override", schema);
+	oids.policy_override_pkey = get_relname_relid("policy_override_pkey",
+												  schema);
 	oids.identity_key = get_relname_relid("identity_key", schema);
 	oids.departed_user = get_relname_relid("departed_user", schema);
 	oids.departed_user_identity = get_relname_relid("departed_user_identity",

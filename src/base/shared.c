@@ -22,8 +22,8 @@
 #include "base/base.h"
 
 /*
- * A bucket and a slot for activity have 88 bytes each.  Only pairs of table
- * and instance in use need them.
+ * A bucket has 112 bytes, a slot for activity 88.  Only pairs of table and
+ * instance in use need them.
  */
 #define DEFAULT_BUCKETS 4096
 #define MAX_BUCKETS		1048576

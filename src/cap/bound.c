@@ -117,6 +117,8 @@
  * Without shared memory every admission scans, which is slower but equally
  * correct.
  *
+ * A bucket also holds a floor, which floor.c describes.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -127,19 +129,9 @@
 #include "storage/spin.h"
 
 #include "base/base.h"
+#include "cap/bucket.h"
 #include "cap/cap.h"
 #include "registry/registry.h"
-
-struct IenvBucket
-{
-	pg_atomic_uint64 tickets;
-	pg_atomic_uint64 leaving;	/* transactions that have ever been about to
-								 * release rows */
-	pg_atomic_uint64 left;		/* those of them that have done so, or aborted */
-	uint64		base;			/* tickets minus users */
-	IenvBoundKey key;			/* database is InvalidOid: no base yet */
-	slock_t		mutex;			/* protects base and key */
-};
 
 static Size buckets_size(int n);
 static void buckets_init(void *memory, int n);
@@ -233,19 +225,20 @@ ienv_take_tickets(IenvBucket *bucket, int64 n)
 /*
  * Does the bound prove that the instance has no more than limit users?  The
  * caller's row has taken its ticket.  Never true if the triggers do not see
- * every row, in which case the key's version is 0.
+ * every row, in which case the key's version is 0.  If it does, *base is what
+ * ienv_users_at_most() takes.
  */
 bool
-ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
+ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit,
+				  uint64 *base)
 {
-	uint64		base;
 	bool		same;
 
 	if (key->version == 0)
 		return false;
 	SpinLockAcquire(&bucket->mutex);
 	same = memcmp(key, &bucket->key, sizeof(*key)) == 0;
-	base = bucket->base;
+	*base = bucket->base;
 	SpinLockRelease(&bucket->mutex);
 
 	/*
@@ -253,8 +246,17 @@ ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key, int64 limit)
 	 * computed from
 	 */
 	pg_read_barrier();
-	return same &&
-		(int64) (pg_atomic_read_u64(&bucket->tickets) - base) <= limit;
+	return same && ienv_users_at_most(bucket, *base) <= limit;
+}
+
+/*
+ * The bound that follows from a base which was valid at any time: the rows that
+ * have come in since then have their tickets.
+ */
+int64
+ienv_users_at_most(IenvBucket *bucket, uint64 base)
+{
+	return (int64) (pg_atomic_read_u64(&bucket->tickets) - base);
 }
 
 /*
@@ -303,6 +305,8 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 	{
 		bucket->key = *key;
 		bucket->base = base;
+		bucket->floor = -1;
+		bucket->unseen = -1;
 	}
 	else if ((int64) (base - bucket->base) > 0)
 		bucket->base = base;	/* the tighter of two valid bounds */
@@ -311,12 +315,20 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 
 /*
  * Called when the transaction is about to commit, after which it will release
- * rows.
+ * rows, or to be prepared; it has deleted n rows.
  */
 void
-ienv_leave(IenvBucket *bucket)
+ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
 {
 	pg_atomic_fetch_add_u64(&bucket->leaving, 1);
+
+	SpinLockAcquire(&bucket->mutex);
+	if (bucket->key.database == key->database &&
+		bucket->key.root == key->root &&
+		memcmp(&bucket->key.instance, &key->instance, UUID_LEN) == 0 &&
+		bucket->floor > 0)
+		bucket->floor = Max(bucket->floor - n, 0);
+	SpinLockRelease(&bucket->mutex);
 }
 
 /*

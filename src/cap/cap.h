@@ -40,6 +40,15 @@ typedef struct IenvCountMark
 	bool		quiet;			/* no transaction was about to release rows */
 } IenvCountMark;
 
+/* What a bucket says about the users of an instance */
+typedef struct IenvFloor
+{
+	int64		users;			/* committed, at least; -1: unknown */
+	int64		bound;			/* at most */
+	int64		unseen;			/* users when a threshold may have been passed
+								 * unnoticed since; -1: none may */
+} IenvFloor;
+
 extern IenvSharedArray ienv_buckets_array;
 extern void ienv_bound_key(IenvBoundKey *key, Oid root, uint64 version,
 						   const IenvInstance *instance);
@@ -47,12 +56,21 @@ extern void ienv_void_bounds(void);
 extern IenvBucket *ienv_bucket_of(Oid root, const IenvInstance *instance);
 extern void ienv_take_tickets(IenvBucket *bucket, int64 n);
 extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key,
-							  int64 limit);
+							  int64 limit, uint64 *base);
+extern int64 ienv_users_at_most(IenvBucket *bucket, uint64 base);
+extern bool ienv_read_floor(IenvBucket *bucket, const IenvBoundKey *key,
+							bool fades, IenvFloor *floor);
 extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 							const IenvCountMark *mark, int64 rows);
-extern void ienv_leave(IenvBucket *bucket);
+extern void ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
+							 const IenvCountMark *mark, int64 users,
+							 const int64 *unseen);
+extern void ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key,
+							  int64 users);
+extern void ienv_void_floors(Oid root);
+extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,
 						   int64 n);
 
@@ -129,6 +147,32 @@ extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance,
 					   Datum value, IenvBucket *bucket, bool early);
 
 /*
+ * threshold.c: warnings before the cap bites, and at a soft cap
+ */
+
+/* Stands for a base where none is known: the bound is beyond any threshold. */
+#define IENV_NO_BASE	((uint64) -(INT64CONST(1) << 62))
+
+extern void ienv_thresholds_init(void);
+extern void ienv_watch(const IenvGuard *guard, const IenvInstance *instance,
+					   Datum value, IenvBucket *bucket, uint64 base);
+
+/*
+ * threshold_notice.c: what is said when a threshold is passed
+ */
+extern void ienv_warn_of_threshold(const IenvGuard *guard, Datum value,
+								   const IenvInstance *instance, int percent,
+								   int64 users);
+extern void ienv_warn_of_soft_cap(const IenvGuard *guard, Datum value,
+								  const IenvInstance *instance, int64 users);
+extern void ienv_record_soft_cap(const IenvGuard *guard,
+								 const IenvInstance *instance, int64 before,
+								 int64 after);
+extern void ienv_notify_threshold(const IenvGuard *guard,
+								  const IenvInstance *instance, int percent,
+								  int64 users);
+
+/*
  * seats.c: counting
  */
 extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
@@ -138,6 +182,7 @@ extern int64 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit);
  */
 extern int64 ienv_users_at_once(Oid relid, Datum instance, Datum external_key,
 								int64 limit);
+extern const IenvGuard *ienv_countable(Oid relid);
 extern bool ienv_has_rows_at_once(Oid relid, Datum instance,
 								  Datum external_key);
 
@@ -174,5 +219,7 @@ extern List *ienv_usage_of(Datum instance, Datum external_key);
  */
 extern void ienv_set_user_cap(const char *action, Datum instance,
 							  int user_cap);
+extern void ienv_set_cap_mode(const char *action, Datum instance,
+							  const char *mode);
 
 #endif							/* IENV_CAP_H */

@@ -188,7 +188,10 @@ count_version(IenvTally *tally, const IenvVersion *version)
 			break;
 		case IENV_OPEN:
 			if (version->replaced)
+			{
 				tally->committed++;
+				tally->replaced_open++;
+			}
 			else
 				claim_of(tally, version->xmax)->deletes++;
 			break;
@@ -286,4 +289,15 @@ ienv_rows_for_anybody(const IenvTally *tally)
 	for (int i = 0; i < tally->nclaims; i++)
 		rows += tally->claims[i].inserts + tally->claims[i].deletes;
 	return rows;
+}
+
+/*
+ * The committed rows that nobody has begun to delete; others is the tally as
+ * any other transaction must see it.  Who replaces a row may also have deleted
+ * the replacement.
+ */
+int64
+ienv_settled_rows(const IenvTally *others)
+{
+	return others->committed - others->replaced_since - others->replaced_open;
 }

@@ -28,6 +28,7 @@ typedef struct IenvTally
 	bool		complete;		/* no version was left out */
 	int64		replaced_since; /* of committed: by an UPDATE that ended since
 								 * S */
+	int64		replaced_open;	/* of committed: by one that has not ended */
 	int64		deleted_since;	/* by a DELETE that ended since S */
 	IenvClaim  *claims;
 	int			nclaims;
@@ -40,6 +41,7 @@ extern bool ienv_count_seats(IenvTally *tally, IenvTally *others,
 							 const IenvGuard *guard, Datum value, int64 cap,
 							 Snapshot snapshot);
 extern int64 ienv_rows_for_anybody(const IenvTally *tally);
+extern int64 ienv_settled_rows(const IenvTally *others);
 extern void ienv_end_tally(IenvTally *tally);
 
 #endif							/* IENV_SEATS_H */

@@ -114,6 +114,10 @@
  * cap are waiting for their triggers.  An early look refuses as above but
  * never waits and admits nothing.
  *
+ * A soft cap refuses nothing: its rows are admitted without a scan, whether or
+ * not there is a bound.  What warns of it, and of a cap that is about to be
+ * reached, is in threshold.c; each admission leaves a note there.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -170,8 +174,10 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 	for (;;)
 	{
 		int			cap = instance->user_cap;
+		bool		soft = instance->soft;
 		IenvBoundKey key;
 		IenvCountMark mark;
+		uint64		base = IENV_NO_BASE;
 		Snapshot	snapshot;
 		IenvTally	tally = {0};
 		IenvTally	others = {0};
@@ -179,6 +185,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		bool		complete;
 
 		CHECK_FOR_INTERRUPTS();
+		if (early && soft)
+			return;
 		if (bucket != NULL)
 		{
 			/*
@@ -188,12 +196,21 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 			AcceptInvalidationMessages();
 			ienv_bound_key(&key, guard->root, ienv_guard_version(guard),
 						   instance);
-			if (ienv_bound_admits(bucket, &key, cap + ienv_vacated(&key)))
+			if (ienv_bound_admits(bucket, &key,
+								  soft ? PG_INT64_MAX :
+								  cap + ienv_vacated(&key), &base))
 			{
 				ienv_count_admitted(guard->root, instance, false);
+				ienv_watch(guard, instance, value, bucket, base);
 				return;
 			}
 			ienv_count_begins(bucket, &mark);
+		}
+		if (soft)
+		{
+			ienv_count_admitted(guard->root, instance, false);
+			ienv_watch(guard, instance, value, bucket, IENV_NO_BASE);
+			return;
 		}
 
 		snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -204,9 +221,16 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		compute_bounds(&tally, &bounds);
 		UnregisterSnapshot(snapshot);
 
+		base = IENV_NO_BASE;
 		if (bucket != NULL && complete)
-			ienv_store_base(bucket, &key, &mark,
-							ienv_rows_for_anybody(&others));
+		{
+			int64		rows = ienv_rows_for_anybody(&others);
+
+			ienv_store_base(bucket, &key, &mark, rows);
+			ienv_store_floor(bucket, &key, &mark,
+							 ienv_settled_rows(&others), NULL);
+			base = mark.tickets - (uint64) rows;
+		}
 		ienv_end_tally(&tally);
 		ienv_end_tally(&others);
 		if (early && bounds.lower <= cap)
@@ -214,6 +238,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		if (bounds.upper <= cap)
 		{
 			ienv_count_admitted(guard->root, instance, true);
+			ienv_watch(guard, instance, value, bucket,
+					   bucket != NULL ? base : (uint64) bounds.upper);
 			return;
 		}
 		if (bounds.lower > cap)
@@ -221,7 +247,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 			if (bounds.lower - bounds.settled <= cap && ++looks < MAX_LOOKS)
 				continue;
 			instance = ienv_require_active(guard, value, false, true);
-			if (instance->user_cap > cap)
+			if (instance->user_cap > cap || instance->soft)
 				continue;
 			ienv_count_refused(guard->root, instance);
 			refuse(guard, value, cap, &tally, &bounds);

@@ -36,7 +36,6 @@ typedef struct Rows
 
 static void count_users(Oid relid, void *arg);
 static void look_for_rows(Oid relid, void *arg);
-static const IenvGuard *countable(Oid relid);
 
 /*
  * How many rows of an instance a table may come to hold, including those of
@@ -55,7 +54,7 @@ static void
 count_users(Oid relid, void *arg)
 {
 	Rows	   *rows = arg;
-	const IenvGuard *guard = countable(relid);
+	const IenvGuard *guard = ienv_countable(relid);
 
 	if (guard != NULL)
 		rows->users = ienv_user_count(guard,
@@ -80,7 +79,7 @@ static void
 look_for_rows(Oid relid, void *arg)
 {
 	Rows	   *rows = arg;
-	const IenvGuard *guard = countable(relid);
+	const IenvGuard *guard = ienv_countable(relid);
 	IenvTally	tally = {0};
 	Snapshot	snapshot;
 
@@ -100,8 +99,8 @@ look_for_rows(Oid relid, void *arg)
  * partition, otherwise NULL.  The table, its partitions and those indexes are
  * locked.
  */
-static const IenvGuard *
-countable(Oid relid)
+const IenvGuard *
+ienv_countable(Oid relid)
 {
 	ListCell   *lc;
 

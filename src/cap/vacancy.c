@@ -12,8 +12,9 @@
  * taken its ticket.  That is certain for rows that were committed, but not for
  * the transaction's own, whose triggers may not have fired yet.
  *
- * Failing to count one is harmless, so a transaction remembers only a few
- * instances, and a prepared one none.
+ * Failing to count one is harmless for the bound, so a transaction remembers
+ * only a few instances, and a prepared one none.  It is not for the floor: see
+ * bound.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -37,12 +38,14 @@ typedef struct Vacancy
 	IenvBoundKey key;
 	IenvBucket *bucket;
 	SubTransactionId subxact;	/* the deletes stand if this one does */
-	int64		rows;
+	int64		rows;			/* they had taken their tickets */
+	int64		gone;			/* the same, and those that I had updated */
 	bool		leaving;		/* ienv_leave() has been called */
 } Vacancy;
 
 static Vacancy vacancies[MAX_VACANCIES];
 static int	nvacancies = 0;
+static bool more = false;		/* there were deletes in other instances */
 
 /*
  * The end of a transaction.
@@ -53,11 +56,15 @@ transaction_ends(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
 			for (int i = 0; i < nvacancies; i++)
 			{
-				ienv_leave(vacancies[i].bucket);
+				ienv_leave(vacancies[i].bucket, &vacancies[i].key,
+						   vacancies[i].gone);
 				vacancies[i].leaving = true;
 			}
+			if (more)
+				ienv_void_floors(InvalidOid);
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
@@ -68,6 +75,7 @@ transaction_ends(XactEvent event, void *arg)
 								   event == XACT_EVENT_COMMIT ?
 								   vacancies[i].rows : 0);
 			nvacancies = 0;
+			more = false;
 			break;
 		default:
 			break;
@@ -113,9 +121,14 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 														  false);
 	IenvBoundKey key;
 	IenvBucket *bucket;
+	bool		mine;
 
-	if (instance == NULL || instance->user_cap < 0 ||
-		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data)))
+	if (instance == NULL || instance->user_cap < 0)
+		return;
+
+	/* a row that I have inserted, or another one that I have updated */
+	mine = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
+	if (mine && !(row->t_data->t_infomask & HEAP_UPDATED))
 		return;
 	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
 	if (key.version == 0)
@@ -124,12 +137,13 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 		if (vacancies[i].subxact == subxact &&
 			memcmp(&vacancies[i].key, &key, sizeof(key)) == 0)
 		{
-			vacancies[i].rows++;
+			vacancies[i].rows += !mine;
+			vacancies[i].gone++;
 			return;
 		}
 
 	bucket = ienv_bucket_of(guard->root, instance);
-	if (bucket == NULL || nvacancies == MAX_VACANCIES)
+	if (bucket == NULL)
 		return;
 	if (!registered)
 	{
@@ -137,10 +151,16 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 		RegisterSubXactCallback(subtransaction_ends, NULL);
 		registered = true;
 	}
+	if (nvacancies == MAX_VACANCIES)
+	{
+		more = true;
+		return;
+	}
 	vacancies[nvacancies].key = key;
 	vacancies[nvacancies].bucket = bucket;
 	vacancies[nvacancies].subxact = subxact;
-	vacancies[nvacancies].rows = 1;
+	vacancies[nvacancies].rows = !mine;
+	vacancies[nvacancies].gone = 1;
 	vacancies[nvacancies++].leaving = false;
 }
 

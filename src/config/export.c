@@ -124,7 +124,7 @@ ienv_exported(Datum instance, bool stable)
 		"COALESCE((SELECT pg_catalog.jsonb_object_agg(" key ", " value ") FROM instance_env." table " c" \
 		" WHERE c.instance OPERATOR(pg_catalog.=) i.id), '{}')"
 	static const char *const sql =
-	"SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance', i.id, 'instance_type', i.type," " 'settings', " OBJECT("name", "value", "setting") "," " 'policies', " OBJECT("name", "value", "policy_override") " OPERATOR(pg_catalog.||)" "  CASE WHEN i.user_cap IS NULL THEN '{}'" " ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END," " 'features', " OBJECT("feature", "quantity", "instance_feature") "," " 'connections', " OBJECT("provider", CONNECTION, "social_connection") ")" " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1";
+	"SELECT pg_catalog.jsonb_build_object('format', " CppAsString2(EXPORT_FORMAT) ", 'instance', i.id, 'instance_type', i.type," " 'settings', " OBJECT("name", "value", "setting") "," " 'policies', " OBJECT("name", "value", "policy_override") " OPERATOR(pg_catalog.||)" "  CASE WHEN i.user_cap IS NULL THEN '{}'" " ELSE pg_catalog.jsonb_build_object('user_cap', i.user_cap) END" " OPERATOR(pg_catalog.||)" "  CASE WHEN i.cap_mode OPERATOR(pg_catalog.=) 'hard' THEN '{}'" " ELSE pg_catalog.jsonb_build_object('user_cap_mode', i.cap_mode) END," " 'features', " OBJECT("feature", "quantity", "instance_feature") "," " 'connections', " OBJECT("provider", CONNECTION, "social_connection") ")" " FROM instance_env.instance i WHERE i.id OPERATOR(pg_catalog.=) $1";
 	Oid			type = UUIDOID;
 	bool		isnull;
 

@@ -42,6 +42,8 @@
 static const char *const wishes =
 "WITH target AS (SELECT i.id, i.type, a.plan,"
 " i.type OPERATOR(pg_catalog.=) 'production' AS production, i.user_cap,"
+" CASE WHEN i.cap_mode OPERATOR(pg_catalog.<>) 'hard' THEN i.cap_mode END"
+" AS cap_mode,"
 "  (($2 OPERATOR(pg_catalog.->>) 'instance')::pg_catalog.uuid"
 "   OPERATOR(pg_catalog.=) i.id) IS NOT TRUE AS other"
 "  FROM instance_env.instance i JOIN instance_env.application a"
@@ -78,7 +80,8 @@ static const char *const wishes =
 "   ON p.instance OPERATOR(pg_catalog.=) $1"
 " AND p.name OPERATOR(pg_catalog.=) w.key,"
 "  LATERAL (SELECT CASE w.key WHEN 'user_cap'"
-" THEN pg_catalog.to_jsonb(t.user_cap) ELSE p.value END AS value) o"
+" THEN pg_catalog.to_jsonb(t.user_cap) WHEN 'user_cap_mode'"
+" THEN pg_catalog.to_jsonb(t.cap_mode) ELSE p.value END AS value) o"
 " WHERE o.value IS DISTINCT FROM w.value"
 " UNION ALL"
 " SELECT 2, w.key, w.value,"

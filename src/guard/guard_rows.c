@@ -226,6 +226,8 @@ check_instance(const IenvGuard *guard, Oid relid, IenvInstance *instance,
 						ienv_instance_text(value, guard->is_uuid),
 						instance->user_cap,
 						(long long) count, ienv_quoted_name(guard->relid)),
+				 instance->soft ?
+				 errdetail("The cap is soft, so that it takes new users all the same.") :
 				 errdetail("It takes no new users until enough have been deleted."),
 				 errhint("Delete users, or raise the cap with instance_env.set_user_cap().")));
 	else if (instance->status != IENV_ACTIVE && (*nover)++ < IENV_MAX_OFFENDERS)
@@ -290,7 +292,7 @@ refuse_brought(const IenvGuard *guard, const IenvInstance *instance,
 						   ienv_quoted_name(guard->relid)),
 				 errhint("Delete the rows, or attach the table when the instance is active."),
 				 ienv_errguard(guard, IENV_IS_ACTIVE)));
-	if (!guard->counted || instance->user_cap < 0)
+	if (!guard->counted || instance->user_cap < 0 || instance->soft)
 		return;
 
 	/* no one else can write, so the count remains exact */

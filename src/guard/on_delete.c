@@ -145,6 +145,10 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 	 */
 	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
 		guard != NULL && guard->nkeys > 0)
+	{
 		ienv_depart_all(guard);
+		if (guard->counted)
+			ienv_void_floors(guard->root);
+	}
 	return PointerGetDatum(NULL);
 }

@@ -13,6 +13,7 @@
  *	 hides it, so that the mark of a development instance can be reworded but
  *	 not removed; it has several lines only if the default has.
  * - An array contains some of the default's elements: it can only narrow it.
+ * - The mode of the cap and its thresholds have rules of their own.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,6 +40,8 @@ static const Oid types[3] = {UUIDOID, TEXTOID, JSONBOID};
 static Jsonb *require_policy(Datum *key, const char *name, IenvType type,
 							 bool *overridable);
 static const char *value_problem(Jsonb *value, Jsonb *model);
+static const char *mode_problem(Jsonb *value);
+static const char *thresholds_problem(Jsonb *value);
 static const char *text_problem(const char *text, int length, bool lines);
 static const char *array_problem(Jsonb *value, Jsonb *model);
 static Datum overriding_value(const Datum *key);
@@ -87,7 +90,9 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 				 errhint("View instance_env.policies shows which policies can be overridden.")));
 	ienv_refuse_secrets(PG_GETARG_DATUM(2),
 						psprintf("the value of policy \"%s\"", name));
-	problem = value_problem(value, model);
+	problem = strcmp(name, "user_cap_mode") == 0 ? mode_problem(value) :
+		strcmp(name, "user_cap_thresholds") == 0 ? thresholds_problem(value) :
+		value_problem(value, model);
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -107,6 +112,10 @@ instance_env_set_policy(PG_FUNCTION_ARGS)
 
 	if (strcmp(name, "user_cap") == 0)
 		ienv_set_user_cap("set_policy", values[0], number);
+	else if (strcmp(name, "user_cap_mode") == 0)
+		ienv_set_cap_mode("set_policy", values[0],
+						  pnstrdup(scalar.val.string.val,
+								   scalar.val.string.len));
 	else
 	{
 		before = overriding_value(values);
@@ -161,6 +170,9 @@ instance_env_reset_policy(PG_FUNCTION_ARGS)
 		(void) require_policy(values, name, instance.type, &overridable);
 	if (strcmp(name, "user_cap") == 0 && instance.type == IENV_DEVELOPMENT)
 		ienv_set_user_cap("reset_policy", values[0], -1);
+	if (strcmp(name, "user_cap_mode") == 0 &&
+		instance.type == IENV_DEVELOPMENT)
+		ienv_set_cap_mode("reset_policy", values[0], "hard");
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -252,6 +264,34 @@ value_problem(Jsonb *value, Jsonb *model)
 		default:
 			return "It has no value.";
 	}
+}
+
+/*
+ * The same for policy user_cap_mode.
+ */
+static const char *
+mode_problem(Jsonb *value)
+{
+	JsonbValue	scalar;
+
+	if (JsonbExtractScalar(&value->root, &scalar) &&
+		scalar.type == jbvString && scalar.val.string.len == 4 &&
+		(memcmp(scalar.val.string.val, "hard", 4) == 0 ||
+		 memcmp(scalar.val.string.val, "soft", 4) == 0))
+		return NULL;
+	return "It must be \"hard\" or \"soft\".";
+}
+
+/*
+ * The same for policy user_cap_thresholds.
+ */
+static const char *
+thresholds_problem(Jsonb *value)
+{
+	if (ienv_are_thresholds(value, NULL))
+		return NULL;
+	return psprintf("It must be an array of up to %d percentages, whole numbers from 1 to %d in ascending order.",
+					IENV_MAX_THRESHOLDS, IENV_MAX_THRESHOLD);
 }
 
 static const char *

@@ -20,6 +20,7 @@ void
 ienv_check_usage(IenvValidation *run)
 {
 	int			cap = run->info.user_cap;
+	bool		soft = run->info.soft;
 	List	   *usage = ienv_usage_of(run->instance, run->external_key);
 	ListCell   *lc;
 
@@ -39,10 +40,12 @@ ienv_check_usage(IenvValidation *run)
 						   "Try again when no other session has the table locked and its guard is whole.");
 		else
 			ienv_add_check(run, "usage", table, IENV_WARNING,
-						   u->users >= cap ? ERRCODE_IENV_USER_CAP_EXCEEDED :
+						   u->users >= cap && !soft ? ERRCODE_IENV_USER_CAP_EXCEEDED :
 						   0,
 						   !ienv_is_nearly_full(u->users, cap),
-						   psprintf("Table \"%s\" holds %lld of at most %d users.", table, (long long) u->users, cap),
+						   psprintf(soft ?
+									"Table \"%s\" holds %lld users, and the soft cap is %d." :
+									"Table \"%s\" holds %lld of at most %d users.", table, (long long) u->users, cap),
 						   "Delete users, or raise the cap with instance_env.set_user_cap().");
 	}
 }

@@ -48,7 +48,8 @@ PG_FUNCTION_INFO_V1(instance_env_instance_info);
 
 /*
  * instance_info(instance uuid) RETURNS record (application, application_id,
- *				 type, status, user_cap, plan, slug, domain, external_key)
+ *				 type, status, user_cap, plan, slug, domain, external_key,
+ *				 cap_mode)
  */
 Datum
 instance_env_instance_info(PG_FUNCTION_ARGS)
@@ -86,7 +87,8 @@ read_info(FunctionCallInfo fcinfo)
 		(void) ienv_require_instance(instance);
 		if (ienv_query_latest("SELECT application, application_id, type,"
 							  " status, user_cap, plan, slug, domain,"
-							  " external_key FROM instance_env.instances"
+							  " external_key, cap_mode"
+							  " FROM instance_env.instances"
 							  " WHERE instance_id OPERATOR(pg_catalog.=) $1",
 							  1, &type, &instance, NULL) != 1)
 			elog(ERROR, "instance %s has no application",

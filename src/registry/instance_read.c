@@ -16,7 +16,9 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 #include "utils/snapmgr.h"
 
 #include "base/base.h"
@@ -29,11 +31,23 @@
 #define Anum_instance_user_cap		5
 #define Anum_instance_external_key	6
 #define Anum_instance_created_at	8
+#define Anum_instance_cap_mode		10
 #define Anum_policy_default_type	1
 #define Anum_policy_default_name	2
 #define Anum_policy_default_value	3
+#define Anum_policy_override_instance	1
+#define Anum_policy_override_name		2
+#define Anum_policy_override_value		3
+
+/* The policy that says when to warn */
+#define THRESHOLDS_POLICY "user_cap_thresholds"
 
 static int	read_default_user_cap(Snapshot snapshot);
+static void read_thresholds(IenvInstance *instance, Snapshot snapshot);
+static Jsonb *read_default(const char *name, Snapshot snapshot);
+static Jsonb *read_policy(Oid table, Oid index, ScanKey keys, int value,
+						  Snapshot snapshot);
+static bool is_soft(Datum mode);
 
 /*
  * Read an instance from the table with a fresh snapshot.  False if it does not
@@ -94,8 +108,14 @@ ienv_read_instance(const char *data, int len, bool is_uuid,
 		if (instance->type == IENV_PRODUCTION)
 			instance->user_cap = -1;
 		else
+		{
 			instance->user_cap = isnull ? read_default_user_cap(snapshot) :
 				DatumGetInt32(cap);
+			instance->soft =
+				is_soft(heap_getattr(tuple, Anum_instance_cap_mode, desc,
+									 &isnull));
+			read_thresholds(instance, snapshot);
+		}
 	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
@@ -109,41 +129,131 @@ ienv_read_instance(const char *data, int len, bool is_uuid,
 static int
 read_default_user_cap(Snapshot snapshot)
 {
-	const IenvOids *o = ienv_oids();
-	Relation	rel = table_open(o->policy_default, AccessShareLock);
-	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	Jsonb	   *json = read_default("user_cap", snapshot);
 	JsonbValue	value;
-	bool		isnull;
-	int			cap;
 
-	ScanKeyInit(&keys[0], Anum_policy_default_type, BTEqualStrategyNumber,
-				F_ENUM_EQ,
-				ObjectIdGetDatum(o->types[IENV_DEVELOPMENT]));
-	ScanKeyInit(&keys[1], Anum_policy_default_name, BTEqualStrategyNumber,
-				F_TEXTEQ,
-				CStringGetTextDatum("user_cap"));
-	scan = systable_beginscan(rel, o->policy_default_pkey, true, snapshot, 2,
-							  keys);
-	tuple = systable_getnext(scan);
-	if (!HeapTupleIsValid(tuple) ||
-		!JsonbExtractScalar(&DatumGetJsonbP(heap_getattr(tuple,
-														 Anum_policy_default_value,
-														 RelationGetDescr(rel),
-														 &isnull))->root,
-							&value) ||
+	if (json == NULL || !JsonbExtractScalar(&json->root, &value) ||
 		value.type != jbvNumeric)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s.policy_default\" has no number for \"user_cap\" of a development instance", IENV_SCHEMA),
 				 errhint("Restore the row that CREATE EXTENSION made.")));
-	cap =
+	return
 		DatumGetInt32(DirectFunctionCall1(numeric_int4,
 										  NumericGetDatum(value.val.numeric)));
+}
+
+/*
+ * The thresholds of a development instance: its own, or else the default.
+ * None if the row is missing: nobody should be unable to sign up because
+ * nobody can be warned.
+ */
+static void
+read_thresholds(IenvInstance *instance, Snapshot snapshot)
+{
+	const IenvOids *o = ienv_oids();
+	ScanKeyData keys[2];
+	Jsonb	   *json;
+
+	ScanKeyInit(&keys[0], Anum_policy_override_instance,
+				BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(&instance->id));
+	ScanKeyInit(&keys[1], Anum_policy_override_name, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(THRESHOLDS_POLICY));
+	json = read_policy(o->policy_override, o->policy_override_pkey, keys,
+					   Anum_policy_override_value, snapshot);
+	if (json == NULL)
+		json = read_default(THRESHOLDS_POLICY, snapshot);
+	if (json != NULL)
+		(void) ienv_are_thresholds(json, instance);
+}
+
+/*
+ * The default value of a policy in development, or NULL.
+ */
+static Jsonb *
+read_default(const char *name, Snapshot snapshot)
+{
+	const IenvOids *o = ienv_oids();
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], Anum_policy_default_type, BTEqualStrategyNumber,
+				F_ENUM_EQ,
+				ObjectIdGetDatum(o->types[IENV_DEVELOPMENT]));
+	ScanKeyInit(&keys[1], Anum_policy_default_name, BTEqualStrategyNumber,
+				F_TEXTEQ, CStringGetTextDatum(name));
+	return read_policy(o->policy_default, o->policy_default_pkey, keys,
+					   Anum_policy_default_value, snapshot);
+}
+
+/*
+ * A copy of the value in the row of a table that two keys identify, or NULL.
+ */
+static Jsonb *
+read_policy(Oid table, Oid index, ScanKey keys, int value, Snapshot snapshot)
+{
+	Relation	rel = table_open(table, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, index, true, snapshot, 2, keys);
+	HeapTuple	tuple = systable_getnext(scan);
+	Jsonb	   *json = NULL;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		json = DatumGetJsonbPCopy(heap_getattr(tuple, value,
+											   RelationGetDescr(rel),
+											   &isnull));
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return cap;
+	return json;
+}
+
+static bool
+is_soft(Datum mode)
+{
+	return strcmp(TextDatumGetCString(mode), "soft") == 0;
+}
+
+/*
+ * Is a value one of policy user_cap_thresholds: an array of at most
+ * IENV_MAX_THRESHOLDS whole numbers from 1 to IENV_MAX_THRESHOLD, ascending?
+ * If so, the instance gets them; instance may be NULL.
+ */
+bool
+ienv_are_thresholds(Jsonb *value, IenvInstance *instance)
+{
+	int16		thresholds[IENV_MAX_THRESHOLDS];
+	int			n = 0;
+
+	/* a scalar is stored as an array of one element */
+	if (!JB_ROOT_IS_ARRAY(value) || JB_ROOT_IS_SCALAR(value) ||
+		JB_ROOT_COUNT(value) > IENV_MAX_THRESHOLDS)
+		return false;
+	for (uint32 i = 0; i < JB_ROOT_COUNT(value); i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(&value->root, i);
+		bool		out_of_range;
+		int32		percent;
+
+		if (element->type != jbvNumeric)
+			return false;
+		percent = ienv_numeric_int4(element->val.numeric, &out_of_range);
+		if (out_of_range || percent < 1 || percent > IENV_MAX_THRESHOLD ||
+			(n > 0 && percent <= thresholds[n - 1]) ||
+			!DatumGetBool(DirectFunctionCall2(numeric_eq,
+											  NumericGetDatum(element->val.numeric),
+											  NumericGetDatum(int64_to_numeric(percent)))))
+			return false;
+		thresholds[n++] = percent;
+	}
+	if (instance != NULL)
+	{
+		instance->nthresholds = n;
+		memcpy(instance->thresholds, thresholds, n * sizeof(int16));
+	}
+	return true;
 }
 
 /*
@@ -159,7 +269,13 @@ ienv_query_instance(const char *data, int len, bool is_uuid,
 	" i.status::pg_catalog.text," " COALESCE(i.user_cap,"
 	" (SELECT d.value::pg_catalog.int4" " FROM instance_env.policy_default"
 	" d" " WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
-	" AND d.name OPERATOR(pg_catalog.=) 'user_cap'))," " i.created_at"
+	" AND d.name OPERATOR(pg_catalog.=) 'user_cap'))," " i.created_at,"
+	" i.cap_mode, COALESCE((SELECT p.value FROM instance_env.policy_override p"
+	" WHERE p.instance OPERATOR(pg_catalog.=) i.id"
+	" AND p.name OPERATOR(pg_catalog.=) 'user_cap_thresholds'),"
+	" (SELECT d.value FROM instance_env.policy_default d"
+	" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
+	" AND d.name OPERATOR(pg_catalog.=) 'user_cap_thresholds'))"
 	" FROM instance_env.instance i WHERE ";
 	Oid			type = is_uuid ? UUIDOID : TEXTOID;
 	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
@@ -196,6 +312,15 @@ ienv_query_instance(const char *data, int len, bool is_uuid,
 			DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
 		instance->created_at =
 			DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
+		if (instance->type == IENV_DEVELOPMENT)
+		{
+			Datum		thresholds = SPI_getbinval(tuple, desc, 7, &isnull);
+
+			if (!isnull)
+				(void) ienv_are_thresholds(DatumGetJsonbP(thresholds),
+										   instance);
+			instance->soft = is_soft(SPI_getbinval(tuple, desc, 6, &isnull));
+		}
 	}
 	ienv_leave_owner(&saved);
 	SPI_finish();

@@ -9,6 +9,7 @@
 #ifndef IENV_REGISTRY_H
 #define IENV_REGISTRY_H
 
+#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -17,6 +18,11 @@
 /*
  * instance_lookup.c: a backend's cache of instances
  */
+
+/* Policy user_cap_thresholds: how many there can be, and the highest one */
+#define IENV_MAX_THRESHOLDS		8
+#define IENV_MAX_THRESHOLD		1000
+
 typedef struct IenvInstance
 {
 	pg_uuid_t	id;
@@ -25,6 +31,10 @@ typedef struct IenvInstance
 	TimestampTz created_at;
 	int			user_cap;		/* in users; -1: unlimited, a production
 								 * instance */
+	bool		soft;			/* the cap only warns */
+	uint8		nthresholds;
+	int16		thresholds[IENV_MAX_THRESHOLDS];	/* in percent of the cap,
+													 * ascending */
 } IenvInstance;
 
 extern bool ienv_is_known_production(const pg_uuid_t *id);
@@ -47,6 +57,7 @@ extern bool ienv_read_instance(const char *data, int len, bool is_uuid,
 extern bool ienv_query_instance(const char *data, int len, bool is_uuid,
 								IenvInstance *instance);
 extern Datum ienv_latest_external_key(const pg_uuid_t *id);
+extern bool ienv_are_thresholds(Jsonb *value, IenvInstance *instance);
 
 /*
  * rename.c: external keys that the current transaction has changed

@@ -46,7 +46,6 @@
 static List *guarded_roots(void);
 static bool look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look,
 					void *arg);
-static bool lock_rows(Oid relid);
 static bool lock_guard(Oid relid);
 static bool lock_referenced(Oid relid);
 static int	compare_roots(const ListCell *a, const ListCell *b);
@@ -235,7 +234,7 @@ ienv_look_at_guard(Oid relid, IenvLook look, void *arg)
 bool
 ienv_look_at_rows(Oid relid, IenvLook look, void *arg)
 {
-	return look_at(relid, lock_rows, look, arg);
+	return look_at(relid, ienv_lock_rows_at_once, look, arg);
 }
 
 /*
@@ -290,8 +289,8 @@ look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
  * Lock a table for reading, with its partitions and the index of each that is
  * used to count its rows of an instance.  False if that would require waiting.
  */
-static bool
-lock_rows(Oid relid)
+bool
+ienv_lock_rows_at_once(Oid relid)
 {
 	ListCell   *lc;
 
@@ -323,7 +322,7 @@ lock_guard(Oid relid)
 {
 	ListCell   *lc;
 
-	if (!lock_rows(relid))
+	if (!ienv_lock_rows_at_once(relid))
 		return false;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 		if (!lock_referenced(lfirst_oid(lc)))

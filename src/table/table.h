@@ -333,5 +333,6 @@ extern char *ienv_why_not_at_once(Oid relid);
 extern bool ienv_look_at_guard(Oid relid, IenvLook look, void *arg);
 extern char *ienv_why_not_trusted(const IenvRoot *root);
 extern bool ienv_look_at_rows(Oid relid, IenvLook look, void *arg);
+extern bool ienv_lock_rows_at_once(Oid relid);
 
 #endif							/* IENV_TABLE_H */

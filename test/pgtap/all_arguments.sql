@@ -35,7 +35,7 @@ INSERT INTO good VALUES
 	('publishable', 'pk_live_Y2xlcmsudmliZXMuZGl5JA=='), ('secret', :'key'), ('overlap', '1 hour'), ('expires_at', 'infinity'),
 	('hint', right(:'key', 4)), ('plan', 'pro'), ('development_key', 'key 1'), ('production_key', 'key 2'),
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
-	('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
+	('mode', 'soft'), ('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
 	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL), ('seats_left.relation', NULL), ('user_count.relation', NULL),
 	('role', 'instance_env_monitor'), ('allow_instance.application', 'shop'), ('forbid_instance.application', 'shop'), ('local', 'true'),

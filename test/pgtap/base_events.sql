@@ -147,7 +147,7 @@ SELECT is((SELECT after FROM instance_env.events ORDER BY id DESC LIMIT 1), '{"f
 
 -- functions for whom they were granted; as the caller counts the role, not the function's owner
 
-GRANT EXECUTE ON FUNCTION instance_env.set_user_cap(uuid, integer) TO instance_env_admin;
+GRANT EXECUTE ON FUNCTION instance_env.set_user_cap(uuid, integer, text) TO instance_env_admin;
 SELECT pg_temp.run_as('instance_env_admin', $$SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 5)$$) \gset
 SELECT is((SELECT current_user_name FROM instance_env.events ORDER BY id DESC LIMIT 1), 'instance_env_admin'::name,
 	'the role that called a SECURITY DEFINER function');

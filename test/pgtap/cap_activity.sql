@@ -5,7 +5,7 @@ BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
 SELECT counting FROM instance_env.activity_status() \gset
-SELECT plan(31);
+SELECT plan(34);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod') \gset
@@ -82,6 +82,12 @@ SELECT is_empty('SELECT FROM instance_env.activity', 'begins anew');
 SELECT results_eq($$SELECT action, item FROM instance_env.events ORDER BY id DESC LIMIT 1$$, $$VALUES ('reset_activity', NULL)$$, 'and is an event');
 SELECT throws_ok('INSERT INTO app.users VALUES (11), (12)', '23I01', NULL, 'refused again');
 SELECT is(pg_temp.counted(pg_temp.activity('app.users')::text, '(0,1,1)'), '(0,1,1)', 'is counted from 0');
+
+-- a soft cap refuses nothing
+SELECT instance_env.set_user_cap(:'dev', 2, 'soft') \gset
+SELECT lives_ok('INSERT INTO app.users VALUES (13), (14)', 'a soft cap');
+SELECT is(pg_temp.counted(pg_temp.activity('app.users')::text, '(2,1,1)'), '(2,1,1)', 'admits rows, which are counted');
+SELECT is(instance_env.seats_left(:'dev'), 0::bigint, 'seats_left() is not negative');
 
 -- who may
 CREATE ROLE instance_env_backend;

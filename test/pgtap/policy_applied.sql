@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(377);
+SELECT plan(385);
 
 SELECT instance_env.create_application('shop',
 	development_id => 'd0000000-0000-4000-8000-000000000001',
@@ -74,7 +74,7 @@ SELECT set_eq(
 	'a production instance may have its own of these only');
 SELECT set_eq(
 	$$SELECT name::text COLLATE "default" FROM instance_env.policy_defaults WHERE instance_type = 'development' AND overridable$$,
-	ARRAY['user_cap', 'banner', 'message_prefix', 'redirect_schemes', 'rate_limit', 'sms_per_month', 'email_per_month', 'test_identities'],
+	ARRAY['user_cap', 'user_cap_mode', 'user_cap_thresholds', 'banner', 'message_prefix', 'redirect_schemes', 'rate_limit', 'sms_per_month', 'email_per_month', 'test_identities'],
 	'a development instance of these');
 INSERT INTO instance_env.policy_override
 SELECT i.id, d.name, o.value FROM instances i JOIN instance_env.policy_defaults d ON i.type = d.instance_type

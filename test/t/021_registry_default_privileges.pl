@@ -74,7 +74,7 @@ my $plain = privileges('plain');
 my %plain = map { split /\|/, $_, 2 } split /\n/, $plain;
 is($plain{schema}, 'owner CREATE, owner USAGE', 'in a database with no default privileges: the schema');
 is($plain{'routine instance_env.departure_queued()'}, 'PUBLIC EXECUTE, owner EXECUTE', 'a trigger condition');
-is($plain{'routine instance_env.set_user_cap(uuid,integer)'}, 'owner EXECUTE', 'a function');
+is($plain{'routine instance_env.set_user_cap(uuid,integer,text)'}, 'owner EXECUTE', 'a function');
 is($plain{'type instance_env.plan'}, 'PUBLIC USAGE, owner USAGE', 'a type');
 unlike($plain{'relation instance_env.identity_key'}, qr/PUBLIC/, 'a table');
 

@@ -65,7 +65,8 @@ my %queries = (
 	'view readiness' => 'SELECT * FROM instance_env.readiness',
 	'view message_usage' => 'SELECT * FROM instance_env.message_usage ORDER BY instance_id, channel',
 	'is_test_identity()' => "SELECT instance_env.is_test_identity('$dev', '+12015550100'), instance_env.is_test_identity('$prod', '+12015550100')",
-	'view usage' => 'SELECT * FROM instance_env.usage ORDER BY relation::text');
+	'view usage' => 'SELECT application, type, estimated, relation, users, user_cap, percent, state, soft_deletion, instance_id
+		FROM instance_env.usage ORDER BY relation::text, type');
 
 sub same_answers
 {

@@ -58,7 +58,7 @@ foreach my $i (1 .. 8)
 {
 	my %session = (out => '', err => '');
 	my $end = $i % 2 ? 'ROLLBACK' : 'COMMIT';
-	my $sql = "BEGIN; SELECT * FROM try(300, 2); $end;" x 3;
+	my $sql = 'SET client_min_messages = error;' . "BEGIN; SELECT * FROM try(300, 2); $end;" x 3;
 	$session{handle} = IPC::Run::start(
 		[ 'psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-c', $sql ],
 		'<', \undef, '>', \$session{out}, '2>', \$session{err},

@@ -1,0 +1,282 @@
+/*-------------------------------------------------------------------------
+ *
+ * threshold.c
+ *	  Warnings before the cap bites, and at a soft cap.
+ *
+ * A threshold is a number of users, a percentage of the cap (policy
+ * user_cap_thresholds).  When a transaction takes an instance to it, those who
+ * listen on channel instance_env are notified, and the session is warned, once
+ * for each time that the threshold is passed.  Soft caps have one more, the
+ * first user beyond the cap.
+ *
+ * Whether a transaction passes a threshold is known only when it commits: so
+ * far, others may come and go.  So an admission (user_cap.c) only leaves a
+ * note of the pair of table and instance here, with the base of its bound.
+ * When the transaction is about to commit, three questions are asked of each
+ * note, the cheapest first:
+ *
+ * 1. Is the bound, with the tickets that have been taken since, below the
+ *	  lowest threshold?  Then nothing is passed, by anybody who has taken a
+ *	  ticket by now.  For most transactions, that is all.
+ * 2. Is there no threshold T with floor < T <= bound (floor.c)?  Then the
+ *	  instance has passed those up to the floor, and can have passed no other.
+ * 3. Otherwise the users are counted, relative to a fresh snapshot: "before",
+ *	  those that are committed, and "after", the same with my own changes.  I
+ *	  pass T if before < T <= after.  The bound becomes tight by that, and the
+ *	  floor is stored, so that question 2 answers for those who come next.
+ *
+ * Two that commit at the same time.  If a threshold may be passed, one first
+ * takes a lock on the pair, which is held until after the commit, and counts
+ * again.  So of two that look, the second one finds the first one committed,
+ * and exactly one of them passes T.  Those who need not count take no lock.
+ * Locks are taken in the order of the pairs, when all other work is done, so
+ * they lead to no deadlock with each other.
+ *
+ * One that does not look.  A transaction asks question 1 when it is about to
+ * commit.  If another one takes its tickets after that, and counts before the
+ * first has committed, each finds too few: the other one sees a row that is
+ * not committed, of someone who has looked already or who may yet do so, or
+ * roll back.  Where such rows could make up for what is missing to a
+ * threshold, it leaves a note in the bucket ("unseen", the number of users
+ * that it has seen).  The next one that looks takes the threshold for passed if
+ * the number of users is beyond it by then and was not at that time.  So the
+ * warning is given exactly once, at the latest by the next transaction that
+ * adds a user.
+ *
+ * Falls.  The floor is lowered with each user that leaves, so one that falls
+ * below T is looked at again, and the instance can pass T again.  No mark says
+ * that a threshold was passed, so there is none that could be wrong after a
+ * crash: then nothing is known, and the first one that looks finds out.
+ *
+ * What is left out.  Without shared memory the users are counted whenever an
+ * admission has found half as many as the lowest threshold; so a transaction
+ * may pass a threshold unnoticed while the table doubles between its insert
+ * and its commit, or if it does not look as described above.  Rows that are applied by replication are not looked at.
+ * Nothing here waits for a lock on a table, since the transaction already
+ * holds others: what cannot be counted at once is left for the next one, which
+ * takes the floor for the number of users that was seen last.  A transaction
+ * that is prepared may neither keep the lock nor notify anybody: it counts
+ * without it, and only warns.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "base/base.h"
+#include "cap/cap.h"
+#include "cap/threshold.h"
+#include "registry/registry.h"
+
+/*
+ * Usual and greatest number of pairs; beyond that, what is passed is left for
+ * the next transaction to find
+ */
+#define FEW_WATCHED		16
+#define MAX_WATCHED		65536
+
+bool		ienv_notify_thresholds = true;
+
+static IenvWatched *watched = NULL;
+static int	nwatched = 0;
+static int	max_watched = 0;
+
+static void transaction_ends(XactEvent event, void *arg);
+static bool make_room(void);
+static void look_at_all(bool commits);
+
+/*
+ * Define the setting.
+ */
+void
+ienv_thresholds_init(void)
+{
+	DefineCustomBoolVariable(IENV_SCHEMA ".notify_thresholds",
+							 "Notifies and warns when a development instance nears its user cap.",
+							 "Policy user_cap_thresholds says when.",
+							 &ienv_notify_thresholds, true, PGC_SUSET, 0, NULL,
+							 NULL, NULL);
+}
+
+/*
+ * Called when rows of a development instance have been admitted: look when the
+ * transaction commits.  guard describes the table or partition, value is its
+ * instance column's.
+ *
+ * base was valid at any time in this transaction, or is IENV_NO_BASE.  Without
+ * a bucket, it is the greatest number of users that the admission has found, or
+ * IENV_NO_BASE.
+ */
+void
+ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
+		   IenvBucket *bucket, uint64 base)
+{
+	static bool registered = false;
+	int64		lowest = PG_INT64_MAX;
+	IenvWatched *w;
+
+	if (ienv_notify_thresholds && instance->nthresholds > 0 &&
+		instance->user_cap > 0)
+		lowest = ienv_threshold_users(instance, instance->thresholds[0]);
+	if (instance->soft)
+		lowest = Min(lowest, (int64) instance->user_cap + 1);
+	if (lowest == PG_INT64_MAX ||
+		(bucket == NULL && base != IENV_NO_BASE &&
+		 (int64) base < lowest / 2))
+		return;
+
+	w = nwatched > 0 ? &watched[nwatched - 1] : NULL;
+	if (w == NULL || w->root != guard->root ||
+		memcmp(&w->instance, &instance->id, UUID_LEN) != 0)
+	{
+		if (!registered)
+			RegisterXactCallback(transaction_ends, NULL);
+		registered = true;
+		if (nwatched == max_watched && !make_room())
+			return;
+		w = &watched[nwatched];
+		w->root = guard->root;
+		w->instance = instance->id;
+		w->is_uuid = guard->is_uuid;
+		if (!guard->is_uuid)
+		{
+			MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+
+			w->value = datumCopy(value, false, -1);
+			MemoryContextSwitchTo(caller);
+		}
+		nwatched++;
+	}
+	w->bucket = bucket;
+	w->base = base;
+	w->lowest = lowest;
+}
+
+/*
+ * The order in which pairs are locked.
+ */
+static int
+compare_watched(const void *a, const void *b)
+{
+	const IenvWatched *x = a;
+	const IenvWatched *y = b;
+
+	if (x->root != y->root)
+		return x->root < y->root ? -1 : 1;
+	return memcmp(&x->instance, &y->instance, UUID_LEN);
+}
+
+/*
+ * Put the pairs in order, each once, with the tightest of its bases: the rows
+ * that came in after a base was valid have their tickets since then.
+ */
+static void
+sort_watched(void)
+{
+	int			n = 0;
+
+	if (nwatched < 2)
+		return;
+	qsort(watched, nwatched, sizeof(IenvWatched), compare_watched);
+	for (int i = 1; i < nwatched; i++)
+	{
+		if (compare_watched(&watched[n], &watched[i]) != 0)
+			watched[++n] = watched[i];
+		else if ((int64) (watched[i].base - watched[n].base) > 0)
+			watched[n].base = watched[i].base;
+	}
+	nwatched = n + 1;
+}
+
+/*
+ * Make room for another pair; false if there are too many.
+ */
+static bool
+make_room(void)
+{
+	int			size = Max(FEW_WATCHED, Min(max_watched * 2, MAX_WATCHED));
+
+	if (max_watched == MAX_WATCHED)
+	{
+		sort_watched();
+		return nwatched < MAX_WATCHED / 2;
+	}
+	if (watched == NULL)
+		watched = MemoryContextAlloc(TopMemoryContext,
+									 size * sizeof(IenvWatched));
+	else
+		watched = repalloc(watched, size * sizeof(IenvWatched));
+	max_watched = size;
+	return true;
+}
+
+/*
+ * The end of a transaction.
+ */
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			look_at_all(true);
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			look_at_all(false);
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			nwatched = 0;
+			if (max_watched > FEW_WATCHED)
+			{
+				pfree(watched);
+				watched = NULL;
+				max_watched = 0;
+			}
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Look at all pairs that may have passed a threshold, in a memory context of
+ * their own.
+ */
+static void
+look_at_all(bool commits)
+{
+	int			n = 0;
+	MemoryContext caller;
+	MemoryContext context;
+
+	for (int i = 0; i < nwatched; i++)
+	{
+		const IenvWatched *w = &watched[i];
+
+		if (w->bucket == NULL ||
+			ienv_users_at_most(w->bucket, w->base) >= w->lowest)
+			watched[n++] = *w;
+	}
+	nwatched = n;
+	if (n == 0)
+		return;
+
+	sort_watched();
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"instance_env thresholds",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	for (int i = 0; i < nwatched; i++)
+	{
+		ienv_look(&watched[i], commits);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}

@@ -1,0 +1,126 @@
+
+# What is notified when a threshold is passed: the payload is JSON in whatever encoding, shorter
+# than PostgreSQL allows whatever the names.  And that a threshold is noticed without shared
+# memory as well, and by transactions that commit at the same time.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use JSON::PP;
+
+my $dev = 'dddddddd-0000-0000-0000-000000000001';
+
+# A session that listens inserts a user into an instance with a cap of 1: what it is told.
+sub payloads
+{
+	my ($node, $database, $application, $table) = @_;
+	my ($status, $out, $err) = $node->psql(
+		$database, qq{
+		SET client_min_messages = error;
+		BEGIN;
+		SELECT instance_env.create_application($application, development_id => '$dev');
+		SELECT instance_env.set_user_cap('$dev', 1);
+		CREATE TABLE $table (id integer PRIMARY KEY, instance_id uuid);
+		SELECT count(*) FROM instance_env.guard(\$t\$$table\$t\$);
+		COMMIT;
+		LISTEN instance_env;
+		INSERT INTO $table VALUES (1, '$dev');
+		SELECT 1;
+		DROP TABLE $table;
+		SELECT instance_env.drop_application(instance_env.application_id($application));},
+		on_error_stop => 1);
+	is($status, 0, 'it is committed') or diag $err;
+	my @payloads = $out =~ /^Asynchronous notification "instance_env" with payload "(.*)" received from/mg;
+	return @payloads;
+}
+
+sub told
+{
+	my ($node, $database, $application, $table, $what) = @_;
+	my @payloads = payloads($node, $database, $application, $table);
+	is(scalar @payloads, 2, "$what: one for each threshold");
+	return map {
+		like($_, qr/^[ -~]*$/, "$what: ASCII");
+		cmp_ok(length $_, '<', 8000, "$what: not too long");
+		my $json = eval { decode_json($_) } || {};
+		is_deeply(
+			[ sort keys %$json ],
+			[qw(application cap instance percent relation users)],
+			"$what: JSON with all keys");
+		$json;
+	} @payloads;
+}
+
+for my $preload (1, 0)
+{
+	my $node = PostgreSQL::Test::Cluster->new($preload ? 'threshold' : 'no_memory');
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+	$node->append_conf('postgresql.conf',
+		$preload ? "shared_preload_libraries = 'instance_env'\n" : "instance_env.buckets = 0\n");
+	$node->start;
+	my %database = (postgres => 'UTF8', latin => 'LATIN1', ascii => 'SQL_ASCII', japanese => 'EUC_JP');
+	for (sort keys %database)
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $_ TEMPLATE template0 ENCODING '$database{$_}'")
+		  if $_ ne 'postgres';
+		$node->safe_psql($_, 'CREATE EXTENSION instance_env');
+	}
+
+	my ($first, $second) = told($node, 'postgres', q{'shop'}, 'users', 'a name');
+	is_deeply(
+		$second,
+		{ application => 'shop', instance => $dev, relation => 'public.users', users => 1, cap => 1, percent => 100 },
+		'what it says');
+	is($first->{percent}, 80, 'the lower threshold first');
+
+	($first) = told($node, 'postgres', q{E'"\\\\ \t\n\x01\x7f </script> \u00e9 \u958b \U0001F511'}, q{"it's ""quoted"" \\ \u{00e9}"},
+		'hostile names');
+	is($first->{application}, "\"\\ \t\n\x01\x7f </script> \x{e9} \x{958b} \x{1F511}", 'the same name');
+	is($first->{relation}, q{public."it's ""quoted"" \ \u{00e9}"}, 'and the same table');
+
+	($first) = told($node, 'postgres', q{repeat('x', 2048)}, 'users', 'the longest name');
+	is($first->{application}, 'x' x 2048, 'is whole');
+	($first) = told($node, 'postgres', q{repeat(E'\x01', 2048)}, q{"} . ('"" ' x 20) . q{"}, 'the longest when escaped');
+	like($first->{application}, qr/^\x01{600,}\.\.\.$/, 'is clipped');
+	($first) = told($node, 'postgres', q{repeat(E'\U0001F511', 512)}, 'users', 'characters of four bytes');
+	like($first->{application}, qr/^\x{1F511}{300,}\.\.\.$/, 'is clipped between two characters');
+
+	($first) = told($node, 'latin', q{chr(233) || 'x'}, 'users', 'LATIN1');
+	is($first->{application}, "\x{e9}x", 'is converted');
+	($first) = told($node, 'japanese', q{convert_from('\xb3ab', 'EUC_JP')}, 'users', 'EUC_JP');
+	is($first->{application}, "\x{958b}", 'is converted');
+	($first) = told($node, 'ascii', q{E'\xe9\xff'}, 'users', 'SQL_ASCII');
+	is($first->{application}, "\x{e9}\x{ff}", 'is taken byte by byte');
+
+	# two hundred that commit at the same time pass each threshold once
+	$node->safe_psql(
+		'postgres', qq{
+		SELECT instance_env.create_application('shop', development_id => '$dev');
+		CREATE TABLE race (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, instance_id uuid);
+		SELECT count(*) FROM instance_env.guard('race');
+		SELECT instance_env.set_user_cap('$dev', 200);
+		SELECT instance_env.set_policy('$dev', 'user_cap_thresholds', '[10, 25, 50, 60, 75, 80, 90, 95]');});
+	my $script = $node->basedir . '/race.sql';
+	append_to_file($script, "INSERT INTO race (instance_id) VALUES ('$dev');\n");
+	my ($pout, $perr) = run_command(
+		[ 'pgbench', '-n', '-c', '10', '-j', '2', '-t', '20', '-f', $script, $node->connstr('postgres') ]);
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM race'), 200, 'all have committed');
+	for my $percent (10, 25, 50, 60, 75, 80, 90, 95)
+	{
+		my $times = () = $perr =~ /has reached $percent% of its cap/g;
+		if ($preload)
+		{
+			is($times, 1, "$percent % is passed once");
+		}
+		else
+		{
+			cmp_ok($times, '<=', 1, "$percent % is passed once at most");
+		}
+	}
+	$node->stop;
+}
+
+done_testing();
