@@ -172,8 +172,8 @@ sub values_of
 	return join "\n", sort map { my $row = $_; join '|', (map { $row->{$_} } @labels), $row->{ $postgres{$metric}{value} } } @rows;
 }
 
-is(values_of('instance_env_usage_percent'), join("\n", sort "shop|users|80.0", "$hostile|users|100.0"), 'who is near the cap');
-is(values_of('instance_env_usage_state'), join("\n", sort "shop|users|1", "$hostile|users|2"), 'and who is full');
+is(values_of('instance_env_usage_percent'), join("\n", sort "shop|users|hard|80.0", "$hostile|users|hard|100.0"), 'who is near the cap');
+is(values_of('instance_env_usage_state'), join("\n", sort "shop|users|hard|1", "$hostile|users|hard|2"), 'and who is full');
 like(values_of('instance_env_activity_refused_total'), qr/^\Q$hostile\E\|users\|3$/m, 'three sign-ups were refused');
 is(values_of('instance_env_guard_whole'), "broken|0\nusers|1", 'a guard is broken');
 like(values_of('instance_env_readiness_errors'), qr/^blocked\|inactive\|[1-9]/m, 'a promotion is blocked');
