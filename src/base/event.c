@@ -93,13 +93,18 @@ ienv_record_event(const char *action, const pg_uuid_t *application,
  *
  * Anybody can set it to anything, so it only helps those who trust the role.
  * PostgreSQL clips it to the length of an identifier, and replaces what is not
- * ASCII.
+ * ASCII.  A secret in it is not recorded, but is no reason to refuse a change.
  */
 Datum
 ienv_application_name(void)
 {
+	const char *form;
+
 	if (application_name == NULL || application_name[0] == '\0')
 		return (Datum) 0;
+	form = ienv_secret_form(application_name, strlen(application_name));
+	if (form != NULL)
+		return CStringGetTextDatum(psprintf("(%s)", form));
 	return CStringGetTextDatum(application_name);
 }
 

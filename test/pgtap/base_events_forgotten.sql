@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(42);
+SELECT plan(44);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -41,6 +41,12 @@ SELECT set_config('application_name', repeat('ü', 100), true) \gset
 SELECT pg_temp.cap(4) \gset
 SELECT is(pg_temp.last_name(), current_setting('application_name'), 'and replaced what is not ASCII');
 SELECT ok(pg_temp.last_name() ~ '^[\x20-\x7e]*$', 'so there is none');
+SELECT set_config('application_name', 'x ghp_' || repeat('a1B2', 9), true) \gset
+SELECT pg_temp.cap(3) \gset
+SELECT is(pg_temp.last_name(), '(a GitHub token)', 'a secret is not recorded');
+SELECT set_config('application_name', 'sk_live_' || repeat('aB3', 14) || 'x', true) \gset
+SELECT pg_temp.cap(4) \gset
+SELECT unalike(pg_temp.last_name(), '%aB3%', 'nor is a secret key');
 CREATE FUNCTION public.named() RETURNS void LANGUAGE sql SECURITY DEFINER SET application_name = 'function' AS
 $$SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 5)$$;
 SELECT public.named() \gset

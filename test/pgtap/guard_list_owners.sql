@@ -1,5 +1,6 @@
 -- View guards: owners of tables see their own, who monitors sees all
 SET client_min_messages = warning;
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;

@@ -172,10 +172,10 @@ sub values_of
 	return join "\n", sort map { my $row = $_; join '|', (map { $row->{$_} } @labels), $row->{ $postgres{$metric}{value} } } @rows;
 }
 
-is(values_of('instance_env_usage_percent'), join("\n", sort "shop|users|80.0", "$hostile|users|100.0"), 'who is near the cap');
-is(values_of('instance_env_usage_state'), join("\n", sort "shop|users|1", "$hostile|users|2"), 'and who is full');
-like(values_of('instance_env_activity_refused_total'), qr/^\Q$hostile\E\|users\|3$/m, 'three sign-ups were refused');
-is(values_of('instance_env_guard_whole'), "broken|0\nusers|1", 'a guard is broken');
+is(values_of('instance_env_usage_percent'), join("\n", sort "shop|public.users|hard|80.0", "$hostile|public.users|hard|100.0"), 'who is near the cap');
+is(values_of('instance_env_usage_state'), join("\n", sort "shop|public.users|hard|1", "$hostile|public.users|hard|2"), 'and who is full');
+like(values_of('instance_env_activity_refused_total'), qr/^\Q$hostile\E\|public\.users\|3$/m, 'three sign-ups were refused');
+is(values_of('instance_env_guard_whole'), "public.broken|0\npublic.users|1", 'a guard is broken');
 like(values_of('instance_env_readiness_errors'), qr/^blocked\|inactive\|[1-9]/m, 'a promotion is blocked');
 like(values_of('instance_env_readiness_errors'), qr/^shop\|active\|[1-9]/m, 'production has become invalid');
 is(values_of('instance_env_messages_percent'), 'shop|development|sms|85.0', 'a quota is nearly used');
@@ -236,12 +236,12 @@ is("@{[ sort keys %answers ]}", 'activity events guards instance_diff promotions
 is("@{[ map { $_->{refused_today} } @{ $answers{activity} } ]}", 3, 'three sign-ups were refused today');
 ok((grep { $_->{step} eq 'activate' && $_->{application} eq 'shop' && $_->{application_name} eq 'release 7' }
 		@{ $answers{promotions} }), 'who promoted, by what, and what that changed');
-is("@{[ map { qq($_->{relation} $_->{whole}) } @{ $answers{guards} } ]}", 'broken f users t', 'which guards are whole');
+is("@{[ map { qq($_->{relation} $_->{whole}) } @{ $answers{guards} } ]}", 'public.broken f public.users t', 'which guards are whole');
 ok((grep { $_->{application} eq 'blocked' && $_->{error} =~ /domain/ } @{ $answers{readiness} }), 'what blocks production');
 
 # What the role may not do
 foreach my $refused ('SELECT FROM instance_env.event', 'SELECT instance_env.set_user_cap(NULL, NULL)',
-	"SELECT instance_env.forget_events('2001-01-01')", 'SELECT FROM users')
+	"SELECT instance_env.forget_events('2001-01-01')", 'SELECT FROM public.users')
 {
 	$node->psql('postgres', "\\set VERBOSITY sqlstate\n$refused", stderr => \my $error, extra_params => [ '-U', 'monitoring' ]);
 	like($error, qr/ERROR:  (?:42501|25006)/, "it may not: $refused");

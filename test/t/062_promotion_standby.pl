@@ -80,7 +80,7 @@ sub same_answers
 }
 
 same_answers('on a standby');
-like($standby->safe_psql('postgres', $queries{'view usage'}), qr/users\|450\|500\|90\.0\|warning/, 'users are counted there');
+like($standby->safe_psql('postgres', $queries{'view usage'}), qr/users\|450\|f\|500\|hard\|90\.0\|warning/, 'users are counted there');
 my ($rc, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT instance_env.assert_valid('$prod')");
 like($err, qr/55I01/, 'assert_valid() refuses there');
 is($standby->psql('postgres', "SELECT instance_env.assert_valid('$dev')"), 0, 'and passes');
@@ -119,7 +119,7 @@ my $other = session($primary);
 ask($other, "BEGIN; INSERT INTO parts VALUES (1, '$dev'); LOCK TABLE users; SELECT pg_current_xact_id()");
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
-like($standby->safe_psql('postgres', "SET statement_timeout = '60s'; $queries{'view usage'}"), qr/users\|\|460\|\|unknown/,
+like($standby->safe_psql('postgres', "SET statement_timeout = '60s'; $queries{'view usage'}"), qr/users\|\|f\|460\|hard\|\|unknown/,
 	'a table that is locked on the primary is not waited for');
 ask($other, 'ROLLBACK');
 $other->{in} = "\\q\n";
