@@ -159,6 +159,14 @@ extern void ienv_record_returned(const char *action,
 /*
  * spi.c: SQL through SPI
  */
+
+/* A query with a plan that is kept, once there is one */
+typedef struct IenvQuery
+{
+	const char *sql;
+	struct _SPI_plan *plan;		/* initially NULL */
+} IenvQuery;
+
 extern char *ienv_sql_name(Oid relid);
 extern void ienv_execute(const char *fmt,...) pg_attribute_printf(1, 2);
 extern uint64 ienv_query(const char *sql, int nargs, const Oid *types,
@@ -167,6 +175,11 @@ extern uint64 ienv_query_latest(const char *sql, int nargs, const Oid *types,
 								const Datum *values, const char *nulls);
 extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types,
 								const Datum *values, const char *nulls);
+extern uint64 ienv_query_kept(IenvQuery *query, int nargs, const Oid *types,
+							  const Datum *values, const char *nulls);
+extern uint64 ienv_query_kept_latest(IenvQuery *query, int nargs,
+									 const Oid *types, const Datum *values,
+									 const char *nulls);
 extern uint64 ienv_write_latest(const char *sql, int nargs, const Oid *types,
 								const Datum *values);
 extern void ienv_return_rows(FunctionCallInfo fcinfo);

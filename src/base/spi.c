@@ -134,6 +134,53 @@ ienv_query_active(const char *sql, int nargs, const Oid *types,
 }
 
 /*
+ * The same by a plan that is kept and does not depend on the arguments, for a query that is asked often about a single thing.
+ *
+ * PostgreSQL makes the plan again when what it depends on has changed, be it
+ * statistics or all of the extension.
+ */
+uint64
+ienv_query_kept(IenvQuery *query, int nargs, const Oid *types,
+				const Datum *values, const char *nulls)
+{
+	int			result;
+
+	if (query->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, nargs,
+											  unconstify(Oid *, types),
+											  CURSOR_OPT_GENERIC_PLAN);
+
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "unexpected result %s of: %s",
+				 SPI_result_code_string(SPI_result), query->sql);
+		query->plan = plan;
+	}
+	result = SPI_execute_plan(query->plan, unconstify(Datum *, values),
+							  null_arguments(nargs, types, values, nulls),
+							  true, 0);
+	if (result < 0)
+		elog(ERROR, "unexpected result %s of: %s",
+			 SPI_result_code_string(result), query->sql);
+	return SPI_processed;
+}
+
+/*
+ * The same with a snapshot taken now.
+ */
+uint64
+ienv_query_kept_latest(IenvQuery *query, int nargs, const Oid *types,
+					   const Datum *values, const char *nulls)
+{
+	uint64		processed;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	processed = ienv_query_kept(query, nargs, types, values, nulls);
+	PopActiveSnapshot();
+	return processed;
+}
+
+/*
  * Like ienv_query(), but with a snapshot taken now, so that a DELETE also
  * finds rows that a REPEATABLE READ transaction does not see.
  */

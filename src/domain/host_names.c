@@ -77,6 +77,14 @@ ienv_hosts_of(Datum application)
 static IenvHosts *
 read_entry(Datum application)
 {
+	static IenvQuery query = {
+		.sql = "SELECT i.id, i.slug, a.staging_of IS NOT NULL"
+		" FROM instance_env.application a"
+		"  JOIN instance_env.instance i"
+		" ON i.application OPERATOR(pg_catalog.=) a.id"
+		" WHERE a.id OPERATOR(pg_catalog.=) $1"
+		" ORDER BY i.type"
+	};
 	Oid			type = UUIDOID;
 	SPITupleTable *instances;
 	IenvHosts  *entry;
@@ -93,13 +101,7 @@ read_entry(Datum application)
 	do
 	{
 		since = ienv_cache_time(&cache);
-		n = ienv_query_latest("SELECT i.id, i.slug, a.staging_of IS NOT NULL"
-							  " FROM instance_env.application a"
-							  "  JOIN instance_env.instance i"
-							  " ON i.application OPERATOR(pg_catalog.=) a.id"
-							  " WHERE a.id OPERATOR(pg_catalog.=) $1"
-							  " ORDER BY i.type",
-							  1, &type, &application, NULL);
+		n = ienv_query_kept_latest(&query, 1, &type, &application, NULL);
 		ienv_require_application(n, application);
 		if (n != 2)
 			elog(ERROR, "application has %llu instances",
@@ -128,16 +130,27 @@ read_entry(Datum application)
 static uint64
 read_names(Datum application, IenvHostName **roots, uint64 *nroots)
 {
+	static IenvQuery root_query = {
+		.sql = "SELECT d.name, d.root FROM instance_env.domain d"
+		"  JOIN instance_env.instance i"
+		" ON i.id OPERATOR(pg_catalog.=) d.instance"
+		" WHERE i.application OPERATOR(pg_catalog.=) $1"
+	};
+	static IenvQuery name_query = {
+		.sql = "SELECT DISTINCT d.name,"
+		"  i.application OPERATOR(pg_catalog.=) $1"
+		" FROM pg_catalog.unnest($2) r (root)"
+		"  JOIN instance_env.domain d"
+		" ON " IENV_BELOW("d.name", "r.root")
+		"  JOIN instance_env.instance i"
+		" ON i.id OPERATOR(pg_catalog.=) d.instance"
+	};
 	Oid			types[2] = {UUIDOID, TEXTARRAYOID};
 	Datum		values[2];
 	Datum	   *elements;
 	uint64		n;
 
-	n = ienv_query_latest("SELECT d.name, d.root FROM instance_env.domain d"
-						  "  JOIN instance_env.instance i"
-						  " ON i.id OPERATOR(pg_catalog.=) d.instance"
-						  " WHERE i.application OPERATOR(pg_catalog.=) $1",
-						  1, types, &application, NULL);
+	n = ienv_query_kept_latest(&root_query, 1, types, &application, NULL);
 	*roots = palloc((n + 1) * sizeof(IenvHostName));
 	for (uint64 i = 0; i < n; i++)
 		(*roots)[i].name = root_of(ienv_result_text(i, 1),
@@ -157,14 +170,7 @@ read_names(Datum application, IenvHostName **roots, uint64 *nroots)
 	values[0] = application;
 	values[1] = PointerGetDatum(construct_array(elements, *nroots, TEXTOID,
 												-1, false, TYPALIGN_INT));
-	return ienv_query_latest("SELECT DISTINCT d.name,"
-							 "  i.application OPERATOR(pg_catalog.=) $1"
-							 " FROM pg_catalog.unnest($2) r (root)"
-							 "  JOIN instance_env.domain d"
-							 " ON " IENV_BELOW("d.name", "r.root")
-							 "  JOIN instance_env.instance i"
-							 " ON i.id OPERATOR(pg_catalog.=) d.instance",
-							 2, types, values, NULL);
+	return ienv_query_kept_latest(&name_query, 2, types, values, NULL);
 }
 
 /*

@@ -196,6 +196,15 @@ fits(const char *form, const char *pattern)
 static const RedirectEntry *
 read_entry(Datum instance)
 {
+	static IenvQuery instance_query = {
+		.sql = "SELECT type OPERATOR(pg_catalog.=) 'production', application, slug"
+		" FROM instance_env.instance"
+		" WHERE id OPERATOR(pg_catalog.=) $1"
+	};
+	static IenvQuery url_query = {
+		.sql = "SELECT url FROM instance_env.redirect_url"
+		" WHERE instance OPERATOR(pg_catalog.=) $1"
+	};
 	Oid			type = UUIDOID;
 	SPITupleTable *instances;
 	RedirectEntry *entry;
@@ -208,16 +217,11 @@ read_entry(Datum instance)
 	do
 	{
 		since = ienv_cache_time(&cache);
-		while (ienv_query_latest("SELECT type OPERATOR(pg_catalog.=)"
-								 " 'production', application, slug"
-								 " FROM instance_env.instance"
-								 " WHERE id OPERATOR(pg_catalog.=) $1",
-								 1, &type, &instance, NULL) == 0)
+		while (ienv_query_kept_latest(&instance_query, 1, &type, &instance,
+									  NULL) == 0)
 			(void) ienv_require_instance(instance);
 		instances = SPI_tuptable;
-		n = ienv_query_latest("SELECT url FROM instance_env.redirect_url"
-							  " WHERE instance OPERATOR(pg_catalog.=) $1",
-							  1, &type, &instance, NULL);
+		n = ienv_query_kept_latest(&url_query, 1, &type, &instance, NULL);
 		entry = ienv_cache_enter(&cache, DatumGetUUIDP(instance), since);
 	} while (entry == NULL);
 	ienv_leave_owner(&saved);
