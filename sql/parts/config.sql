@@ -502,11 +502,12 @@ COMMENT ON COLUMN instance_env.features.builtin IS
 
 -- After all parts: it counts satellite domains.
 
--- set_plan() asks here, so what counts as use is said once.
+-- set_plan() asks here, so what counts as use is said once.  The id is that of u, so that each
+-- of its parts reads only what a query asks for.
 CREATE VIEW instance_env.instance_features AS
 SELECT a.name AS application, i.type, u.feature, max(u.quantity) AS quantity, f.plan AS needed_plan,
 	a.plan >= f.plan AS covered, array_agg(DISTINCT u.used_by ORDER BY u.used_by) AS used_by,
-	i.id AS instance_id, i.application AS application_id
+	u.instance AS instance_id, i.application AS application_id
 FROM (
 		SELECT instance, feature, quantity, 'enabled' COLLATE "C" AS used_by FROM instance_env.instance_feature
 		UNION ALL
@@ -520,7 +521,7 @@ FROM (
 	JOIN instance_env.instance i ON i.id = u.instance
 	JOIN instance_env.application a ON a.id = i.application
 	LEFT JOIN instance_env.feature f ON f.name = u.feature
-GROUP BY a.name, a.plan, i.type, u.feature, f.plan, i.id, i.application;
+GROUP BY a.name, a.plan, i.type, u.feature, f.plan, u.instance, i.application;
 COMMENT ON VIEW instance_env.instance_features IS
 'the features that instances use, and whether the application''s plan covers them in production';
 COMMENT ON COLUMN instance_env.instance_features.application IS

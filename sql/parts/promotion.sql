@@ -38,18 +38,30 @@ AS 'MODULE_PATHNAME', 'instance_env_assert_valid_by_name';
 COMMENT ON FUNCTION instance_env.assert_valid(text) IS
 'the same for the production instance of the application with this name';
 
+CREATE FUNCTION instance_env.readiness_list()
+RETURNS TABLE (application text, status instance_env.instance_status, ready boolean, errors text[], warnings text[], next_step text, instance_id uuid)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100
+AS 'MODULE_PATHNAME', 'instance_env_readiness_list';
+COMMENT ON FUNCTION instance_env.readiness_list() IS
+'what validate() says of every production instance, a row for each';
+
+CREATE FUNCTION instance_env.readiness_of(instance uuid)
+RETURNS TABLE (application text, status instance_env.instance_status, ready boolean, errors text[], warnings text[], next_step text, instance_id uuid)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1
+AS 'MODULE_PATHNAME', 'instance_env_readiness_of';
+COMMENT ON FUNCTION instance_env.readiness_of(uuid) IS
+'the row of view readiness for one instance, without a look at all the others';
+
+CREATE FUNCTION instance_env.readiness_of(application text)
+RETURNS TABLE (application text, status instance_env.instance_status, ready boolean, errors text[], warnings text[], next_step text, instance_id uuid)
+LANGUAGE C STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 1
+AS 'MODULE_PATHNAME', 'instance_env_readiness_of_by_name';
+COMMENT ON FUNCTION instance_env.readiness_of(text) IS
+'the same for the production instance of the application with this name';
+
 CREATE VIEW instance_env.readiness AS
-SELECT a.name AS application, i.status, v.ready, v.errors, v.warnings, v.next_step, i.id AS instance_id
-FROM instance_env.instance i
-	JOIN instance_env.application a ON a.id = i.application
-	CROSS JOIN LATERAL (
-		SELECT count(*) FILTER (WHERE c.severity = 'error' AND NOT c.passed) = 0 AS ready,
-			coalesce(array_agg(c.message ORDER BY c.n) FILTER (WHERE c.severity = 'error' AND NOT c.passed), '{}') AS errors,
-			coalesce(array_agg(c.message ORDER BY c.n) FILTER (WHERE c.severity <> 'error' AND NOT c.passed), '{}') AS warnings,
-			(array_agg(c.hint ORDER BY c.n) FILTER (WHERE c.severity = 'error' AND NOT c.passed))[1] AS next_step
-		FROM instance_env.validate(i.id)
-			WITH ORDINALITY AS c(check_name, subject, severity, passed, message, hint, sqlstate, n)) v
-WHERE i.type = 'production';
+SELECT r.application COLLATE "C" AS application, r.status, r.ready, r.errors, r.warnings, r.next_step, r.instance_id
+FROM instance_env.readiness_list() r;
 COMMENT ON VIEW instance_env.readiness IS
 'what validate() says of every production instance: is it ready, and if not, what is in the way?';
 COMMENT ON COLUMN instance_env.readiness.application IS

@@ -33,73 +33,58 @@
 #define HINT_REPAIR \
 	"Call instance_env.guard() for the table again; a foreign key to users must include the instance column."
 
-/* What a look at a guard finds */
+/* What a look at a guard finds, which is the same for all applications */
 typedef struct Guard
 {
-	bool		there;
+	const IenvRoot *root;
+	bool		looked;			/* it could be looked at */
+	bool		there;			/* and still was there */
 	bool		departures;		/* are recorded, where users are followed */
 	List	   *problems;
+	const char *why_not;		/* it was not looked at, or NULL */
+	bool		too_many;		/* it has too many partitions for that */
+	bool		of_superuser;	/* its owner is a superuser */
 } Guard;
 
-static void check_guard(IenvValidation *run, const IenvRoot *root);
 static void read_problems(Oid relid, void *arg);
-static void check_departures(IenvValidation *run, const IenvRoot *root);
-static void check_whole(IenvValidation *run, const IenvRoot *root,
-						List *problems);
-static bool may_matter(const IenvValidation *run, const IenvRoot *root);
+static void check_guard(IenvValidation *run, const Guard *guard);
+static void check_not_looked_at(IenvValidation *run, const Guard *guard);
+static void check_whole(IenvValidation *run, const Guard *guard);
+static void check_departures(IenvValidation *run, const Guard *guard);
+static bool may_matter(const IenvValidation *run, const Guard *guard);
 
 /*
- * Check that each guard is whole.
+ * Look at all guards.  What is returned is for ienv_check_guards().
  */
-void
-ienv_check_guards(IenvValidation *run)
+List *
+ienv_look_at_guards(void)
 {
-	List	   *roots = ienv_roots_by_name();
+	List	   *guards = NIL;
 	ListCell   *lc;
 
-	if (roots == NIL)
-		ienv_add_check(run, "guard", NULL, IENV_WARNING, 0, false,
-					   "No table is guarded.",
-					   "Call instance_env.guard() for the table of users.");
-	foreach(lc, roots)
-		check_guard(run, lfirst(lc));
-}
-
-static void
-check_guard(IenvValidation *run, const IenvRoot *root)
-{
-	Guard		guard = {false, true, NIL};
-
-	if (!root->trusted)
+	foreach(lc, ienv_roots_by_name())
 	{
-		ienv_add_check(run, "guard", root->name, IENV_WARNING, 0, false,
-					   psprintf("Table \"%s\" is guarded, but its rows are not looked at: %s.",
-								root->name, ienv_why_not_trusted(root)),
-					   "Call instance_env.guard() for the table again, as a role that may.");
-		return;
+		const IenvRoot *root = lfirst(lc);
+		Guard	   *guard = palloc0(sizeof(Guard));
+
+		guard->root = root;
+		guard->departures = true;
+		if (!root->trusted)
+			guard->why_not = ienv_why_not_trusted(root);
+		else
+		{
+			guard->of_superuser = superuser_arg(root->owner);
+			guard->looked = ienv_look_at_guard(root->relid, read_problems,
+											   guard);
+			if (!guard->looked)
+			{
+				guard->why_not = ienv_why_not_at_once(root->relid);
+				guard->too_many = ienv_has_too_many_partitions(root->relid);
+			}
+		}
+		guards = lappend(guards, guard);
 	}
-	if (ienv_look_at_guard(root->relid, read_problems, &guard))
-	{
-		/* it may have been dropped or unguarded meanwhile */
-		if (guard.there)
-			check_whole(run, root, guard.problems);
-		if (guard.there && !guard.departures)
-			check_departures(run, root);
-	}
-	else if (ienv_has_too_many_partitions(root->relid) &&
-			 !superuser_arg(root->owner))
-		ienv_add_check(run, "guard", root->name, IENV_WARNING, 0, false,
-					   psprintf("The guard of table \"%s\" is not looked at: %s.",
-								root->name, ienv_why_not_at_once(root->relid)),
-					   "Have its owner merge partitions.");
-	else
-		ienv_add_check(run, "guard", root->name, IENV_ERROR, ERRCODE_LOCK_NOT_AVAILABLE,
-					   false,
-					   psprintf("The guard of table \"%s\" could not be looked at, because %s.",
-								root->name, ienv_why_not_at_once(root->relid)),
-					   ienv_has_too_many_partitions(root->relid) ?
-					   "Merge partitions." :
-					   "Try again when no other session has the table locked.");
+	return guards;
 }
 
 static void
@@ -122,74 +107,114 @@ read_problems(Oid relid, void *arg)
 	relation_close(rel, NoLock);
 }
 
-static void
-check_whole(IenvValidation *run, const IenvRoot *root, List *problems)
+/*
+ * Check that each guard is whole.
+ */
+void
+ienv_check_guards(IenvValidation *run, const List *guards)
 {
+	ListCell   *lc;
+
+	if (guards == NIL)
+		ienv_add_check(run, "guard", NULL, IENV_WARNING, 0, false,
+					   "No table is guarded.",
+					   "Call instance_env.guard() for the table of users.");
+	foreach(lc, guards)
+		check_guard(run, lfirst(lc));
+}
+
+static void
+check_guard(IenvValidation *run, const Guard *guard)
+{
+	if (!guard->looked)
+		check_not_looked_at(run, guard);
+
+	/* it may have been dropped or unguarded meanwhile */
+	if (guard->there)
+		check_whole(run, guard);
+	if (guard->there && !guard->departures)
+		check_departures(run, guard);
+}
+
+static void
+check_not_looked_at(IenvValidation *run, const Guard *guard)
+{
+	const char *name = guard->root->name;
+
+	if (!guard->root->trusted)
+		ienv_add_check(run, "guard", name, IENV_WARNING, 0, false,
+					   psprintf("Table \"%s\" is guarded, but its rows are not looked at: %s.",
+								name, guard->why_not),
+					   "Call instance_env.guard() for the table again, as a role that may.");
+	else if (guard->too_many && !guard->of_superuser)
+		ienv_add_check(run, "guard", name, IENV_WARNING, 0, false,
+					   psprintf("The guard of table \"%s\" is not looked at: %s.",
+								name, guard->why_not),
+					   "Have its owner merge partitions.");
+	else
+		ienv_add_check(run, "guard", name, IENV_ERROR,
+					   ERRCODE_LOCK_NOT_AVAILABLE, false,
+					   psprintf("The guard of table \"%s\" could not be looked at, because %s.",
+								name, guard->why_not),
+					   guard->too_many ? "Merge partitions." :
+					   "Try again when no other session has the table locked.");
+}
+
+static void
+check_whole(IenvValidation *run, const Guard *guard)
+{
+	const char *name = guard->root->name;
 	StringInfoData text;
 	ListCell   *lc;
 
-	if (problems == NIL)
+	if (guard->problems == NIL)
 	{
-		ienv_add_check(run, "guard", root->name, IENV_ERROR, 0, true,
-					   psprintf("The guard of table \"%s\" is whole.",
-								root->name), NULL);
+		ienv_add_check(run, "guard", name, IENV_ERROR, 0, true,
+					   psprintf("The guard of table \"%s\" is whole.", name),
+					   NULL);
 		return;
 	}
 	initStringInfo(&text);
-	foreach(lc, problems)
+	foreach(lc, guard->problems)
 		appendStringInfo(&text, "%s%s", text.len ? "; " : "",
 						 (char *) lfirst(lc));
-	if (may_matter(run, root))
-		ienv_add_check(run, "guard", root->name, IENV_ERROR,
+	if (may_matter(run, guard))
+		ienv_add_check(run, "guard", name, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 					   psprintf("The guard of table \"%s\" is not whole: %s.",
-								root->name, text.data), HINT_REPAIR);
+								name, text.data), HINT_REPAIR);
 	else
-		ienv_add_check(run, "guard", root->name, IENV_WARNING, 0, false,
+		ienv_add_check(run, "guard", name, IENV_WARNING, 0, false,
 					   psprintf("The guard of table \"%s\" is not whole, but it has no rows of the application: %s.",
-								root->name, text.data), HINT_REPAIR);
+								name, text.data), HINT_REPAIR);
 }
 
 /*
  * Report a table whose users can leave without a record.
  */
 static void
-check_departures(IenvValidation *run, const IenvRoot *root)
+check_departures(IenvValidation *run, const Guard *guard)
 {
-	ienv_add_check(run, "departures", root->name,
-				   may_matter(run, root) ? IENV_ERROR : IENV_WARNING,
+	ienv_add_check(run, "departures", guard->root->name,
+				   may_matter(run, guard) ? IENV_ERROR : IENV_WARNING,
 				   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 				   psprintf("Users who leave table \"%s\" are not recorded, and could return under another instance.",
-							root->name),
+							guard->root->name),
 				   "Call instance_env.unguard() for the table, and instance_env.guard() without follow_departures => false.");
 }
 
 /*
- * Does it matter to the application that the table's guard is not whole?  SPI
- * is connected.
+ * Does it matter to the application that the table's guard is not whole?  Rows
+ * that cannot be counted may be there.
  */
 static bool
-may_matter(const IenvValidation *run, const IenvRoot *root)
+may_matter(const IenvValidation *run, const Guard *guard)
 {
-	uint64		n;
-	SPITupleTable *instances;
-
-	if (superuser_arg(root->owner))
+	if (guard->of_superuser)
 		return true;
-	n = ienv_read(run, "SELECT id, external_key FROM instance_env.instance"
-				  " WHERE application OPERATOR(pg_catalog.=) $3");
-	instances = SPI_tuptable;
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool		isnull;
-		Datum		id = SPI_getbinval(instances->vals[i], instances->tupdesc,
-									   1, &isnull);
-		Datum		key = SPI_getbinval(instances->vals[i], instances->tupdesc,
-										2, &isnull);
-
-		/* rows that cannot be counted may be there */
-		if (ienv_users_at_once(root->relid, id, key, 0) != 0)
+	for (int type = IENV_DEVELOPMENT; type <= IENV_PRODUCTION; type++)
+		if (ienv_users_at_once(guard->root->relid, run->instances[type],
+							   run->external_keys[type], 0) != 0)
 			return true;
-	}
 	return false;
 }

@@ -18,6 +18,9 @@
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
+static void check_redirects(IenvValidation *run, const IenvRows *rows);
+static void check_setting(IenvValidation *run, const IenvRows *rows,
+						  uint64 first, uint64 end, Datum schemes);
 static Datum allowed_schemes(IenvValidation *run);
 
 /*
@@ -27,63 +30,86 @@ static Datum allowed_schemes(IenvValidation *run);
  * The hosts and the list are those that redirect_url_allowed() goes by.
  */
 void
-ienv_check_redirects(IenvValidation *run)
+ienv_check_redirects(IenvValidationSet *set)
 {
-	Datum		schemes = allowed_schemes(run);
-	uint64		n = ienv_read(run, "SELECT s.name, s.copied, texts.value"
-							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
-							  " LEFT JOIN LATERAL"
-							  "  (SELECT pg_catalog.jsonb_path_query(s.value,"
-							  "   'strict $.** ? (@.type() == \"string\")')"
-							  "   UNION ALL"
-							  "   SELECT pg_catalog.jsonb_path_query(s.value,"
-							  "   'strict $.** ? (@.type() == \"object\").keyvalue().key')"
-							  "  ) found (value) ON true"
-							  " CROSS JOIN LATERAL (SELECT found.value"
-							  " OPERATOR(pg_catalog.#>>) '{}') texts (value)"
-							  " WHERE pg_catalog.split_part(s.name, '.',"
-							  " 1) OPERATOR(pg_catalog.=) 'redirect'"
-							  " ORDER BY s.name, texts.value COLLATE pg_catalog.\"C\"");
-	SPITupleTable *texts = SPI_tuptable;
+	static IenvSetQuery query = {
+		.sql = "SELECT s.n, s.name, s.copied, texts.value"
+		" FROM " IENV_EFFECTIVE_SETTINGS " s"
+		" LEFT JOIN LATERAL"
+		"  (SELECT pg_catalog.jsonb_path_query(s.value,"
+		"   'strict $.** ? (@.type() == \"string\")')"
+		"   UNION ALL"
+		"   SELECT pg_catalog.jsonb_path_query(s.value,"
+		"   'strict $.** ? (@.type() == \"object\").keyvalue().key')"
+		"  ) found (value) ON true"
+		" CROSS JOIN LATERAL (SELECT found.value"
+		" OPERATOR(pg_catalog.#>>) '{}') texts (value)"
+		" WHERE pg_catalog.split_part(s.name, '.', 1)"
+		" OPERATOR(pg_catalog.=) 'redirect'"
+		" ORDER BY s.n, s.name, texts.value COLLATE pg_catalog.\"C\""
+	};
 
-	if (n == 0)
+	ienv_judge(set, &query, check_redirects);
+}
+
+/*
+ * Each row is a text in a setting, or null of a setting that has none.
+ */
+static void
+check_redirects(IenvValidation *run, const IenvRows *rows)
+{
+	Datum		schemes;
+	uint64		end;
+
+	if (rows->n == 0)
+	{
 		ienv_add_check(run, "redirect", NULL, IENV_ERROR, 0, true,
 					   "No redirect URL is set.", NULL);
-	for (uint64 i = 0; i < n;)
-	{
-		const char *setting = SPI_getvalue(texts->vals[i], texts->tupdesc, 1);
-		const char *message = psprintf("Setting \"%s\" has no URL but allowed ones.",
-									   setting);
-		bool		passed = true;
-
-		for (; i < n; i++)
-		{
-			HeapTuple	row = texts->vals[i];
-			bool		isnull;
-			const char *text;
-			const char *problem;
-
-			if (strcmp(SPI_getvalue(row, texts->tupdesc, 1), setting) != 0)
-				break;
-			text = SPI_getvalue(row, texts->tupdesc, 3);
-
-			if (!passed || text == NULL || !ienv_looks_like_url(text))
-				continue;
-			problem = ienv_redirect_problem(run->instance, text, schemes);
-			if (problem == NULL)
-				continue;
-			passed = false;
-			message = psprintf(DatumGetBool(SPI_getbinval(row, texts->tupdesc,
-														  2, &isnull)) ?
-							   "Setting \"%s\", which promotion would copy, contains the URL \"%s\", which is not allowed because it %s." :
-							   "Setting \"%s\" contains the URL \"%s\", which is not allowed because it %s.",
-							   setting, ienv_clipped(text), problem);
-		}
-		ienv_add_check(run, "redirect", setting, IENV_ERROR,
-					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, passed,
-					   message,
-					   "Change it in the production instance with instance_env.set_setting(), or allow a URL of another host with instance_env.add_redirect_url().");
+		return;
 	}
+	schemes = allowed_schemes(run);
+	for (uint64 first = 0; first < rows->n; first = end)
+	{
+		const char *setting = ienv_row_text(rows, first, 1);
+
+		for (end = first + 1; end < rows->n; end++)
+			if (strcmp(ienv_row_text(rows, end, 1), setting) != 0)
+				break;
+		check_setting(run, rows, first, end, schemes);
+	}
+}
+
+/*
+ * Check a setting, whose texts are the rows from first to before end.
+ */
+static void
+check_setting(IenvValidation *run, const IenvRows *rows, uint64 first,
+			  uint64 end, Datum schemes)
+{
+	const char *setting = ienv_row_text(rows, first, 1);
+	const char *message = psprintf("Setting \"%s\" has no URL but allowed ones.",
+								   setting);
+	bool		passed = true;
+
+	for (uint64 i = first; passed && i < end; i++)
+	{
+		const char *text = ienv_row_text(rows, i, 3);
+		const char *problem;
+
+		if (text == NULL || !ienv_looks_like_url(text))
+			continue;
+		problem = ienv_redirect_problem(run->instance, text, schemes);
+		if (problem == NULL)
+			continue;
+		passed = false;
+		message = psprintf(ienv_row_is_true(rows, i, 2) ?
+						   "Setting \"%s\", which promotion would copy, contains the URL \"%s\", which is not allowed because it %s." :
+						   "Setting \"%s\" contains the URL \"%s\", which is not allowed because it %s.",
+						   setting, ienv_clipped(text), problem);
+	}
+	ienv_add_check(run, "redirect", setting, IENV_ERROR,
+				   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, passed, message,
+				   "Change it in the production instance with instance_env.set_setting(), or allow a URL of another host with instance_env.add_redirect_url().");
 }
 
 /*
@@ -92,16 +118,18 @@ ienv_check_redirects(IenvValidation *run)
 static Datum
 allowed_schemes(IenvValidation *run)
 {
-	uint64		n = ienv_read(run, "SELECT ARRAY(SELECT"
-							  " pg_catalog.jsonb_array_elements_text("
-							  "  CASE pg_catalog.jsonb_typeof(p.value)"
-							  "  WHEN 'array' THEN p.value ELSE '[]' END))"
-							  " FROM instance_env.policies p"
-							  " WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
-							  " AND p.name OPERATOR(pg_catalog.=)"
-							  " 'redirect_schemes'");
+	static IenvQuery query = {
+		.sql = "SELECT ARRAY(SELECT pg_catalog.jsonb_array_elements_text("
+		"  CASE pg_catalog.jsonb_typeof(p.value)"
+		"  WHEN 'array' THEN p.value ELSE '[]' END))"
+		" FROM instance_env.policies p"
+		" WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
+		" AND p.name OPERATOR(pg_catalog.=) 'redirect_schemes'"
+	};
+	Oid			type = UUIDOID;
 	bool		isnull;
 
-	return n == 0 ? PointerGetDatum(construct_empty_array(TEXTOID)) :
+	return ienv_query_kept(&query, 1, &type, &run->instance, NULL) == 0 ?
+		PointerGetDatum(construct_empty_array(TEXTOID)) :
 		ienv_result_datum(0, 1, &isnull);
 }

@@ -15,6 +15,13 @@
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
+static void check_domains(IenvValidation *run, const IenvRows *rows);
+static void check_record(IenvValidation *run, const IenvRows *rows,
+						 uint64 row);
+static void check_credentials(IenvValidation *run, const IenvRows *rows);
+static void check_plan(IenvValidation *run, const IenvRows *rows);
+static void check_keys(IenvValidation *run, const IenvRows *rows);
+
 void
 ienv_check_status(IenvValidation *run)
 {
@@ -39,62 +46,73 @@ ienv_check_status(IenvValidation *run)
  * can start before its satellites.
  */
 void
-ienv_check_domains(IenvValidation *run)
+ienv_check_domains(IenvValidationSet *set)
+{
+	static IenvSetQuery query = {
+		.sql = "SELECT v.n, d.name, d.is_primary, r.record, r.type, r.target,"
+		"  CASE WHEN r.record IS NULL THEN d.verified_at"
+		" ELSE r.verified_at END IS NOT NULL"
+		" FROM " IENV_SET
+		" JOIN instance_env.domain d"
+		"  ON d.instance OPERATOR(pg_catalog.=) v.instance"
+		" LEFT JOIN instance_env.dns_record r"
+		"  ON r.domain OPERATOR(pg_catalog.=) d.name"
+		" ORDER BY v.n, d.is_primary DESC, d.name, r.record"
+	};
+
+	ienv_judge(set, &query, check_domains);
+}
+
+static void
+check_domains(IenvValidation *run, const IenvRows *rows)
 {
 	char	   *id = ienv_instance_text(run->instance, true);
-	uint64		n = ienv_read(run,
-							  "SELECT d.name, d.is_primary, r.record, r.type,"
-							  " r.target,"
-							  "  CASE WHEN r.record IS NULL THEN d.verified_at"
-							  " ELSE r.verified_at END IS NOT NULL"
-							  " FROM instance_env.domain d"
-							  " LEFT JOIN instance_env.dns_record r"
-							  "  ON r.domain OPERATOR(pg_catalog.=) d.name"
-							  " WHERE d.instance OPERATOR(pg_catalog.=) $1"
-							  " ORDER BY d.is_primary DESC, d.name, r.record");
 
 	/* the primary one comes first */
-	if (n > 0 && ienv_column_is_true(0, 2))
+	if (rows->n > 0 && ienv_row_is_true(rows, 0, 2))
 		ienv_add_check(run, "domain", NULL, IENV_ERROR, 0, true,
-					   psprintf("The domain of production instance %s is \"%s\".", id, ienv_result_text(0, 1)), NULL);
+					   psprintf("The domain of production instance %s is \"%s\".",
+								id, ienv_row_text(rows, 0, 1)), NULL);
 	else
 		ienv_add_check(run, "domain", NULL, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, false,
 					   psprintf("Production instance %s has no domain.", id),
 					   "Associate a domain with instance_env.associate_domain(), then verify it.");
-	if (n == 0)
+	if (rows->n == 0)
 		ienv_add_check(run, "dns", NULL, IENV_ERROR, 0, true,
 					   "No DNS records are needed.", NULL);
+	for (uint64 i = 0; i < rows->n; i++)
+		check_record(run, rows, i);
+}
 
-	for (uint64 i = 0; i < n; i++)
+/*
+ * Check a DNS record, or a domain that has none.
+ */
+static void
+check_record(IenvValidation *run, const IenvRows *rows, uint64 row)
+{
+	const char *domain = ienv_row_text(rows, row, 1);
+	const char *record = ienv_row_text(rows, row, 3);
+	bool		verified = ienv_row_is_true(rows, row, 6);
+	IenvSeverity severity = ienv_row_is_true(rows, row, 2) ? IENV_ERROR : IENV_WARNING;
+	int			sqlstate = severity == IENV_ERROR ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : 0;
+	char	   *host;
+
+	if (record == NULL)
 	{
-		const char *domain = ienv_result_text(i, 1);
-		const char *record = ienv_result_text(i, 3);
-		bool		verified = ienv_column_is_true(i, 6);
-		IenvSeverity severity = ienv_column_is_true(i,
-													2) ? IENV_ERROR :
-		IENV_WARNING;
-		int			sqlstate = severity == IENV_ERROR ? ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE : 0;
-		char	   *host;
-
-		if (record == NULL)
-		{
-			ienv_add_check(run, "dns", domain, severity, sqlstate,
-						   verified,
-						   psprintf(verified ? "Domain \"%s\" is verified." :
-									"Domain \"%s\" is not verified.", domain),
-						   "Verify the domain with instance_env.verify_domain().");
-			continue;
-		}
-		host = psprintf("%s.%s", record, domain);
-		ienv_add_check(run, "dns", host, severity, sqlstate,
-					   verified,
-					   psprintf(verified ? "DNS record \"%s\" is verified." :
-								"DNS record \"%s\" is not verified.", host),
-					   psprintf("Create a %s record \"%s\" that points to \"%s\", then call instance_env.verify_domain().",
-								ienv_result_text(i, 4), host,
-								ienv_result_text(i, 5)));
+		ienv_add_check(run, "dns", domain, severity, sqlstate, verified,
+					   psprintf(verified ? "Domain \"%s\" is verified." :
+								"Domain \"%s\" is not verified.", domain),
+					   "Verify the domain with instance_env.verify_domain().");
+		return;
 	}
+	host = psprintf("%s.%s", record, domain);
+	ienv_add_check(run, "dns", host, severity, sqlstate, verified,
+				   psprintf(verified ? "DNS record \"%s\" is verified." :
+							"DNS record \"%s\" is not verified.", host),
+				   psprintf("Create a %s record \"%s\" that points to \"%s\", then call instance_env.verify_domain().",
+							ienv_row_text(rows, row, 4), host,
+							ienv_row_text(rows, row, 5)));
 }
 
 /*
@@ -102,25 +120,33 @@ ienv_check_domains(IenvValidation *run)
  * is cloned: social connections never are.
  */
 void
-ienv_check_credentials(IenvValidation *run)
+ienv_check_credentials(IenvValidationSet *set)
 {
-	uint64		n = ienv_read(run, "SELECT c.provider,"
-							  "  pg_catalog.bool_or(c.instance"
-							  " OPERATOR(pg_catalog.=) $1"
-							  "   AND c.source OPERATOR(pg_catalog.=) 'own')"
-							  " FROM instance_env.social_connection c"
-							  " JOIN instance_env.instance i"
-							  "  ON i.id OPERATOR(pg_catalog.=) c.instance"
-							  " WHERE i.application OPERATOR(pg_catalog.=) $3"
-							  " GROUP BY c.provider ORDER BY c.provider");
+	static IenvSetQuery query = {
+		.sql = "SELECT v.n, c.provider,"
+		"  pg_catalog.bool_or(c.instance OPERATOR(pg_catalog.=) v.instance"
+		"   AND c.source OPERATOR(pg_catalog.=) 'own')"
+		" FROM " IENV_SET
+		" JOIN instance_env.instance i"
+		"  ON i.application OPERATOR(pg_catalog.=) v.application"
+		" JOIN instance_env.social_connection c"
+		"  ON c.instance OPERATOR(pg_catalog.=) i.id"
+		" GROUP BY v.n, c.provider ORDER BY v.n, c.provider"
+	};
 
-	if (n == 0)
+	ienv_judge(set, &query, check_credentials);
+}
+
+static void
+check_credentials(IenvValidation *run, const IenvRows *rows)
+{
+	if (rows->n == 0)
 		ienv_add_check(run, "credentials", NULL, IENV_ERROR, 0, true,
 					   "No social connection is in use.", NULL);
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < rows->n; i++)
 	{
-		const char *provider = ienv_result_text(i, 1);
-		bool		passed = ienv_column_is_true(i, 2);
+		const char *provider = ienv_row_text(rows, i, 1);
+		bool		passed = ienv_row_is_true(rows, i, 2);
 
 		ienv_add_check(run, "credentials", provider, IENV_ERROR,
 					   ERRCODE_IENV_OWN_CREDENTIALS, passed,
@@ -137,54 +163,64 @@ ienv_check_credentials(IenvValidation *run)
  * themselves or by settings.
  */
 void
-ienv_check_plan(IenvValidation *run)
+ienv_check_plan(IenvValidationSet *set)
 {
-	uint64		n = ienv_read(run, "SELECT u.feature, f.plan,"
-							  "  f.plan OPERATOR(pg_catalog.<=) a.plan, "
-							  IENV_USING_SETTINGS("pg_catalog.array_agg(DISTINCT u.used_by)")
-							  " FROM (SELECT v.feature, w.used_by"
-							  "  FROM instance_env.instance_features v,"
-							  "   pg_catalog.unnest(v.used_by) w (used_by)"
-							  "  WHERE v.instance_id OPERATOR(pg_catalog.=) $1"
-							  "  UNION ALL SELECT c.feature, 'enabled'"
-							  "  FROM instance_env.instance_feature c"
-							  "  WHERE c.instance OPERATOR(pg_catalog.=) $2"
-							  "  UNION ALL SELECT c.name,"
-							  "   'setting:' OPERATOR(pg_catalog.||) s.name"
-							  "  FROM " IENV_EFFECTIVE_SETTINGS " s"
-							  "   JOIN instance_env.feature c"
-							  "   ON " IENV_SETTING_OF_FEATURE("s.name", "c")
-							  "  WHERE s.copied"
-							  "   AND instance_env.setting_in_use(s.value)) u"
-							  "  JOIN instance_env.application a"
-							  " ON a.id OPERATOR(pg_catalog.=) $3"
-							  "  LEFT JOIN instance_env.feature f"
-							  " ON f.name OPERATOR(pg_catalog.=) u.feature"
-							  " GROUP BY u.feature, f.plan, a.plan"
-							  " ORDER BY u.feature");
+	static IenvSetQuery query = {
+		.sql = "SELECT u.n, u.feature, f.plan, f.plan OPERATOR(pg_catalog.<=)"
+		"  (SELECT a.plan FROM instance_env.application a"
+		"   WHERE a.id OPERATOR(pg_catalog.=) u.application), "
+		IENV_USING_SETTINGS("pg_catalog.array_agg(DISTINCT u.used_by)")
+		" FROM (SELECT v.n, v.application, x.feature, w.used_by"
+		"  FROM " IENV_SET
+		"  JOIN instance_env.instance_features x"
+		"   ON x.instance_id OPERATOR(pg_catalog.=) v.instance,"
+		"  pg_catalog.unnest(x.used_by) w (used_by)"
+		/* so that the view reads no more than that */
+		"  WHERE x.instance_id OPERATOR(pg_catalog.=) ANY ($1)"
+		"  UNION ALL SELECT v.n, v.application, c.feature, 'enabled'"
+		"  FROM " IENV_SET
+		"  JOIN instance_env.instance_feature c"
+		"   ON c.instance OPERATOR(pg_catalog.=) v.development"
+		"  UNION ALL SELECT s.n, s.application, c.name,"
+		"   'setting:' OPERATOR(pg_catalog.||) s.name"
+		"  FROM " IENV_EFFECTIVE_SETTINGS " s"
+		"  JOIN instance_env.feature c ON "
+		IENV_SETTING_OF_FEATURE("s.name", "c")
+		"  WHERE s.copied AND instance_env.setting_in_use(s.value)) u"
+		" LEFT JOIN instance_env.feature f"
+		"  ON f.name OPERATOR(pg_catalog.=) u.feature"
+		" GROUP BY u.n, u.application, u.feature, f.plan"
+		" ORDER BY u.n, u.feature"
+	};
 
-	if (n == 0)
+	ienv_judge(set, &query, check_plan);
+}
+
+static void
+check_plan(IenvValidation *run, const IenvRows *rows)
+{
+	if (rows->n == 0)
 		ienv_add_check(run, "plan", NULL, IENV_ERROR, 0, true,
 					   "No feature that depends on the plan is in use.", NULL);
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < rows->n; i++)
 	{
-		const char *feature = ienv_result_text(i, 1);
-		const char *plan = ienv_result_text(i, 2);
-		const char *settings = ienv_result_text(i, 4);
+		const char *feature = ienv_row_text(rows, i, 1);
+		const char *plan = ienv_row_text(rows, i, 2);
+		const char *settings = ienv_row_text(rows, i, 4);
 
 		if (plan == NULL)
-			ienv_add_check(run, "plan", feature, IENV_ERROR, ERRCODE_UNDEFINED_OBJECT,
-						   false,
+			ienv_add_check(run, "plan", feature, IENV_ERROR,
+						   ERRCODE_UNDEFINED_OBJECT, false,
 						   psprintf("Feature \"%s\" is not in the catalogue.",
 									feature),
 						   "Disable it with instance_env.disable_feature(). All features are in view instance_env.features.");
-		else if (ienv_column_is_true(i, 3))
+		else if (ienv_row_is_true(rows, i, 3))
 			ienv_add_check(run, "plan", feature, IENV_ERROR, 0, true,
 						   psprintf("Plan \"%s\" covers feature \"%s\".",
 									run->plan, feature), NULL);
 		else
-			ienv_add_check(run, "plan", feature, IENV_ERROR, ERRCODE_IENV_PLAN_UPGRADE,
-						   false,
+			ienv_add_check(run, "plan", feature, IENV_ERROR,
+						   ERRCODE_IENV_PLAN_UPGRADE, false,
 						   psprintf("Feature \"%s\"%s needs plan \"%s\", but the application is on plan \"%s\".",
 									feature, settings == NULL ? "" :
 									psprintf(", used by %s,", settings),
@@ -194,18 +230,30 @@ ienv_check_plan(IenvValidation *run)
 }
 
 void
-ienv_check_settings(IenvValidation *run)
+ienv_check_settings(IenvValidationSet *set)
 {
-	ienv_check_test(run);
-	ienv_check_redirects(run);
+	ienv_check_test(set);
+	ienv_check_redirects(set);
 }
 
 void
-ienv_check_keys(IenvValidation *run)
+ienv_check_keys(IenvValidationSet *set)
 {
-	bool		passed = ienv_read(run, "SELECT FROM instance_env.api_key k"
-								   " WHERE k.instance OPERATOR(pg_catalog.=) $1"
-								   " AND " IENV_VALID_KEY " LIMIT 1") > 0;
+	static IenvSetQuery query = {
+		.sql = "SELECT v.n FROM " IENV_SET
+		" WHERE EXISTS (SELECT FROM instance_env.api_key k"
+		"  WHERE k.instance OPERATOR(pg_catalog.=) v.instance"
+		"  AND " IENV_VALID_KEY ")"
+		" ORDER BY v.n"
+	};
+
+	ienv_judge(set, &query, check_keys);
+}
+
+static void
+check_keys(IenvValidation *run, const IenvRows *rows)
+{
+	bool		passed = rows->n > 0;
 
 	ienv_add_check(run, "keys", NULL, IENV_WARNING, 0, passed,
 				   psprintf(passed ?

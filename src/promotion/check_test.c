@@ -28,6 +28,7 @@
 /* Last words of the names of members that say which environment it is */
 static const char *const environment_names[] = {"environment", "env", "mode", "account", NULL};
 
+static void check_test(IenvValidation *run, const IenvRows *rows);
 static bool setting_is_for_tests(const char *name, Jsonb *value);
 static bool member_is_for_tests(const char *name, int len,
 								const JsonbValue *value, bool billing);
@@ -41,42 +42,58 @@ static bool last_word_is(const char *name, int len, const char *const *words);
  * but not unnoticed.
  */
 void
-ienv_check_test(IenvValidation *run)
+ienv_check_test(IenvValidationSet *set)
 {
-	bool		opted_in = ienv_read(run,
-									 "SELECT FROM instance_env.policy_override"
-									 " WHERE instance OPERATOR(pg_catalog.=)"
-									 " $1"
-									 " AND name OPERATOR(pg_catalog.=)"
-									 " 'test_identities'"
-									 " AND value OPERATOR(pg_catalog.=) 'true'") > 0;
-	uint64		n = ienv_read(run, "SELECT s.name, s.value"
-							  " FROM " IENV_EFFECTIVE_SETTINGS " s"
-							  " WHERE pg_catalog.split_part(s.name, '.',"
-							  " 1) OPERATOR(pg_catalog.=) ANY"
-							  " ('{test,billing,integration}'::pg_catalog.text[])"
-							  " ORDER BY s.name");
+	static IenvSetQuery query = {
+		.sql = "SELECT t.n, t.name, t.value FROM (SELECT s.n, s.name, s.value"
+		"  FROM " IENV_EFFECTIVE_SETTINGS " s"
+		"  WHERE pg_catalog.split_part(s.name, '.', 1) OPERATOR(pg_catalog.=)"
+		"   ANY ('{test,billing,integration}'::pg_catalog.text[])"
+		"  UNION ALL SELECT v.n, NULL, NULL FROM " IENV_SET
+		"  JOIN instance_env.policy_override p"
+		"   ON p.instance OPERATOR(pg_catalog.=) v.instance"
+		"  WHERE p.name OPERATOR(pg_catalog.=) 'test_identities'"
+		"   AND p.value OPERATOR(pg_catalog.=) 'true') t"
+		" ORDER BY t.n, t.name NULLS LAST"
+	};
 
-	if (n == 0 && !opted_in)
+	ienv_judge(set, &query, check_test);
+}
+
+/*
+ * Each row is a setting, or the last one, without a name, says that the
+ * instance has opted in.
+ */
+static void
+check_test(IenvValidation *run, const IenvRows *rows)
+{
+	if (rows->n == 0)
 		ienv_add_check(run, "test", NULL, IENV_ERROR, 0, true,
 					   "No setting is for tests.", NULL);
-	for (uint64 i = 0; i < n; i++)
+	for (uint64 i = 0; i < rows->n; i++)
 	{
-		const char *setting = ienv_result_text(i, 1);
+		const char *setting = ienv_row_text(rows, i, 1);
 		bool		isnull;
-		bool		failed = setting_is_for_tests(setting,
-												  DatumGetJsonbP(ienv_result_datum(i, 2, &isnull)));
+		bool		failed;
 
+		if (setting == NULL)
+		{
+			ienv_add_check(run, "test", "test_identities", IENV_WARNING, 0,
+						   false,
+						   psprintf("Production instance %s accepts test identities.",
+									ienv_instance_text(run->instance, true)),
+						   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
+			continue;
+		}
+		failed = setting_is_for_tests(setting,
+									  DatumGetJsonbP(ienv_row_datum(rows, i, 2,
+																	&isnull)));
 		ienv_add_check(run, "test", setting, IENV_ERROR,
 					   ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, !failed,
 					   psprintf(failed ? "Setting \"%s\" is for tests." :
 								"Setting \"%s\" uses nothing that is for tests.", setting),
 					   "Change it in the production instance with instance_env.set_setting().");
 	}
-	if (opted_in)
-		ienv_add_check(run, "test", "test_identities", IENV_WARNING, 0, false,
-					   psprintf("Production instance %s accepts test identities.", ienv_instance_text(run->instance, true)),
-					   "Unless that is meant, call instance_env.reset_policy() for policy \"test_identities\".");
 }
 
 static bool

@@ -3,6 +3,9 @@
  * validate.c
  *	  What stands between an instance and production: validate().
  *
+ * Its queries are those of view readiness (readiness.c), which asks about many
+ * instances at once.
+ *
  * It only reads, from one snapshot that is taken when it begins, so that a
  * gate such as promote() overlooks nothing that has been committed, whatever
  * its transaction's snapshot.  It assigns no transaction id, takes no lock
@@ -18,9 +21,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/snapmgr.h"
@@ -34,6 +39,7 @@
 
 #define VALIDATE_COLUMNS 7
 
+static void set_arguments(IenvValidationSet *set);
 static Oid	severity_label(IenvSeverity severity, Oid enumtype);
 
 PG_FUNCTION_INFO_V1(instance_env_validate);
@@ -51,49 +57,131 @@ IENV_BY_NAME(assert_valid, ienv_find_production);
 List *
 ienv_validate(Datum instance, bool clone_settings)
 {
-	IenvValidation run = {0};
-	bool		isnull;
-	HeapTuple	row;
-	TupleDesc	desc;
+	IenvValidation run;
 
-	run.info = ienv_require_instance(instance);
-	run.instance = instance;
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (ienv_read(&run, "SELECT i.external_key, i.application, d.id, a.plan"
-				  " FROM instance_env.instance i JOIN instance_env.instance d"
-				  "   ON d.application OPERATOR(pg_catalog.=) i.application"
-				  "   AND d.type OPERATOR(pg_catalog.=) 'development'"
-				  "  JOIN instance_env.application a"
-				  " ON a.id OPERATOR(pg_catalog.=) i.application"
-				  " WHERE i.id OPERATOR(pg_catalog.=) $1") != 1)
-		elog(ERROR, "instance %s has no application",
-			 ienv_instance_text(instance, true));
-	row = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	run.external_key = SPI_getbinval(row, desc, 1, &isnull);
-	run.application = SPI_getbinval(row, desc, 2, &isnull);
-	run.development = SPI_getbinval(row, desc, 3, &isnull);
-	run.plan = SPI_getvalue(row, desc, 4);
-
-	ienv_check_status(&run);
-	if (run.info.type == IENV_PRODUCTION)
-	{
-		run.with_development = clone_settings &&
-			run.info.status == IENV_INACTIVE;
-		ienv_check_domains(&run);
-		ienv_check_credentials(&run);
-		ienv_check_plan(&run);
-		ienv_check_settings(&run);
-		ienv_check_guards(&run);
-		ienv_check_keys(&run);
-	}
-	else
-	{
-		ienv_check_guards(&run);
-		ienv_check_usage(&run);
-	}
-	PopActiveSnapshot();
+	ienv_validate_one(instance, clone_settings, &run);
 	return run.checks;
+}
+
+/*
+ * The same, with what the instance is.
+ */
+void
+ienv_validate_one(Datum instance, bool clone_settings, IenvValidation *run)
+{
+	static IenvQuery query = {
+		.sql = IENV_READ_VALIDATIONS
+		"i.id OPERATOR(pg_catalog.=) $1"
+	};
+	Oid			type = UUIDOID;
+	IenvInstance info = ienv_require_instance(instance);
+	IenvValidationSet set = {0};
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	while (ienv_query_kept(&query, 1, &type, &instance, NULL) == 0)
+	{
+		/* it has been dropped since */
+		PopActiveSnapshot();
+		info = ienv_require_instance(instance);
+		PushActiveSnapshot(GetLatestSnapshot());
+	}
+	ienv_begin_validation(run, 0, clone_settings);
+	run->info = info;
+	set.n = 1;
+	set.validations = run;
+	set.guards = ienv_look_at_guards();
+	ienv_check_all(&set);
+	PopActiveSnapshot();
+}
+
+/*
+ * Begin the validation of an instance, given the row of the last query that
+ * IENV_READ_VALIDATIONS has returned about it.
+ */
+void
+ienv_begin_validation(IenvValidation *run, uint64 row, bool clone_settings)
+{
+	const char *status = ienv_result_text(row, 4);
+	bool		isnull;
+
+	memset(run, 0, sizeof(*run));
+	run->instance = ienv_result_datum(row, 1, &isnull);
+	run->info.id = *DatumGetUUIDP(run->instance);
+	run->info.type = DatumGetBool(ienv_result_datum(row, 2, &isnull)) ?
+		IENV_PRODUCTION : IENV_DEVELOPMENT;
+	run->status = ienv_result_datum(row, 3, &isnull);
+	run->info.status = strcmp(status, "active") == 0 ? IENV_ACTIVE :
+		strcmp(status, "suspended") == 0 ? IENV_SUSPENDED : IENV_INACTIVE;
+	run->external_key = ienv_result_datum(row, 5, &isnull);
+	run->application = ienv_result_datum(row, 6, &isnull);
+	run->name = ienv_result_datum(row, 7, &isnull);
+	run->plan = ienv_result_text(row, 8);
+	for (int type = IENV_DEVELOPMENT; type <= IENV_PRODUCTION; type++)
+	{
+		run->instances[type] = ienv_result_datum(row, 9 + 2 * type, &isnull);
+		run->external_keys[type] = ienv_result_datum(row, 10 + 2 * type,
+													 &isnull);
+	}
+	run->with_development = clone_settings &&
+		run->info.status == IENV_INACTIVE;
+}
+
+/*
+ * Do all checks of a set: of production instances, or of a single one of
+ * development.  The active snapshot is that of all queries; SPI is connected.
+ */
+void
+ienv_check_all(IenvValidationSet *set)
+{
+	bool		production = set->validations[0].info.type == IENV_PRODUCTION;
+
+	set_arguments(set);
+	for (int i = 0; i < set->n; i++)
+		ienv_check_status(&set->validations[i]);
+	if (production)
+	{
+		ienv_check_domains(set);
+		ienv_check_credentials(set);
+		ienv_check_plan(set);
+		ienv_check_settings(set);
+	}
+	for (int i = 0; i < set->n; i++)
+		ienv_check_guards(&set->validations[i], set->guards);
+	if (production)
+		ienv_check_keys(set);
+	else
+		ienv_check_usage(&set->validations[0]);
+}
+
+/*
+ * Make the arguments of the queries.
+ */
+static void
+set_arguments(IenvValidationSet *set)
+{
+	Datum	   *values = palloc(set->n * sizeof(Datum));
+	bool	   *nulls = palloc0(set->n * sizeof(bool));
+	int			lbound = 1;
+
+	for (int i = 0; i < set->n; i++)
+		values[i] = set->validations[i].instance;
+	set->arguments[0] =
+		PointerGetDatum(construct_array(values, set->n, UUIDOID, UUID_LEN,
+										false, TYPALIGN_CHAR));
+	for (int i = 0; i < set->n; i++)
+		values[i] = set->validations[i].application;
+	set->arguments[2] =
+		PointerGetDatum(construct_array(values, set->n, UUIDOID, UUID_LEN,
+										false, TYPALIGN_CHAR));
+	for (int i = 0; i < set->n; i++)
+	{
+		values[i] = set->validations[i].instances[IENV_DEVELOPMENT];
+		nulls[i] = !set->validations[i].with_development;
+	}
+	set->arguments[1] =
+		PointerGetDatum(construct_md_array(values, nulls, 1, &set->n, &lbound,
+										   UUIDOID, UUID_LEN, false,
+										   TYPALIGN_CHAR));
 }
 
 /*

@@ -123,6 +123,8 @@ static const Audience audiences[] = {
 	{"assert_valid", BACKEND | ADMIN},
 	{"instance_diff", MONITOR | ADMIN},
 	{"promote", ADMIN},
+	{"readiness_list", MONITOR | ADMIN},
+	{"readiness_of", MONITOR | ADMIN},
 	{"reset_development", ADMIN},
 	{"rollback_promotion", ADMIN},
 	{"validate", BACKEND | MONITOR | ADMIN},

@@ -40,7 +40,7 @@ INSERT INTO good VALUES
 	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL),
 	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
-	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop');
+	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop'), ('readiness_of.application', 'shop');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
@@ -182,7 +182,7 @@ CREATE FUNCTION pg_temp.answers(instance uuid, status instance_env.instance_stat
 	INSERT INTO answers SELECT a.oid::regprocedure, $1, $2, t.state || ' ' || coalesce(t.answer, 'null')
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 's'
-		AND a.function NOT IN ('validate', 'assert_valid', 'instance_info');
+		AND a.function NOT IN ('validate', 'assert_valid', 'readiness_of', 'instance_info');
 	INSERT INTO changes SELECT a.oid::regprocedure, $1, $2, t.state, t.wrong
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 'v';

@@ -100,7 +100,7 @@ SELECT is(pg_temp.names('instance_env "backend'), '{
 		oauth_callback_url, oauth_consent_domain, policy, prefix_message, publishable_key, redirect_url_allowed, require_feature,
 		robots_directive, robots_txt, security_policy, setting, settings, social_credentials, validate,
 		verify_secret_key}', 'what a backend may call');
-SELECT is(pg_temp.names('instance_env_monitor'), '{guard_list, instance_diff, instance_info, instance_usage, key_last_used, policy, validate}',
+SELECT is(pg_temp.names('instance_env_monitor'), '{guard_list, instance_diff, instance_info, instance_usage, key_last_used, policy, readiness_list, readiness_of, validate}',
 	'what a monitor may call');
 SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'instance_env'::regnamespace
 	AND has_function_privilege('instance_env_migrator', p.oid, 'EXECUTE')
