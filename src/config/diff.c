@@ -34,7 +34,7 @@
  * Credentials differ by design, so connections are compared by whether they
  * exist, and by their scopes.
  */
-static const char *const drift =
+static const char drift[] =
 "WITH pair AS (SELECT a.type OPERATOR(pg_catalog.<>) b.type AS mixed,"
 " a.application AS of_a, b.application AS of_b"
 "  FROM instance_env.instance a, instance_env.instance b"
@@ -209,6 +209,7 @@ static void
 return_drift(FunctionCallInfo fcinfo, Datum a, Datum b, const char *called_a,
 			 const char *called_b)
 {
+	static IenvQuery query = {.sql = drift};
 	Oid			types[4] = {UUIDOID, UUIDOID, TEXTOID, TEXTOID};
 	Datum		values[4];
 
@@ -216,6 +217,6 @@ return_drift(FunctionCallInfo fcinfo, Datum a, Datum b, const char *called_a,
 	values[1] = b;
 	values[2] = CStringGetTextDatum(called_a);
 	values[3] = CStringGetTextDatum(called_b);
-	(void) ienv_query_active(drift, 4, types, values, NULL);
+	(void) ienv_query_kept(&query, 4, types, values, NULL);
 	ienv_return_rows(fcinfo);
 }

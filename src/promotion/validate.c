@@ -3,6 +3,9 @@
  * validate.c
  *	  What stands between an instance and production: validate().
  *
+ * Its queries are those of view readiness (readiness.c), which asks about many
+ * instances at once.
+ *
  * It only reads, from one snapshot that is taken when it begins, so that a
  * gate such as promote() overlooks nothing that has been committed, whatever
  * its transaction's snapshot.  It assigns no transaction id, takes no lock

@@ -184,7 +184,7 @@ CREATE FUNCTION pg_temp.answers(instance uuid, status instance_env.instance_stat
 	INSERT INTO answers SELECT a.oid::regprocedure, $1, $2, t.state || ' ' || coalesce(t.answer, 'null')
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 's'
-		AND a.function NOT IN ('validate', 'assert_valid', 'instance_info', 'seats_left');
+		AND a.function NOT IN ('validate', 'assert_valid', 'readiness_of', 'instance_info', 'seats_left');
 	INSERT INTO changes SELECT a.oid::regprocedure, $1, $2, t.state, t.wrong
 	FROM arguments a JOIN pg_proc p ON p.oid = a.oid, LATERAL pg_temp.try(a.oid, '', NULL, $1) t
 	WHERE a.argument = 'instance' AND a.type = 'uuid'::regtype AND p.provolatile = 'v';

@@ -247,7 +247,7 @@ my $reference = 'doc/reference.md';
 my @functions = rows(section($reference, 'Functions'));
 my ($own) = section($reference, 'Functions') =~ /^(The remaining functions .*)/ms;
 my %internal = map { $_ => 1 } $own =~ /`(\w+)`/g;
-delete @internal{qw(activity guard guards secret_keys)};
+delete @internal{qw(activity guard guards readiness secret_keys)};
 my $internal = join ', ', map { "'$_'" } sort keys %internal;
 
 # of what has the same name and does the same, one is enough
