@@ -268,7 +268,7 @@ SELECT is(pg_temp.state('app.users_mx'), 'enabled forced instance_env_access ins
 SELECT is(pg_temp.isolated('app.users'), 'owner', 'so is all of it');
 ALTER TABLE app.users_us DISABLE ROW LEVEL SECURITY;
 DROP POLICY instance_env_isolation_owner ON app.users_eu;
-SELECT is(isolated || ': ' || array_to_string(problems, '; '), 'partly: the isolation of partition "app.users_eu" is not complete: lacks the policy; '
+SELECT is(isolated || ': ' || array_to_string(problems, '; '), 'partly: the isolation of partition "app.users_eu" is not complete: the policy is missing; '
 	'the isolation of partition "app.users_us" is not complete: row-level security is disabled', 'what is missing of partitions')
 FROM instance_env.guards WHERE relation = 'app.users'::regclass;
 SELECT count(*) FROM instance_env.isolate('app.users') \gset
@@ -295,7 +295,7 @@ SELECT lives_ok($$SELECT pg_temp.owner($q$CREATE TABLE app.users_ar PARTITION OF
 SELECT is(pg_temp.state('app.users_ar'), 'enabled instance_env_access instance_env_isolation', 'new partitions');
 UPDATE app.users SET note = '7';
 SELECT count(*) FROM instance_env.guard('app.users', 'note') \gset
-SELECT is(isolated || ': ' || problems[1], 'partly: the isolation is not complete: compares another column', 'another instance column')
+SELECT is(isolated || ': ' || problems[1], 'partly: the isolation is not complete: the policy compares another column', 'another instance column')
 FROM instance_env.guards WHERE relation = 'app.users'::regclass;
 SELECT count(*) FROM instance_env.isolate('app.users') \gset
 SELECT is(pg_temp.isolated('app.users'), 'rows', 'isolate() by that one');
