@@ -162,9 +162,13 @@ read_access(IenvAccess *access)
 			IENV_INACTIVE;
 		access->external_key =
 			TextDatumGetCString(column(rel, tuple, "external_key", &isnull));
+
+		/* a session may outlive its role, whose allowances are still there */
 		access->allowed = superuser_arg(access->key.role) ||
-			is_allowed(access->key.role,
-					   column(rel, tuple, "application", &isnull), type);
+			(SearchSysCacheExists1(AUTHOID,
+								   ObjectIdGetDatum(access->key.role)) &&
+			 is_allowed(access->key.role,
+						column(rel, tuple, "application", &isnull), type));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

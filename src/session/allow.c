@@ -216,16 +216,21 @@ read_scope(FunctionCallInfo fcinfo, Scope *scope)
 
 /*
  * Delete the allowances of roles that have been dropped: some day, another
- * role might get such an OID.
+ * role might get such an OID.  Another transaction that does the same is not
+ * waited for.
  */
 static void
 forget_dropped_roles(void)
 {
-	(void) ienv_write_latest("DELETE FROM instance_env.instance_allowance a"
+	(void) ienv_write_latest("DELETE FROM instance_env.instance_allowance"
+							 " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+							 "SELECT a.ctid"
+							 " FROM instance_env.instance_allowance a"
 							 " WHERE NOT EXISTS (SELECT"
 							 " FROM pg_catalog.pg_roles r"
 							 " WHERE r.oid OPERATOR(pg_catalog.=)"
-							 " a.role::pg_catalog.oid)", 0, NULL, NULL);
+							 " a.role::pg_catalog.oid)"
+							 " FOR UPDATE OF a SKIP LOCKED))", 0, NULL, NULL);
 }
 
 /*

@@ -242,6 +242,18 @@ is(ask($c, "ROLLBACK PREPARED 'x'") . ask($c, $where), 'row DEV', 'whatever beco
 is(ask($c, "SELECT instance_env.allow_instance('backend')"), 'ERROR 42501 permission denied for function allow_instance', 'nobody allows himself');
 close $c;
 
+# A session outlives its role, and its role's allowance.
+$node->safe_psql('postgres', "CREATE ROLE passing LOGIN; SELECT instance_env.grant_backend('passing'), instance_env.allow_instance('passing');
+	CREATE VIEW visible_instance AS SELECT WHERE instance_env.current_instance() IS NOT NULL; GRANT SELECT ON visible_instance TO PUBLIC");
+($c, $said) = connect_as('passing');
+is(ask($c, "$locally; $where"), 'row DEV', 'a role');
+like(ask($c, $enter), qr/reports DEV$/, 'enters an instance');
+$node->safe_psql('postgres', "REVOKE USAGE ON SCHEMA instance_env FROM passing; CREATE ROLE heir; REASSIGN OWNED BY passing TO heir; DROP OWNED BY passing; DROP ROLE passing");
+is($node->safe_psql('postgres', 'SELECT count(*) FROM instance_env.instance_allowance'), '2', 'it is dropped, and its allowance is not');
+is(ask($c, "SELECT count(*) FROM (SELECT FROM pg_class WHERE oid = 1259 AND '$dev' = current_setting('instance_env.current_instance')) x"), 'row 1', 'its session lasts');
+is(ask($c, 'SELECT count(*) FROM visible_instance'), 'row 0', 'but is in no instance any more');
+close $c;
+
 # A hot standby
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
