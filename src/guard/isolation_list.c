@@ -66,9 +66,9 @@ look(State *state, Oid root, Oid relid, const char *column)
 		is.altered != NIL;
 	state->all_forced = state->all_forced && is.forced;
 	if (is.attno == 0 && is.altered == NIL)
-		add(state, root, relid, "lacks the policy");
+		add(state, root, relid, "the policy is missing");
 	else if (is.attno > 0 && is.attno != get_attnum(relid, column))
-		add(state, root, relid, "compares another column");
+		add(state, root, relid, "the policy compares another column");
 	foreach(lc, is.altered)
 		add(state, root, relid,
 			psprintf("policy \"%s\" has been altered", (char *) lfirst(lc)));

@@ -91,7 +91,7 @@ check_rights(const IenvResetTable *table)
 							ienv_quoted_name(table->relid)),
 					 errdetail("The instance has rows in it; deleting them takes SELECT and DELETE.")));
 
-	/* isolation keeps nobody from rows of an instance that he administers */
+	/* isolation hides no row from those who administer its instance */
 	if (check_enable_rls(table->relid, InvalidOid, true) == RLS_ENABLED &&
 		!ienv_only_isolated(table->relid))
 		ereport(ERROR,

@@ -6,7 +6,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(342);
+SELECT plan(350);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -268,11 +268,34 @@ SELECT is(pg_temp.state('app.users_mx'), 'enabled forced instance_env_access ins
 SELECT is(pg_temp.isolated('app.users'), 'owner', 'so is all of it');
 ALTER TABLE app.users_us DISABLE ROW LEVEL SECURITY;
 DROP POLICY instance_env_isolation_owner ON app.users_eu;
-SELECT is(isolated || ': ' || array_to_string(problems, '; '), 'partly: the isolation of partition "app.users_eu" is not complete: lacks the policy; '
+SELECT is(isolated || ': ' || array_to_string(problems, '; '), 'partly: the isolation of partition "app.users_eu" is not complete: the policy is missing; '
 	'the isolation of partition "app.users_us" is not complete: row-level security is disabled', 'what is missing of partitions')
 FROM instance_env.guards WHERE relation = 'app.users'::regclass;
 SELECT count(*) FROM instance_env.isolate('app.users') \gset
 SELECT is(pg_temp.isolated('app.users'), 'owner', 'repaired');
+
+-- partitions that a member of the owner's makes, and that a superuser attaches
+
+CREATE ROLE instance_env_member IN ROLE instance_env_owner;
+GRANT CREATE ON SCHEMA app TO instance_env_member;
+SELECT lives_ok($$SELECT pg_temp.run_as('instance_env_member', $q$CREATE TABLE app.users_br PARTITION OF app.users_rest FOR VALUES IN ('br')$q$)$$, 'by a member of the owner''s');
+SELECT is(pg_temp.state('app.users_br'), 'enabled forced instance_env_access instance_env_isolation_owner', 'isolated');
+CREATE TABLE app.users_cl (LIKE app.users);
+ALTER TABLE app.users_cl OWNER TO instance_env_member;
+ALTER TABLE app.users_cl ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON app.users_cl USING (id <> 'x');
+SELECT lives_ok($$ALTER TABLE app.users_rest ATTACH PARTITION app.users_cl FOR VALUES IN ('cl')$$, 'by a superuser');
+SELECT is(pg_temp.state('app.users_cl'), 'enabled forced instance_env_isolation_owner own', 'isolated, with a policy of its own');
+SELECT is(pg_temp.isolated('app.users'), 'owner', 'so is all of it');
+ALTER TABLE app.users DETACH PARTITION app.users_eu;
+SELECT lives_ok($$SELECT instance_env.unisolate('app.users_eu')$$, 'unisolate() of one that was detached');
+ALTER TABLE app.users_eu ENABLE ROW LEVEL SECURITY;
+CREATE POLICY instance_env_isolation ON app.users_eu AS RESTRICTIVE USING (false);
+ALTER TABLE app.users ATTACH PARTITION app.users_eu FOR VALUES IN ('eu');
+SELECT is(pg_temp.state('app.users_eu'), 'enabled forced instance_env_isolation_owner', 'a policy that has the name of one of its own is replaced');
+SELECT is(pg_temp.isolated('app.users'), 'owner', 'and so is all of it');
+DROP TABLE app.users_br, app.users_cl;
+ALTER TABLE app.users_eu DISABLE ROW LEVEL SECURITY;
 
 -- a partition of another role's
 
@@ -295,7 +318,7 @@ SELECT lives_ok($$SELECT pg_temp.owner($q$CREATE TABLE app.users_ar PARTITION OF
 SELECT is(pg_temp.state('app.users_ar'), 'enabled instance_env_access instance_env_isolation', 'new partitions');
 UPDATE app.users SET note = '7';
 SELECT count(*) FROM instance_env.guard('app.users', 'note') \gset
-SELECT is(isolated || ': ' || problems[1], 'partly: the isolation is not complete: compares another column', 'another instance column')
+SELECT is(isolated || ': ' || problems[1], 'partly: the isolation is not complete: the policy compares another column', 'another instance column')
 FROM instance_env.guards WHERE relation = 'app.users'::regclass;
 SELECT count(*) FROM instance_env.isolate('app.users') \gset
 SELECT is(pg_temp.isolated('app.users'), 'rows', 'isolate() by that one');
