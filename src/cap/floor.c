@@ -14,7 +14,8 @@
  *	 floor only if leaving has not changed since A., which it checks under the
  *	 spinlock.  So either it does not store, or the transaction lowers what it
  *	 has stored; and one that was past a. at A. had deleted its rows before the
- *	 scan, which therefore has left them out.
+ *	 scan, which therefore has left them out, whether or not it is past d. by
+ *	 then.
  * - The floor is lowered for each row, those included that the transaction
  *	 itself had updated before; a floor that is too low costs a count.
  * - A transaction with deletes of more instances than vacancy.c remembers
@@ -90,8 +91,7 @@ ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
 	{
 		if (unseen != NULL)
 			bucket->unseen = *unseen;
-		if (mark->quiet &&
-			pg_atomic_read_u64(&bucket->leaving) == mark->leaving)
+		if (pg_atomic_read_u64(&bucket->leaving) == mark->leaving)
 		{
 			bucket->floor = users;
 			bucket->floor_tickets = mark->tickets;
