@@ -26,7 +26,7 @@ CREATE TABLE instance_env.policy_default
 		WHEN name <> 'user_cap_thresholds' THEN true
 		WHEN instance_type = 'production' THEN value = 'null'
 		WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value) <= 8
-			AND NOT jsonb_path_exists(value, '$[*] ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @)')
+			AND NOT jsonb_path_exists(value, 'strict $[*] ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @)')
 		ELSE false END)
 );
 COMMENT ON TABLE instance_env.policy_default IS

@@ -69,7 +69,8 @@ extern void ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
 							 const int64 *unseen);
 extern void ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key,
 							  int64 users);
-extern void ienv_void_floors(Oid root);
+extern void ienv_void_floors_of(Oid root);
+extern void ienv_void_floors(void);
 extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,
 						   int64 n);

@@ -14,7 +14,8 @@
  *	 floor only if leaving has not changed since A., which it checks under the
  *	 spinlock.  So either it does not store, or the transaction lowers what it
  *	 has stored; and one that was past a. at A. had deleted its rows before the
- *	 scan, which therefore has left them out.
+ *	 scan, which therefore has left them out, whether or not it is past d. by
+ *	 then.
  * - The floor is lowered for each row, those included that the transaction
  *	 itself had updated before; a floor that is too low costs a count.
  * - A transaction with deletes of more instances than vacancy.c remembers
@@ -34,6 +35,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 
 #include "base/base.h"
@@ -90,8 +92,7 @@ ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
 	{
 		if (unseen != NULL)
 			bucket->unseen = *unseen;
-		if (mark->quiet &&
-			pg_atomic_read_u64(&bucket->leaving) == mark->leaving)
+		if (pg_atomic_read_u64(&bucket->leaving) == mark->leaving)
 		{
 			bucket->floor = users;
 			bucket->floor_tickets = mark->tickets;
@@ -114,12 +115,41 @@ ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key, int64 users)
 }
 
 /*
- * Called when a table is truncated, which locks out all who count, or with
- * InvalidOid before a transaction commits deletes that it has lost count of:
- * give up the floors of the table, or of all tables of this database.
+ * Called when a table, or one of its partitions, is truncated: give up its
+ * floors.  Until the transaction ends, nobody else can count the table.
+ *
+ * A table can have a thousand partitions, each of which calls this.
  */
 void
-ienv_void_floors(Oid root)
+ienv_void_floors_of(Oid root)
+{
+	static LocalTransactionId done_lxid = InvalidLocalTransactionId;
+	static SubTransactionId done_subxact;
+	static Oid	done_root;
+	int			n = 0;
+	IenvBucket *bucket = ienv_shared_buckets(&n);
+
+	if (done_lxid == ienv_lxid() &&
+		done_subxact == GetCurrentSubTransactionId() && done_root == root)
+		return;
+	for (; bucket != NULL && n > 0; n--, bucket++)
+	{
+		SpinLockAcquire(&bucket->mutex);
+		if (bucket->key.database == MyDatabaseId && bucket->key.root == root)
+			bucket->floor = -1;
+		SpinLockRelease(&bucket->mutex);
+	}
+	done_lxid = ienv_lxid();
+	done_subxact = GetCurrentSubTransactionId();
+	done_root = root;
+}
+
+/*
+ * Called before a transaction commits deletes that it has lost count of: give
+ * up all floors of this database.
+ */
+void
+ienv_void_floors(void)
 {
 	int			n = 0;
 	IenvBucket *bucket = ienv_shared_memory(&ienv_buckets_array, &n);
@@ -129,8 +159,7 @@ ienv_void_floors(Oid root)
 		/* a count that has begun stores nothing */
 		pg_atomic_fetch_add_u64(&bucket->leaving, 1);
 		SpinLockAcquire(&bucket->mutex);
-		if (bucket->key.database == MyDatabaseId &&
-			(!OidIsValid(root) || bucket->key.root == root))
+		if (bucket->key.database == MyDatabaseId)
 			bucket->floor = -1;
 		SpinLockRelease(&bucket->mutex);
 		pg_atomic_fetch_add_u64(&bucket->left, 1);

@@ -63,8 +63,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "base/base.h"
@@ -73,11 +75,11 @@
 #include "registry/registry.h"
 
 /*
- * Usual and greatest number of pairs; beyond that, what is passed is left for
- * the next transaction to find
+ * Usual and greatest number of pairs; what a transaction passes in others goes
+ * unnoticed
  */
 #define FEW_WATCHED		16
-#define MAX_WATCHED		65536
+#define MAX_WATCHED		8192
 
 bool		ienv_notify_thresholds = true;
 
@@ -142,6 +144,7 @@ ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
 		w->root = guard->root;
 		w->instance = instance->id;
 		w->is_uuid = guard->is_uuid;
+		w->value = (Datum) 0;
 		if (!guard->is_uuid)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
@@ -245,6 +248,18 @@ transaction_ends(XactEvent event, void *arg)
 }
 
 /*
+ * Is the extension still there, or has this transaction dropped it?
+ */
+static bool
+is_installed(void)
+{
+	Oid			schema = get_namespace_oid(IENV_SCHEMA, true);
+
+	return OidIsValid(schema) &&
+		OidIsValid(get_relname_relid("instance", schema));
+}
+
+/*
  * Look at all pairs that may have passed a threshold, in a memory context of
  * their own.
  */
@@ -264,7 +279,7 @@ look_at_all(bool commits)
 			watched[n++] = *w;
 	}
 	nwatched = n;
-	if (n == 0)
+	if (n == 0 || !is_installed())
 		return;
 
 	sort_watched();

@@ -91,7 +91,7 @@ passes(const Mark *marks, int n, int64 from, int64 to)
 }
 
 /*
- * Does the bucket answer question 2?  Sets *known if count->key and
+ * Does the bucket answer question 2, given what I have deleted?  Sets *known if count->key and
  * count->floor are set.
  *
  * To compute the version of the triggers anew could mean to wait for a
@@ -110,7 +110,8 @@ is_known(const IenvWatched *w, const IenvInstance *instance,
 							 !OidIsValid(root->departure_trigger),
 							 &count->floor);
 	return *known && count->floor.unseen < 0 &&
-		!passes(marks, n, count->floor.users, count->floor.bound);
+		!passes(marks, n, count->floor.users,
+				count->floor.bound - ienv_vacated(&count->key));
 }
 
 /*

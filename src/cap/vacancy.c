@@ -64,7 +64,7 @@ transaction_ends(XactEvent event, void *arg)
 				vacancies[i].leaving = true;
 			}
 			if (more)
-				ienv_void_floors(InvalidOid);
+				ienv_void_floors();
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:

@@ -148,7 +148,7 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 	{
 		ienv_depart_all(guard);
 		if (guard->counted)
-			ienv_void_floors(guard->root);
+			ienv_void_floors_of(guard->root);
 	}
 	return PointerGetDatum(NULL);
 }

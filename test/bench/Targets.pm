@@ -47,6 +47,13 @@ foreach my $flush (qw(off on))
 	}
 }
 push @workloads,
+  map {
+	[
+		"warnings_$_", 'tps',
+		'delete + insert, development, cap - 50, ' . ($_ == 1 ? '1 client' : "$_ clients") . ', with and without warnings'
+	]
+  } 1, 8;
+push @workloads,
   map { [ "function_$_->[0]", 'calls/s', "$_->[1], one session" ] }
   [ 'instance_for_host', 'instance_for_host()' ],
   [ 'check_preview', 'check_preview()' ],
@@ -86,6 +93,7 @@ my %figure = (
 		my $peer = $results->best_peer($workload, more_is_better($workload));
 		return defined $peer ? $results->ratio($workload, $variant, $peer) : undef;
 	},
+	'÷ without warnings' => sub { $_[0]->ratio($_[1], $_[2], 'guarded_quiet') },
 	'calls a second' => sub { $_[0]->median($_[1], $_[2]) },
 	'more than unguarded' => sub {
 		my ($results, $workload, $variant) = @_;
@@ -121,6 +129,7 @@ my @targets = (
 	(map { [ $_, 'guarded_scan', '÷ unguarded', '>=', 0.80 ] } grep { /^churn_\d+_1_/ } map { $_->[0] } @workloads),
 	(map { [ $_, 'guarded', '÷ unguarded', '>=', 0.95 ], [ $_, 'guarded', '÷ best correct peer', '>=', 2.5 ] }
 	   qw(churn_50_8_on churn_1_8_on)),
+	(map { [ "warnings_$_", 'guarded', '÷ without warnings', '>=', 0.98 ] } 1, 8),
 	[ 'update', 'guarded', '÷ unguarded', '<=', 1.05 ],
 	[ 'function_instance_for_host', 'guarded', 'calls a second', '>=', 100_000 ],
 	[ 'function_check_preview', 'guarded', 'calls a second', '>=', 100_000 ],

@@ -24,6 +24,7 @@ our $development = 'd0000000-0000-4000-8000-000000000001';
 our %title = (
 	unguarded => 'unguarded',
 	guarded => 'instance_env',
+	guarded_quiet => 'instance_env, notify_thresholds off',
 	guarded_scan => 'instance_env, no shared memory',
 	unkeyed => 'instance_env, identities not followed',
 	unkeyed_scan => 'instance_env, identities not followed, no shared memory',
@@ -37,6 +38,7 @@ our @peers = qw(foreign_key count_trigger lock_count counter_row);
 
 my %guard = (
 	guarded => '',
+	guarded_quiet => '',
 	guarded_scan => '',
 	unkeyed => q{, user_key => ''},
 	unkeyed_scan => q{, user_key => ''});
@@ -63,6 +65,8 @@ sub attach
 
 	if (exists $guard{$variant})
 	{
+		psql($db, "ALTER DATABASE $db SET instance_env.notify_thresholds = " .
+			  ($variant =~ /_quiet$/ ? 'off' : 'on'));
 		my $options = $arg{options} || $guard{$variant};
 		psql($db, "SELECT instance_env.guard('$table'$options)");
 	}

@@ -113,6 +113,25 @@ sub _churn
 	};
 }
 
+# The same in an instance that has passed its lower threshold, with warnings and without, a
+# little of each in turns.
+sub _warnings
+{
+	my ($clients) = @_;
+	return {
+		name => "warnings_$clients",
+		group => 'warnings',
+		variants => [qw(guarded guarded_quiet)],
+		measure => sub {
+			my ($variant) = @_;
+			_forget($db);
+			make_table($db, $variant, undef, $cap - 50 - $clients);
+			attach($db, $variant);
+			return { "warnings_$clients" => pgbench($db, $variant, 'churn.pgbench', clients => $clients, seconds => 2) };
+		}
+	};
+}
+
 # Ten instances in the registry, or a million.
 sub _registry
 {
@@ -227,6 +246,7 @@ sub workloads
 			push @list, map { _churn($_, $clients, $flush) } 50, 1;
 		}
 	}
+	push @list, map { _warnings($_) } 1, 8;
 	return @list;
 }
 

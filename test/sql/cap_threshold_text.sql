@@ -84,6 +84,26 @@ SELECT count(*) FROM instance_env.guard('other', 'instance') \gset
 INSERT INTO other SELECT i, 'd0000000-0000-4000-8000-000000000001' FROM generate_series(1, 9) i;
 DROP TABLE other;
 COMMIT;
+-- several commands and transactions in one
+DELETE FROM users WHERE id > 7;
+DO $$
+BEGIN
+	INSERT INTO users VALUES (8);
+	COMMIT;
+	INSERT INTO users VALUES (9);
+	ROLLBACK;
+	INSERT INTO users VALUES (9), (10);
+END $$;
+-- more instances than a transaction remembers the deletes of
+SELECT count(instance_env.create_application('threshold ' || i, 'free', ('d0000000-0000-4000-8000-0000000001' || i)::uuid))
+FROM generate_series(10, 30) i;
+INSERT INTO users SELECT i * 100 + n, ('d0000000-0000-4000-8000-0000000001' || i)::uuid
+FROM generate_series(10, 30) i, generate_series(1, 3) n;
+SELECT count(instance_env.set_user_cap(instance_env.instance_id('threshold ' || i, 'development'), 3)::text) FROM generate_series(10, 30) i;
+DELETE FROM users WHERE id % 100 = 3;
+INSERT INTO users VALUES (1003, 'd0000000-0000-4000-8000-000000000110'), (3003, 'd0000000-0000-4000-8000-000000000130');
+DELETE FROM users WHERE id > 1000;
+SELECT count(instance_env.drop_application(instance_env.application_id('threshold ' || i))) FROM generate_series(10, 30) i;
 
 -- other thresholds
 TRUNCATE users;

@@ -120,6 +120,18 @@ for my $preload (1, 0)
 			cmp_ok($times, '<=', 1, "$percent % is passed once at most");
 		}
 	}
+
+	# nobody is there to be warned by
+	my ($status, $out, $err) = $node->psql(
+		'postgres', qq{
+		SET client_min_messages = warning;
+		DELETE FROM race WHERE id IN (SELECT id FROM race LIMIT 10);
+		BEGIN;
+		INSERT INTO race (instance_id) SELECT '$dev' FROM generate_series(1, 10);
+		DROP EXTENSION instance_env CASCADE;
+		COMMIT;},
+		on_error_stop => 1);
+	is("$status $err", '0 ', 'the extension can be dropped by a transaction that passes a threshold');
 	$node->stop;
 }
 
