@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "cap/cap.h"
 #include "domain/domain.h"
+#include "guard/guard.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = IENV_SCHEMA,.version = IENV_VERSION);
@@ -31,5 +32,6 @@ _PG_init(void)
 {
 	ienv_shared_init(ienv_buckets_size, ienv_buckets_init);
 	ienv_public_suffix_init();
+	ienv_destruction_init();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

@@ -66,6 +66,7 @@ typedef struct IenvOids
 	Oid			types[2];		/* enum labels, by IenvType */
 	Oid			statuses[3];	/* enum labels, by IenvStatus */
 	Oid			departure_queued;	/* the function */
+	Oid			deletions_limited;	/* the function */
 	Oid			functions[IENV_TRIGGERS];	/* indexed like ienv_trigger_kinds */
 } IenvOids;
 

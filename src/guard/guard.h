@@ -109,6 +109,7 @@ extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_guard_partitions(Oid relid);
+extern bool ienv_watches_truncate(const IenvGuard *guard);
 
 /*
  * guard_rows.c: the checks of existing rows
@@ -162,6 +163,11 @@ extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard,
  */
 extern void ienv_begin_guarding(void);
 extern void ienv_keep_from_guarding(void);
+
+/*
+ * destruction.c: parameters
+ */
+extern void ienv_destruction_init(void);
 
 /*
  * ddl.c, ddl_trigger.c, ddl_expression.c: keeping DDL from undermining a guard

@@ -59,8 +59,10 @@ ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 			return columns->instance > 0;
 		case IENV_TRIGGER_DEPARTURE:
 			return condition != NULL && IsA(condition, FuncExpr) &&
-				((FuncExpr *) condition)->funcid ==
-				ienv_oids()->departure_queued;
+				(((FuncExpr *) condition)->funcid ==
+				 ienv_oids()->departure_queued ||
+				 ((FuncExpr *) condition)->funcid ==
+				 ienv_oids()->deletions_limited);
 		default:
 			return condition == NULL;
 	}
