@@ -40,13 +40,6 @@ AS 'MODULE_PATHNAME', 'instance_env_departure_queued';
 COMMENT ON FUNCTION instance_env.departure_queued() IS
 'trigger condition: always true; the transaction knows that it has deleted users who are not on record yet';
 
-CREATE FUNCTION instance_env.deletions_limited()
-RETURNS boolean
-LANGUAGE C VOLATILE
-AS 'MODULE_PATHNAME', 'instance_env_deletions_limited';
-COMMENT ON FUNCTION instance_env.deletions_limited() IS
-'trigger condition: is the number of users of production that a statement may delete limited?';
-
 CREATE FUNCTION instance_env.identity_changes(old_key "any", new_key "any")
 RETURNS boolean
 LANGUAGE C VOLATILE
@@ -60,6 +53,13 @@ LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_row_moves';
 COMMENT ON FUNCTION instance_env.row_moves("any", oid, tid) IS
 'trigger condition: has an update moved a row from this place to another partition?';
+
+CREATE FUNCTION instance_env.row_deleted(instance "any", relation oid, place tid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_row_deleted';
+COMMENT ON FUNCTION instance_env.row_deleted("any", oid, tid) IS
+'trigger condition: always false; counts users of production if a statement may delete only so many';
 
 --
 -- Trigger functions.  guard() attaches them, and an event trigger sees to it that nobody

@@ -29,9 +29,9 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.instance_unavailable("any", oid),
 	instance_env.instance_unavailable("any", oid, VARIADIC "any"),
 	instance_env.departure_queued(),
-	instance_env.deletions_limited(),
 	instance_env.identity_changes("any", "any"),
 	instance_env.row_moves("any", oid, tid),
+	instance_env.row_deleted("any", oid, tid),
 	-- what tells nothing of any application, for those who may use the schema
 	instance_env.domain_root(text),
 	instance_env.key_frontend_api(text),

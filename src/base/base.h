@@ -66,7 +66,6 @@ typedef struct IenvOids
 	Oid			types[2];		/* enum labels, by IenvType */
 	Oid			statuses[3];	/* enum labels, by IenvStatus */
 	Oid			departure_queued;	/* the function */
-	Oid			deletions_limited;	/* the function */
 	Oid			functions[IENV_TRIGGERS];	/* indexed like ienv_trigger_kinds */
 } IenvOids;
 

@@ -147,9 +147,6 @@ look_up(void)
 	oids.departure_queued = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
 											CStringGetDatum("departure_queued"), PointerGetDatum(noargs),
 											ObjectIdGetDatum(schema));
-	oids.deletions_limited = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-											 CStringGetDatum("deletions_limited"), PointerGetDatum(noargs),
-											 ObjectIdGetDatum(schema));
 	for (int i = 0; i < IENV_TRIGGERS; i++)
 		oids.functions[i] = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
 											CStringGetDatum(ienv_trigger_kinds[i].function),

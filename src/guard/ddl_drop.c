@@ -35,7 +35,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
-#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
@@ -90,7 +89,6 @@ static void object_access(ObjectAccessType access, Oid class, Oid object,
 						  int column, void *arg);
 static void drops(Oid class, Oid object, int column);
 static void enter_command(void);
-static bool is_installed(void);
 static void drops_trigger(Oid trigger);
 static void drops_relation(Oid relid, int column);
 static void drops_function(Oid function);
@@ -169,7 +167,7 @@ drops(Oid class, Oid object, int column)
 		class != ProcedureRelationId)
 		return;
 	enter_command();
-	if (extension_goes || !is_installed())
+	if (extension_goes || !ienv_is_installed())
 		return;
 	if (class == TriggerRelationId)
 		drops_trigger(object);
@@ -198,18 +196,6 @@ enter_command(void)
 	command_cid = cid;
 	noted = NIL;
 	extension_goes = false;
-}
-
-/*
- * Is the extension in this database?
- */
-static bool
-is_installed(void)
-{
-	Oid			schema = get_namespace_oid(IENV_SCHEMA, true);
-
-	return OidIsValid(schema) &&
-		OidIsValid(get_relname_relid("instance", schema));
 }
 
 /*

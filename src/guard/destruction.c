@@ -22,6 +22,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
@@ -63,6 +64,19 @@ ienv_destruction_init(void)
 							&ienv_destructive_rows, 0, 0, INT_MAX, PGC_SUSET,
 							0, NULL, NULL, NULL);
 	ienv_watch_drops();
+	ienv_watch_deletes();
+}
+
+/*
+ * Is the extension in this database?  Hooks are called in all of them.
+ */
+bool
+ienv_is_installed(void)
+{
+	Oid			schema = get_namespace_oid(IENV_SCHEMA, true);
+
+	return OidIsValid(schema) &&
+		OidIsValid(get_relname_relid("instance", schema));
 }
 
 /*

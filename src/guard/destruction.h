@@ -23,6 +23,7 @@ typedef struct IenvVictim
  */
 extern int	ienv_destructive_rows;
 
+extern bool ienv_is_installed(void);
 extern bool ienv_may_destroy(Oid relid);
 extern bool ienv_is_victim(const IenvGuard *guard, Datum value, bool fresh);
 extern bool ienv_set_victim(const IenvGuard *guard, Datum value,
@@ -36,8 +37,8 @@ extern void ienv_check_truncate(const IenvGuard *guard);
 /*
  * deletion_limit.c: how many users a statement may delete
  */
-extern void ienv_count_deletion(const IenvGuard *guard,
-								TriggerData *trigdata);
+extern void ienv_watch_deletes(void);
+extern void ienv_count_deletion(const IenvGuard *guard, Datum value);
 
 /*
  * ddl_drop.c: dropping tables

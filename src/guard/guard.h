@@ -37,6 +37,7 @@ extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old);
  * on_move.c: rows that are moved from one partition to another
  */
 extern bool ienv_move_queued(void);
+extern bool ienv_was_moved(Oid relid, ItemPointer tid);
 extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
 
 /*

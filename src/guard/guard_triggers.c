@@ -48,15 +48,17 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 	int			bits = IENV_TRIGGER_NO_TRANSFER;
 
 	bits |= guard->counted ? IENV_TRIGGER_USER_CAP : IENV_TRIGGER_ACTIVE;
+	if (guard->nkeys > 0 && guard->departures)
+		bits |= IENV_TRIGGER_DEPARTURE;
 	if (ienv_watches_truncate(guard))
-		bits |= IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
+		bits |= IENV_TRIGGER_TRUNCATE;
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		bits |= IENV_TRIGGER_NO_MOVE;
 	return bits;
 }
 
 /*
- * Does it matter when rows are deleted or truncated?  Either their users leave,
+ * Does it matter when rows are truncated?  Either their users leave,
  * or they can be users of production; in a table without a record of
  * departures, neither.
  */
@@ -204,9 +206,7 @@ condition_of(const IenvGuard *guard, int bit)
 		case IENV_TRIGGER_ACTIVE:
 			return new_row(guard, "instance_unavailable");
 		case IENV_TRIGGER_DEPARTURE:
-			return psprintf(" WHEN (%s.%s())", IENV_SCHEMA,
-							guard->nkeys > 0 ? "departure_queued" :
-							"deletions_limited");
+			return psprintf(" WHEN (%s.departure_queued())", IENV_SCHEMA);
 		case IENV_TRIGGER_NO_TRANSFER:
 			return change(guard);
 		case IENV_TRIGGER_NO_MOVE:

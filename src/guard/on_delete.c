@@ -107,12 +107,7 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	 * Dropping the columns with CASCADE drops the triggers that name them,
 	 * but not this one.
 	 */
-	if (guard == NULL)
-		return PointerGetDatum(NULL);
-	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
-	if (unlikely(ienv_destructive_rows > 0) && counts)
-		ienv_count_deletion(guard, trigdata);
-	if (guard->nkeys == 0)
+	if (guard == NULL || guard->nkeys == 0)
 		return PointerGetDatum(NULL);
 
 	/*
@@ -120,7 +115,11 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	 * been counted.  Another trigger that was created with this function
 	 * takes nothing from the count, and vacates no second seat.
 	 */
+	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
 	value = ienv_row_instance(guard, trigdata->tg_trigtuple, desc, &isnull);
+	if (unlikely(ienv_destructive_rows > 0) && counts && !isnull &&
+		!HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data))
+		ienv_count_deletion(guard, value);
 	if (!isnull && ienv_row_key(guard, trigdata->tg_trigtuple, desc, key))
 		ienv_depart(guard, value, key);
 	if (counts)

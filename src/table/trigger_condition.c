@@ -59,10 +59,8 @@ ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 			return columns->instance > 0;
 		case IENV_TRIGGER_DEPARTURE:
 			return condition != NULL && IsA(condition, FuncExpr) &&
-				(((FuncExpr *) condition)->funcid ==
-				 ienv_oids()->departure_queued ||
-				 ((FuncExpr *) condition)->funcid ==
-				 ienv_oids()->deletions_limited);
+				((FuncExpr *) condition)->funcid ==
+				ienv_oids()->departure_queued;
 		default:
 			return condition == NULL;
 	}

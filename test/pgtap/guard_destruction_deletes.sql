@@ -81,10 +81,10 @@ SELECT is(pg_temp.outcome('instance_env_sweeper', 'SET LOCAL instance_env.allow_
 
 SET session_replication_role = replica;
 SELECT lives_ok('DELETE FROM app.plain', 'what is replicated is not limited');
-ALTER TABLE app.plain ENABLE ALWAYS TRIGGER instance_env_departure;
+ALTER TABLE app.users ENABLE ALWAYS TRIGGER instance_env_departure;
 ALTER TABLE app.plain ENABLE ALWAYS TRIGGER instance_env_truncate;
 SELECT pg_temp.fill();
-SELECT lives_ok('DELETE FROM app.plain WHERE id < 15', 'not even by triggers that fire always');
+SELECT lives_ok('DELETE FROM app.users WHERE id < 15', 'not even by triggers that fire always');
 SELECT lives_ok('TRUNCATE app.plain', 'nor is TRUNCATE refused');
 RESET session_replication_role;
 SELECT pg_temp.fill();
