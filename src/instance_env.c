@@ -33,5 +33,7 @@ _PG_init(void)
 	ienv_shared_init(ienv_buckets_size, ienv_buckets_init);
 	ienv_public_suffix_init();
 	ienv_destruction_init();
+	ienv_watch_drops();
+	ienv_watch_deletes();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

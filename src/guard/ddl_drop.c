@@ -15,11 +15,11 @@
  * the table, or its instance column, decides.  If it stays, as when a guard is removed or a partition is
  * detached, nothing has been looked at.
  *
- * When the extension itself is dropped, all guards go before the registry
- * does.  All guarded tables are looked at when the first of the functions goes
- * that their triggers execute, because then everything is there that tells
- * about them.  After that the hook does nothing more for the same command:
- * what is left of the extension must not get into a cache.
+ * When the extension itself is dropped, all guards go with it, and the registry
+ * that says which instances are of production.  So all guarded tables are
+ * looked at before the first member of the extension goes.  After that the
+ * hook does nothing more for the same command: what is left of the extension
+ * must not get into a cache.
  *
  * The hook is installed when the library is loaded.  If nothing else has done
  * that, the event trigger does, before the command drops anything.  So with
@@ -35,13 +35,16 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
+#include "catalog/pg_event_trigger.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
+#include "commands/extension.h"
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -91,7 +94,8 @@ static void drops(Oid class, Oid object, int column);
 static void enter_command(void);
 static void drops_trigger(Oid trigger);
 static void drops_relation(Oid relid, int column);
-static void drops_function(Oid function);
+static bool is_member(Oid class, Oid object);
+static void drops_extension(void);
 static Oid	table_of_toast(Oid toast);
 static Noted *find_noted(Oid relid);
 static Noted *note(Oid relid);
@@ -164,17 +168,17 @@ static void
 drops(Oid class, Oid object, int column)
 {
 	if (class != RelationRelationId && class != TriggerRelationId &&
-		class != ProcedureRelationId)
+		class != ProcedureRelationId && class != EventTriggerRelationId)
 		return;
 	enter_command();
 	if (extension_goes || !ienv_is_installed())
 		return;
 	if (class == TriggerRelationId)
 		drops_trigger(object);
+	else if (is_member(class, object))
+		drops_extension();
 	else if (class == RelationRelationId)
 		drops_relation(object, column);
-	else
-		drops_function(object);
 }
 
 /*
@@ -249,18 +253,43 @@ drops_relation(Oid relid, int column)
 }
 
 /*
- * A function is about to be dropped.  If triggers execute it, the extension is
- * being dropped with all guards: PostgreSQL has checked that CASCADE was
- * given.
+ * Is this object a member of the extension, or an index of one?  If a member is
+ * dropped, so is the extension, because PostgreSQL would have refused anything
+ * else: except to the extension's own scripts, which change it.
+ */
+static bool
+is_member(Oid class, Oid object)
+{
+	if (creating_extension)
+		return false;
+	if (class == RelationRelationId)
+	{
+		if (get_rel_namespace(object) != ienv_oids()->schema)
+			return false;
+		if (get_rel_relkind(object) == RELKIND_INDEX)
+			object = IndexGetRelation(object, true);
+	}
+	else if (class == ProcedureRelationId)
+	{
+		if (get_func_namespace(object) != ienv_oids()->schema)
+			return false;
+	}
+	else if (class != EventTriggerRelationId)
+		return false;
+	return OidIsValid(object) && getExtensionOfObject(class, object) ==
+		get_extension_oid(IENV_SCHEMA, true);
+}
+
+/*
+ * The extension is about to be dropped with all guards: PostgreSQL has checked
+ * that CASCADE was given if there are any.
  */
 static void
-drops_function(Oid function)
+drops_extension(void)
 {
 	ListCell   *root;
 	ListCell   *lc;
 
-	if (ienv_trigger_kind(function) == NULL)
-		return;
 	foreach(root, ienv_all_roots())
 	{
 		Oid			relid = ((IenvRoot *) lfirst(root))->relid;

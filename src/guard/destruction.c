@@ -63,8 +63,6 @@ ienv_destruction_init(void)
 							"Zero means that there is no limit.",
 							&ienv_destructive_rows, 0, 0, INT_MAX, PGC_SUSET,
 							0, NULL, NULL, NULL);
-	ienv_watch_drops();
-	ienv_watch_deletes();
 }
 
 /*

@@ -37,12 +37,6 @@ extern void ienv_check_truncate(const IenvGuard *guard);
 /*
  * deletion_limit.c: how many users a statement may delete
  */
-extern void ienv_watch_deletes(void);
 extern void ienv_count_deletion(const IenvGuard *guard, Datum value);
-
-/*
- * ddl_drop.c: dropping tables
- */
-extern void ienv_watch_drops(void);
 
 #endif							/* IENV_DESTRUCTION_H */

@@ -166,9 +166,12 @@ extern void ienv_begin_guarding(void);
 extern void ienv_keep_from_guarding(void);
 
 /*
- * destruction.c: parameters
+ * destruction.c, ddl_drop.c, deletion_limit.c: parameters and hooks that keep
+ * users of production from being destroyed
  */
 extern void ienv_destruction_init(void);
+extern void ienv_watch_drops(void);
+extern void ienv_watch_deletes(void);
 
 /*
  * ddl.c, ddl_trigger.c, ddl_expression.c: keeping DDL from undermining a guard

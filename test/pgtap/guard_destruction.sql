@@ -1,7 +1,7 @@
 -- Users of production are not destroyed by mistake. Tables that a transaction has created
 -- itself are not protected, so each statement here is a transaction of its own.
 SET client_min_messages = error;
-SELECT plan(66);
+SELECT plan(67);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_keeper;
@@ -42,6 +42,8 @@ SELECT set_eq($$SELECT tgname::text, tgrelid::regclass::text FROM pg_trigger
 -- nothing of production yet
 
 INSERT INTO app.users VALUES (1, 'dev'), (9001, 'dev2');
+SELECT lives_ok('DO $$BEGIN DROP EXTENSION instance_env CASCADE; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN NULL; END$$',
+	'the extension, with users of development');
 SELECT lives_ok('TRUNCATE app.users, app.parted, app."odd ""name"', 'users of development');
 INSERT INTO app.users SELECT i, 'dev' FROM generate_series(1, 400) i;
 INSERT INTO app.users VALUES (1001, 'prod');
