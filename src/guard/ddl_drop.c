@@ -96,6 +96,7 @@ static void drops_trigger(Oid trigger);
 static void drops_relation(Oid relid, int column);
 static bool is_member(Oid class, Oid object);
 static void drops_extension(void);
+static Oid	toast_table(Oid relid);
 static Oid	table_of_toast(Oid toast);
 static Noted *find_noted(Oid relid);
 static Noted *note(Oid relid);
@@ -227,10 +228,12 @@ drops_relation(Oid relid, int column)
 {
 	Noted	   *table;
 
-	if (column == 0 && get_rel_relkind(relid) == RELKIND_TOASTVALUE)
+	Oid			toast = column == 0 ? toast_table(relid) : InvalidOid;
+
+	if (OidIsValid(toast))
 	{
 		/* the last opportunity to read what is in it */
-		relid = table_of_toast(relid);
+		relid = table_of_toast(toast);
 		table = OidIsValid(relid) ? note(relid) : NULL;
 		if (table != NULL)
 			look(table);
@@ -307,6 +310,22 @@ drops_extension(void)
 		}
 	}
 	extension_goes = true;
+}
+
+/*
+ * The TOAST table that a relation is, or is the index of; or InvalidOid.
+ */
+static Oid
+toast_table(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind == RELKIND_INDEX)
+	{
+		relid = IndexGetRelation(relid, true);
+		relkind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+	}
+	return relkind == RELKIND_TOASTVALUE ? relid : InvalidOid;
 }
 
 /*

@@ -1,7 +1,7 @@
 -- Users of production are not destroyed by mistake. Tables that a transaction has created
 -- itself are not protected, so each statement here is a transaction of its own.
 SET client_min_messages = error;
-SELECT plan(67);
+SELECT plan(70);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_keeper;
@@ -131,6 +131,22 @@ INSERT INTO app.of VALUES (1, 'prod');
 SELECT throws_ok('DROP TYPE app.row CASCADE', '55I05', NULL, 'DROP TYPE takes the table along');
 SELECT throws_ok('ALTER TYPE app.row DROP ATTRIBUTE instance_id CASCADE', '55I05', NULL, 'ALTER TYPE takes the column along');
 SELECT lives_ok('ALTER TYPE app.row DROP ATTRIBUTE id CASCADE', 'another column may go');
+
+-- when PostgreSQL drops what is stored out of line before the triggers
+
+CREATE TABLE app.toasted (id integer, instance_id text NOT NULL, pad text);
+ALTER TABLE app.toasted ALTER instance_id SET STORAGE EXTERNAL, ALTER pad SET STORAGE PLAIN;
+SELECT string_agg(md5(i::text), '') AS key FROM generate_series(1, 50) i \gset
+UPDATE instance_env.instance SET external_key = :'key', status = 'active' WHERE external_key = 'prod2';
+SELECT count(*) FROM instance_env.guard('app.toasted', user_key => '') \gset
+INSERT INTO app.toasted VALUES (1, :'key', repeat('x', 1500));
+ALTER TABLE app.toasted ALTER id TYPE bigint;
+SELECT cmp_ok((SELECT reltoastrelid FROM pg_class WHERE oid = 'app.toasted'::regclass), '>',
+	(SELECT max(oid) FROM pg_trigger WHERE tgrelid = 'app.toasted'::regclass), 'a TOAST table that is newer');
+SELECT throws_ok('DROP TABLE app.toasted', '55I05', NULL, 'is read before it goes');
+SET instance_env.allow_destructive = on;
+SELECT lives_ok('DROP TABLE app.toasted', 'and can go');
+RESET instance_env.allow_destructive;
 
 -- not a loss
 
