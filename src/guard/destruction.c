@@ -159,7 +159,9 @@ ienv_set_victim(const IenvGuard *guard, Datum value, IenvVictim *victim)
 														  guard->is_uuid,
 														  false);
 
-	victim->value = datumCopy(value, false, guard->is_uuid ? UUID_LEN : -1);
+	/* the TOAST table may be dropped before the error is reported */
+	victim->value = guard->is_uuid ? datumCopy(value, false, UUID_LEN) :
+		PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	victim->suspended = instance != NULL && instance->status == IENV_SUSPENDED;
 	if (instance != NULL)
 		victim->id = instance->id;

@@ -137,7 +137,8 @@ SELECT lives_ok('ALTER TYPE app.row DROP ATTRIBUTE id CASCADE', 'another column 
 CREATE TABLE app.toasted (id integer, instance_id text NOT NULL, pad text);
 ALTER TABLE app.toasted ALTER instance_id SET STORAGE EXTERNAL, ALTER pad SET STORAGE PLAIN;
 SELECT string_agg(md5(i::text), '') AS key FROM generate_series(1, 50) i \gset
-UPDATE instance_env.instance SET external_key = :'key', status = 'active' WHERE external_key = 'prod2';
+SELECT instance_env.create_application('long', development_key => 'dev3', production_key => :'key') \gset
+UPDATE instance_env.instance SET status = 'active' WHERE external_key = :'key';
 SELECT count(*) FROM instance_env.guard('app.toasted', user_key => '') \gset
 INSERT INTO app.toasted VALUES (1, :'key', repeat('x', 1500));
 ALTER TABLE app.toasted ALTER id TYPE bigint;
