@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "cap/cap.h"
 #include "domain/domain.h"
+#include "guard/guard.h"
 #include "session/session.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
@@ -36,5 +37,8 @@ _PG_init(void)
 	ienv_public_suffix_init();
 	ienv_session_init();
 	ienv_thresholds_init();
+	ienv_destruction_init();
+	ienv_watch_drops();
+	ienv_watch_deletes();
 	MarkGUCPrefixReserved(IENV_SCHEMA);
 }

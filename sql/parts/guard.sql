@@ -54,6 +54,13 @@ AS 'MODULE_PATHNAME', 'instance_env_row_moves';
 COMMENT ON FUNCTION instance_env.row_moves("any", oid, tid) IS
 'trigger condition: has an update moved a row from this place to another partition?';
 
+CREATE FUNCTION instance_env.row_deleted(instance "any", relation oid, place tid)
+RETURNS boolean
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_row_deleted';
+COMMENT ON FUNCTION instance_env.row_deleted("any", oid, tid) IS
+'trigger condition: always false; counts users of production if a statement may delete only so many';
+
 --
 -- Trigger functions.  guard() attaches them, and an event trigger sees to it that nobody
 -- else does so under another table's label.  Whoever creates a trigger needs EXECUTE on its
@@ -94,14 +101,14 @@ RETURNS trigger
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_record_departure';
 COMMENT ON FUNCTION instance_env.record_departure() IS
-'trigger: remembers the instance of a deleted user';
+'trigger: remembers the instance of a deleted user, and counts users of production if their deletion is limited';
 
 CREATE FUNCTION instance_env.record_truncate()
 RETURNS trigger
 LANGUAGE C VOLATILE
 AS 'MODULE_PATHNAME', 'instance_env_record_truncate';
 COMMENT ON FUNCTION instance_env.record_truncate() IS
-'trigger: remembers the instances of all users before they are truncated';
+'trigger: refuses to truncate users of production, and remembers the instances of all others';
 
 --
 -- Guards
@@ -217,6 +224,16 @@ AS 'MODULE_PATHNAME', 'instance_env_watch_ddl';
 COMMENT ON FUNCTION instance_env.watch_ddl() IS
 'event trigger: completes the guard of new partitions, and keeps guards from being forged';
 
+-- It loads the library, which refuses to drop users of production, and records what a
+-- table's owner has allowed.  The commands are those that drop a table or a column, by
+-- themselves or by CASCADE.
+CREATE FUNCTION instance_env.watch_drop()
+RETURNS event_trigger
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_watch_drop';
+COMMENT ON FUNCTION instance_env.watch_drop() IS
+'event trigger: keeps users of production from being dropped, or records that it was allowed';
+
 -- After all parts: it fires for CREATE TABLE, also in this script.
 
 CREATE EVENT TRIGGER instance_env_watch_ddl
@@ -233,3 +250,25 @@ CREATE EVENT TRIGGER instance_env_watch_attach
 	EXECUTE FUNCTION instance_env.watch_ddl();
 COMMENT ON EVENT TRIGGER instance_env_watch_attach IS
 'says why a table with a guard of its own cannot become a partition';
+
+CREATE EVENT TRIGGER instance_env_watch_drop
+	ON ddl_command_start
+	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE', 'DROP DOMAIN',
+		'DROP FUNCTION', 'DROP ROUTINE', 'DROP PROCEDURE', 'DROP AGGREGATE', 'DROP OPERATOR',
+		'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP COLLATION', 'DROP ACCESS METHOD',
+		'DROP LANGUAGE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SEQUENCE',
+		'ALTER TABLE', 'ALTER TYPE', 'ALTER EXTENSION')
+	EXECUTE FUNCTION instance_env.watch_drop();
+COMMENT ON EVENT TRIGGER instance_env_watch_drop IS
+'keeps users of production from being dropped with their table';
+
+CREATE EVENT TRIGGER instance_env_watch_dropped
+	ON ddl_command_end
+	WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP EXTENSION', 'DROP TYPE', 'DROP DOMAIN',
+		'DROP FUNCTION', 'DROP ROUTINE', 'DROP PROCEDURE', 'DROP AGGREGATE', 'DROP OPERATOR',
+		'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY', 'DROP COLLATION', 'DROP ACCESS METHOD',
+		'DROP LANGUAGE', 'DROP VIEW', 'DROP MATERIALIZED VIEW', 'DROP FOREIGN TABLE', 'DROP SEQUENCE',
+		'ALTER TABLE', 'ALTER TYPE', 'ALTER EXTENSION')
+	EXECUTE FUNCTION instance_env.watch_drop();
+COMMENT ON EVENT TRIGGER instance_env_watch_dropped IS
+'records that users of production were dropped because it was allowed';

@@ -31,6 +31,7 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.departure_queued(),
 	instance_env.identity_changes("any", "any"),
 	instance_env.row_moves("any", oid, tid),
+	instance_env.row_deleted("any", oid, tid),
 	-- conditions of policies, and what a column is filled in with
 	instance_env.current_instance(),
 	instance_env.current_instance_key(),

@@ -23,6 +23,7 @@
 #include "catalog/pg_proc.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/guc_tables.h"
 #include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -171,6 +172,24 @@ ienv_index_beginscan(Relation heap, Relation index, Snapshot snapshot,
 #else
 #define IENV_IS_SET_EXPRESSION(cmd) ((void) (cmd), false)
 #endif
+
+/*
+ * What PostgreSQL knows of one of our parameters, which has been defined.
+ */
+static inline struct config_generic *
+ienv_find_setting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, false, ERROR);
+#else
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+#endif
+}
 
 /*
  * The integer nearest to a number, or 0 if it is out of range.  This is here

@@ -127,7 +127,7 @@ ienv_void_floors_of(Oid root)
 	static SubTransactionId done_subxact;
 	static Oid	done_root;
 	int			n = 0;
-	IenvBucket *bucket = ienv_shared_buckets(&n);
+	IenvBucket *bucket = ienv_shared_memory(&ienv_buckets_array, &n);
 
 	if (done_lxid == ienv_lxid() &&
 		done_subxact == GetCurrentSubTransactionId() && done_root == root)

@@ -308,7 +308,7 @@ check_partition(Oid relid)
 		(void) ienv_leaf_relations(root.relid, ShareRowExclusiveLock);
 		ienv_check_rows(&root, true, relid);
 	}
-	if (root.nkeys > 0)
+	if (ienv_watches_truncate(&root))
 		ienv_guard_partitions(relid);
 }
 

@@ -131,7 +131,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	ienv_report_triggers(&report, rel, &guard, there.missing, there.asleep,
 						 there.replaced);
 	table_close(rel, NoLock);
-	if (guard.nkeys > 0 && guard.departures)
+	if (ienv_watches_truncate(&guard))
 	{
 		ienv_report_partitions(&report, guard.relid);
 		ienv_guard_partitions(guard.relid);

@@ -37,6 +37,7 @@ extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old);
  * on_move.c: rows that are moved from one partition to another
  */
 extern bool ienv_move_queued(void);
+extern bool ienv_was_moved(Oid relid, ItemPointer tid);
 extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
 
 /*
@@ -109,6 +110,7 @@ extern List *ienv_own_triggers(Relation rel);
 extern void ienv_drop_triggers(Oid relid, List *names);
 extern int	ienv_triggers_for(Relation rel, const IenvGuard *guard);
 extern void ienv_guard_partitions(Oid relid);
+extern bool ienv_watches_truncate(const IenvGuard *guard);
 
 /*
  * guard_rows.c: the checks of existing rows
@@ -172,6 +174,14 @@ extern const char *ienv_isolation_of(Oid relid, AttrNumber attno,
  */
 extern void ienv_begin_guarding(void);
 extern void ienv_keep_from_guarding(void);
+
+/*
+ * destruction.c, ddl_drop.c, deletion_limit.c: parameters and hooks that keep
+ * users of production from being destroyed
+ */
+extern void ienv_destruction_init(void);
+extern void ienv_watch_drops(void);
+extern void ienv_watch_deletes(void);
 
 /*
  * ddl.c, ddl_trigger.c, ddl_expression.c: keeping DDL from undermining a guard

@@ -49,10 +49,23 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 
 	bits |= guard->counted ? IENV_TRIGGER_USER_CAP : IENV_TRIGGER_ACTIVE;
 	if (guard->nkeys > 0 && guard->departures)
-		bits |= IENV_TRIGGER_DEPARTURE | IENV_TRIGGER_TRUNCATE;
+		bits |= IENV_TRIGGER_DEPARTURE;
+	if (ienv_watches_truncate(guard))
+		bits |= IENV_TRIGGER_TRUNCATE;
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		bits |= IENV_TRIGGER_NO_MOVE;
 	return bits;
+}
+
+/*
+ * Does it matter when rows are truncated?  Either their users leave,
+ * or they can be users of production; in a table without a record of
+ * departures, neither.
+ */
+bool
+ienv_watches_truncate(const IenvGuard *guard)
+{
+	return guard->nkeys > 0 ? guard->departures : guard->counted;
 }
 
 /*

@@ -4,7 +4,7 @@
  *	  What happens when rows of a guarded table are deleted or truncated.
  *
  * The user's departure is recorded, and the transaction may use the vacant
- * seat.
+ * seat.  What would destroy users of production is refused: see destruction.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "cap/cap.h"
+#include "guard/destruction.h"
 #include "table/table.h"
 #include "transfer/transfer.h"
 
@@ -85,7 +86,8 @@ instance_env_identity_changes(PG_FUNCTION_ARGS)
 /*
  * record_departure() RETURNS trigger
  *
- * AFTER DELETE row trigger: remembers which instance the user belonged to.
+ * AFTER DELETE row trigger: remembers which instance the user belonged to, and
+ * counts users of production if their deletion is limited.
  */
 Datum
 instance_env_record_departure(PG_FUNCTION_ARGS)
@@ -115,6 +117,9 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
 	 */
 	counts = trigdata->tg_trigger->tgoid == guard->departure_trigger;
 	value = ienv_row_instance(guard, trigdata->tg_trigtuple, desc, &isnull);
+	if (unlikely(ienv_destructive_rows > 0) && counts && !isnull &&
+		!HeapTupleHeaderIndicatesMovedPartitions(trigdata->tg_trigtuple->t_data))
+		ienv_count_deletion(guard, value);
 	if (!isnull && ienv_row_key(guard, trigdata->tg_trigtuple, desc, key))
 		ienv_depart(guard, value, key);
 	if (counts)
@@ -128,7 +133,8 @@ instance_env_record_departure(PG_FUNCTION_ARGS)
  * record_truncate() RETURNS trigger
  *
  * BEFORE TRUNCATE statement trigger, of a guarded table and of each partition:
- * remembers the instances of all its users.
+ * refuses to destroy users of production, and remembers the instances of all
+ * its users.
  */
 Datum
 instance_env_record_truncate(PG_FUNCTION_ARGS)
@@ -144,9 +150,11 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 	 * longer guarded.
 	 */
 	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
-		guard != NULL && guard->nkeys > 0)
+		guard != NULL)
 	{
-		ienv_depart_all(guard);
+		ienv_check_truncate(guard);
+		if (guard->nkeys > 0)
+			ienv_depart_all(guard);
 		if (guard->counted)
 			ienv_void_floors_of(guard->root);
 	}

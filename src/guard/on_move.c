@@ -69,7 +69,6 @@ static int64 queued = 0;
 
 static Move * find_move(Oid root, CommandId cid);
 static void forget_move(Move * move);
-static bool was_moved(Oid relid, ItemPointer tid);
 
 PG_FUNCTION_INFO_V1(instance_env_row_moves);
 PG_FUNCTION_INFO_V1(instance_env_check_move);
@@ -97,7 +96,7 @@ instance_env_row_moves(PG_FUNCTION_ARGS)
 
 	if (guard == NULL || PG_ARGISNULL(2))
 		PG_RETURN_BOOL(true);
-	if (!was_moved(guard->relid, (ItemPointer) PG_GETARG_POINTER(2)))
+	if (!ienv_was_moved(guard->relid, (ItemPointer) PG_GETARG_POINTER(2)))
 		PG_RETURN_BOOL(false);
 	if (queued_lxid != ienv_lxid())
 		queued = 0;
@@ -110,8 +109,8 @@ instance_env_row_moves(PG_FUNCTION_ARGS)
  * Does the header of the tuple at this place say that it was moved to another
  * partition?
  */
-static bool
-was_moved(Oid relid, ItemPointer tid)
+bool
+ienv_was_moved(Oid relid, ItemPointer tid)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	Buffer		buffer = ReadBuffer(rel, ItemPointerGetBlockNumber(tid));

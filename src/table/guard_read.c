@@ -331,6 +331,14 @@ read_columns(Relation rel, IenvGuard *guard)
 	 * else
 	 */
 	att = TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1);
+
+	/* a command that drops a partition's column drops its triggers later */
+	if (att->attisdropped)
+		return false;
+	for (int i = 0; i < guard->nkeys; i++)
+		if (TupleDescAttr(RelationGetDescr(rel),
+						  guard->key_attnos[i] - 1)->attisdropped)
+			return false;
 	type = getBaseType(att->atttypid);
 	if (!ienv_instance_type_ok(type) ||
 		(OidIsValid(att->attcollation) &&

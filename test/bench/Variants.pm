@@ -87,7 +87,7 @@ sub user_count
 sub drop_table
 {
 	my ($db, $variant) = @_;
-	psql($db, "DROP SCHEMA $variant CASCADE");
+	psql($db, 'SET instance_env.allow_destructive = on', "DROP SCHEMA $variant CASCADE");
 	return;
 }
 

@@ -3,6 +3,7 @@
 --
 -- schema: which
 
+SET instance_env.allow_destructive = on;
 DROP SCHEMA IF EXISTS :schema CASCADE;
 CREATE SCHEMA :schema;
 CREATE UNLOGGED TABLE :schema.users

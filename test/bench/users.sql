@@ -2,6 +2,7 @@
 --
 -- schema: which
 
+SET instance_env.allow_destructive = on;
 DROP SCHEMA IF EXISTS :schema CASCADE;
 CREATE SCHEMA :schema;
 CREATE TABLE :schema.users

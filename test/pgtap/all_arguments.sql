@@ -41,7 +41,7 @@ INSERT INTO good VALUES
 	('role', 'instance_env_monitor'), ('allow_instance.application', 'shop'), ('forbid_instance.application', 'shop'), ('local', 'true'),
 	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
-	('row_moves.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop'), ('readiness_of.application', 'shop'), ('report.application', 'shop');
+	('row_moves.instance', 'dev'), ('row_deleted.instance', 'dev'), ('external_key', 'a key'), ('validate.application', 'shop'), ('assert_valid.application', 'shop'), ('readiness_of.application', 'shop'), ('report.application', 'shop');
 
 -- These take any text: they compare it, or hand it back.
 CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
@@ -49,7 +49,7 @@ CREATE TEMP TABLE takes_any AS SELECT unnest(ARRAY[
 	'guard.address_column', 'guard.created_column', 'guard.user_key', 'identity_changes.new_key', 'identity_changes.old_key',
 	'instance_by_key.external_key', 'instance_by_publishable_key.key', 'instance_id.application', 'instance_unavailable.instance', 'instance_unavailable.user_key',
 	'is_test_identity.address',
-	'keys_match.publishable', 'keys_match.secret', 'prefix_message.body', 'redirect_url_allowed.url', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
+	'keys_match.publishable', 'keys_match.secret', 'prefix_message.body', 'redirect_url_allowed.url', 'row_deleted.instance', 'row_moves.instance', 'setting.name', 'verify_secret_key.key']) AS argument;
 
 -- These, too, but neither nothing nor too much of it: the application may have them from elsewhere.
 CREATE TEMP TABLE takes_controls AS SELECT unnest(ARRAY['create_application.name', 'create_application.development_key',

@@ -3,7 +3,7 @@ SET client_min_messages = warning;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(423);
+SELECT plan(424);
 
 CREATE ROLE instance_env_nobody;
 GRANT USAGE ON SCHEMA instance_env TO instance_env_nobody;
@@ -108,6 +108,9 @@ FROM unnest(ARRAY['''d0000000-0000-4000-8000-000000000001''::uuid', 'NULL::uuid'
 	unnest(ARRAY['0', '''app.users''::regclass', 'NULL']) r,
 	unnest(ARRAY['''(0,1)''::tid', 'NULL::tid']) t;
 SELECT pg_temp.calls('departure_queued()');
+SELECT ok(NOT bool_or(instance_env.row_deleted(i, r, t)), 'row_deleted() does nothing')
+FROM unnest(ARRAY['d0000000-0000-4000-8000-000000000001', NULL]::uuid[]) i, unnest(ARRAY['app.users'::regclass, 0, NULL]) r,
+	unnest(ARRAY['(0,1)', NULL]::tid[]) t;
 SELECT pg_temp.calls(format('%s(%s)', f, a))
 FROM unnest(ARRAY['admission_required', 'instance_unavailable']) f,
 	unnest(ARRAY['1, 0', '''x'', 0', 'ROW(1), 0, 1, NULL, ARRAY[1]', 'NULL, ''app.users''::regclass, 1, 2, 3, 4, 5, 6, 7, 8, 9']) a;

@@ -84,6 +84,7 @@ SELECT results_eq(
 		'instance_env.instance_unavailable("any",oid,"any")',
 		'instance_env.key_frontend_api(text)',
 		'instance_env.key_instance_type(text)',
+		'instance_env.row_deleted("any",oid,tid)',
 		'instance_env.row_moves("any",oid,tid)',
 		'instance_env.setting_in_use(jsonb)'],
 	'PUBLIC may execute these functions only');
@@ -139,7 +140,8 @@ SELECT is_empty(
 					  AND i.refclassid = 'pg_class'::regclass)$$,
 	'nothing in the schema is outside of the extension, also after guard()');
 SELECT results_eq($$SELECT name FROM pg_settings WHERE name LIKE 'instance!_env.%' ESCAPE '!' ORDER BY 1$$,
-	ARRAY['instance_env.buckets', 'instance_env.current_instance', 'instance_env.notify_thresholds', 'instance_env.public_suffix_file'], 'the library has defined its parameters');
+	ARRAY['instance_env.allow_destructive', 'instance_env.buckets', 'instance_env.current_instance', 'instance_env.destructive_rows',
+		'instance_env.notify_thresholds', 'instance_env.public_suffix_file'], 'the library has defined its parameters');
 SELECT lives_ok($$SELECT instance_env.unguard('app.sessions'); SELECT instance_env.unguard('app.users'); DROP EXTENSION instance_env$$,
 	'the extension can be dropped');
 SELECT hasnt_schema('instance_env', 'and takes its schema along');

@@ -106,7 +106,7 @@ SELECT lives_ok($$INSERT INTO app.users SELECT i, 'dev' FROM generate_series(1, 
 SELECT throws_ok($$INSERT INTO app.users VALUES ('u2', 'dev2')$$, '23I02', NULL, 'not counted: the same transfer rule');
 SELECT lives_ok($$SELECT instance_env.unguard('app.users'); SELECT instance_env.guard('app.users', user_key => '')$$,
 	'and otherwise');
-SELECT is(pg_temp.triggers('app.users'), 'Instance_env_no_transfer instance_env_user_cap',
+SELECT is(pg_temp.triggers('app.users'), 'Instance_env_no_transfer instance_env_truncate instance_env_user_cap',
 	'counted, identities not followed');
 
 -- the key, when it is not given

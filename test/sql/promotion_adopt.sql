@@ -35,5 +35,6 @@ SELECT instance_env.validate('adopt');
 SELECT instance_env.instance_id('adopt test', 'prod');
 
 SET client_min_messages = warning;
+SET instance_env.allow_destructive = on;
 DROP SCHEMA adopt_test CASCADE;
 SELECT instance_env.drop_application('adopt test');

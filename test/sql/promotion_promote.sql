@@ -82,7 +82,10 @@ SELECT FROM instance_env.guard('promotion_users');
 INSERT INTO promotion_users VALUES (1, 'a0000000-0000-4000-8000-000000000002'), (2, 'a0000000-0000-4000-8000-000000000002');
 SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
 \echo :SQLSTATE
+BEGIN;
+SET LOCAL instance_env.allow_destructive = on;
 DROP TABLE promotion_users;
+COMMIT;
 SELECT step, item, before, after FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
 SELECT * FROM instance_env.rollback_promotion(instance_env.application_id('promotion other'));
 SELECT application, changes, rolled_back_at IS NOT NULL AS rolled_back FROM instance_env.promotions

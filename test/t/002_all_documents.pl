@@ -183,7 +183,10 @@ like($before, qr/^instance_env_sessions_instance_id_user_id_fkey$/m, 'guard() ha
 $node->psql('readme', "\\set VERBOSITY sqlstate\n$drop", stderr => \my $refusal, on_error_stop => 0);
 like($refusal, qr/ERROR:  2BP01/, 'the extension is not dropped while a table is guarded');
 $node->safe_psql('postgres', 'CREATE DATABASE cascaded TEMPLATE readme');
-$node->safe_psql('cascaded', $drop =~ s/;$/ CASCADE;/r);
+my $cascade = $drop =~ s/;$/ CASCADE;/r;
+$node->psql('cascaded', "\\set VERBOSITY sqlstate\n$cascade", stderr => \$refusal, on_error_stop => 0);
+like($refusal, qr/ERROR:  55I05/, 'nor with CASCADE, because it has users of production');
+$node->safe_psql('cascaded', "SET instance_env.allow_destructive = on; $cascade");
 run_blocks('README.md', 'readme', @removing);
 foreach my $database ('readme', 'cascaded')
 {

@@ -254,7 +254,8 @@ sub check
 			'23I02' => q{INSERT INTO app.users VALUES ('dev2', 'c')},
 			'00000' => q{INSERT INTO app.users VALUES ('dev', 'gone')},
 			'23I01' => q{INSERT INTO app.users VALUES ('dev', 'c')},
-			'00000' => q{TRUNCATE app.users CASCADE},
+			'55I05' => q{TRUNCATE app.users CASCADE},
+			'00000' => q{SET LOCAL instance_env.allow_destructive = on\; TRUNCATE app.users CASCADE},
 			'23I02' => q{INSERT INTO app.users VALUES ('dev2', 'a')},
 			'00000' => q{INSERT INTO app.users VALUES ('dev', 'a'), ('dev', 'b'), ('dev', 'c')},
 			'23I01' => q{INSERT INTO app.users VALUES ('dev', 'd')});
@@ -286,7 +287,8 @@ sub check
 			'23I02' => qq{INSERT INTO "user" VALUES ($dev2, 'a', 'here')},
 			'00000' => qq{INSERT INTO "user" VALUES ($dev, 'e', 'here')},
 			'23I01' => qq{INSERT INTO "user" VALUES ($dev, 'f', 'here')},
-			'00000' => qq{TRUNCATE "user"},
+			'55I05' => qq{TRUNCATE "user"},
+			'00000' => q{SET LOCAL instance_env.allow_destructive = on\; TRUNCATE "user"},
 			'23I02' => qq{INSERT INTO "user" VALUES ($dev2, 'p600', 'here')},
 			'00000' => qq{CREATE TABLE "user later" PARTITION OF "user" FOR VALUES IN ('later')},
 			'23I03' => qq{INSERT INTO "user" VALUES ('00000000-0000-0000-0000-000000000000', 'x', 'later')});

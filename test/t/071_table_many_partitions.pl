@@ -130,7 +130,9 @@ $node->append_conf('postgresql.conf', 'max_locks_per_transaction = 1000');
 $node->restart;
 $node->safe_psql(
 	'postgres', q{
+	SET instance_env.allow_destructive = on;
 	DROP TABLE many;
+	RESET instance_env.allow_destructive;
 	CREATE TABLE many (id uuid NOT NULL, instance_id uuid NOT NULL, n integer NOT NULL)
 		PARTITION BY RANGE (n);
 	DO $$

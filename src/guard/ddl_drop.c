@@ -1,0 +1,436 @@
+/*-------------------------------------------------------------------------
+ *
+ * ddl_drop.c
+ *	  Keeping users of production from being dropped with their table.
+ *
+ * Names and syntax do not say what a command drops: DROP SCHEMA, DROP OWNED,
+ * DROP EXTENSION or DROP TYPE may take a table along, or its instance column.
+ * So we have PostgreSQL tell us: before it drops an object, it calls
+ * object_access_hook, when all permissions have been checked and the object
+ * has been locked.  The hook looks at nothing but guarded tables.
+ *
+ * What depends on an object is dropped before it: a table's triggers, by which
+ * alone we know that it is guarded, before the table, and perhaps its TOAST
+ * table or a column, too.  So a guard is noted when the first of these goes;
+ * the table, or its instance column, decides.  If it stays, as when a guard is removed or a partition is
+ * detached, nothing has been looked at.
+ *
+ * When the extension itself is dropped, all guards go with it, and the registry
+ * that says which instances are of production.  So all guarded tables are
+ * looked at before the first member of the extension goes.  After that the
+ * hook does nothing more for the same command: what is left of the extension
+ * must not get into a cache.
+ *
+ * The hook is installed when the library is loaded.  If nothing else has done
+ * that, the event trigger does, before the command drops anything.  So with
+ * event triggers disabled (by a superuser, or in single-user mode), and
+ * without shared_preload_libraries, nothing is refused.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_event_trigger.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/event_trigger.h"
+#include "commands/extension.h"
+#include "storage/lmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/base.h"
+#include "guard/destruction.h"
+#include "guard/guard.h"
+#include "table/table.h"
+
+/* A guarded table of which the command has dropped or may drop something */
+typedef struct Noted
+{
+	IenvGuard	guard;			/* from before the command */
+	bool		looked;			/* at its rows */
+	bool		has_victim;
+	IenvVictim	victim;
+} Noted;
+
+/* What was allowed and is to be recorded when the command ends */
+typedef struct Allowed
+{
+	const char *action;
+	char	   *table;
+	pg_uuid_t	instance;
+	SubTransactionId subxact;	/* nothing has happened unless this is active */
+} Allowed;
+
+/*
+ * The command that drops things: its transaction, and the command id of the
+ * snapshot that it began with.
+ */
+static LocalTransactionId command_lxid = InvalidLocalTransactionId;
+static CommandId command_cid = InvalidCommandId;
+
+/* Both lists are in TopTransactionContext. */
+static List *noted = NIL;
+static List *allowed = NIL;
+static bool extension_goes = false;
+
+static object_access_hook_type previous_hook = NULL;
+
+static void object_access(ObjectAccessType access, Oid class, Oid object,
+						  int column, void *arg);
+static void drops(Oid class, Oid object, int column);
+static void enter_command(void);
+static void drops_trigger(Oid trigger);
+static void drops_relation(Oid relid, int column);
+static bool is_member(Oid class, Oid object);
+static void drops_extension(void);
+static Oid	toast_table(Oid relid);
+static Oid	table_of_toast(Oid toast);
+static Noted *find_noted(Oid relid);
+static Noted *note(Oid relid);
+static void look(Noted *table);
+static void check(Noted *table, const char *action, const char *message);
+
+PG_FUNCTION_INFO_V1(instance_env_watch_drop);
+
+/*
+ * Install the hook.
+ */
+void
+ienv_watch_drops(void)
+{
+	previous_hook = object_access_hook;
+	object_access_hook = object_access;
+}
+
+/*
+ * watch_drop() RETURNS event_trigger
+ *
+ * Before a command: calling it has loaded this library.  After the command:
+ * records what was allowed.
+ */
+Datum
+instance_env_watch_drop(PG_FUNCTION_ARGS)
+{
+	List	   *done = allowed;
+	ListCell   *lc;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called by event trigger manager", "watch_drop")));
+	if (command_lxid != ienv_lxid() ||
+		strcmp(((EventTriggerData *) fcinfo->context)->event,
+			   "ddl_command_end") != 0)
+		PG_RETURN_NULL();
+
+	allowed = NIL;
+	foreach(lc, done)
+	{
+		const Allowed *a = lfirst(lc);
+
+		if (SubTransactionIsActive(a->subxact))
+			ienv_record_event(a->action, NULL, &a->instance, a->table,
+							  (Datum) 0, (Datum) 0);
+	}
+	PG_RETURN_NULL();
+}
+
+static void
+object_access(ObjectAccessType access, Oid class, Oid object, int column,
+			  void *arg)
+{
+	if (previous_hook != NULL)
+		previous_hook(access, class, object, column, arg);
+
+	/*
+	 * What PostgreSQL drops for reasons of its own, such as the triggers of a
+	 * partition that is detached, or the old file of a table that is
+	 * rewritten, is no loss.
+	 */
+	if (access == OAT_DROP &&
+		!(((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL))
+		drops(class, object, column);
+}
+
+static void
+drops(Oid class, Oid object, int column)
+{
+	if (class != RelationRelationId && class != TriggerRelationId &&
+		class != ProcedureRelationId && class != EventTriggerRelationId)
+		return;
+	enter_command();
+	if (extension_goes || !ienv_is_installed())
+		return;
+	if (class == TriggerRelationId)
+		drops_trigger(object);
+	else if (is_member(class, object))
+		drops_extension();
+	else if (class == RelationRelationId)
+		drops_relation(object, column);
+}
+
+/*
+ * Forget what was noted for another command.  All objects that a command drops
+ * are dropped under the same snapshot, and each command that a function runs
+ * has a snapshot of its own.
+ */
+static void
+enter_command(void)
+{
+	CommandId	cid = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid :
+	InvalidCommandId;
+
+	if (command_lxid != ienv_lxid())
+		allowed = NIL;
+	else if (command_cid == cid)
+		return;
+	command_lxid = ienv_lxid();
+	command_cid = cid;
+	noted = NIL;
+	extension_goes = false;
+}
+
+/*
+ * A trigger is about to be dropped.
+ */
+static void
+drops_trigger(Oid trigger)
+{
+	HeapTuple	tuple = ienv_read_trigger(trigger);
+	Form_pg_trigger form;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_trigger) GETSTRUCT(tuple);
+	if (ienv_trigger_kind(form->tgfoid) != NULL)
+		(void) note(form->tgrelid);
+	heap_freetuple(tuple);
+}
+
+/*
+ * A relation, or a column of one, is about to be dropped.
+ */
+static void
+drops_relation(Oid relid, int column)
+{
+	Noted	   *table;
+
+	Oid			toast = column == 0 ? toast_table(relid) : InvalidOid;
+
+	if (OidIsValid(toast))
+	{
+		/* the last opportunity to read what is in it */
+		relid = table_of_toast(toast);
+		table = OidIsValid(relid) ? note(relid) : NULL;
+		if (table != NULL)
+			look(table);
+		return;
+	}
+
+	/* the triggers of a partition go after the column that they name */
+	table = column == 0 ? find_noted(relid) : note(relid);
+	if (table == NULL)
+		return;
+	if (column == 0)
+		check(table, "drop_table",
+			  psprintf("cannot drop table %s because it holds users of production",
+					   ienv_quoted_name(relid)));
+	else if (column == table->guard.instance_attno)
+		check(table, "drop_column",
+			  psprintf("cannot drop column \"%s\" of table %s because it names the instances of users of production",
+					   get_attname(relid, column, false),
+					   ienv_quoted_name(relid)));
+}
+
+/*
+ * Is this object a member of the extension, or an index of one?  If a member is
+ * dropped, so is the extension, because PostgreSQL would have refused anything
+ * else: except to the extension's own scripts, which change it.
+ */
+static bool
+is_member(Oid class, Oid object)
+{
+	if (creating_extension)
+		return false;
+	if (class == RelationRelationId)
+	{
+		if (get_rel_namespace(object) != ienv_oids()->schema)
+			return false;
+		if (get_rel_relkind(object) == RELKIND_INDEX)
+			object = IndexGetRelation(object, true);
+	}
+	else if (class == ProcedureRelationId)
+	{
+		if (get_func_namespace(object) != ienv_oids()->schema)
+			return false;
+	}
+	else if (class != EventTriggerRelationId)
+		return false;
+	return OidIsValid(object) && getExtensionOfObject(class, object) ==
+		get_extension_oid(IENV_SCHEMA, true);
+}
+
+/*
+ * The extension is about to be dropped with all guards: PostgreSQL has checked
+ * that CASCADE was given if there are any.
+ */
+static void
+drops_extension(void)
+{
+	ListCell   *root;
+	ListCell   *lc;
+
+	foreach(root, ienv_all_roots())
+	{
+		Oid			relid = ((IenvRoot *) lfirst(root))->relid;
+
+		/* as PostgreSQL will do next, to drop their triggers */
+		LockRelationOid(relid, AccessExclusiveLock);
+		foreach(lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
+		{
+			Noted	   *table = note(lfirst_oid(lc));
+
+			if (table != NULL)
+				check(table, NULL,
+					  psprintf("cannot drop extension \"%s\" because table %s holds users of production",
+							   IENV_SCHEMA, ienv_quoted_name(lfirst_oid(lc))));
+		}
+	}
+	extension_goes = true;
+}
+
+/*
+ * The TOAST table that a relation is, or is the index of; or InvalidOid.
+ */
+static Oid
+toast_table(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind == RELKIND_INDEX)
+	{
+		relid = IndexGetRelation(relid, true);
+		relkind = OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+	}
+	return relkind == RELKIND_TOASTVALUE ? relid : InvalidOid;
+}
+
+/*
+ * The table that a TOAST table belongs to.
+ */
+static Oid
+table_of_toast(Oid toast)
+{
+	Relation	rel = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(toast));
+	scan = systable_beginscan(rel, DependDependerIndexId, true, NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->deptype == DEPENDENCY_INTERNAL &&
+			form->refclassid == RelationRelationId)
+			result = form->refobjid;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+static Noted *
+find_noted(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, noted)
+		if (((Noted *) lfirst(lc))->guard.relid == relid)
+		return lfirst(lc);
+	return NULL;
+}
+
+/*
+ * Note a table that has lost neither triggers nor columns yet.  NULL if it is
+ * not guarded.
+ */
+static Noted *
+note(Oid relid)
+{
+	Noted	   *table = find_noted(relid);
+	const IenvGuard *guard;
+	MemoryContext old;
+
+	if (table != NULL)
+		return table;
+	guard = ienv_guard_of(relid);
+	if (guard == NULL)
+		return NULL;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	table = palloc0(sizeof(Noted));
+	table->guard = *guard;
+	noted = lappend(noted, table);
+	MemoryContextSwitchTo(old);
+	return table;
+}
+
+/*
+ * Look at the rows of a table.
+ */
+static void
+look(Noted *table)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+	if (!table->looked)
+		table->has_victim = ienv_find_victim(&table->guard, &table->victim);
+	table->looked = true;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Refuse to drop what makes a table's users be users of production; if the
+ * current user is allowed to, have it recorded under this name.  There is no
+ * recording that the log is dropped: action is NULL.
+ */
+static void
+check(Noted *table, const char *action, const char *message)
+{
+	MemoryContext old;
+	Allowed    *a;
+
+	look(table);
+	if (!table->has_victim)
+		return;
+	if (!ienv_may_destroy(table->guard.relid))
+		ienv_refuse_destruction(&table->guard, &table->victim, message);
+	if (action == NULL)
+		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	a = palloc(sizeof(Allowed));
+	a->action = action;
+	a->table = ienv_stable_name(table->guard.relid);
+	a->instance = table->victim.id;
+	a->subxact = GetCurrentSubTransactionId();
+	allowed = lappend(allowed, a);
+	MemoryContextSwitchTo(old);
+}
