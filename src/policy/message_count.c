@@ -95,7 +95,7 @@ typedef struct Slot
 	int64		settled;
 	int64		counted;
 	TransactionId claimant;		/* who has counted what is not settled */
-}			Slot;
+} Slot;
 
 /* the last transaction that has counted */
 static LocalTransactionId last_sender = InvalidLocalTransactionId;
@@ -110,7 +110,7 @@ static void unlock_slots(Relation rel, Datum instance,
 static void read_slots(Relation rel, Datum instance,
 					   const IenvChannel *channel, DateADT month,
 					   Tally *tally);
-static void add_slot(Tally *tally, const Slot * slot);
+static void add_slot(Tally *tally, const Slot *slot);
 static void write_slot(Relation rel, Datum instance,
 					   const IenvChannel *channel, DateADT month,
 					   const Tally *tally);
@@ -332,7 +332,7 @@ read_slots(Relation rel, Datum instance, const IenvChannel *channel,
 }
 
 static void
-add_slot(Tally *tally, const Slot * slot)
+add_slot(Tally *tally, const Slot *slot)
 {
 	int64		claimed = slot->counted - slot->settled;
 

@@ -42,8 +42,8 @@ enum
 	DRIFT_PRODUCTION, DRIFT_AHEAD, DRIFT_APPLICATIONS, DRIFT_DIFFERENCES
 };
 
-static uint64 write_application(StringInfo page, const IenvRows * rows, uint64 first);
-static void write_same(StringInfo page, const IenvRows * rows, uint64 same);
+static uint64 write_application(StringInfo page, const IenvRows *rows, uint64 first);
+static void write_same(StringInfo page, const IenvRows *rows, uint64 same);
 
 /*
  * Write the section.
@@ -85,7 +85,7 @@ ienv_report_drift(IenvReport *report)
  * first row of the next one.
  */
 static uint64
-write_application(StringInfo page, const IenvRows * rows, uint64 first)
+write_application(StringInfo page, const IenvRows *rows, uint64 first)
 {
 	const char *application = ienv_cell(rows, first, DRIFT_APPLICATION);
 	uint64		i;
@@ -117,7 +117,7 @@ write_application(StringInfo page, const IenvRows * rows, uint64 first)
  * The applications without drift, in one sentence.
  */
 static void
-write_same(StringInfo page, const IenvRows * rows, uint64 same)
+write_same(StringInfo page, const IenvRows *rows, uint64 same)
 {
 	const char *separator = "";
 

@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "report/report.h"
 
-static void write_guard(StringInfo page, const IenvRows * rows, uint64 row);
+static void write_guard(StringInfo page, const IenvRows *rows, uint64 row);
 static void write_problems(StringInfo page, char *problems);
 
 /*
@@ -40,7 +40,7 @@ void
 ienv_report_guards(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const		IenvRows *rows = &report->guards;
+	const IenvRows *rows = &report->guards;
 
 	ienv_html(page, "<section id='guards' aria-labelledby='guards-title'>\n"
 			  "<h2 id='guards-title'>Guards</h2>\n"
@@ -63,7 +63,7 @@ ienv_report_guards(IenvReport *report)
 }
 
 static void
-write_guard(StringInfo page, const IenvRows * rows, uint64 row)
+write_guard(StringInfo page, const IenvRows *rows, uint64 row)
 {
 	const char *whole = ienv_cell(rows, row, GUARD_WHOLE);
 	const char *users = ienv_cell(rows, row, GUARD_USERS);

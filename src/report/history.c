@@ -60,7 +60,7 @@ enum
 	EVENT_ITEM, EVENT_BEFORE, EVENT_AFTER
 };
 
-static uint64 write_promotion(StringInfo page, const IenvRows * rows, uint64 first);
+static uint64 write_promotion(StringInfo page, const IenvRows *rows, uint64 first);
 static void write_change(StringInfo page, const char *before,
 						 const char *after);
 
@@ -98,7 +98,7 @@ ienv_report_promotions(IenvReport *report)
  * one.
  */
 static uint64
-write_promotion(StringInfo page, const IenvRows * rows, uint64 first)
+write_promotion(StringInfo page, const IenvRows *rows, uint64 first)
 {
 	int64		id = ienv_cell_number(rows, first, PROMOTION_ID);
 	int64		changes = ienv_cell_number(rows, first, PROMOTION_CHANGES);

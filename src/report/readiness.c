@@ -41,7 +41,7 @@ enum
 #define READY_ID (READY_ALL_ACTIVE + 1)
 
 static void write_instance(IenvReport *report, uint64 row);
-static void write_check(StringInfo page, const IenvRows * checks, uint64 row);
+static void write_check(StringInfo page, const IenvRows *checks, uint64 row);
 
 /*
  * Read what the section and the summary show.
@@ -64,7 +64,7 @@ void
 ienv_report_readiness(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const		IenvRows *rows = &report->readiness;
+	const IenvRows *rows = &report->readiness;
 
 	ienv_html(page, "<section id='readiness' aria-labelledby='readiness-title'>\n"
 			  "<h2 id='readiness-title'>Readiness</h2>\n"
@@ -87,7 +87,7 @@ static void
 write_instance(IenvReport *report, uint64 row)
 {
 	StringInfo	page = &report->page;
-	const		IenvRows *rows = &report->readiness;
+	const IenvRows *rows = &report->readiness;
 	const char *status = ienv_cell(rows, row, READY_STATUS);
 	const char *next = ienv_cell(rows, row, READY_NEXT);
 	IenvReport	one = *report;
@@ -135,7 +135,7 @@ write_instance(IenvReport *report, uint64 row)
 }
 
 static void
-write_check(StringInfo page, const IenvRows * checks, uint64 row)
+write_check(StringInfo page, const IenvRows *checks, uint64 row)
 {
 	const char *severity = ienv_cell(checks, row, CHECK_SEVERITY);
 	const char *message = ienv_cell(checks, row, CHECK_MESSAGE);

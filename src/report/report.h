@@ -26,7 +26,7 @@ typedef struct IenvRows
 {
 	SPITupleTable *table;
 	uint64		n;
-}			IenvRows;
+} IenvRows;
 
 /* The columns of what is read for the usage of instances, in usage.c */
 typedef enum IenvUsageColumn
@@ -149,9 +149,9 @@ extern void ienv_html_badge(StringInfo page, const char *kind,
  * rows.c: reading the views
  */
 extern IenvRows ienv_read_rows(const IenvReport *report, const char *sql);
-extern char *ienv_cell(const IenvRows * rows, uint64 row, int column);
-extern int64 ienv_cell_number(const IenvRows * rows, uint64 row, int column);
-extern bool ienv_cell_true(const IenvRows * rows, uint64 row, int column);
+extern char *ienv_cell(const IenvRows *rows, uint64 row, int column);
+extern int64 ienv_cell_number(const IenvRows *rows, uint64 row, int column);
+extern bool ienv_cell_true(const IenvRows *rows, uint64 row, int column);
 
 /*
  * style.c: how the page looks

@@ -32,7 +32,7 @@ ienv_read_rows(const IenvReport *report, const char *sql)
  * A value as text, or NULL.
  */
 char *
-ienv_cell(const IenvRows * rows, uint64 row, int column)
+ienv_cell(const IenvRows *rows, uint64 row, int column)
 {
 	return SPI_getvalue(rows->table->vals[row], rows->table->tupdesc, column);
 }
@@ -41,7 +41,7 @@ ienv_cell(const IenvRows * rows, uint64 row, int column)
  * An integer; 0 if it is null, or if there is no such row.
  */
 int64
-ienv_cell_number(const IenvRows * rows, uint64 row, int column)
+ienv_cell_number(const IenvRows *rows, uint64 row, int column)
 {
 	char	   *value = row < rows->n ? ienv_cell(rows, row, column) : NULL;
 
@@ -52,7 +52,7 @@ ienv_cell_number(const IenvRows * rows, uint64 row, int column)
  * A boolean; false if it is null.
  */
 bool
-ienv_cell_true(const IenvRows * rows, uint64 row, int column)
+ienv_cell_true(const IenvRows *rows, uint64 row, int column)
 {
 	char	   *value = ienv_cell(rows, row, column);
 

@@ -16,9 +16,9 @@
 static void write_tile(StringInfo page, int64 number, const char *kind,
 					   const char *section, const char *what);
 static void write_notes(IenvReport *report);
-static uint64 note_usage(StringInfo page, const IenvRows * rows);
-static uint64 note_guards(StringInfo page, const IenvRows * rows);
-static uint64 note_readiness(StringInfo page, const IenvRows * rows,
+static uint64 note_usage(StringInfo page, const IenvRows *rows);
+static uint64 note_guards(StringInfo page, const IenvRows *rows);
+static uint64 note_readiness(StringInfo page, const IenvRows *rows,
 							 bool active);
 
 /*
@@ -90,7 +90,7 @@ write_notes(IenvReport *report)
  * Instances that have refused users, or are about to.
  */
 static uint64
-note_usage(StringInfo page, const IenvRows * rows)
+note_usage(StringInfo page, const IenvRows *rows)
 {
 	uint64		n = 0;
 
@@ -127,7 +127,7 @@ note_usage(StringInfo page, const IenvRows * rows)
  * Guards that are not whole.
  */
 static uint64
-note_guards(StringInfo page, const IenvRows * rows)
+note_guards(StringInfo page, const IenvRows *rows)
 {
 	uint64		n = 0;
 
@@ -154,7 +154,7 @@ note_guards(StringInfo page, const IenvRows * rows)
  * checks.
  */
 static uint64
-note_readiness(StringInfo page, const IenvRows * rows, bool active)
+note_readiness(StringInfo page, const IenvRows *rows, bool active)
 {
 	uint64		n = 0;
 

@@ -13,12 +13,12 @@
 
 static void write_banner(IenvReport *report);
 static void write_development(IenvReport *report);
-static void write_row(StringInfo page, const IenvRows * rows, uint64 row);
-static void write_bar(StringInfo page, const IenvRows * rows, uint64 row);
+static void write_row(StringInfo page, const IenvRows *rows, uint64 row);
+static void write_bar(StringInfo page, const IenvRows *rows, uint64 row);
 static void write_production(IenvReport *report);
-static uint64 count_of_type(const IenvRows * rows, const char *type);
-static int64 total_of_type(const IenvRows * rows, const char *type);
-static bool is_of_type(const IenvRows * rows, uint64 row, const char *type);
+static uint64 count_of_type(const IenvRows *rows, const char *type);
+static int64 total_of_type(const IenvRows *rows, const char *type);
+static bool is_of_type(const IenvRows *rows, uint64 row, const char *type);
 
 /*
  * Of each type the instances that need attention most: refused sign-ups and
@@ -112,7 +112,7 @@ static void
 write_development(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const		IenvRows *rows = &report->usage;
+	const IenvRows *rows = &report->usage;
 
 	if (count_of_type(rows, "development") == 0)
 	{
@@ -135,7 +135,7 @@ write_development(IenvReport *report)
  * A development instance and a table.
  */
 static void
-write_row(StringInfo page, const IenvRows * rows, uint64 row)
+write_row(StringInfo page, const IenvRows *rows, uint64 row)
 {
 	const char *state = ienv_cell(rows, row, USAGE_STATE);
 	const char *banner = ienv_cell(rows, row, USAGE_BANNER);
@@ -184,7 +184,7 @@ write_row(StringInfo page, const IenvRows * rows, uint64 row)
  * the cap, or further where a soft cap is exceeded or a threshold is above it.
  */
 static void
-write_bar(StringInfo page, const IenvRows * rows, uint64 row)
+write_bar(StringInfo page, const IenvRows *rows, uint64 row)
 {
 	const char *state = ienv_cell(rows, row, USAGE_STATE);
 	const char *thresholds = ienv_cell(rows, row, USAGE_THRESHOLDS);
@@ -211,7 +211,7 @@ static void
 write_production(IenvReport *report)
 {
 	StringInfo	page = &report->page;
-	const		IenvRows *rows = &report->usage;
+	const IenvRows *rows = &report->usage;
 
 	if (count_of_type(rows, "production") == 0)
 		return;
@@ -232,7 +232,7 @@ write_production(IenvReport *report)
 }
 
 static uint64
-count_of_type(const IenvRows * rows, const char *type)
+count_of_type(const IenvRows *rows, const char *type)
 {
 	uint64		n = 0;
 
@@ -242,7 +242,7 @@ count_of_type(const IenvRows * rows, const char *type)
 }
 
 static int64
-total_of_type(const IenvRows * rows, const char *type)
+total_of_type(const IenvRows *rows, const char *type)
 {
 	for (uint64 i = 0; i < rows->n; i++)
 		if (is_of_type(rows, i, type))
@@ -251,7 +251,7 @@ total_of_type(const IenvRows * rows, const char *type)
 }
 
 static bool
-is_of_type(const IenvRows * rows, uint64 row, const char *type)
+is_of_type(const IenvRows *rows, uint64 row, const char *type)
 {
 	return strcmp(ienv_cell(rows, row, USAGE_TYPE), type) == 0;
 }
