@@ -59,6 +59,7 @@ typedef struct IenvValidation
 	Datum		external_keys[2];
 	char	   *plan;
 	bool		with_development;	/* promotion would clone its configuration */
+	bool		dropped;		/* since the snapshot was taken */
 	List	   *checks;			/* of IenvCheck */
 } IenvValidation;
 

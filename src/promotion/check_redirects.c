@@ -67,6 +67,11 @@ check_redirects(IenvValidation *run, const IenvRows *rows)
 					   "No redirect URL is set.", NULL);
 		return;
 	}
+
+	/* which hosts are its own is asked of the present */
+	run->dropped = ienv_instance_by_value(run->instance, true, true) == NULL;
+	if (run->dropped)
+		return;
 	schemes = allowed_schemes(run);
 	for (uint64 first = 0; first < rows->n; first = end)
 	{

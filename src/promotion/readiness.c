@@ -65,7 +65,8 @@ instance_env_readiness_list(PG_FUNCTION_ARGS)
 		if (next_batch(&set, &last))
 			ienv_check_all(&set);
 		for (int i = 0; i < set.n; i++)
-			return_row(fcinfo, &set.validations[i]);
+			if (!set.validations[i].dropped)
+				return_row(fcinfo, &set.validations[i]);
 		SPI_finish();
 	} while (set.n == BATCH);
 	AtEOXact_GUC(false, nest_level);

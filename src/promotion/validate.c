@@ -92,6 +92,8 @@ ienv_validate_one(Datum instance, bool clone_settings, IenvValidation *run)
 	set.guards = ienv_look_at_guards();
 	ienv_check_all(&set);
 	PopActiveSnapshot();
+	if (run->dropped)
+		(void) ienv_require_instance(instance);
 }
 
 /*
