@@ -122,9 +122,13 @@ extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance,
 /* Stands for a base where none is known: the bound is beyond any threshold. */
 #define IENV_NO_BASE	((uint64) -(INT64CONST(1) << 62))
 
-extern void ienv_thresholds_init(void);
 extern void ienv_watch(const IenvGuard *guard, const IenvInstance *instance,
 					   Datum value, IenvBucket *bucket, uint64 base);
+
+/*
+ * threshold_look.c: has a threshold been passed?
+ */
+extern void ienv_thresholds_init(void);
 
 /*
  * threshold_notice.c: what is said when a threshold is passed

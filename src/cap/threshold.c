@@ -65,7 +65,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -81,8 +80,6 @@
 #define FEW_WATCHED		16
 #define MAX_WATCHED		8192
 
-bool		ienv_notify_thresholds = true;
-
 static IenvWatched *watched = NULL;
 static int	nwatched = 0;
 static int	max_watched = 0;
@@ -90,19 +87,6 @@ static int	max_watched = 0;
 static void transaction_ends(XactEvent event, void *arg);
 static bool make_room(void);
 static void look_at_all(bool commits);
-
-/*
- * Define the setting.
- */
-void
-ienv_thresholds_init(void)
-{
-	DefineCustomBoolVariable(IENV_SCHEMA ".notify_thresholds",
-							 "Notifies and warns when a development instance nears its user cap.",
-							 "Policy user_cap_thresholds says when.",
-							 &ienv_notify_thresholds, true, PGC_SUSET, 0, NULL,
-							 NULL, NULL);
-}
 
 /*
  * Called when rows of a development instance have been admitted: look when the

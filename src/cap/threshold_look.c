@@ -47,12 +47,27 @@ typedef struct Count
 	bool		complete;
 } Count;
 
+bool		ienv_notify_thresholds = true;
+
 static void tell(const IenvWatched *w, const IenvInstance *instance,
 				 const Mark *marks, int n, int64 first, int64 before,
 				 int64 after, bool commits);
 static bool count_users(const IenvWatched *w, const IenvInstance *instance,
 						Count *count);
 static void lock_pair(const IenvWatched *w);
+
+/*
+ * Define the setting.
+ */
+void
+ienv_thresholds_init(void)
+{
+	DefineCustomBoolVariable(IENV_SCHEMA ".notify_thresholds",
+							 "Notifies and warns when a development instance nears its user cap.",
+							 "Policy user_cap_thresholds says when.",
+							 &ienv_notify_thresholds, true, PGC_SUSET, 0, NULL,
+							 NULL, NULL);
+}
 
 /*
  * An instance's thresholds; returns how many there are.
