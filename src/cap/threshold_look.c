@@ -106,6 +106,22 @@ passes(const Mark *marks, int n, int64 from, int64 to)
 }
 
 /*
+ * Where deletes go unseen, a floor holds for half as many tickets as it is
+ * above the highest threshold that it has passed.
+ */
+static void
+fade(IenvFloor *floor, const Mark *marks, int n)
+{
+	int64		passed = 0;
+
+	for (int i = 0; i < n; i++)
+		if (marks[i].users <= floor->users)
+			passed = Max(passed, marks[i].users);
+	if (floor->age > (floor->users - passed) / 2)
+		floor->users = -1;
+}
+
+/*
  * Does the bucket answer question 2, given what I have deleted?  Sets *known if count->key and
  * count->floor are set.
  *
@@ -121,9 +137,9 @@ is_known(const IenvWatched *w, const IenvInstance *instance,
 	if (w->bucket == NULL || !root->tree_valid)
 		return false;
 	ienv_bound_key(&count->key, w->root, root->tree_version, instance);
-	*known = ienv_read_floor(w->bucket, &count->key,
-							 !OidIsValid(root->departure_trigger),
-							 &count->floor);
+	*known = ienv_read_floor(w->bucket, &count->key, &count->floor);
+	if (*known && !OidIsValid(root->departure_trigger))
+		fade(&count->floor, marks, n);
 	return *known && count->floor.unseen < 0 &&
 		!passes(marks, n, count->floor.users,
 				count->floor.bound - ienv_vacated(&count->key));
@@ -247,7 +263,7 @@ count_users(const IenvWatched *w, const IenvInstance *instance, Count *count)
 	{
 		ienv_bound_key(&count->key, w->root, ienv_guard_version(guard),
 					   instance);
-		if (!ienv_read_floor(w->bucket, &count->key, false, &count->floor))
+		if (!ienv_read_floor(w->bucket, &count->key, &count->floor))
 			count->floor.unseen = -1;
 		ienv_count_begins(w->bucket, &count->mark);
 	}
