@@ -244,15 +244,12 @@ is_installed(void)
 }
 
 /*
- * Look at all pairs that may have passed a threshold, in a memory context of
- * their own.
+ * Look at all pairs that may have passed a threshold.
  */
 static void
 look_at_all(bool commits)
 {
 	int			n = 0;
-	MemoryContext caller;
-	MemoryContext context;
 
 	for (int i = 0; i < nwatched; i++)
 	{
@@ -267,15 +264,6 @@ look_at_all(bool commits)
 		return;
 
 	sort_watched();
-	context = AllocSetContextCreate(CurrentMemoryContext,
-									"instance_env thresholds",
-									ALLOCSET_DEFAULT_SIZES);
-	caller = MemoryContextSwitchTo(context);
 	for (int i = 0; i < nwatched; i++)
-	{
 		ienv_look(&watched[i], commits);
-		MemoryContextReset(context);
-	}
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
 }

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -49,6 +50,9 @@ typedef struct Count
 
 bool		ienv_notify_thresholds = true;
 
+static void look_closely(const IenvWatched *w, const IenvInstance *instance,
+						 const Mark *marks, int n, Count *count, bool known,
+						 bool commits);
 static void tell(const IenvWatched *w, const IenvInstance *instance,
 				 const Mark *marks, int n, int64 first, int64 before,
 				 int64 after, bool commits);
@@ -157,9 +161,9 @@ ienv_look(const IenvWatched *w, bool commits)
 	Mark		marks[MAX_MARKS];
 	int			n;
 	Count		count;
-	int64		first;
 	bool		known;
-	bool		locked = false;
+	MemoryContext caller;
+	MemoryContext context;
 
 	/* what it was in may be gone */
 	if (found == NULL || found->user_cap < 0 ||
@@ -177,34 +181,53 @@ ienv_look(const IenvWatched *w, bool commits)
 		return;
 	}
 
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"instance_env threshold",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	look_closely(w, &instance, marks, n, &count, known, commits);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Count, and say what is passed; with known, *count has what the bucket says.
+ */
+static void
+look_closely(const IenvWatched *w, const IenvInstance *instance,
+			 const Mark *marks, int n, Count *count, bool known, bool commits)
+{
+	int64		first;
+	bool		locked = false;
+
 	for (;;)
 	{
-		if (!count_users(w, &instance, &count))
+		if (!count_users(w, instance, count))
 		{
 			/* the next one that can count compares with what is known */
-			if (known && commits && count.floor.users >= 0)
-				ienv_store_unseen(w->bucket, &count.key, count.floor.users);
+			if (known && commits && count->floor.users >= 0)
+				ienv_store_unseen(w->bucket, &count->key, count->floor.users);
 			return;
 		}
-		first = count.floor.unseen < 0 ? count.before :
-			Min(count.before, count.floor.unseen);
+		first = count->floor.unseen < 0 ? count->before :
+			Min(count->before, count->floor.unseen);
 		if (locked || !commits ||
-			(count.floor.unseen < 0 &&
-			 !passes(marks, n, first, count.after + count.open)))
+			(count->floor.unseen < 0 &&
+			 !passes(marks, n, first, count->after + count->open)))
 			break;
 		lock_pair(w);
 		locked = true;
 	}
-	if (w->bucket != NULL && count.complete && commits)
+	if (w->bucket != NULL && count->complete && commits)
 	{
-		int64		unseen = passes(marks, n, count.after,
-									count.after + count.open) ? count.after : -1;
+		int64		unseen = passes(marks, n, count->after,
+									count->after + count->open) ? count->after : -1;
 
-		ienv_store_base(w->bucket, &count.key, &count.mark, count.rows);
-		ienv_store_floor(w->bucket, &count.key, &count.mark, count.settled,
+		ienv_store_base(w->bucket, &count->key, &count->mark, count->rows);
+		ienv_store_floor(w->bucket, &count->key, &count->mark, count->settled,
 						 locked ? &unseen : NULL);
 	}
-	tell(w, &instance, marks, n, first, count.before, count.after, commits);
+	tell(w, instance, marks, n, first, count->before, count->after, commits);
 }
 
 /*
