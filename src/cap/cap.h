@@ -44,6 +44,7 @@ typedef struct IenvCountMark
 typedef struct IenvFloor
 {
 	int64		users;			/* committed, at least; -1: unknown */
+	int64		age;			/* tickets taken since that was stored */
 	int64		bound;			/* at most */
 	int64		unseen;			/* users when a threshold may have been passed
 								 * unnoticed since; -1: none may */
@@ -59,7 +60,7 @@ extern bool ienv_bound_admits(IenvBucket *bucket, const IenvBoundKey *key,
 							  int64 limit, uint64 *base);
 extern int64 ienv_users_at_most(IenvBucket *bucket, uint64 base);
 extern bool ienv_read_floor(IenvBucket *bucket, const IenvBoundKey *key,
-							bool fades, IenvFloor *floor);
+							IenvFloor *floor);
 extern void ienv_count_begins(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_count_has_snapshot(IenvBucket *bucket, IenvCountMark *mark);
 extern void ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
@@ -154,9 +155,13 @@ extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance,
 /* Stands for a base where none is known: the bound is beyond any threshold. */
 #define IENV_NO_BASE	((uint64) -(INT64CONST(1) << 62))
 
-extern void ienv_thresholds_init(void);
 extern void ienv_watch(const IenvGuard *guard, const IenvInstance *instance,
 					   Datum value, IenvBucket *bucket, uint64 base);
+
+/*
+ * threshold_look.c: has a threshold been passed?
+ */
+extern void ienv_thresholds_init(void);
 
 /*
  * threshold_notice.c: what is said when a threshold is passed

@@ -24,7 +24,7 @@
  * - TRUNCATE, which locks out those who count, gives up the floors of its
  *	 table at once.  (Who stores a floor keeps a lock on the table.)
  * - Where deletes fire no trigger because identities are not tracked, a floor
- *	 fades: it holds for a few tickets only.  Where they do not because the
+ *	 fades: threshold_look.c lets it hold for a few tickets only.  Where they do not because the
  *	 trigger is disabled, or the delete was replicated, the floor is too high
  *	 until the next count, and a threshold may be passed unnoticed.
  *
@@ -42,15 +42,11 @@
 #include "cap/bucket.h"
 #include "cap/cap.h"
 
-/* A floor that fades holds for one ticket per so many users */
-#define FADE	1024
-
 /*
  * What the bucket says about an instance's users; false if it says nothing.
- * With fades, its floor is not lowered when users are deleted.
  */
 bool
-ienv_read_floor(IenvBucket *bucket, const IenvBoundKey *key, bool fades,
+ienv_read_floor(IenvBucket *bucket, const IenvBoundKey *key,
 				IenvFloor *floor)
 {
 	uint64		base;
@@ -71,9 +67,7 @@ ienv_read_floor(IenvBucket *bucket, const IenvBoundKey *key, bool fades,
 
 	pg_read_barrier();
 	floor->bound = ienv_users_at_most(bucket, base);
-	if (fades &&
-		ienv_users_at_most(bucket, since) > floor->users / FADE)
-		floor->users = -1;
+	floor->age = ienv_users_at_most(bucket, since);
 	return true;
 }
 

@@ -65,7 +65,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -81,8 +80,6 @@
 #define FEW_WATCHED		16
 #define MAX_WATCHED		8192
 
-bool		ienv_notify_thresholds = true;
-
 static IenvWatched *watched = NULL;
 static int	nwatched = 0;
 static int	max_watched = 0;
@@ -90,19 +87,6 @@ static int	max_watched = 0;
 static void transaction_ends(XactEvent event, void *arg);
 static bool make_room(void);
 static void look_at_all(bool commits);
-
-/*
- * Define the setting.
- */
-void
-ienv_thresholds_init(void)
-{
-	DefineCustomBoolVariable(IENV_SCHEMA ".notify_thresholds",
-							 "Notifies and warns when a development instance nears its user cap.",
-							 "Policy user_cap_thresholds says when.",
-							 &ienv_notify_thresholds, true, PGC_SUSET, 0, NULL,
-							 NULL, NULL);
-}
 
 /*
  * Called when rows of a development instance have been admitted: look when the
@@ -260,15 +244,12 @@ is_installed(void)
 }
 
 /*
- * Look at all pairs that may have passed a threshold, in a memory context of
- * their own.
+ * Look at all pairs that may have passed a threshold.
  */
 static void
 look_at_all(bool commits)
 {
 	int			n = 0;
-	MemoryContext caller;
-	MemoryContext context;
 
 	for (int i = 0; i < nwatched; i++)
 	{
@@ -283,15 +264,6 @@ look_at_all(bool commits)
 		return;
 
 	sort_watched();
-	context = AllocSetContextCreate(CurrentMemoryContext,
-									"instance_env thresholds",
-									ALLOCSET_DEFAULT_SIZES);
-	caller = MemoryContextSwitchTo(context);
 	for (int i = 0; i < nwatched; i++)
-	{
 		ienv_look(&watched[i], commits);
-		MemoryContextReset(context);
-	}
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(context);
 }

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -47,12 +48,30 @@ typedef struct Count
 	bool		complete;
 } Count;
 
+bool		ienv_notify_thresholds = true;
+
+static void look_closely(const IenvWatched *w, const IenvInstance *instance,
+						 const Mark *marks, int n, Count *count, bool known,
+						 bool commits);
 static void tell(const IenvWatched *w, const IenvInstance *instance,
 				 const Mark *marks, int n, int64 first, int64 before,
 				 int64 after, bool commits);
 static bool count_users(const IenvWatched *w, const IenvInstance *instance,
 						Count *count);
 static void lock_pair(const IenvWatched *w);
+
+/*
+ * Define the setting.
+ */
+void
+ienv_thresholds_init(void)
+{
+	DefineCustomBoolVariable(IENV_SCHEMA ".notify_thresholds",
+							 "Notifies and warns when a development instance nears its user cap.",
+							 "Policy user_cap_thresholds says when.",
+							 &ienv_notify_thresholds, true, PGC_SUSET, 0, NULL,
+							 NULL, NULL);
+}
 
 /*
  * An instance's thresholds; returns how many there are.
@@ -91,6 +110,22 @@ passes(const Mark *marks, int n, int64 from, int64 to)
 }
 
 /*
+ * Where deletes go unseen, a floor holds for half as many tickets as it is
+ * above the highest threshold that it has passed.
+ */
+static void
+fade(IenvFloor *floor, const Mark *marks, int n)
+{
+	int64		passed = 0;
+
+	for (int i = 0; i < n; i++)
+		if (marks[i].users <= floor->users)
+			passed = Max(passed, marks[i].users);
+	if (floor->age > (floor->users - passed) / 2)
+		floor->users = -1;
+}
+
+/*
  * Does the bucket answer question 2, given what I have deleted?  Sets *known if count->key and
  * count->floor are set.
  *
@@ -106,9 +141,9 @@ is_known(const IenvWatched *w, const IenvInstance *instance,
 	if (w->bucket == NULL || !root->tree_valid)
 		return false;
 	ienv_bound_key(&count->key, w->root, root->tree_version, instance);
-	*known = ienv_read_floor(w->bucket, &count->key,
-							 !OidIsValid(root->departure_trigger),
-							 &count->floor);
+	*known = ienv_read_floor(w->bucket, &count->key, &count->floor);
+	if (*known && !OidIsValid(root->departure_trigger))
+		fade(&count->floor, marks, n);
 	return *known && count->floor.unseen < 0 &&
 		!passes(marks, n, count->floor.users,
 				count->floor.bound - ienv_vacated(&count->key));
@@ -126,9 +161,9 @@ ienv_look(const IenvWatched *w, bool commits)
 	Mark		marks[MAX_MARKS];
 	int			n;
 	Count		count;
-	int64		first;
 	bool		known;
-	bool		locked = false;
+	MemoryContext caller;
+	MemoryContext context;
 
 	/* what it was in may be gone */
 	if (found == NULL || found->user_cap < 0 ||
@@ -146,34 +181,53 @@ ienv_look(const IenvWatched *w, bool commits)
 		return;
 	}
 
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"instance_env threshold",
+									ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	look_closely(w, &instance, marks, n, &count, known, commits);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Count, and say what is passed; with known, *count has what the bucket says.
+ */
+static void
+look_closely(const IenvWatched *w, const IenvInstance *instance,
+			 const Mark *marks, int n, Count *count, bool known, bool commits)
+{
+	int64		first;
+	bool		locked = false;
+
 	for (;;)
 	{
-		if (!count_users(w, &instance, &count))
+		if (!count_users(w, instance, count))
 		{
 			/* the next one that can count compares with what is known */
-			if (known && commits && count.floor.users >= 0)
-				ienv_store_unseen(w->bucket, &count.key, count.floor.users);
+			if (known && commits && count->floor.users >= 0)
+				ienv_store_unseen(w->bucket, &count->key, count->floor.users);
 			return;
 		}
-		first = count.floor.unseen < 0 ? count.before :
-			Min(count.before, count.floor.unseen);
+		first = count->floor.unseen < 0 ? count->before :
+			Min(count->before, count->floor.unseen);
 		if (locked || !commits ||
-			(count.floor.unseen < 0 &&
-			 !passes(marks, n, first, count.after + count.open)))
+			(count->floor.unseen < 0 &&
+			 !passes(marks, n, first, count->after + count->open)))
 			break;
 		lock_pair(w);
 		locked = true;
 	}
-	if (w->bucket != NULL && count.complete && commits)
+	if (w->bucket != NULL && count->complete && commits)
 	{
-		int64		unseen = passes(marks, n, count.after,
-									count.after + count.open) ? count.after : -1;
+		int64		unseen = passes(marks, n, count->after,
+									count->after + count->open) ? count->after : -1;
 
-		ienv_store_base(w->bucket, &count.key, &count.mark, count.rows);
-		ienv_store_floor(w->bucket, &count.key, &count.mark, count.settled,
+		ienv_store_base(w->bucket, &count->key, &count->mark, count->rows);
+		ienv_store_floor(w->bucket, &count->key, &count->mark, count->settled,
 						 locked ? &unseen : NULL);
 	}
-	tell(w, &instance, marks, n, first, count.before, count.after, commits);
+	tell(w, instance, marks, n, first, count->before, count->after, commits);
 }
 
 /*
@@ -232,7 +286,7 @@ count_users(const IenvWatched *w, const IenvInstance *instance, Count *count)
 	{
 		ienv_bound_key(&count->key, w->root, ienv_guard_version(guard),
 					   instance);
-		if (!ienv_read_floor(w->bucket, &count->key, false, &count->floor))
+		if (!ienv_read_floor(w->bucket, &count->key, &count->floor))
 			count->floor.unseen = -1;
 		ienv_count_begins(w->bucket, &count->mark);
 	}

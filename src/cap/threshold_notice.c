@@ -169,6 +169,16 @@ application_of(const IenvInstance *instance)
 }
 
 /*
+ * Append the JSON escape of a UTF-16 code unit.
+ */
+static void
+append_unit(StringInfo buf, unsigned int unit)
+{
+	appendStringInfoChar(buf, '\\');
+	appendStringInfo(buf, "u%04x", unit);
+}
+
+/*
  * Append a text as a JSON string of at most "room" bytes, clipped if
  * necessary.
  *
@@ -192,21 +202,25 @@ append_json(StringInfo buf, const char *text, int room)
 			break;
 		}
 		if (*c == '"' || *c == '\\')
-			appendStringInfo(buf, "\\%c", *c);
+		{
+			appendStringInfoChar(buf, '\\');
+			appendStringInfoChar(buf, *c);
+		}
 		else if (*c >= ' ' && *c < 0x7F)
 			appendStringInfoChar(buf, *c);
 		else if (*c < 0x80 || !is_utf8)
-			appendStringInfo(buf, "\\u%04x", *c);
+			append_unit(buf, *c);
 		else
 		{
 			unsigned int code = utf8_to_unicode(c);
 
 			if (code > 0xFFFF)
-				appendStringInfo(buf, "\\u%04x\\u%04x",
-								 0xD800 + ((code - 0x10000) >> 10),
-								 0xDC00 + ((code - 0x10000) & 0x3FF));
+			{
+				append_unit(buf, 0xD800 + ((code - 0x10000) >> 10));
+				append_unit(buf, 0xDC00 + ((code - 0x10000) & 0x3FF));
+			}
 			else
-				appendStringInfo(buf, "\\u%04x", code);
+				append_unit(buf, code);
 			c += pg_utf_mblen(c) - 1;
 		}
 		c++;
