@@ -206,7 +206,7 @@ SET instance_env.allow_destructive = on;
 SELECT is(pg_temp.outcome('instance_env_sweeper', 'TRUNCATE app.users'), '55I05', 'a superuser''s is of no use to another role');
 SELECT count(*) AS events FROM instance_env.event \gset
 SELECT lives_ok('ALTER TABLE app.users DROP COLUMN instance_id CASCADE', 'DROP COLUMN');
-SELECT lives_ok('DROP TABLE app.typed, app."odd ""name"', 'DROP TABLE');
+SELECT lives_ok('SET LOCAL session_replication_role = replica; DROP TABLE app.typed, app."odd ""name"', 'DROP TABLE, also in a session that plays replication');
 INSERT INTO app.parted VALUES (110, 'prod');
 SELECT lives_ok('TRUNCATE app.parted', 'TRUNCATE');
 INSERT INTO app.parted VALUES (110, 'prod');
