@@ -1,6 +1,6 @@
 -- Functions that are not SECURITY DEFINER run with the caller's search_path, but ask the registry
--- as its owner. Here its first schema has an operator of each name and type that PostgreSQL has:
--- none of them is called. They are looked up also for what names none, as CASE x WHEN does.
+-- as its owner. Here its first schema has operators, functions and types of the same names as
+-- PostgreSQL: none of them is called. Operators are looked up also for what names none, as CASE x WHEN does.
 SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
@@ -25,6 +25,7 @@ DO $$
 DECLARE
 	o record;
 BEGIN
+	CREATE FUNCTION hostile.f1(x boolean) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE ''hostile operator''; END';
 	FOR o IN SELECT row_number() OVER () AS n, oprname, oprleft::regtype AS l, oprright::regtype AS r, oprresult::regtype AS result
 		FROM pg_operator
 		WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprkind = 'b' AND oprleft NOT IN ('internal'::regtype, 'cstring'::regtype)
@@ -35,6 +36,21 @@ BEGIN
 			EXECUTE format('CREATE OPERATOR hostile.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = hostile.f%s)', o.oprname, o.l, o.r, o.n);
 		EXCEPTION WHEN OTHERS THEN NULL;	-- PL/pgSQL cannot have it
 		END;
+	END LOOP;
+	FOR o IN SELECT p.proname, pg_get_function_identity_arguments(p.oid) AS arguments, prorettype::regtype AS result
+		FROM pg_proc p
+		WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND NOT proretset AND provariadic = 0
+			AND proallargtypes IS NULL
+	LOOP
+		BEGIN
+			EXECUTE format('CREATE FUNCTION hostile.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$BEGIN RAISE ''hostile operator''; END$f$',
+				o.proname, o.arguments, o.result);
+		EXCEPTION WHEN OTHERS THEN NULL;
+		END;
+	END LOOP;
+	FOR o IN SELECT unnest(ARRAY['uuid', 'text', 'jsonb', 'name', 'oid', 'regclass', 'interval', 'timestamptz', 'bytea', 'inet', 'tid', 'regrole']) AS name
+	LOOP
+		EXECUTE format('CREATE DOMAIN hostile.%I AS pg_catalog.%1$I CHECK (hostile.f1(value IS NULL))', o.name);
 	END LOOP;
 END $$;
 SELECT cmp_ok((SELECT count(*) FROM pg_operator WHERE oprnamespace = 'hostile'::regnamespace), '>', 700::bigint, 'there are enough operators');
@@ -58,6 +74,9 @@ BEGIN
 		WHEN OTHERS THEN RETURN SQLERRM;
 	END;
 END $$;
+
+SELECT is(pg_temp.outcome(c), 'hostile operator', 'it is seen: ' || c) FROM unnest(ARRAY['SELECT CASE pg_catalog.lower(''A'') WHEN ''b'' THEN 1 END',
+	'SELECT lower(''A''::pg_catalog.text)', 'SELECT pg_catalog.current_setting(''port'')::text']) c;
 
 CREATE TEMP TABLE call (function text, arguments text);
 INSERT INTO call VALUES
