@@ -203,9 +203,17 @@ is_allowed(Oid role, Datum application, Oid type)
 		else
 			ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_UUID_EQ,
 						application);
-		scan = systable_beginscan(rel, index, true, NULL, 1, &key);
+
+		/* where it does not use the index, it knows no key for nulls */
+		scan = systable_beginscan(rel, index, true, NULL,
+								  all && IgnoreSystemIndexes ? 0 : 1, &key);
 		while (!result && HeapTupleIsValid(tuple = systable_getnext(scan)))
-			result = allows(rel, tuple, role, type);
+		{
+			bool		for_all;
+
+			(void) column(rel, tuple, "application", &for_all);
+			result = for_all == (all > 0) && allows(rel, tuple, role, type);
+		}
 		systable_endscan(scan);
 	}
 	table_close(rel, AccessShareLock);
