@@ -114,6 +114,14 @@ $node->safe_psql('postgres', 'GRANT attacker TO backend');
 like(run('backend', "SELECT instance_env.enter('$prod') \\g /dev/null\nPREPARE q AS SELECT min(note), count(*) FROM app.users; EXECUTE q; SET ROLE attacker; EXECUTE q; RESET ROLE; EXECUTE q"),
 	qr/^secret\|$rows\n\|0\nsecret\|$rows\n/, 'SET ROLE to one that may not be there');
 
+$node->safe_psql('postgres', "CREATE ROLE boss LOGIN SUPERUSER; CREATE FUNCTION app.by_sql() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM app.users';
+	CREATE FUNCTION app.by_plpgsql() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM app.users); END'");
+my $both = 'SELECT app.by_sql(), app.by_plpgsql();';
+like(run('boss', "SET plan_cache_mode = force_generic_plan; PREPARE q AS SELECT count(*) FROM app.users;
+		SET ROLE owner; $both $both EXECUTE q; SET ROLE attacker; $both EXECUTE q; ${enter}$both EXECUTE q; SET ROLE owner; $both EXECUTE q"),
+	qr/^(?:@{[2 * $rows]}\|@{[2 * $rows]}\n){2}@{[2 * $rows]}\n0\|0\n0\n$rows\|$rows\n$rows\n@{[2 * $rows]}\|@{[2 * $rows]}\n@{[2 * $rows]}\n/,
+	'functions and statements that the owner has planned');
+
 # parallel workers
 
 my $parallel = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0; SET max_parallel_workers_per_gather = 2;';
