@@ -62,6 +62,17 @@ ienv_owns_relation(Oid relid, Oid roleid)
 #endif
 }
 
+/* May this role, which is no superuser, SET ROLE to the other? */
+static inline bool
+ienv_may_become(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	return member_can_set_role(member, role);
+#else
+	return is_member_of_role_nosuper(member, role);
+#endif
+}
+
 static inline bool
 ienv_may_execute(Oid function, Oid roleid)
 {

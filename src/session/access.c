@@ -13,6 +13,9 @@
  * memberships, whose changes PostgreSQL announces by syscache invalidations.
  * As in registry/instance_lookup.c, absence is not cached.
  *
+ * The answer is of now, and a query's snapshot may be older: its rows would be
+ * compared with a key that they did not have yet (ienv_key_has_changed()).
+ *
  * The tables are read with a catalog snapshot, which is always a current one,
  * and unlike GetLatestSnapshot() is to be had in parallel workers.
  *
@@ -23,6 +26,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -31,6 +35,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
@@ -129,6 +134,49 @@ ienv_may_enter_any(Oid role)
 }
 
 /*
+ * Has the instance got its external key after the active snapshot was taken?
+ * Rows that the snapshot shows under this key may be another instance's, which
+ * had it before: a snapshot may be as old as a cursor that is fetched from now.
+ *
+ * If the version of the instance's row that access was read from is visible to
+ * the snapshot, nothing has changed, and no row need be read.
+ */
+bool
+ienv_key_has_changed(const IenvAccess *access)
+{
+	Snapshot	snapshot;
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		isnull;
+	bool		result;
+
+	if (!ActiveSnapshotSet())
+		return false;
+	snapshot = GetActiveSnapshot();
+	if (snapshot->snapshot_type != SNAPSHOT_MVCC ||
+		(!TransactionIdIsCurrentTransactionId(access->xmin) &&
+		 !XidInMVCCSnapshot(access->xmin, snapshot)))
+		return false;
+
+	rel = table_open(ienv_oids()->instance, AccessShareLock);
+	ScanKeyInit(&key, SPI_fnumber(RelationGetDescr(rel), "id"),
+				BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(&access->key.instance));
+	scan = systable_beginscan(rel, ienv_oids()->instance_pkey, true, snapshot,
+							  1, &key);
+	tuple = systable_getnext(scan);
+	result = !HeapTupleIsValid(tuple) ||
+		strcmp(TextDatumGetCString(column(rel, tuple, "external_key",
+										  &isnull)),
+			   access->external_key) != 0;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/*
  * Read what belongs to access->key; false if the instance does not exist.
  */
 static bool
@@ -162,6 +210,7 @@ read_access(IenvAccess *access)
 			IENV_INACTIVE;
 		access->external_key =
 			TextDatumGetCString(column(rel, tuple, "external_key", &isnull));
+		access->xmin = HeapTupleHeaderGetXmin(tuple->t_data);
 
 		/* a session may outlive its role, whose allowances are still there */
 		access->allowed = superuser_arg(access->key.role) ||
@@ -203,9 +252,17 @@ is_allowed(Oid role, Datum application, Oid type)
 		else
 			ScanKeyInit(&key, attnum, BTEqualStrategyNumber, F_UUID_EQ,
 						application);
-		scan = systable_beginscan(rel, index, true, NULL, 1, &key);
+
+		/* where it does not use the index, it knows no key for nulls */
+		scan = systable_beginscan(rel, index, true, NULL,
+								  all && IgnoreSystemIndexes ? 0 : 1, &key);
 		while (!result && HeapTupleIsValid(tuple = systable_getnext(scan)))
-			result = allows(rel, tuple, role, type);
+		{
+			bool		for_all;
+
+			(void) column(rel, tuple, "application", &for_all);
+			result = for_all == (all > 0) && allows(rel, tuple, role, type);
+		}
 		systable_endscan(scan);
 	}
 	table_close(rel, AccessShareLock);

@@ -289,16 +289,25 @@ warn_if_still_allowed(const Scope *scope)
 	{
 		bool		isnull;
 		Oid			other = DatumGetObjectId(ienv_result_datum(i, 1, &isnull));
+		const char *name;
+		const char *where;
 
+		if (other == role)
+			continue;
+		name = GetUserNameFromId(other, true);
+		where = describe(ienv_result_text(i, 2), ienv_result_text(i, 3));
 		if (has_privs_of_role(role, other))
 			ereport(WARNING,
 					(errcode(ERRCODE_WARNING),
 					 errmsg("role \"%s\" is still allowed as a member of role \"%s\"",
-							scope->role, GetUserNameFromId(other, false)),
-					 errdetail("Role \"%s\" is allowed in %s.",
-							   GetUserNameFromId(other, false),
-							   describe(ienv_result_text(i, 2),
-										ienv_result_text(i, 3)))));
+							scope->role, name),
+					 errdetail("Role \"%s\" is allowed in %s.", name, where)));
+		else if (ienv_may_become(role, other))
+			ereport(WARNING,
+					(errcode(ERRCODE_WARNING),
+					 errmsg("role \"%s\" may still SET ROLE to role \"%s\", which is allowed",
+							scope->role, name),
+					 errdetail("Role \"%s\" is allowed in %s.", name, where)));
 	}
 }
 

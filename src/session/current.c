@@ -84,6 +84,8 @@ instance_env_current_instance(PG_FUNCTION_ARGS)
  * current_instance_key() RETURNS text
  *
  * The same by its external key, for tables whose instance column is text.
+ * Raises an error if the query sees rows of a time when the instance had
+ * another key.
  */
 Datum
 instance_env_current_instance_key(PG_FUNCTION_ARGS)
@@ -92,6 +94,13 @@ instance_env_current_instance_key(PG_FUNCTION_ARGS)
 
 	if (access == NULL)
 		PG_RETURN_NULL();
+	if (ienv_key_has_changed(access))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the external key of instance %s has been changed concurrently",
+						ienv_instance_text(UUIDPGetDatum(&entered), true)),
+				 errdetail("The query sees rows of a time when another instance may have had it."),
+				 errhint("Repeat the transaction.")));
 	PG_RETURN_TEXT_P(cstring_to_text(access->external_key));
 }
 

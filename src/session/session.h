@@ -33,9 +33,11 @@ typedef struct IenvAccess
 	IenvType	type;
 	IenvStatus	status;
 	char	   *external_key;
+	TransactionId xmin;			/* of the instance's row */
 } IenvAccess;
 
 extern const IenvAccess *ienv_access(const pg_uuid_t *instance, Oid role);
 extern bool ienv_may_enter_any(Oid role);
+extern bool ienv_key_has_changed(const IenvAccess *access);
 
 #endif							/* IENV_SESSION_H */

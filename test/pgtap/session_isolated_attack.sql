@@ -7,7 +7,7 @@ CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS tablefunc;
 CREATE EXTENSION IF NOT EXISTS pageinspect;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(200);
+SELECT plan(204);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
@@ -153,7 +153,15 @@ SELECT pg_temp.attack('SELECT string_agg(id, '''') FROM app.parted');
 SELECT pg_temp.attack('SELECT string_agg(id, '''') FROM app.numbered');
 SELECT is(string_agg(trim(seen), ' '), 'd1 d1 d1', 'development is seen') FROM attempts;
 
+-- what only newer versions understand
+SELECT CASE WHEN v >= 170000 THEN 'MERGE INTO app.users u USING (VALUES (1)) v ON false WHEN NOT MATCHED BY SOURCE THEN DELETE' ELSE 'SELECT 1' END AS merge_deletes,
+	CASE WHEN v >= 170000 THEN $$MERGE INTO app.users u USING evil.mine m ON false WHEN NOT MATCHED BY SOURCE THEN UPDATE SET note = 'changed' RETURNING id || note$$ ELSE 'SELECT 2' END AS merge_updates,
+	CASE WHEN v >= 180000 THEN 'UPDATE app.users SET note = evil.leak(note) RETURNING old.note || new.note' ELSE 'SELECT 3' END AS old_updated,
+	CASE WHEN v >= 180000 THEN $$INSERT INTO app.users VALUES ('secret-1', DEFAULT) ON CONFLICT (id) DO UPDATE SET n = 1 RETURNING old.note$$ ELSE 'SELECT 4' END AS old_inserted
+FROM CAST(current_setting('server_version_num') AS integer) v \gset
+
 SELECT count(pg_temp.attack(c)::text) FROM unnest(ARRAY[
+	:'merge_deletes', :'merge_updates', :'old_updated', :'old_inserted',
 	-- directly, and by way of partitions
 	'SELECT u::text FROM app.users u',
 	'SELECT u::text FROM ONLY app.users u',

@@ -49,6 +49,11 @@ GRANT instance_env_regress_team TO instance_env_regress_backend;
 SELECT FROM instance_env.forbid_instance('instance_env_regress_backend');
 SELECT FROM instance_env.forbid_instance('instance_env_regress_backend', type => 'development');
 SELECT role, application, type FROM instance_env.instance_access ORDER BY application;
+-- a member that does not inherit, but may SET ROLE
+REVOKE instance_env_regress_team FROM instance_env_regress_backend;
+ALTER ROLE instance_env_regress_backend NOINHERIT;
+GRANT instance_env_regress_team TO instance_env_regress_backend;
+SELECT FROM instance_env.forbid_instance('instance_env_regress_backend', 'shop', 'production');
 ALTER ROLE instance_env_regress_backend SUPERUSER;
 SELECT FROM instance_env.forbid_instance('instance_env_regress_backend', 'bank');
 

@@ -114,6 +114,14 @@ $node->safe_psql('postgres', 'GRANT attacker TO backend');
 like(run('backend', "SELECT instance_env.enter('$prod') \\g /dev/null\nPREPARE q AS SELECT min(note), count(*) FROM app.users; EXECUTE q; SET ROLE attacker; EXECUTE q; RESET ROLE; EXECUTE q"),
 	qr/^secret\|$rows\n\|0\nsecret\|$rows\n/, 'SET ROLE to one that may not be there');
 
+$node->safe_psql('postgres', "CREATE ROLE boss LOGIN SUPERUSER; CREATE FUNCTION app.by_sql() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM app.users';
+	CREATE FUNCTION app.by_plpgsql() RETURNS bigint LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(*) FROM app.users); END'");
+my $both = 'SELECT app.by_sql(), app.by_plpgsql();';
+like(run('boss', "SET plan_cache_mode = force_generic_plan; PREPARE q AS SELECT count(*) FROM app.users;
+		SET ROLE owner; $both $both EXECUTE q; SET ROLE attacker; $both EXECUTE q; ${enter}$both EXECUTE q; SET ROLE owner; $both EXECUTE q"),
+	qr/^(?:@{[2 * $rows]}\|@{[2 * $rows]}\n){2}@{[2 * $rows]}\n0\|0\n0\n$rows\|$rows\n$rows\n@{[2 * $rows]}\|@{[2 * $rows]}\n@{[2 * $rows]}\n/,
+	'functions and statements that the owner has planned');
+
 # parallel workers
 
 my $parallel = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET min_parallel_index_scan_size = 0; SET max_parallel_workers_per_gather = 2;';
@@ -131,6 +139,26 @@ like(run('attacker', "${enter}SELECT count(*) FROM app.of_superuser; SELECT coun
 $node->safe_psql('postgres', "SELECT instance_env.isolate('app.users', true)");
 like(run('attacker', "${enter}SELECT count(*) FROM app.of_owner"), qr/^$rows\n/, 'a view of an owner who is isolated, too, shows what was entered');
 like(run('owner', "SELECT count(*) FROM app.users; COPY app.users FROM STDIN;\nx\t$dev\tx\n\\.\n"), qr/^0\n.*0A000/s, 'as the owner sees it');
+
+# PostgreSQL lifts FORCE ROW LEVEL SECURITY in what a foreign key's cascade sets off, so that the owner's
+# views may show all; those of a role that owns no table never do, nor those with security_invoker
+$node->safe_psql('postgres', q{CREATE ROLE viewer; GRANT USAGE, CREATE ON SCHEMA app TO viewer; GRANT SELECT ON app.users TO viewer; SET ROLE viewer;
+	CREATE VIEW app.of_viewer AS SELECT * FROM app.users; GRANT SELECT ON app.of_viewer TO attacker;
+	CREATE FUNCTION app.of_viewer() RETURNS SETOF app.users LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN QUERY SELECT * FROM app.users; END';
+	RESET ROLE; SET ROLE owner; CREATE VIEW app.of_invoker WITH (security_invoker) AS SELECT * FROM app.users; GRANT SELECT ON app.of_invoker TO attacker});
+attempt('a cascade', "${enter}CREATE TABLE evil.parent (id integer PRIMARY KEY); CREATE TABLE evil.child (id integer REFERENCES evil.parent ON DELETE CASCADE);
+	CREATE TABLE evil.loot (what text); INSERT INTO evil.parent VALUES (1); INSERT INTO evil.child VALUES (1);
+	CREATE FUNCTION evil.take() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+		INSERT INTO evil.loot SELECT note FROM app.users UNION ALL SELECT note FROM app.of_viewer UNION ALL SELECT note FROM app.of_invoker UNION ALL SELECT note FROM app.of_viewer();
+		RETURN OLD; END';
+	CREATE TRIGGER take BEFORE DELETE ON evil.child FOR EACH ROW EXECUTE FUNCTION evil.take();
+	DELETE FROM evil.parent; SELECT what, count(*) FROM evil.loot GROUP BY what", qr/^open\|@{[3 * $rows]}$/m);
+
+# an allowance for all applications, where no index is used
+$node->safe_psql('postgres', "SELECT instance_env.allow_instance('prod')");
+like(run('prod', "SELECT instance_env.enter('$dev') \\g /dev/null\nSELECT instance_env.current_instance()", options => '-c ignore_system_indexes=on'), qr/^\Q$dev\E$/m,
+	'an allowance is found without the index');
+attempt('no index', "SELECT instance_env.enter('$prod')", qr/42501/, options => '-c ignore_system_indexes=on');
 
 # with the right to change what is one's own
 
