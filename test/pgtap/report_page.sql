@@ -1,5 +1,8 @@
 -- report(): who may have it, what is in the page, and that nothing in it is more than text
 SET client_min_messages = warning;
+-- the tests have backslashes, and names as they are shown
+SET standard_conforming_strings = on;
+SET quote_all_identifiers = off;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
