@@ -7,10 +7,13 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #include "base/base.h"
+#include "base/errcodes.h"
 #include "report/report.h"
 
 /*
@@ -26,6 +29,46 @@ ienv_read_rows(const IenvReport *report, const char *sql)
 	rows.n = ienv_query_active(sql, 3, types, report->ids, NULL);
 	rows.table = SPI_tuptable;
 	return rows;
+}
+
+/*
+ * The same for a query that calls a function about an instance which reads
+ * what is newest.  Returns false if that has been dropped since the report's
+ * snapshot was taken.
+ */
+bool
+ienv_read_if_exists(const IenvReport *report, const char *sql, IenvRows *rows)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool exists = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		*rows = ienv_read_rows(report, sql);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_IENV_UNKNOWN_INSTANCE)
+			ReThrowError(error);
+		FreeErrorData(error);
+		exists = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return exists;
 }
 
 /*
