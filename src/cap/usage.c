@@ -117,16 +117,17 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Datum		instance;
 	Datum		external_key;
+	const IenvInstance *found;
 	IenvInstance info;
 	ListCell   *lc;
 
 	ienv_require_argument(fcinfo, 0, "instance");
 	instance = PG_GETARG_DATUM(0);
 	InitMaterializedSRF(fcinfo, 0);
-	if (ienv_instance_by_value(instance, true, true) == NULL &&
-		is_shown(instance))
+	found = ienv_instance_by_value(instance, true, true);
+	if (found == NULL && is_shown(instance))
 		return (Datum) 0;
-	info = ienv_require_instance(instance);
+	info = found != NULL ? *found : ienv_require_instance(instance);
 	external_key = ienv_latest_external_key(&info.id, true);
 	if (DatumGetPointer(external_key) == NULL)
 		return (Datum) 0;

@@ -7,14 +7,22 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
 #include "base/base.h"
 #include "base/errcodes.h"
 #include "report/report.h"
+
+/* A query to run, and where to put its rows */
+typedef struct Reading
+{
+	const IenvReport *report;
+	const char *sql;
+	IenvRows   *rows;
+} Reading;
+
+static void read_rows(void *arg);
 
 /*
  * Run a query of a section, with the snapshot that all of them share.  $1 to
@@ -39,36 +47,18 @@ ienv_read_rows(const IenvReport *report, const char *sql)
 bool
 ienv_read_if_exists(const IenvReport *report, const char *sql, IenvRows *rows)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool exists = true;
+	Reading		reading = {report, sql, rows};
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		*rows = ienv_read_rows(report, sql);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	return ienv_attempt(read_rows, &reading, ERRCODE_IENV_UNKNOWN_INSTANCE,
+						ERRCODE_IENV_UNKNOWN_INSTANCE);
+}
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_IENV_UNKNOWN_INSTANCE)
-			ReThrowError(error);
-		FreeErrorData(error);
-		exists = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return exists;
+static void
+read_rows(void *arg)
+{
+	const Reading *reading = arg;
+
+	*reading->rows = ienv_read_rows(reading->report, reading->sql);
 }
 
 /*
