@@ -39,7 +39,7 @@ const char *const ienv_report_style =
 "p{margin:.4rem 0;max-width:52rem}\n"
 "a{color:var(--accent);text-underline-offset:.15em}\n"
 "a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}\n"
-"code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre-wrap}\n"
+"code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre-wrap;unicode-bidi:isolate}\n"
 ".soft,.more,.lead{color:var(--soft)}\n"
 ".more,.note{font-size:.9rem}\n"
 ".lead{margin:0 0 1.1rem}\n"
