@@ -4,7 +4,8 @@
  *	  How the page looks: on a screen, light and dark, on a phone, on paper.
  *
  * It needs nothing from outside, not even a font.  On a narrow screen a table
- * becomes a list, in which each cell is preceded by its column's name.  All
+ * becomes a list, in which each cell is preceded by its column's name.  On
+ * paper nobody can open what a promotion has changed, so it is open.  All
  * text has a contrast of at least 4.5 to 1 in both schemes; a test computes
  * it from the variables here.
  *
@@ -110,5 +111,6 @@ const char *const ienv_report_style =
 "--ok:#1c6a38;--ok-tint:#fff;--warn:#6b4000;--warn-tint:#fff;--bad:#8f1b15;--bad-tint:#fff;--warn-fill:#b57a1c;--bad-fill:#b3362f}\n"
 "html{font-size:9.5pt}body{padding:0;max-width:none}nav{display:none}.tiles li{border:1px solid var(--line)!important}\n"
 "section{margin-top:1.6rem;padding-top:1rem}h2,h3{break-after:avoid}tr,.notes li{break-inside:avoid}\n"
+"td details::details-content{content-visibility:visible}\n"
 ".bar{border:1px solid #777}.badge{border:1px solid currentColor}.banner{border:1px solid #777;border-left-width:.5rem}\n"
 "}\n";
