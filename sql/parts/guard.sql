@@ -272,3 +272,7 @@ CREATE EVENT TRIGGER instance_env_watch_dropped
 	EXECUTE FUNCTION instance_env.watch_drop();
 COMMENT ON EVENT TRIGGER instance_env_watch_dropped IS
 'records that users of production were dropped because it was allowed';
+
+-- A session that plays replication may drop no more than another.
+ALTER EVENT TRIGGER instance_env_watch_drop ENABLE ALWAYS;
+ALTER EVENT TRIGGER instance_env_watch_dropped ENABLE ALWAYS;

@@ -21,13 +21,11 @@ CREATE TABLE instance_env.policy_default
 		WHEN instance_type = 'production' THEN value = 'null'
 		WHEN jsonb_typeof(value) = 'number' THEN value::numeric BETWEEN 0 AND 2147483647 AND value::numeric % 1 = 0
 		ELSE false END),
-	-- percentages: what would be ignored is refused
+	-- up to eight percentages: what would be ignored is refused
 	CONSTRAINT policy_default_user_cap_thresholds CHECK (CASE
 		WHEN name <> 'user_cap_thresholds' THEN true
 		WHEN instance_type = 'production' THEN value = 'null'
-		WHEN jsonb_typeof(value) = 'array' THEN jsonb_array_length(value) <= 8
-			AND NOT jsonb_path_exists(value, 'strict $[*] ? (@.type() != "number" || @ < 1 || @ > 1000 || @.floor() != @)')
-		ELSE false END)
+		ELSE value::text ~ '^[[](([1-9][0-9]{0,2}|1000)(, ([1-9][0-9]{0,2}|1000)){0,7})?[]]$' END)
 );
 COMMENT ON TABLE instance_env.policy_default IS
 'what applies to every instance of a type unless the instance says otherwise';

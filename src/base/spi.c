@@ -7,6 +7,11 @@
  * literals contains a backslash, whose meaning would depend on
  * standard_conforming_strings.
  *
+ * Some syntax looks an operator up by search_path although it names none: CASE
+ * x WHEN, IN, BETWEEN, IS DISTINCT FROM, NULLIF, LIKE, JOIN USING.  It is for
+ * functions that pin search_path; elsewhere the caller would have his own
+ * operator run with the rights of the extension's owner.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

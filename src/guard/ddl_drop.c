@@ -11,9 +11,10 @@
  *
  * What depends on an object is dropped before it: a table's triggers, by which
  * alone we know that it is guarded, before the table, and perhaps its TOAST
- * table or a column, too.  So a guard is noted when the first of these goes;
- * the table, or its instance column, decides.  If it stays, as when a guard is removed or a partition is
- * detached, nothing has been looked at.
+ * table or a column, too.  So a guard is noted when the first of these goes
+ * (drop_note.c); the table, or its instance column, decides.  If it stays, as
+ * when a guard is removed or a partition is detached, nothing has been looked
+ * at.
  *
  * When the extension itself is dropped, all guards go with it, and the registry
  * that says which instances are of production.  So all guarded tables are
@@ -33,7 +34,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/objectaccess.h"
@@ -48,42 +48,13 @@
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "base/base.h"
 #include "guard/destruction.h"
 #include "guard/guard.h"
 #include "table/table.h"
 
-/* A guarded table of which the command has dropped or may drop something */
-typedef struct Noted
-{
-	IenvGuard	guard;			/* from before the command */
-	bool		looked;			/* at its rows */
-	bool		has_victim;
-	IenvVictim	victim;
-} Noted;
-
-/* What was allowed and is to be recorded when the command ends */
-typedef struct Allowed
-{
-	const char *action;
-	char	   *table;
-	pg_uuid_t	instance;
-	SubTransactionId subxact;	/* nothing has happened unless this is active */
-} Allowed;
-
-/*
- * The command that drops things: its transaction, and the command id of the
- * snapshot that it began with.
- */
-static LocalTransactionId command_lxid = InvalidLocalTransactionId;
-static CommandId command_cid = InvalidCommandId;
-
-/* Both lists are in TopTransactionContext. */
-static List *noted = NIL;
-static List *allowed = NIL;
+/* with the current command, which no longer concerns us then */
 static bool extension_goes = false;
 
 static object_access_hook_type previous_hook = NULL;
@@ -91,17 +62,12 @@ static object_access_hook_type previous_hook = NULL;
 static void object_access(ObjectAccessType access, Oid class, Oid object,
 						  int column, void *arg);
 static void drops(Oid class, Oid object, int column);
-static void enter_command(void);
 static void drops_trigger(Oid trigger);
 static void drops_relation(Oid relid, int column);
 static bool is_member(Oid class, Oid object);
 static void drops_extension(void);
 static Oid	toast_table(Oid relid);
 static Oid	table_of_toast(Oid toast);
-static Noted *find_noted(Oid relid);
-static Noted *note(Oid relid);
-static void look(Noted *table);
-static void check(Noted *table, const char *action, const char *message);
 
 PG_FUNCTION_INFO_V1(instance_env_watch_drop);
 
@@ -124,27 +90,13 @@ ienv_watch_drops(void)
 Datum
 instance_env_watch_drop(PG_FUNCTION_ARGS)
 {
-	List	   *done = allowed;
-	ListCell   *lc;
-
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_drop")));
-	if (command_lxid != ienv_lxid() ||
-		strcmp(((EventTriggerData *) fcinfo->context)->event,
-			   "ddl_command_end") != 0)
-		PG_RETURN_NULL();
-
-	allowed = NIL;
-	foreach(lc, done)
-	{
-		const Allowed *a = lfirst(lc);
-
-		if (SubTransactionIsActive(a->subxact))
-			ienv_record_event(a->action, NULL, &a->instance, a->table,
-							  (Datum) 0, (Datum) 0);
-	}
+	if (strcmp(((EventTriggerData *) fcinfo->context)->event,
+			   "ddl_command_end") == 0)
+		ienv_record_drops();
 	PG_RETURN_NULL();
 }
 
@@ -171,7 +123,8 @@ drops(Oid class, Oid object, int column)
 	if (class != RelationRelationId && class != TriggerRelationId &&
 		class != ProcedureRelationId && class != EventTriggerRelationId)
 		return;
-	enter_command();
+	if (ienv_begin_drop())
+		extension_goes = false;
 	if (extension_goes || !ienv_is_installed())
 		return;
 	if (class == TriggerRelationId)
@@ -180,27 +133,6 @@ drops(Oid class, Oid object, int column)
 		drops_extension();
 	else if (class == RelationRelationId)
 		drops_relation(object, column);
-}
-
-/*
- * Forget what was noted for another command.  All objects that a command drops
- * are dropped under the same snapshot, and each command that a function runs
- * has a snapshot of its own.
- */
-static void
-enter_command(void)
-{
-	CommandId	cid = ActiveSnapshotSet() ? GetActiveSnapshot()->curcid :
-	InvalidCommandId;
-
-	if (command_lxid != ienv_lxid())
-		allowed = NIL;
-	else if (command_cid == cid)
-		return;
-	command_lxid = ienv_lxid();
-	command_cid = cid;
-	noted = NIL;
-	extension_goes = false;
 }
 
 /*
@@ -216,7 +148,7 @@ drops_trigger(Oid trigger)
 		return;
 	form = (Form_pg_trigger) GETSTRUCT(tuple);
 	if (ienv_trigger_kind(form->tgfoid) != NULL)
-		(void) note(form->tgrelid);
+		(void) ienv_note_drop(form->tgrelid);
 	heap_freetuple(tuple);
 }
 
@@ -226,33 +158,32 @@ drops_trigger(Oid trigger)
 static void
 drops_relation(Oid relid, int column)
 {
-	Noted	   *table;
-
+	IenvDropNote *note;
 	Oid			toast = column == 0 ? toast_table(relid) : InvalidOid;
 
 	if (OidIsValid(toast))
 	{
 		/* the last opportunity to read what is in it */
 		relid = table_of_toast(toast);
-		table = OidIsValid(relid) ? note(relid) : NULL;
-		if (table != NULL)
-			look(table);
+		note = OidIsValid(relid) ? ienv_note_drop(relid) : NULL;
+		if (note != NULL)
+			ienv_look_at_drop(note);
 		return;
 	}
 
 	/* the triggers of a partition go after the column that they name */
-	table = column == 0 ? find_noted(relid) : note(relid);
-	if (table == NULL)
+	note = column == 0 ? ienv_find_drop(relid) : ienv_note_drop(relid);
+	if (note == NULL)
 		return;
 	if (column == 0)
-		check(table, "drop_table",
-			  psprintf("cannot drop table %s because it holds users of production",
-					   ienv_quoted_name(relid)));
-	else if (column == table->guard.instance_attno)
-		check(table, "drop_column",
-			  psprintf("cannot drop column \"%s\" of table %s because it names the instances of users of production",
-					   get_attname(relid, column, false),
-					   ienv_quoted_name(relid)));
+		ienv_check_drop(note, "drop_table",
+						psprintf("cannot drop table %s because it holds users of production",
+								 ienv_quoted_name(relid)));
+	else if (column == note->guard.instance_attno)
+		ienv_check_drop(note, "drop_column",
+						psprintf("cannot drop column \"%s\" of table %s because it names the instances of users of production",
+								 get_attname(relid, column, false),
+								 ienv_quoted_name(relid)));
 }
 
 /*
@@ -263,6 +194,8 @@ drops_relation(Oid relid, int column)
 static bool
 is_member(Oid class, Oid object)
 {
+	Oid			extension;
+
 	if (creating_extension)
 		return false;
 	if (class == RelationRelationId)
@@ -279,8 +212,10 @@ is_member(Oid class, Oid object)
 	}
 	else if (class != EventTriggerRelationId)
 		return false;
-	return OidIsValid(object) && getExtensionOfObject(class, object) ==
-		get_extension_oid(IENV_SCHEMA, true);
+	extension = OidIsValid(object) ? getExtensionOfObject(class, object) :
+		InvalidOid;
+	return OidIsValid(extension) &&
+		extension == get_extension_oid(IENV_SCHEMA, true);
 }
 
 /*
@@ -301,12 +236,12 @@ drops_extension(void)
 		LockRelationOid(relid, AccessExclusiveLock);
 		foreach(lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))
 		{
-			Noted	   *table = note(lfirst_oid(lc));
+			IenvDropNote *note = ienv_note_drop(lfirst_oid(lc));
 
-			if (table != NULL)
-				check(table, NULL,
-					  psprintf("cannot drop extension \"%s\" because table %s holds users of production",
-							   IENV_SCHEMA, ienv_quoted_name(lfirst_oid(lc))));
+			if (note != NULL)
+				ienv_check_drop(note, NULL,
+								psprintf("cannot drop extension \"%s\" because table %s holds users of production",
+										 IENV_SCHEMA, ienv_quoted_name(lfirst_oid(lc))));
 		}
 	}
 	extension_goes = true;
@@ -356,81 +291,4 @@ table_of_toast(Oid toast)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
-}
-
-static Noted *
-find_noted(Oid relid)
-{
-	ListCell   *lc;
-
-	foreach(lc, noted)
-		if (((Noted *) lfirst(lc))->guard.relid == relid)
-		return lfirst(lc);
-	return NULL;
-}
-
-/*
- * Note a table that has lost neither triggers nor columns yet.  NULL if it is
- * not guarded.
- */
-static Noted *
-note(Oid relid)
-{
-	Noted	   *table = find_noted(relid);
-	const IenvGuard *guard;
-	MemoryContext old;
-
-	if (table != NULL)
-		return table;
-	guard = ienv_guard_of(relid);
-	if (guard == NULL)
-		return NULL;
-	old = MemoryContextSwitchTo(TopTransactionContext);
-	table = palloc0(sizeof(Noted));
-	table->guard = *guard;
-	noted = lappend(noted, table);
-	MemoryContextSwitchTo(old);
-	return table;
-}
-
-/*
- * Look at the rows of a table.
- */
-static void
-look(Noted *table)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-
-	if (!table->looked)
-		table->has_victim = ienv_find_victim(&table->guard, &table->victim);
-	table->looked = true;
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * Refuse to drop what makes a table's users be users of production; if the
- * current user is allowed to, have it recorded under this name.  There is no
- * recording that the log is dropped: action is NULL.
- */
-static void
-check(Noted *table, const char *action, const char *message)
-{
-	MemoryContext old;
-	Allowed    *a;
-
-	look(table);
-	if (!table->has_victim)
-		return;
-	if (!ienv_may_destroy(table->guard.relid))
-		ienv_refuse_destruction(&table->guard, &table->victim, message);
-	if (action == NULL)
-		return;
-	old = MemoryContextSwitchTo(TopTransactionContext);
-	a = palloc(sizeof(Allowed));
-	a->action = action;
-	a->table = ienv_stable_name(table->guard.relid);
-	a->instance = table->victim.id;
-	a->subxact = GetCurrentSubTransactionId();
-	allowed = lappend(allowed, a);
-	MemoryContextSwitchTo(old);
 }

@@ -220,7 +220,10 @@ ienv_count_deletion(const IenvGuard *guard, Datum value)
 	}
 	if (++counted <= ienv_destructive_rows)
 		return;
-	if (recorded_root == guard->root && SubTransactionIsActive(recorded_in))
+
+	/* what was allowed a moment ago need not be any more, or to this role */
+	if (recorded_root == guard->root && SubTransactionIsActive(recorded_in) &&
+		ienv_may_destroy(guard->relid))
 		return;
 	if (!ienv_is_victim(guard, value, true))
 	{

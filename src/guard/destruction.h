@@ -35,6 +35,27 @@ pg_noreturn extern void ienv_refuse_destruction(const IenvGuard *guard,
 extern void ienv_check_truncate(const IenvGuard *guard);
 
 /*
+ * drop_note.c: what a command that drops things has taken so far
+ */
+
+/* A guarded table of which the command has dropped or may drop something */
+typedef struct IenvDropNote
+{
+	IenvGuard	guard;			/* from before the command */
+	bool		looked;			/* at its rows */
+	bool		has_victim;
+	IenvVictim	victim;
+} IenvDropNote;
+
+extern bool ienv_begin_drop(void);
+extern IenvDropNote *ienv_find_drop(Oid relid);
+extern IenvDropNote *ienv_note_drop(Oid relid);
+extern void ienv_look_at_drop(IenvDropNote *note);
+extern void ienv_check_drop(IenvDropNote *note, const char *action,
+							const char *message);
+extern void ienv_record_drops(void);
+
+/*
  * deletion_limit.c: how many users a statement may delete
  */
 extern void ienv_count_deletion(const IenvGuard *guard, Datum value);

@@ -17,6 +17,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "base/base.h"
@@ -90,7 +91,8 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 			row.problems =
 				list_make1(psprintf("%s, and could not be looked at",
 									ienv_why_not_at_once(root->relid)));
-		if (row.gone)
+		if (row.gone ||
+			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(root->relid)))
 			continue;
 		row.values[6] = PointerGetDatum(text_array(row.problems));
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, row.values,

@@ -192,11 +192,33 @@ ienv_is_counted(Oid relid)
 
 /*
  * How many partitions a table has, at all levels.
+ *
+ * The table need not be locked: find_all_inheritors() would fail if it, or a
+ * partition, was dropped meanwhile.
  */
 int
 ienv_count_partitions(Oid relid)
 {
-	return list_length(find_all_inheritors(relid, NoLock, NULL)) - 1;
+	List	   *tree = list_make1_oid(relid);
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+
+	for (int i = 0; i < list_length(tree); i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhparent, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(list_nth_oid(tree, i)));
+		scan = systable_beginscan(rel, InheritsParentIndexId, true, NULL, 1,
+								  &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			tree = lappend_oid(tree,
+							   ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
+		systable_endscan(scan);
+	}
+	table_close(rel, AccessShareLock);
+	return list_length(tree) - 1;
 }
 
 bool
@@ -287,14 +309,16 @@ look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
 
 /*
  * Lock a table for reading, with its partitions and the index of each that is
- * used to count its rows of an instance.  False if that would require waiting.
+ * used to count its rows of an instance.  False if that would require waiting,
+ * or the table has been dropped.
  */
 bool
 ienv_lock_rows_at_once(Oid relid)
 {
 	ListCell   *lc;
 
-	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+	if (!ConditionalLockRelationOid(relid, AccessShareLock) ||
+		!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		return false;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{

@@ -1,7 +1,7 @@
 -- Users of production are not destroyed by mistake. Tables that a transaction has created
 -- itself are not protected, so each statement here is a transaction of its own.
 SET client_min_messages = error;
-SELECT plan(70);
+SELECT plan(72);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_keeper;
@@ -113,6 +113,24 @@ SELECT throws_ok('ALTER TABLE app.parted DROP COLUMN instance_id CASCADE', '55I0
 SELECT throws_ok('ALTER TABLE app.users DROP COLUMN instance_id', '2BP01', NULL, 'without CASCADE, PostgreSQL refuses');
 SELECT throws_ok('DROP EXTENSION instance_env CASCADE', '55I05', NULL, 'DROP EXTENSION');
 SELECT throws_ok('DROP EXTENSION instance_env', '2BP01', NULL, 'without CASCADE, PostgreSQL refuses');
+SELECT throws_ok($t$DO $do$BEGIN
+	BEGIN
+		DELETE FROM app.users;
+		DROP EXTENSION instance_env CASCADE;
+	EXCEPTION WHEN SQLSTATE '55I05' THEN NULL;
+	END;
+	DROP TABLE app.users;
+END$do$$t$, '55I05', 'cannot drop table "app.users" because it holds users of production', 'nothing is known of rows that a rollback has brought back');
+SELECT lives_ok($t$DO $do$BEGIN
+	BEGIN
+		INSERT INTO app.part1 VALUES (2, 'prod');
+		DROP EXTENSION instance_env CASCADE;
+	EXCEPTION WHEN SQLSTATE '55I05' THEN NULL;
+	END;
+	DROP TABLE app.part1;
+	RAISE division_by_zero;
+EXCEPTION WHEN division_by_zero THEN NULL;
+END$do$$t$, 'or of rows that are gone with it');
 SELECT throws_ok('DO $$BEGIN DROP TABLE app.users; EXCEPTION WHEN no_data_found THEN NULL; END$$', '55I05', NULL, 'in a block');
 SELECT is((SELECT count(*) FROM instance_env.guards WHERE whole), 4::bigint, 'after all this, every guard is whole');
 SELECT throws_ok($$INSERT INTO app.users VALUES (7000, 'nowhere')$$, '23I03', NULL, 'and works');
@@ -188,7 +206,7 @@ SET instance_env.allow_destructive = on;
 SELECT is(pg_temp.outcome('instance_env_sweeper', 'TRUNCATE app.users'), '55I05', 'a superuser''s is of no use to another role');
 SELECT count(*) AS events FROM instance_env.event \gset
 SELECT lives_ok('ALTER TABLE app.users DROP COLUMN instance_id CASCADE', 'DROP COLUMN');
-SELECT lives_ok('DROP TABLE app.typed, app."odd ""name"', 'DROP TABLE');
+SELECT lives_ok('SET LOCAL session_replication_role = replica; DROP TABLE app.typed, app."odd ""name"', 'DROP TABLE, also in a session that plays replication');
 INSERT INTO app.parted VALUES (110, 'prod');
 SELECT lives_ok('TRUNCATE app.parted', 'TRUNCATE');
 INSERT INTO app.parted VALUES (110, 'prod');

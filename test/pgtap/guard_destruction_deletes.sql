@@ -1,6 +1,6 @@
 -- How many users of production one statement may delete.
 SET client_min_messages = error;
-SELECT plan(36);
+SELECT plan(39);
 \ir ../include/outcome.sql
 
 CREATE ROLE instance_env_keeper;
@@ -97,6 +97,15 @@ SELECT is(pg_temp.outcome('instance_env_keeper', 'SET LOCAL instance_env.allow_d
 SELECT is((SELECT string_agg(concat_ws(' ', action, item, (SELECT external_key FROM instance_env.instance WHERE id = e.instance)), ', ' ORDER BY id)
 	FROM (SELECT * FROM instance_env.event ORDER BY id OFFSET :events) e),
 	'delete app.parted prod, delete app.plain prod', 'each table is on record, once');
+SELECT pg_temp.fill();
+SELECT throws_ok('DO $$BEGIN SET LOCAL instance_env.allow_destructive = on; DELETE FROM app.plain WHERE id < 10; RESET instance_env.allow_destructive; DELETE FROM app.plain; END$$',
+	'55I05', NULL, 'no longer than it is set, in a single statement, too');
+SET ROLE instance_env_keeper;
+CREATE FUNCTION app.purge() RETURNS void LANGUAGE sql SECURITY DEFINER SET instance_env.allow_destructive = on AS 'DELETE FROM app.users WHERE id < 10';
+RESET ROLE;
+SELECT is(pg_temp.outcome('instance_env_sweeper', 'SELECT app.purge()'), 'ok', 'the owner''s function may');
+SELECT pg_temp.fill();
+SELECT is(pg_temp.outcome('instance_env_sweeper', 'DO $$BEGIN PERFORM app.purge(); DELETE FROM app.users; END$$'), '55I05', 'but not whoever calls it');
 SELECT is(current_setting('instance_env.allow_destructive'), 'off', 'it was local');
 SELECT throws_ok('DELETE FROM app.tenants', '55I05', NULL, 'and no longer');
 SELECT lives_ok('SET LOCAL instance_env.allow_destructive = on; DELETE FROM app.tenants', 'a superuser may, through a cascade');

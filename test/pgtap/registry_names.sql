@@ -65,8 +65,8 @@ SELECT is((SELECT domain FROM instance_env.instance_info(:prod)), 'shop.example.
 UPDATE instance_env.instance SET slug = 'a-b-3' WHERE id = :dev;
 SELECT is((SELECT slug FROM instance_env.instance_info(:dev)), 'a-b-3', 'a slug');
 SELECT is((SELECT to_jsonb(i) FROM instance_env.instance_info(:dev) i),
-	(SELECT to_jsonb(i) FROM (SELECT application, application_id, type, status, user_cap, plan, slug, domain, external_key
-		FROM instance_env.instances WHERE instance_id = :dev) i), 'it says what view instances says');
+	(SELECT to_jsonb(i) FROM (SELECT application, application_id, type, status, user_cap, plan, slug, domain, external_key,
+		cap_mode FROM instance_env.instances WHERE instance_id = :dev) i), 'it says what view instances says');
 SELECT is((SELECT count(DISTINCT instance_env.instance_info(i)::text) FROM generate_series(1, 6) n,
 	LATERAL (VALUES (:dev::uuid), (:prod::uuid)) v (i)), 2::bigint, 'as often as it is asked');
 SELECT is(pg_typeof(instance_env.instance_info(:dev)), 'record'::regtype, 'as a record');

@@ -157,5 +157,6 @@ INSERT INTO untracked SELECT i, 'key' FROM generate_series(1, 8) i;
 INSERT INTO untracked VALUES (9, 'key');
 DELETE FROM untracked WHERE id IN (8, 9);
 INSERT INTO untracked VALUES (8, 'key');
-DROP SCHEMA threshold CASCADE;
+DROP TABLE threshold.users, threshold.untracked;
+DROP SCHEMA threshold;
 SELECT FROM instance_env.drop_application(instance_env.application_id('threshold'));

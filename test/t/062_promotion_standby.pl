@@ -65,7 +65,7 @@ my %queries = (
 	'view readiness' => 'SELECT * FROM instance_env.readiness',
 	'view message_usage' => 'SELECT * FROM instance_env.message_usage ORDER BY instance_id, channel',
 	'is_test_identity()' => "SELECT instance_env.is_test_identity('$dev', '+12015550100'), instance_env.is_test_identity('$prod', '+12015550100')",
-	'view usage' => 'SELECT application, type, estimated, relation, users, user_cap, percent, state, soft_deletion, instance_id
+	'view usage' => 'SELECT application, type, relation, users, estimated, user_cap, cap_mode, percent, state, soft_deletion, instance_id
 		FROM instance_env.usage ORDER BY relation::text, type');
 
 sub same_answers
