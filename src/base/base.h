@@ -190,6 +190,8 @@ extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types,
 								const Datum *values, const char *nulls);
 extern uint64 ienv_query_kept(IenvQuery *query, int nargs, const Oid *types,
 							  const Datum *values, const char *nulls);
+extern bool ienv_attempt(void (*act) (void *arg), void *arg, int sqlstate,
+						 int other);
 extern uint64 ienv_query_kept_latest(IenvQuery *query, int nargs,
 									 const Oid *types, const Datum *values,
 									 const char *nulls);

@@ -56,7 +56,7 @@ instance_env_seats_left(PG_FUNCTION_ARGS)
 	if (info.user_cap < 0)
 		PG_RETURN_NULL();
 
-	external_key = ienv_latest_external_key(DatumGetUUIDP(instance));
+	external_key = ienv_latest_external_key(DatumGetUUIDP(instance), false);
 	foreach(lc, tables)
 	{
 		int64		users = ienv_users_at_once(lfirst_oid(lc), instance,
@@ -98,7 +98,7 @@ instance_env_user_count(PG_FUNCTION_ARGS)
 	instance = PG_GETARG_DATUM(0);
 	InitMaterializedSRF(fcinfo, 0);
 	(void) ienv_require_instance(instance);
-	external_key = ienv_latest_external_key(DatumGetUUIDP(instance));
+	external_key = ienv_latest_external_key(DatumGetUUIDP(instance), false);
 
 	foreach(lc, tables_asked_for(fcinfo))
 	{

@@ -10,12 +10,15 @@
  * The view calls instance_usage() for each instance.  What does not depend on
  * the instance is read by the first of these calls only, and kept as long as
  * the query.  A table is locked only while the users of one instance in it are
- * counted.
+ * counted.  An instance that the query's snapshot shows, but that has been
+ * dropped since, has no rows: the view must not fail because of it.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -40,6 +43,7 @@ typedef struct Table
 	IenvEstimate *estimate;		/* NULL: its users cannot be estimated */
 } Table;
 
+static bool is_shown(Datum instance);
 static List *tables_of_query(FmgrInfo *flinfo);
 static int64 users_of(Table *table, MemoryContext context,
 					  const IenvInstance *info, Datum external_key);
@@ -111,14 +115,22 @@ Datum
 instance_env_instance_usage(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	IenvInstance info;
+	Datum		instance;
 	Datum		external_key;
+	const IenvInstance *found;
+	IenvInstance info;
 	ListCell   *lc;
 
 	ienv_require_argument(fcinfo, 0, "instance");
+	instance = PG_GETARG_DATUM(0);
 	InitMaterializedSRF(fcinfo, 0);
-	info = ienv_require_instance(PG_GETARG_DATUM(0));
-	external_key = ienv_latest_external_key(&info.id);
+	found = ienv_instance_by_value(instance, true, true);
+	if (found == NULL && is_shown(instance))
+		return (Datum) 0;
+	info = found != NULL ? *found : ienv_require_instance(instance);
+	external_key = ienv_latest_external_key(&info.id, true);
+	if (DatumGetPointer(external_key) == NULL)
+		return (Datum) 0;
 
 	foreach(lc, tables_of_query(fcinfo->flinfo))
 	{
@@ -144,6 +156,23 @@ instance_env_instance_usage(PG_FUNCTION_ARGS)
 							 nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * Does the snapshot of the calling query show this instance?
+ */
+static bool
+is_shown(Datum instance)
+{
+	Oid			type = UUIDOID;
+	bool		shown;
+
+	SPI_connect();
+	shown = ienv_query_active("SELECT FROM instance_env.instance"
+							  " WHERE id OPERATOR(pg_catalog.=) $1",
+							  1, &type, &instance, NULL) > 0;
+	SPI_finish();
+	return shown;
 }
 
 /*

@@ -145,6 +145,11 @@ instance_env_setting(PG_FUNCTION_ARGS)
 Datum
 instance_env_settings(PG_FUNCTION_ARGS)
 {
+	static IenvQuery query = {
+		.sql = "SELECT name, value FROM instance_env.setting"
+		" WHERE instance OPERATOR(pg_catalog.=) $1"
+		" ORDER BY name"
+	};
 	Oid			type = UUIDOID;
 	Datum		instance;
 
@@ -154,10 +159,7 @@ instance_env_settings(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	SPI_connect();
-	(void) ienv_query_active("SELECT name, value FROM instance_env.setting"
-							 " WHERE instance OPERATOR(pg_catalog.=) $1"
-							 " ORDER BY name",
-							 1, &type, &instance, NULL);
+	(void) ienv_query_kept(&query, 1, &type, &instance, NULL);
 	ienv_return_rows(fcinfo);
 	SPI_finish();
 	return (Datum) 0;
@@ -169,6 +171,10 @@ instance_env_settings(PG_FUNCTION_ARGS)
 Datum
 instance_env_config_version(PG_FUNCTION_ARGS)
 {
+	static IenvQuery query = {
+		.sql = "SELECT config_version FROM instance_env.instance"
+		" WHERE id OPERATOR(pg_catalog.=) $1"
+	};
 	Oid			type = UUIDOID;
 	Datum		instance;
 	int64		version = 0;
@@ -180,9 +186,7 @@ instance_env_config_version(PG_FUNCTION_ARGS)
 
 	/* a snapshot that is older than the instance does not show it */
 	SPI_connect();
-	if (ienv_query_active("SELECT config_version FROM instance_env.instance"
-						  " WHERE id OPERATOR(pg_catalog.=) $1",
-						  1, &type, &instance, NULL) == 1)
+	if (ienv_query_kept(&query, 1, &type, &instance, NULL) == 1)
 		version = DatumGetInt64(ienv_result_datum(0, 1, &isnull));
 	SPI_finish();
 	if (isnull)

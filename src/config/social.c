@@ -197,6 +197,12 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
 Datum
 instance_env_social_credentials(PG_FUNCTION_ARGS)
 {
+	static IenvQuery query = {
+		.sql = "SELECT source, client_id, secret_reference, scopes"
+		" FROM instance_env.social_connection"
+		" WHERE instance OPERATOR(pg_catalog.=) $1"
+		" AND provider OPERATOR(pg_catalog.=) $2"
+	};
 	Oid			types[2] = {UUIDOID, TEXTOID};
 	Datum		values[2];
 	TupleDesc	desc;
@@ -214,12 +220,7 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 
 	instance = ienv_require_instance(values[0]);
 	SPI_connect();
-	enabled =
-		ienv_query_latest("SELECT source, client_id, secret_reference, scopes"
-						  " FROM instance_env.social_connection"
-						  " WHERE instance OPERATOR(pg_catalog.=) $1"
-						  " AND provider OPERATOR(pg_catalog.=) $2", 2,
-						  types, values, NULL) > 0;
+	enabled = ienv_query_kept_latest(&query, 2, types, values, NULL) > 0;
 	for (int i = 0; i < 4; i++)
 		result[i] = enabled ? ienv_result_text(0, i + 1) : NULL;
 	if (!enabled || strcmp(result[0], "own") != 0)
@@ -255,14 +256,15 @@ instance_env_social_credentials(PG_FUNCTION_ARGS)
 static bool
 offers_shared(const char *provider)
 {
+	static IenvQuery query = {
+		.sql = "SELECT offers_shared FROM instance_env.social_provider"
+		" WHERE name OPERATOR(pg_catalog.=) $1"
+	};
 	Oid			type = TEXTOID;
 	Datum		name = CStringGetTextDatum(provider);
 	bool		isnull;
 
-	if (ienv_query_latest("SELECT offers_shared"
-						  " FROM instance_env.social_provider"
-						  " WHERE name OPERATOR(pg_catalog.=) $1", 1, &type,
-						  &name, NULL) > 0)
+	if (ienv_query_kept_latest(&query, 1, &type, &name, NULL) > 0)
 		return DatumGetBool(ienv_result_datum(0, 1, &isnull));
 	if (!is_custom(provider))
 		ereport(ERROR,

@@ -107,6 +107,19 @@ ienv_is_record_of(const char *name, const char *domain)
 Datum
 instance_env_dns_records(PG_FUNCTION_ARGS)
 {
+	static IenvQuery query = {
+		.sql = "SELECT d.name, r.record,"
+		" r.record OPERATOR(pg_catalog.||)"
+		" '.' OPERATOR(pg_catalog.||) d.name,"
+		"  r.type, r.target, r.verified_at IS NOT NULL, r.verified_at"
+		" FROM instance_env.domain d"
+		"  JOIN instance_env.dns_record r"
+		" ON r.domain OPERATOR(pg_catalog.=) d.name"
+		" WHERE d.instance OPERATOR(pg_catalog.=) $1"
+		" ORDER BY d.is_primary DESC, d.name,"
+		" pg_catalog.array_position($2, r.record),"
+		" r.record"
+	};
 	Oid			types[2] = {UUIDOID, TEXTARRAYOID};
 	Datum		values[2];
 	int			n;
@@ -123,18 +136,7 @@ instance_env_dns_records(PG_FUNCTION_ARGS)
 												TYPALIGN_INT));
 
 	SPI_connect();
-	(void) ienv_query_latest("SELECT d.name, r.record,"
-							 " r.record OPERATOR(pg_catalog.||)"
-							 " '.' OPERATOR(pg_catalog.||) d.name,"
-							 "  r.type, r.target, r.verified_at IS NOT NULL, r.verified_at"
-							 " FROM instance_env.domain d"
-							 "  JOIN instance_env.dns_record r"
-							 " ON r.domain OPERATOR(pg_catalog.=) d.name"
-							 " WHERE d.instance OPERATOR(pg_catalog.=) $1"
-							 " ORDER BY d.is_primary DESC, d.name,"
-							 " pg_catalog.array_position($2, r.record),"
-							 " r.record",
-							 2, types, values, NULL);
+	(void) ienv_query_kept_latest(&query, 2, types, values, NULL);
 	ienv_return_rows(fcinfo);
 	SPI_finish();
 	return (Datum) 0;

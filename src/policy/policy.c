@@ -80,6 +80,15 @@ PG_FUNCTION_INFO_V1(instance_env_policy);
 Datum
 instance_env_policy(PG_FUNCTION_ARGS)
 {
+	static IenvQuery query = {
+		.sql = "SELECT p.name, p.value, p.source, d.description"
+		" FROM instance_env.policies p"
+		" JOIN instance_env.policy_defaults d"
+		"  ON d.instance_type OPERATOR(pg_catalog.=) p.type"
+		" AND d.name OPERATOR(pg_catalog.=) p.name"
+		" WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
+		" ORDER BY p.name"
+	};
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	Oid			type = UUIDOID;
 	Datum		instance;
@@ -91,14 +100,7 @@ instance_env_policy(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 
 	SPI_connect();
-	n = ienv_query_latest("SELECT p.name, p.value, p.source, d.description"
-						  " FROM instance_env.policies p"
-						  " JOIN instance_env.policy_defaults d"
-						  "  ON d.instance_type OPERATOR(pg_catalog.=) p.type"
-						  " AND d.name OPERATOR(pg_catalog.=) p.name"
-						  " WHERE p.instance_id OPERATOR(pg_catalog.=) $1"
-						  " ORDER BY p.name",
-						  1, &type, &instance, NULL);
+	n = ienv_query_kept_latest(&query, 1, &type, &instance, NULL);
 	for (uint64 i = 0; i < n; i++)
 	{
 		Datum		values[4];

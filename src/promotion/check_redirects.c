@@ -18,7 +18,15 @@
 #include "promotion/check.h"
 #include "promotion/promotion.h"
 
+/* What to look at */
+typedef struct Looking
+{
+	IenvValidation *run;
+	const IenvRows *rows;
+} Looking;
+
 static void check_redirects(IenvValidation *run, const IenvRows *rows);
+static void check_all_settings(void *arg);
 static void check_setting(IenvValidation *run, const IenvRows *rows,
 						  uint64 first, uint64 end, Datum schemes);
 static Datum allowed_schemes(IenvValidation *run);
@@ -58,8 +66,8 @@ ienv_check_redirects(IenvValidationSet *set)
 static void
 check_redirects(IenvValidation *run, const IenvRows *rows)
 {
-	Datum		schemes;
-	uint64		end;
+	Looking		looking = {run, rows};
+	int			nchecks = list_length(run->checks);
 
 	if (rows->n == 0)
 	{
@@ -68,11 +76,32 @@ check_redirects(IenvValidation *run, const IenvRows *rows)
 		return;
 	}
 
-	/* which hosts are its own is asked of the present */
-	run->dropped = ienv_instance_by_value(run->instance, true, true) == NULL;
-	if (run->dropped)
+	/*
+	 * Which hosts are its own is asked of the present, in which it may have
+	 * been dropped, or is being dropped while we look.
+	 */
+	if (ienv_attempt(check_all_settings, &looking,
+					 ERRCODE_IENV_UNKNOWN_INSTANCE,
+					 ERRCODE_INVALID_PARAMETER_VALUE))
 		return;
-	schemes = allowed_schemes(run);
+	run->checks = list_truncate(run->checks, nchecks);
+	run->dropped = ienv_instance_by_value(run->instance, true, true) == NULL;
+	if (!run->dropped)
+		check_all_settings(&looking);
+}
+
+/*
+ * Check each setting, given a Looking.
+ */
+static void
+check_all_settings(void *arg)
+{
+	IenvValidation *run = ((const Looking *) arg)->run;
+	const IenvRows *rows = ((const Looking *) arg)->rows;
+	Datum		schemes = allowed_schemes(run);
+	uint64		end;
+
+	(void) ienv_require_instance(run->instance);
 	for (uint64 first = 0; first < rows->n; first = end)
 	{
 		const char *setting = ienv_row_text(rows, first, 1);

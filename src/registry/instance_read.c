@@ -330,10 +330,11 @@ ienv_query_instance(const char *data, int len, bool is_uuid,
 /*
  * The external key of an instance, in CurrentMemoryContext, read with a fresh
  * snapshot and without a query, for functions that are called once for each
- * instance.  Error 23I03 if it has been dropped meanwhile.
+ * instance.  If it has been dropped meanwhile, that is error 23I03, or 0 with
+ * missing_ok.
  */
 Datum
-ienv_latest_external_key(const pg_uuid_t *id)
+ienv_latest_external_key(const pg_uuid_t *id, bool missing_ok)
 {
 	const IenvOids *o = ienv_oids();
 	Relation	rel = table_open(o->instance, AccessShareLock);
@@ -341,21 +342,24 @@ ienv_latest_external_key(const pg_uuid_t *id)
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	Datum		external_key;
+	Datum		external_key = 0;
 	bool		isnull;
 
 	ScanKeyInit(&key, Anum_instance_id, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(id));
 	scan = systable_beginscan(rel, o->instance_pkey, true, snapshot, 1, &key);
 	tuple = systable_getnext(scan);
-	if (!HeapTupleIsValid(tuple))
+	if (HeapTupleIsValid(tuple))
+	{
+		external_key = heap_getattr(tuple, Anum_instance_external_key,
+									RelationGetDescr(rel), &isnull);
+		external_key = PointerGetDatum(DatumGetTextPCopy(external_key));
+	}
+	else if (!missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_IENV_UNKNOWN_INSTANCE),
 				 errmsg("instance %s does not exist",
 						ienv_instance_text(UUIDPGetDatum(id), true))));
-	external_key = heap_getattr(tuple, Anum_instance_external_key,
-								RelationGetDescr(rel), &isnull);
-	external_key = PointerGetDatum(DatumGetTextPCopy(external_key));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	table_close(rel, AccessShareLock);

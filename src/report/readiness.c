@@ -12,7 +12,8 @@
 
 /*
  * The production instances that need attention most: active ones that should
- * not be so first, then those that are closest to being ready.
+ * not be so first, then those that are closest to being ready.  They come from
+ * the view, or from the function that looks at one instance only.
  */
 #define LISTED_INSTANCES \
 	"SELECT r.*, pg_catalog.cardinality(r.errors) AS failed," \
@@ -20,8 +21,7 @@
 	" pg_catalog.count(*) FILTER (WHERE r.status OPERATOR(pg_catalog.<>) 'active' AND NOT r.ready) OVER () AS blocked," \
 	" pg_catalog.count(*) FILTER (WHERE r.status OPERATOR(pg_catalog.=) 'active' AND NOT r.ready) OVER () AS failing," \
 	" pg_catalog.count(*) FILTER (WHERE r.status OPERATOR(pg_catalog.=) 'active') OVER () AS active" \
-	" FROM instance_env.readiness r" \
-	" WHERE $1 IS NULL OR r.instance_id OPERATOR(pg_catalog.=) $3" \
+	" FROM %s r" \
 	" ORDER BY r.status OPERATOR(pg_catalog.=) 'active' AND NOT r.ready DESC," \
 	" r.ready, pg_catalog.cardinality(r.errors), r.application LIMIT %d"
 
@@ -49,12 +49,17 @@ static void write_check(StringInfo page, const IenvRows *checks, uint64 row);
 void
 ienv_read_readiness(IenvReport *report)
 {
-	report->readiness =
-		ienv_read_rows(report,
-					   psprintf("SELECT i.application, i.status, i.ready, i.failed,"
-								" pg_catalog.cardinality(i.warnings), i.next_step,"
-								" i.total, i.blocked, i.failing, i.active, i.instance_id"
-								" FROM (" LISTED_INSTANCES ") i", IENV_REPORT_LISTED));
+	const char *sql = psprintf("SELECT i.application, i.status, i.ready, i.failed,"
+							   " pg_catalog.cardinality(i.warnings), i.next_step,"
+							   " i.total, i.blocked, i.failing, i.active, i.instance_id"
+							   " FROM (" LISTED_INSTANCES ") i",
+							   report->name == NULL ? "instance_env.readiness" :
+							   "instance_env.readiness_of($3)",
+							   IENV_REPORT_LISTED);
+
+	if ((report->name != NULL && DatumGetPointer(report->ids[2]) == NULL) ||
+		!ienv_read_if_exists(report, sql, &report->readiness))
+		report->readiness.n = 0;
 }
 
 /*
@@ -70,7 +75,9 @@ ienv_report_readiness(IenvReport *report)
 			  "<h2 id='readiness-title'>Readiness</h2>\n"
 			  "<p class='lead'>What each production instance is checked for. It can be promoted when no check"
 			  " of severity error fails.</p>\n");
-	if (rows->n == 0)
+	if (rows->n == 0 && report->name != NULL)
+		ienv_html(page, "<p class='empty'>It has no production instance any more.</p>\n");
+	else if (rows->n == 0)
 		ienv_html(page, "<p class='empty'>There is no application yet:"
 				  " <code>SELECT * FROM instance_env.create_application('shop')</code> creates one.</p>\n");
 	for (uint64 i = 0; i < rows->n; i++)
@@ -98,7 +105,8 @@ write_instance(IenvReport *report, uint64 row)
 	/* the row stays until the end, so its id can be used as it is */
 	one.ids[2] = SPI_getbinval(rows->table->vals[row], rows->table->tupdesc,
 							   READY_ID, &isnull);
-	checks = ienv_read_rows(&one, CHECKS);
+	if (!ienv_read_if_exists(&one, CHECKS, &checks))
+		return;
 	while (failed < checks.n && !ienv_cell_true(&checks, failed, CHECK_PASSED))
 		failed++;
 

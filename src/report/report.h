@@ -149,6 +149,8 @@ extern void ienv_html_badge(StringInfo page, const char *kind,
  * rows.c: reading the views
  */
 extern IenvRows ienv_read_rows(const IenvReport *report, const char *sql);
+extern bool ienv_read_if_exists(const IenvReport *report, const char *sql,
+								IenvRows *rows);
 extern char *ienv_cell(const IenvRows *rows, uint64 row, int column);
 extern int64 ienv_cell_number(const IenvRows *rows, uint64 row, int column);
 extern bool ienv_cell_true(const IenvRows *rows, uint64 row, int column);
@@ -165,6 +167,7 @@ extern const char *const ienv_report_style;
 extern void ienv_report_summary(IenvReport *report);
 extern void ienv_read_usage(IenvReport *report);
 extern void ienv_report_usage(IenvReport *report);
+extern bool ienv_has_soft_cap(const IenvRows *rows, uint64 row);
 extern void ienv_read_readiness(IenvReport *report);
 extern void ienv_report_readiness(IenvReport *report);
 extern void ienv_report_policy(IenvReport *report);

@@ -11,7 +11,18 @@
 #include "utils/builtins.h"
 
 #include "base/base.h"
+#include "base/errcodes.h"
 #include "report/report.h"
+
+/* A query to run, and where to put its rows */
+typedef struct Reading
+{
+	const IenvReport *report;
+	const char *sql;
+	IenvRows   *rows;
+} Reading;
+
+static void read_rows(void *arg);
 
 /*
  * Run a query of a section, with the snapshot that all of them share.  $1 to
@@ -26,6 +37,28 @@ ienv_read_rows(const IenvReport *report, const char *sql)
 	rows.n = ienv_query_active(sql, 3, types, report->ids, NULL);
 	rows.table = SPI_tuptable;
 	return rows;
+}
+
+/*
+ * The same for a query that calls a function about an instance which reads
+ * what is newest.  Returns false if that has been dropped since the report's
+ * snapshot was taken.
+ */
+bool
+ienv_read_if_exists(const IenvReport *report, const char *sql, IenvRows *rows)
+{
+	Reading		reading = {report, sql, rows};
+
+	return ienv_attempt(read_rows, &reading, ERRCODE_IENV_UNKNOWN_INSTANCE,
+						ERRCODE_IENV_UNKNOWN_INSTANCE);
+}
+
+static void
+read_rows(void *arg)
+{
+	const Reading *reading = arg;
+
+	*reading->rows = ienv_read_rows(reading->report, reading->sql);
 }
 
 /*

@@ -4,7 +4,8 @@
  *	  How the page looks: on a screen, light and dark, on a phone, on paper.
  *
  * It needs nothing from outside, not even a font.  On a narrow screen a table
- * becomes a list, in which each cell is preceded by its column's name.  All
+ * becomes a list, in which each cell is preceded by its column's name.  On
+ * paper nobody can open what a promotion has changed, so it is open.  All
  * text has a contrast of at least 4.5 to 1 in both schemes; a test computes
  * it from the variables here.
  *
@@ -39,7 +40,7 @@ const char *const ienv_report_style =
 "p{margin:.4rem 0;max-width:52rem}\n"
 "a{color:var(--accent);text-underline-offset:.15em}\n"
 "a:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}\n"
-"code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre-wrap}\n"
+"code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre-wrap;unicode-bidi:isolate}\n"
 ".soft,.more,.lead{color:var(--soft)}\n"
 ".more,.note{font-size:.9rem}\n"
 ".lead{margin:0 0 1.1rem}\n"
@@ -54,9 +55,9 @@ const char *const ienv_report_style =
 ".tiles .warn{background:var(--warn-tint);border-color:transparent}.tiles .warn b{color:var(--warn)}\n"
 ".tiles .bad{background:var(--bad-tint);border-color:transparent}.tiles .bad b{color:var(--bad)}\n"
 ".tiles a{color:inherit;text-decoration:none}.tiles a:hover{text-decoration:underline}\n"
-".notes li{padding:.55rem 0;border-top:1px solid var(--line);display:flex;gap:.7rem;align-items:baseline}\n"
+".notes li{padding:.55rem 0;border-top:1px solid var(--line);display:grid;grid-template-columns:7.6rem 1fr;gap:.7rem;align-items:baseline}\n"
 ".notes li:last-child{border-bottom:1px solid var(--line)}\n"
-".notes .badge{flex:none}.notes span.what{min-width:0}\n"
+".notes .badge{justify-self:start}.notes span.what{grid-column:2;min-width:0}\n"
 ".badge{display:inline-block;border-radius:1rem;padding:.05rem .6rem;font-size:.82rem;font-weight:600;"
 "white-space:nowrap;background:var(--tint);color:var(--soft)}\n"
 ".ok{color:var(--ok);background:var(--ok-tint)}\n"
@@ -110,5 +111,6 @@ const char *const ienv_report_style =
 "--ok:#1c6a38;--ok-tint:#fff;--warn:#6b4000;--warn-tint:#fff;--bad:#8f1b15;--bad-tint:#fff;--warn-fill:#b57a1c;--bad-fill:#b3362f}\n"
 "html{font-size:9.5pt}body{padding:0;max-width:none}nav{display:none}.tiles li{border:1px solid var(--line)!important}\n"
 "section{margin-top:1.6rem;padding-top:1rem}h2,h3{break-after:avoid}tr,.notes li{break-inside:avoid}\n"
+"td details::details-content{content-visibility:visible}\n"
 ".bar{border:1px solid #777}.badge{border:1px solid currentColor}.banner{border:1px solid #777;border-left-width:.5rem}\n"
 "}\n";

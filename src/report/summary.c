@@ -99,19 +99,22 @@ note_usage(StringInfo page, const IenvRows *rows)
 		const char *state = ienv_cell(rows, i, USAGE_STATE);
 		int64		refused = ienv_cell_number(rows, i, USAGE_REFUSED_TODAY);
 		bool		full = strcmp(state, "full") == 0;
+		bool		soft = ienv_has_soft_cap(rows, i);
 
 		if (!full && strcmp(state, "warning") != 0 && refused == 0)
 			continue;
 		if (n++ >= NAMED)
 			continue;
 		ienv_html(page, "<li>");
-		ienv_html_badge(page, full || refused > 0 ? "bad" : "warn",
+		ienv_html_badge(page, (full && !soft) || refused > 0 ? "bad" : "warn",
 						full ? "full" : "nearly full");
 		ienv_html(page, " <span class='what'>Development of <b><bdi>%s</bdi></b> holds %s of %s users in <bdi>%s</bdi>",
 				  ienv_cell(rows, i, USAGE_APPLICATION),
 				  ienv_cell(rows, i, USAGE_USERS),
 				  ienv_cell(rows, i, USAGE_CAP),
 				  ienv_cell(rows, i, USAGE_RELATION));
+		if (soft)
+			ienv_html(page, ", its cap is soft");
 		if (refused > 0)
 			ienv_html(page, "; %s %s refused today",
 					  psprintf(INT64_FORMAT, refused),

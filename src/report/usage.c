@@ -108,6 +108,17 @@ write_banner(IenvReport *report)
 				  text);
 }
 
+/*
+ * Is the cap of this development instance one that refuses nobody?
+ */
+bool
+ienv_has_soft_cap(const IenvRows *rows, uint64 row)
+{
+	const char *mode = ienv_cell(rows, row, USAGE_MODE);
+
+	return mode != NULL && strcmp(mode, "soft") == 0;
+}
+
 static void
 write_development(IenvReport *report)
 {
@@ -141,7 +152,7 @@ write_row(StringInfo page, const IenvRows *rows, uint64 row)
 	const char *banner = ienv_cell(rows, row, USAGE_BANNER);
 	const char *marker = ienv_cell(rows, row, USAGE_SOFT_DELETION);
 	const char *refused = ienv_cell(rows, row, USAGE_REFUSED);
-	const char *mode = ienv_cell(rows, row, USAGE_MODE);
+	bool		soft = ienv_has_soft_cap(rows, row);
 
 	ienv_html(page, "<tr><th scope='row'><bdi>%s</bdi>",
 			  ienv_cell(rows, row, USAGE_APPLICATION));
@@ -160,9 +171,9 @@ write_row(StringInfo page, const IenvRows *rows, uint64 row)
 		ienv_html(page, "%s of %s", ienv_cell(rows, row, USAGE_USERS),
 				  ienv_cell(rows, row, USAGE_CAP));
 		ienv_html(page, ", %s%%%s ", ienv_cell(rows, row, USAGE_PERCENT),
-				  mode != NULL && strcmp(mode, "soft") == 0 ? ", soft cap" : "");
+				  soft ? ", soft cap" : "");
 		if (strcmp(state, "full") == 0)
-			ienv_html_badge(page, "bad", "full");
+			ienv_html_badge(page, soft ? "warn" : "bad", "full");
 		else if (strcmp(state, "warning") == 0)
 			ienv_html_badge(page, "warn", "nearly full");
 		write_bar(page, rows, row);
@@ -195,8 +206,8 @@ write_bar(StringInfo page, const IenvRows *rows, uint64 row)
 	for (const char *p = thresholds; p != NULL && *p != '\0'; p = end)
 		scale = Max(scale, (int) strtol(p, &end, 10));
 	ienv_html(page, "<span class='bar%s' aria-hidden='true'><span style='width:%d%%'></span>",
-			  strcmp(state, "full") == 0 ? " at-bad" :
-			  strcmp(state, "warning") == 0 ? " at-warn" : "",
+			  strcmp(state, "ok") == 0 ? "" :
+			  strcmp(state, "warning") == 0 || ienv_has_soft_cap(rows, row) ? " at-warn" : " at-bad",
 			  (int) ((int64) percent * 100 / scale));
 	for (const char *p = thresholds; p != NULL && *p != '\0'; p = end)
 		ienv_html(page, "<i style='left:%d%%'></i>",

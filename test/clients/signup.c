@@ -36,11 +36,17 @@ run(PGconn *connection, const char *sql, const char *parameter, char state[6])
 {
 	const char *const parameters[] = {parameter};
 	PGresult   *result = PQexecParams(connection, sql, parameter != NULL, NULL, parameters, NULL, NULL, 0);
+	ExecStatusType status = PQresultStatus(result);
 	const char *error = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
-	snprintf(state, 6, "%s", error != NULL ? error : "");
-	if (error != NULL && strcmp(error, "23I01") != 0)
-		fputs(PQresultErrorMessage(result), stderr);
+	/* if the connection is lost, there is an error, but nobody to give it an SQLSTATE */
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+		error = "";
+	else if (error == NULL)
+		error = "08006";
+	snprintf(state, 6, "%s", error);
+	if (error[0] != '\0' && strcmp(error, "23I01") != 0)
+		fputs(PQerrorMessage(connection), stderr);
 	PQclear(result);
 }
 
@@ -74,7 +80,11 @@ print_warnings(PGconn *listener, int milliseconds)
 	{
 		PGnotify   *notification;
 
-		PQconsumeInput(listener);
+		if (!PQconsumeInput(listener))
+		{
+			fputs(PQerrorMessage(listener), stderr);
+			return;
+		}
 		while ((notification = PQnotifies(listener)) != NULL)
 		{
 			puts(notification->extra);

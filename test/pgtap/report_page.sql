@@ -6,7 +6,7 @@ SET quote_all_identifiers = off;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(46);
+SELECT plan(48);
 
 -- The page without what may differ between two calls
 CREATE FUNCTION pg_temp.page(application text DEFAULT NULL) RETURNS text LANGUAGE sql
@@ -90,6 +90,13 @@ SELECT alike(pg_temp.section(instance_env.report(), 'guards'), '%odd &lt;i&gt;&a
 SELECT alike(pg_temp.section(instance_env.report(), 'summary'), '%<b>1</b> <a href=''#guards''>guards that are not whole</a>%The guard of <b><bdi>%odd &lt;i&gt;&amp;&quot;&#39;\\ table</bdi></b>%',
 	'the summary has it');
 SELECT alike(pg_temp.section(instance_env.report(), 'summary'), '%Production of <b><bdi>shop</bdi></b> is live: <a href=''#readiness''>1 check fails</a>%', 'and that production is not in order');
+
+SELECT instance_env.set_user_cap(:'desk_dev', 2, 'soft') \gset
+SELECT alike(pg_temp.section(instance_env.report(), 'usage'), '%<bdi>desk</bdi>%2 of 2, 100\%, soft cap <span class=''badge warn''>%full</span><span class=''bar at-warn''%',
+	'a soft cap refuses nobody, so to be full is less bad');
+SELECT alike(pg_temp.section(instance_env.report(), 'summary'), '%badge warn%full</span>%<bdi>desk</bdi></b> holds 2 of 2 users in <bdi>%users</bdi>, its cap is soft</span>%',
+	'also in the summary');
+SELECT instance_env.set_user_cap(:'desk_dev', 2, 'hard') \gset
 
 --
 -- One application
