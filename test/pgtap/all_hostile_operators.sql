@@ -95,7 +95,7 @@ INSERT INTO call VALUES
 	('grant_guard', '''instance_env_caller'''), ('grant_admin', '''instance_env_caller'''), ('revoke_access', '''instance_env_caller'''),
 	('forget_events', 'pg_catalog.now()'), ('is_test_identity', '@dev, ''jane+clerk_test@example.com'''),
 	('redirect_url_allowed', '@prod, ''https://shop.example.com/'''), ('redirect_url_allowed', '@dev, ''http://localhost:3000/'''),
-	('key_last_used', '''\x00'''), ('banner', '@dev'), ('message_prefix', '@dev'), ('enter', '@dev, true'), ('enter', '@dev'), ('leave', ''),
+	('key_last_used', 'pg_catalog.decode(''00'', ''hex'')'), ('banner', '@dev'), ('message_prefix', '@dev'), ('enter', '@dev, true'), ('enter', '@dev'), ('leave', ''),
 	('current_instance', ''), ('current_instance_key', ''), ('external_key_bigint', '''5'''), ('external_key_char', '''5'''),
 	('domain_root', '''www.example.com'''), ('key_frontend_api', '@publishable'), ('key_instance_type', '@key'), ('setting_in_use', '''1''');
 UPDATE call SET arguments = replace(replace(replace(replace(replace(arguments, '@app', quote_literal(:'application')), '@dev', '''d0000000-0000-4000-8000-000000000001'''),

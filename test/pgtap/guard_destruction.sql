@@ -34,7 +34,7 @@ GRANT SELECT (id), DELETE, TRUNCATE ON ALL TABLES IN SCHEMA app TO instance_env_
 RESET ROLE;
 SELECT is((SELECT string_agg(relation || ': ' || problems::text, '; ') FROM instance_env.guards WHERE NOT whole), NULL,
 	'every guard is whole');
-SET LOCAL quote_all_identifiers = off;
+SET quote_all_identifiers = off;
 SELECT set_eq($$SELECT tgname::text, tgrelid::regclass::text FROM pg_trigger
 	WHERE tgrelid::regclass::text LIKE 'app.odd%' OR tgrelid = 'app.part22'::regclass$$,
 	$$VALUES ('instance_env_user_cap', 'app.part22'), ('Instance_env_no_transfer', 'app.part22'), ('instance_env_no_move', 'app.part22'),
