@@ -72,9 +72,13 @@ extern void ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key,
 							  int64 users);
 extern void ienv_void_floors_of(Oid root);
 extern void ienv_void_floors(void);
-extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
+extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n,
+					   uint32 *floors);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,
-						   int64 n);
+						   int64 n, int64 filled, uint32 floors);
+extern void ienv_commit_begins(IenvBucket *bucket);
+extern void ienv_commit_ends(IenvBucket *bucket);
+extern int	ienv_commits(IenvBucket *bucket);
 
 /*
  * queue.c: rows that wait for the cap's trigger
@@ -140,6 +144,7 @@ extern void ienv_forget_activity(void);
  * vacancy.c: seats freed by the transaction's own deletes
  */
 extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
+extern void ienv_fill_vacancy(Oid root, const IenvInstance *instance);
 extern int64 ienv_vacated(const IenvBoundKey *key);
 
 /*

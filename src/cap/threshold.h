@@ -22,6 +22,7 @@ typedef struct IenvWatched
 	IenvBucket *bucket;			/* or NULL */
 	uint64		base;			/* see ienv_users_at_most() */
 	int64		lowest;			/* threshold, in users */
+	bool		committing;		/* ienv_commit_begins() has been called */
 } IenvWatched;
 
 extern bool ienv_notify_thresholds;
@@ -35,6 +36,7 @@ ienv_threshold_users(const IenvInstance *instance, int percent)
 	return ((int64) instance->user_cap * percent + 99) / 100;
 }
 
-extern void ienv_look(const IenvWatched *w, bool commits);
+extern void ienv_look(IenvWatched *w, bool commits);
+extern int	ienv_own_commits(const IenvBucket *bucket);
 
 #endif							/* IENV_THRESHOLD_H */
