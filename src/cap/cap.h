@@ -100,6 +100,8 @@ typedef struct IenvQueue
 	int64		look_at;		/* how many may wait before an early look */
 	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
 	bool		by_scan;		/* how the last check was made, see activity.c */
+	struct IenvSlot *slot;		/* where that was counted, or NULL */
+	uint32		slot_state;		/* the state of the slot at that time */
 }			IenvQueue;
 
 extern IenvQueue * ienv_join_queue(Oid root, const pg_uuid_t *instance);
@@ -133,6 +135,8 @@ typedef struct IenvActivity
 
 extern void ienv_count_admitted(Oid root, const IenvInstance *instance,
 								bool by_scan);
+extern void ienv_count_along(IenvQueue * queue, Oid root,
+							 const IenvInstance *instance);
 extern void ienv_count_refused(Oid root, const IenvInstance *instance);
 extern bool ienv_read_activity(Oid root, const IenvInstance *instance,
 							   IenvActivity *activity);
