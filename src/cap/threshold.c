@@ -278,20 +278,9 @@ look_at_all(bool commits)
 		if (!installed && !is_installed())
 			return;
 		installed = true;
+		w->beside = 0;
+		for (int j = 0; j < i; j++)
+			w->beside += watched[j].committing && watched[j].bucket == w->bucket;
 		ienv_look(w, commits);
 	}
-}
-
-/*
- * How many of the transactions that commit without a lock on a pair of this
- * bucket are this one.
- */
-int
-ienv_own_commits(const IenvBucket *bucket)
-{
-	int			n = 0;
-
-	for (int i = 0; i < nwatched; i++)
-		n += watched[i].committing && watched[i].bucket == bucket;
-	return n;
 }

@@ -23,6 +23,8 @@ typedef struct IenvWatched
 	uint64		base;			/* see ienv_users_at_most() */
 	int64		lowest;			/* threshold, in users */
 	bool		committing;		/* ienv_commit_begins() has been called */
+	int			beside;			/* and so it has for how many other pairs of
+								 * this transaction, with the same bucket */
 } IenvWatched;
 
 extern bool ienv_notify_thresholds;
@@ -37,6 +39,5 @@ ienv_threshold_users(const IenvInstance *instance, int percent)
 }
 
 extern void ienv_look(IenvWatched *w, bool commits);
-extern int	ienv_own_commits(const IenvBucket *bucket);
 
 #endif							/* IENV_THRESHOLD_H */

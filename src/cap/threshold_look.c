@@ -67,7 +67,7 @@ static bool count_for_prepare(const IenvWatched *w,
 static bool count_users(const IenvWatched *w, const IenvInstance *instance,
 						Count *count);
 static void lock_pair(const IenvWatched *w);
-static void wait_for_commits(IenvBucket *bucket);
+static void wait_for_commits(IenvBucket *bucket, int mine);
 
 /*
  * Define the setting.
@@ -231,7 +231,7 @@ look_closely(IenvWatched *w, const IenvInstance *instance,
 		lock_pair(w);
 		locked = true;
 		if (w->bucket != NULL)
-			wait_for_commits(w->bucket);
+			wait_for_commits(w->bucket, w->beside);
 	}
 	if (w->bucket != NULL && count->complete && commits)
 	{
@@ -377,16 +377,14 @@ lock_pair(const IenvWatched *w)
 
 /*
  * Wait until those who are committing without the lock have done so; see
- * threshold.c.
+ * threshold.c.  "mine" is how many of them I am myself.
  *
  * That takes as long as it takes to write a commit record, unless they wait
  * for a standby, or keep coming because another pair has the same bucket.
  */
 static void
-wait_for_commits(IenvBucket *bucket)
+wait_for_commits(IenvBucket *bucket, int mine)
 {
-	int			mine = ienv_own_commits(bucket);
-
 	for (int waited = 0; waited < MAX_WAIT; waited++)
 	{
 		if (ienv_commits(bucket) <= mine)
