@@ -22,7 +22,7 @@
 #include "base/base.h"
 
 /*
- * A bucket has 112 bytes, a slot for activity 88.  Only pairs of table and
+ * A bucket has 120 bytes, a slot for activity 88.  Only pairs of table and
  * instance in use need them.
  */
 #define DEFAULT_BUCKETS 4096

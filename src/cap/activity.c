@@ -68,10 +68,35 @@ ienv_count_admitted(Oid root, const IenvInstance *instance, bool by_scan)
 
 	/* for the rows that are admitted along with this one */
 	if (queue != NULL)
+	{
 		queue->by_scan = by_scan;
+		queue->slot = slot;
+		if (slot != NULL)
+			queue->slot_state = pg_atomic_read_u32(&slot->state);
+	}
 	if (slot == NULL)
 		return;
 	pg_atomic_fetch_add_u64(by_scan ? &slot->by_scan : &slot->by_bound, 1);
+	note_time(&slot->last_admitted);
+}
+
+/*
+ * Count a row that was admitted along with another one of its queue, in the
+ * same slot if it has not been given back.
+ */
+void
+ienv_count_along(IenvQueue * queue, Oid root, const IenvInstance *instance)
+{
+	IenvSlot   *slot = queue->slot;
+
+	if (slot == NULL || !IENV_SLOT_IN_USE(queue->slot_state) ||
+		pg_atomic_read_u32(&slot->state) != queue->slot_state)
+	{
+		ienv_count_admitted(root, instance, queue->by_scan);
+		return;
+	}
+	pg_atomic_fetch_add_u64(queue->by_scan ? &slot->by_scan : &slot->by_bound,
+							1);
 	note_time(&slot->last_admitted);
 }
 

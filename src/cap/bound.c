@@ -189,6 +189,7 @@ buckets_init(void *memory, int n)
 		pg_atomic_init_u64(&buckets[i].tickets, 0);
 		pg_atomic_init_u64(&buckets[i].leaving, 0);
 		pg_atomic_init_u64(&buckets[i].left, 0);
+		pg_atomic_init_u32(&buckets[i].committing, 0);
 		SpinLockInit(&buckets[i].mutex);
 	}
 }
@@ -306,6 +307,7 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 		bucket->key = *key;
 		bucket->base = base;
 		bucket->floor = -1;
+		bucket->floors++;
 		bucket->unseen = -1;
 	}
 	else if ((int64) (base - bucket->base) > 0)
@@ -315,10 +317,12 @@ ienv_store_base(IenvBucket *bucket, const IenvBoundKey *key,
 
 /*
  * Called when the transaction is about to commit, after which it will release
- * rows, or to be prepared; it has deleted n rows.
+ * rows, or to be prepared; it has deleted n rows.  *floors is what
+ * ienv_have_left() takes.
  */
 void
-ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
+ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n,
+		   uint32 *floors)
 {
 	pg_atomic_fetch_add_u64(&bucket->leaving, 1);
 
@@ -326,23 +330,29 @@ ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
 	if (bucket->key.database == key->database &&
 		bucket->key.root == key->root &&
 		memcmp(&bucket->key.instance, &key->instance, UUID_LEN) == 0 &&
-		bucket->floor > 0)
-		bucket->floor = Max(bucket->floor - n, 0);
+		bucket->floor >= 0)
+		bucket->floor = Max(bucket->floor - n, -1);
+	*floors = bucket->floors;
 	SpinLockRelease(&bucket->mutex);
 }
 
 /*
- * Called when it has committed and releases n rows, or has aborted, with n =
- * 0.
+ * Called when it has committed and releases n rows, and has added "filled"
+ * others, or has aborted, with 0 of both.
  */
 void
-ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n)
+ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key, int64 n,
+			   int64 filled, uint32 floors)
 {
-	if (n > 0)
+	if (n > 0 || filled > 0)
 	{
 		SpinLockAcquire(&bucket->mutex);
 		if (memcmp(key, &bucket->key, sizeof(*key)) == 0)
+		{
 			bucket->base += n;
+			if (bucket->floor >= 0 && bucket->floors == floors)
+				bucket->floor += filled;
+		}
 		SpinLockRelease(&bucket->mutex);
 	}
 	pg_atomic_fetch_add_u64(&bucket->left, 1);

@@ -23,6 +23,9 @@ struct IenvBucket
 	uint64		base;			/* tickets minus users */
 	int64		floor;			/* committed users, at least; -1: unknown */
 	uint64		floor_tickets;	/* tickets when it was stored */
+	uint32		floors;			/* how many have been stored */
+	pg_atomic_uint32 committing;	/* transactions that are about to commit
+									 * and have not locked their pair */
 	int64		unseen;			/* users when a threshold may have been passed
 								 * unnoticed since; -1: none may */
 	IenvBoundKey key;			/* database is InvalidOid: no base yet */

@@ -72,9 +72,13 @@ extern void ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key,
 							  int64 users);
 extern void ienv_void_floors_of(Oid root);
 extern void ienv_void_floors(void);
-extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n);
+extern void ienv_leave(IenvBucket *bucket, const IenvBoundKey *key, int64 n,
+					   uint32 *floors);
 extern void ienv_have_left(IenvBucket *bucket, const IenvBoundKey *key,
-						   int64 n);
+						   int64 n, int64 filled, uint32 floors);
+extern void ienv_commit_begins(IenvBucket *bucket);
+extern void ienv_commit_ends(IenvBucket *bucket);
+extern int	ienv_commits(IenvBucket *bucket);
 
 /*
  * queue.c: rows that wait for the cap's trigger
@@ -96,6 +100,8 @@ typedef struct IenvQueue
 	int64		look_at;		/* how many may wait before an early look */
 	uint64		admitted_in;	/* the round in which all were admitted, or 0 */
 	bool		by_scan;		/* how the last check was made, see activity.c */
+	struct IenvSlot *slot;		/* where that was counted, or NULL */
+	uint32		slot_state;		/* the state of the slot at that time */
 }			IenvQueue;
 
 extern IenvQueue * ienv_join_queue(Oid root, const pg_uuid_t *instance);
@@ -129,6 +135,8 @@ typedef struct IenvActivity
 
 extern void ienv_count_admitted(Oid root, const IenvInstance *instance,
 								bool by_scan);
+extern void ienv_count_along(IenvQueue * queue, Oid root,
+							 const IenvInstance *instance);
 extern void ienv_count_refused(Oid root, const IenvInstance *instance);
 extern bool ienv_read_activity(Oid root, const IenvInstance *instance,
 							   IenvActivity *activity);
@@ -140,6 +148,7 @@ extern void ienv_forget_activity(void);
  * vacancy.c: seats freed by the transaction's own deletes
  */
 extern void ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value);
+extern void ienv_fill_vacancy(Oid root, const IenvInstance *instance);
 extern int64 ienv_vacated(const IenvBoundKey *key);
 
 /*

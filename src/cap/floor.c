@@ -10,7 +10,7 @@
  * of users must lower the floor as well:
  *
  * - A transaction that has deleted rows lowers the floor right after step a.
- *	 there, under the spinlock, and never raises it again.  A count stores its
+ *	 there, under the spinlock.  A count stores its
  *	 floor only if leaving has not changed since A., which it checks under the
  *	 spinlock.  So either it does not store, or the transaction lowers what it
  *	 has stored; and one that was past a. at A. had deleted its rows before the
@@ -18,6 +18,11 @@
  *	 then.
  * - The floor is lowered for each row, those included that the transaction
  *	 itself had updated before; a floor that is too low costs a count.
+ * - When it has committed, it raises the floor by the rows that it has added
+ *	 since its first delete, unless another floor has been stored after a., which
+ *	 may have counted them.  Somebody else may have deleted them by then, and so
+ *	 lowered the floor first: where it cannot be lowered, it becomes unknown.
+ *	 So a floor stays where it is while users who leave are replaced by others.
  * - A transaction with deletes of more instances than vacancy.c remembers
  *	 gives up all floors of its database, in the same way.
  * - One that is prepared lowers it when it is prepared.
@@ -89,6 +94,7 @@ ienv_store_floor(IenvBucket *bucket, const IenvBoundKey *key,
 		if (pg_atomic_read_u64(&bucket->leaving) == mark->leaving)
 		{
 			bucket->floor = users;
+			bucket->floors++;
 			bucket->floor_tickets = mark->tickets;
 		}
 	}
@@ -106,6 +112,34 @@ ienv_store_unseen(IenvBucket *bucket, const IenvBoundKey *key, int64 users)
 	if (memcmp(key, &bucket->key, sizeof(*key)) == 0 && bucket->unseen < 0)
 		bucket->unseen = users;
 	SpinLockRelease(&bucket->mutex);
+}
+
+/*
+ * The transaction is about to commit, and has not locked its pair.  A full
+ * barrier: what it reads of the bucket, it reads afterwards.
+ */
+void
+ienv_commit_begins(IenvBucket *bucket)
+{
+	pg_atomic_fetch_add_u32(&bucket->committing, 1);
+}
+
+/*
+ * It has ended, or is about to lock its pair.
+ */
+void
+ienv_commit_ends(IenvBucket *bucket)
+{
+	pg_atomic_fetch_sub_u32(&bucket->committing, 1);
+}
+
+/*
+ * How many such transactions there are.
+ */
+int
+ienv_commits(IenvBucket *bucket)
+{
+	return pg_atomic_read_u32(&bucket->committing);
 }
 
 /*

@@ -145,6 +145,7 @@ ienv_join_queue(Oid root, const pg_uuid_t *instance)
 		last->waiting = 0;
 		last->look_at = 0;
 		last->by_scan = false;
+		last->slot = NULL;
 	}
 	last->admitted_in = 0;
 	last->waiting++;

@@ -32,16 +32,22 @@
  * Locks are taken in the order of the pairs, when all other work is done, so
  * they lead to no deadlock with each other.
  *
- * One that does not look.  A transaction asks question 1 when it is about to
- * commit.  If another one takes its tickets after that, and counts before the
- * first has committed, each finds too few: the other one sees a row that is
- * not committed, of someone who has looked already or who may yet do so, or
- * roll back.  Where such rows could make up for what is missing to a
- * threshold, it leaves a note in the bucket ("unseen", the number of users
+ * One that has looked already.  A transaction asks question 1 when it is about
+ * to commit.  If another one took its tickets after that, and counted before
+ * the first had committed, each would find too few.  So a transaction says in
+ * the bucket that it is "committing" before it asks, until it has ended or
+ * locks the pair.  Whoever has the lock waits, before it counts, until nobody
+ * is.  The rows that it then finds open are of someone who will see its tickets
+ * when looking, and wait for the lock; or who rolls back.
+ *
+ * That wait is limited, in case somebody waits for a standby meanwhile.  Then,
+ * and for what is prepared, nobody knows of a row that is open whether its
+ * transaction will look.  Where such rows could make up for what is missing to
+ * a threshold, one leaves a note in the bucket ("unseen", the number of users
  * that it has seen).  The next one that looks takes the threshold for passed if
  * the number of users is beyond it by then and was not at that time.  So the
- * warning is given exactly once, at the latest by the next transaction that
- * adds a user.
+ * warning is given once, at the latest by the next transaction that adds a
+ * user.
  *
  * Falls.  The floor is lowered with each user that leaves, so one that falls
  * below T is looked at again, and the instance can pass T again.  No mark says
@@ -51,7 +57,8 @@
  * What is left out.  Without shared memory the users are counted whenever an
  * admission has found half as many as the lowest threshold; so a transaction
  * may pass a threshold unnoticed while the table doubles between its insert
- * and its commit, or if it does not look as described above.  Rows that are applied by replication are not looked at.
+ * and its commit, or if two commit at the same time.  Rows that are applied by
+ * replication are not looked at.
  * Nothing here waits for a lock on a table, since the transaction already
  * holds others: what cannot be counted at once is left for the next one, which
  * takes the floor for the number of users that was seen last.  A transaction
@@ -129,6 +136,7 @@ ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
 		w->instance = instance->id;
 		w->is_uuid = guard->is_uuid;
 		w->value = (Datum) 0;
+		w->committing = false;
 		if (!guard->is_uuid)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
@@ -218,6 +226,9 @@ transaction_ends(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
+			for (int i = 0; i < nwatched; i++)
+				if (watched[i].committing)
+					ienv_commit_ends(watched[i].bucket);
 			nwatched = 0;
 			if (max_watched > FEW_WATCHED)
 			{
@@ -244,26 +255,32 @@ is_installed(void)
 }
 
 /*
- * Look at all pairs that may have passed a threshold.
+ * Look at all pairs that may have passed a threshold.  In their order, because
+ * whoever has locked one waits for those who commit without a lock on it.
  */
 static void
 look_at_all(bool commits)
 {
-	int			n = 0;
-
-	for (int i = 0; i < nwatched; i++)
-	{
-		const IenvWatched *w = &watched[i];
-
-		if (w->bucket == NULL ||
-			ienv_users_at_most(w->bucket, w->base) >= w->lowest)
-			watched[n++] = *w;
-	}
-	nwatched = n;
-	if (n == 0 || !is_installed())
-		return;
+	bool		installed = false;
 
 	sort_watched();
 	for (int i = 0; i < nwatched; i++)
-		ienv_look(&watched[i], commits);
+	{
+		IenvWatched *w = &watched[i];
+
+		if (w->bucket != NULL)
+		{
+			ienv_commit_begins(w->bucket);
+			w->committing = true;
+			if (ienv_users_at_most(w->bucket, w->base) < w->lowest)
+				continue;
+		}
+		if (!installed && !is_installed())
+			return;
+		installed = true;
+		w->beside = 0;
+		for (int j = 0; j < i; j++)
+			w->beside += watched[j].committing && watched[j].bucket == w->bucket;
+		ienv_look(w, commits);
+	}
 }

@@ -22,6 +22,9 @@ typedef struct IenvWatched
 	IenvBucket *bucket;			/* or NULL */
 	uint64		base;			/* see ienv_users_at_most() */
 	int64		lowest;			/* threshold, in users */
+	bool		committing;		/* ienv_commit_begins() has been called */
+	int			beside;			/* and so it has for how many other pairs of
+								 * this transaction, with the same bucket */
 } IenvWatched;
 
 extern bool ienv_notify_thresholds;
@@ -35,6 +38,6 @@ ienv_threshold_users(const IenvInstance *instance, int percent)
 	return ((int64) instance->user_cap * percent + 99) / 100;
 }
 
-extern void ienv_look(const IenvWatched *w, bool commits);
+extern void ienv_look(IenvWatched *w, bool commits);
 
 #endif							/* IENV_THRESHOLD_H */

@@ -12,11 +12,14 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/wait_event.h"
 
 #include "base/base.h"
 #include "cap/cap.h"
@@ -48,17 +51,23 @@ typedef struct Count
 	bool		complete;
 } Count;
 
+/* How long to wait for those who commit, in milliseconds */
+#define MAX_WAIT	1000
+
 bool		ienv_notify_thresholds = true;
 
-static void look_closely(const IenvWatched *w, const IenvInstance *instance,
+static void look_closely(IenvWatched *w, const IenvInstance *instance,
 						 const Mark *marks, int n, Count *count, bool known,
 						 bool commits);
 static void tell(const IenvWatched *w, const IenvInstance *instance,
 				 const Mark *marks, int n, int64 first, int64 before,
 				 int64 after, bool commits);
+static bool count_for_prepare(const IenvWatched *w,
+							  const IenvInstance *instance, Count *count);
 static bool count_users(const IenvWatched *w, const IenvInstance *instance,
 						Count *count);
 static void lock_pair(const IenvWatched *w);
+static void wait_for_commits(IenvBucket *bucket, int mine);
 
 /*
  * Define the setting.
@@ -153,7 +162,7 @@ is_known(const IenvWatched *w, const IenvInstance *instance,
  * Look at a pair; see threshold.c.  The transaction commits, or is prepared.
  */
 void
-ienv_look(const IenvWatched *w, bool commits)
+ienv_look(IenvWatched *w, bool commits)
 {
 	const IenvInstance *found = ienv_instance_by_id(&w->instance);
 	IenvInstance instance;
@@ -194,7 +203,7 @@ ienv_look(const IenvWatched *w, bool commits)
  * Count, and say what is passed; with known, *count has what the bucket says.
  */
 static void
-look_closely(const IenvWatched *w, const IenvInstance *instance,
+look_closely(IenvWatched *w, const IenvInstance *instance,
 			 const Mark *marks, int n, Count *count, bool known, bool commits)
 {
 	int64		first;
@@ -202,7 +211,8 @@ look_closely(const IenvWatched *w, const IenvInstance *instance,
 
 	for (;;)
 	{
-		if (!count_users(w, instance, count))
+		if (!(commits ? count_users(w, instance, count) :
+			  count_for_prepare(w, instance, count)))
 		{
 			/* the next one that can count compares with what is known */
 			if (known && commits && count->floor.users >= 0)
@@ -215,8 +225,13 @@ look_closely(const IenvWatched *w, const IenvInstance *instance,
 			(count->floor.unseen < 0 &&
 			 !passes(marks, n, first, count->after + count->open)))
 			break;
+		if (w->committing)
+			ienv_commit_ends(w->bucket);
+		w->committing = false;
 		lock_pair(w);
 		locked = true;
+		if (w->bucket != NULL)
+			wait_for_commits(w->bucket, w->beside);
 	}
 	if (w->bucket != NULL && count->complete && commits)
 	{
@@ -254,6 +269,30 @@ tell(const IenvWatched *w, const IenvInstance *instance, const Mark *marks, int 
 		ienv_warn_of_threshold(root, w->value, instance, highest, after);
 	if (instance->soft && after > instance->user_cap)
 		ienv_warn_of_soft_cap(root, w->value, instance, after);
+}
+
+/*
+ * Count the users of a pair for a transaction that is about to be prepared.
+ * What has been locked for that is released at once: the locks of a prepared
+ * transaction stay for as long as it does, and those on partitions that it has
+ * not touched would be in everybody's way.
+ */
+static bool
+count_for_prepare(const IenvWatched *w, const IenvInstance *instance,
+				  Count *count)
+{
+	ResourceOwner caller = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(caller, "instance_env threshold");
+	bool		counted;
+
+	CurrentResourceOwner = owner;
+	counted = count_users(w, instance, count);
+	CurrentResourceOwner = caller;
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(owner);
+	return counted;
 }
 
 /*
@@ -334,4 +373,26 @@ lock_pair(const IenvWatched *w)
 							 GUC_ACTION_SAVE, true, 0, false);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 	AtEOXact_GUC(true, nest_level);
+}
+
+/*
+ * Wait until those who are committing without the lock have done so; see
+ * threshold.c.  "mine" is how many of them I am myself.
+ *
+ * That takes as long as it takes to write a commit record, unless they wait
+ * for a standby, or keep coming because another pair has the same bucket.
+ */
+static void
+wait_for_commits(IenvBucket *bucket, int mine)
+{
+	for (int waited = 0; waited < MAX_WAIT; waited++)
+	{
+		if (ienv_commits(bucket) <= mine)
+			return;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 }

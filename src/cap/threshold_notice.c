@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
@@ -101,18 +102,23 @@ ienv_warn_of_soft_cap(const IenvGuard *guard, Datum value,
 }
 
 /*
- * Record that an instance has come to be over its soft cap.
+ * Record that an instance has come to be over its soft cap; also if the
+ * transaction has been made read-only since it added the users.
  */
 void
 ienv_record_soft_cap(const IenvGuard *guard, const IenvInstance *instance,
 					 int64 before, int64 after)
 {
+	bool		read_only = XactReadOnly;
+
+	XactReadOnly = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	ienv_record_event("user_cap_exceeded", NULL, &instance->id,
 					  ienv_stable_name(guard->root),
 					  ienv_jsonb(psprintf("%lld", (long long) before)),
 					  ienv_jsonb(psprintf("%lld", (long long) after)));
 	PopActiveSnapshot();
+	XactReadOnly = read_only;
 }
 
 /*

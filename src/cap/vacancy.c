@@ -39,7 +39,10 @@ typedef struct Vacancy
 	IenvBucket *bucket;
 	SubTransactionId subxact;	/* the deletes stand if this one does */
 	int64		rows;			/* they had taken their tickets */
-	int64		gone;			/* the same, and those that I had updated */
+	int64		gone;			/* the same, and those that I had updated, or
+								 * that may be in filled */
+	int64		filled;			/* rows inserted since the first delete */
+	uint32		floors;			/* see ienv_have_left() */
 	bool		leaving;		/* ienv_leave() has been called */
 } Vacancy;
 
@@ -60,7 +63,7 @@ transaction_ends(XactEvent event, void *arg)
 			for (int i = 0; i < nvacancies; i++)
 			{
 				ienv_leave(vacancies[i].bucket, &vacancies[i].key,
-						   vacancies[i].gone);
+						   vacancies[i].gone, &vacancies[i].floors);
 				vacancies[i].leaving = true;
 			}
 			if (more)
@@ -73,7 +76,10 @@ transaction_ends(XactEvent event, void *arg)
 				if (vacancies[i].leaving)
 					ienv_have_left(vacancies[i].bucket, &vacancies[i].key,
 								   event == XACT_EVENT_COMMIT ?
-								   vacancies[i].rows : 0);
+								   vacancies[i].rows : 0,
+								   event == XACT_EVENT_COMMIT ?
+								   vacancies[i].filled : 0,
+								   vacancies[i].floors);
 			nvacancies = 0;
 			more = false;
 			break;
@@ -107,6 +113,54 @@ subtransaction_ends(SubXactEvent event, SubTransactionId subxact,
 }
 
 /*
+ * An entry of the pair; of the current subtransaction if there is one, and
+ * otherwise of any.
+ */
+static Vacancy *
+find_vacancy(Oid root, const pg_uuid_t *instance)
+{
+	SubTransactionId subxact = GetCurrentSubTransactionId();
+	Vacancy    *found = NULL;
+
+	for (int i = nvacancies; i-- > 0;)
+		if (vacancies[i].key.root == root &&
+			memcmp(&vacancies[i].key.instance, instance, UUID_LEN) == 0)
+		{
+			found = &vacancies[i];
+			if (found->subxact == subxact)
+				break;
+		}
+	return found;
+}
+
+/*
+ * Called when a row has been admitted.  If I have deleted others, it makes up
+ * for one of them.
+ */
+void
+ienv_fill_vacancy(Oid root, const IenvInstance *instance)
+{
+	SubTransactionId subxact;
+	Vacancy    *vacancy;
+
+	if (nvacancies == 0)
+		return;
+	subxact = GetCurrentSubTransactionId();
+	vacancy = find_vacancy(root, &instance->id);
+	if (vacancy != NULL && vacancy->subxact != subxact)
+	{
+		if (nvacancies == MAX_VACANCIES)
+			return;
+		vacancies[nvacancies] = *vacancy;
+		vacancy = &vacancies[nvacancies++];
+		vacancy->subxact = subxact;
+		vacancy->rows = vacancy->gone = vacancy->filled = 0;
+	}
+	if (vacancy != NULL)
+		vacancy->filled++;
+}
+
+/*
  * Called when a row of the instance that value identifies has been deleted
  * from the table that guard describes; once for each row, by its AFTER
  * trigger.
@@ -128,7 +182,8 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 
 	/* a row that I have inserted, or another one that I have updated */
 	mine = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(row->t_data));
-	if (mine && !(row->t_data->t_infomask & HEAP_UPDATED))
+	if (mine && !(row->t_data->t_infomask & HEAP_UPDATED) &&
+		find_vacancy(guard->root, &instance->id) == NULL)
 		return;
 	ienv_bound_key(&key, guard->root, ienv_guard_version(guard), instance);
 	if (key.version == 0)
@@ -161,6 +216,7 @@ ienv_vacate(const IenvGuard *guard, HeapTuple row, Datum value)
 	vacancies[nvacancies].subxact = subxact;
 	vacancies[nvacancies].rows = !mine;
 	vacancies[nvacancies].gone = 1;
+	vacancies[nvacancies].filled = 0;
 	vacancies[nvacancies++].leaving = false;
 }
 

@@ -208,7 +208,8 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	queue = ienv_queue_of(guard->root, &instance->id);
 	if (queue != NULL && ienv_queue_is_admitted(queue))
 	{
-		ienv_count_admitted(guard->root, instance, queue->by_scan);
+		ienv_count_along(queue, guard->root, instance);
+		ienv_fill_vacancy(guard->root, instance);
 		return PointerGetDatum(NULL);
 	}
 
@@ -224,6 +225,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	(void) ienv_admit(guard, instance, value, bucket, false);
 	if (queue != NULL)
 		ienv_admit_queue(queue);
+	ienv_fill_vacancy(guard->root, instance);
 	return PointerGetDatum(NULL);
 }
 

@@ -54,10 +54,68 @@ sub told
 	} @payloads;
 }
 
+# Of two that take the instance to its cap, the first has looked and has yet to become visible:
+# it waits for a standby.  The second one waits for it, for a while.
+sub waits_for_one_that_has_looked
+{
+	my ($node) = @_;
+	my @psql = ('psql', '-XqAt', '-d', $node->connstr('postgres'));
+	my $insert = "INSERT INTO race (instance_id) VALUES ('$dev')";
+	my ($out, $first, $second, $quick) = ('', '', '', '');
+
+	$node->safe_psql(
+		'postgres', qq{
+		DELETE FROM race WHERE id NOT IN (SELECT id FROM race LIMIT 100);
+		SELECT instance_env.set_user_cap('$dev', 102);
+		SELECT instance_env.set_policy('$dev', 'user_cap_thresholds', '[100]');
+		ALTER SYSTEM SET synchronous_standby_names = 'nobody';
+		SELECT pg_reload_conf();});
+	$node->poll_query_until('postgres', q{SELECT current_setting('synchronous_standby_names') = 'nobody'});
+	my $one = IPC::Run::start([ @psql, '-c', $insert ], '>', \$out, '2>', \$first);
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'});
+
+	my $release = IPC::Run::start(
+		[
+			@psql, '-c', q{DO $$
+				BEGIN
+					FOR i IN 1 .. 500 LOOP
+						PERFORM pg_stat_clear_snapshot();
+						EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND wait_event = 'Extension');
+						PERFORM pg_sleep(0.01);
+					END LOOP;
+				END $$},
+			'-c', 'ALTER SYSTEM RESET synchronous_standby_names',
+			'-c', 'SELECT pg_reload_conf()'
+		]);
+	my $two = IPC::Run::start([ @psql, '-c', 'SET synchronous_commit = off', '-c', $insert ], '>', \$out, '2>', \$second);
+	$_->finish for $release, $one, $two;
+	is($first, '', 'the first one does not reach the cap');
+	like($second, qr/has reached 100% of its cap of 102/, 'the second one does, and says so');
+
+	# it gives up if that takes too long
+	$node->safe_psql('postgres', q{
+		DELETE FROM race WHERE id IN (SELECT id FROM race LIMIT 2);
+		ALTER SYSTEM SET synchronous_standby_names = 'nobody';
+		SELECT pg_reload_conf();});
+	$node->poll_query_until('postgres', q{SELECT current_setting('synchronous_standby_names') = 'nobody'});
+	$one = IPC::Run::start([ @psql, '-c', $insert ], '>', \$out, '2>', \$first);
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'});
+	$two = IPC::Run::start([ @psql, '-c', 'SET synchronous_commit = off', '-c', $insert ], '>', \$out, '2>', \$quick);
+	$two->finish;
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM race'), 101, 'it does not wait for ever');
+	$node->safe_psql('postgres', q{ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf();});
+	$one->finish;
+	is("$first$quick", '', 'nobody has seen the cap reached');
+	my ($status, $told, $warning) = $node->psql(
+		'postgres', "BEGIN; DELETE FROM race WHERE id IN (SELECT id FROM race LIMIT 1); $insert; COMMIT");
+	like($warning, qr/has reached 100% of its cap of 102/, 'the next one says so');
+	return;
+}
+
 for my $preload (1, 0)
 {
 	my $node = PostgreSQL::Test::Cluster->new($preload ? 'threshold' : 'no_memory');
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+	$node->init(allows_streaming => 1, extra => [ '--encoding=UTF8', '--locale=C' ]);
 	$node->append_conf('postgresql.conf',
 		$preload ? "shared_preload_libraries = 'instance_env'\n" : "instance_env.buckets = 0\n");
 	$node->start;
@@ -121,8 +179,44 @@ for my $preload (1, 0)
 		}
 	}
 
-	# nobody is there to be warned by
+	waits_for_one_that_has_looked($node) if $preload;
+
+	# whoever comes in for one who leaves, and goes again, is not taken for one who stays
+	$node->safe_psql(
+		'postgres', qq{
+		CREATE TABLE swap (id integer PRIMARY KEY, instance_id uuid DEFAULT '$dev');
+		SELECT count(*) FROM instance_env.guard('swap');
+		SELECT instance_env.set_user_cap('$dev', 10);
+		SELECT instance_env.set_policy('$dev', 'user_cap_thresholds', '[80]');
+		INSERT INTO swap SELECT generate_series(1, 8);});
+	my $n = 0;
+	for my $swap (
+		'SAVEPOINT a; INSERT INTO swap VALUES (101); ROLLBACK TO a',
+		'SAVEPOINT a; INSERT INTO swap VALUES (101), (102); RELEASE a; DELETE FROM swap WHERE id > 100',
+		'INSERT INTO swap VALUES (101), (102); SAVEPOINT a; UPDATE swap SET id = id + 100 WHERE id > 100; DELETE FROM swap WHERE id > 100',
+		'INSERT INTO swap VALUES (101), (102); SAVEPOINT a; DELETE FROM swap WHERE id > 101; INSERT INTO swap VALUES (103); ROLLBACK TO a; DELETE FROM swap WHERE id > 100',
+		'INSERT INTO swap VALUES (101); COMMIT; BEGIN; DELETE FROM swap WHERE id > 100')
+	{
+		$n++;
+		my ($status, $out, $err) = $node->psql('postgres',
+			"BEGIN; DELETE FROM swap WHERE id = $n; $swap; COMMIT; INSERT INTO swap VALUES ($n)");
+		my $times = () = $err =~ /has reached 80%/g;
+		is($times, 1, "falls to 7 users and comes back: $swap") or diag $err;
+	}
+
+	# a transaction that has become read-only
 	my ($status, $out, $err) = $node->psql(
+		'postgres', qq{
+		SELECT instance_env.set_user_cap('$dev', 10, 'soft');
+		BEGIN; INSERT INTO swap SELECT generate_series(11, 15); SET TRANSACTION READ ONLY; COMMIT;},
+		on_error_stop => 1);
+	is($status, 0, 'what has become read-only can go beyond a soft cap') or diag $err;
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM instance_env.events WHERE action = 'user_cap_exceeded'}),
+		1, 'an event is recorded');
+	$node->safe_psql('postgres', "DROP TABLE swap; SELECT instance_env.set_user_cap('$dev', 200, 'hard')");
+
+	# nobody is there to be warned by
+	($status, $out, $err) = $node->psql(
 		'postgres', qq{
 		SET client_min_messages = warning;
 		DELETE FROM race WHERE id IN (SELECT id FROM race LIMIT 10);
