@@ -243,7 +243,9 @@ check_allowed(const IenvGuard *guard, const IenvVictim *victim)
 {
 	if (!ienv_may_destroy(guard->relid))
 		ienv_refuse_destruction(guard, victim,
-								psprintf("cannot delete more than %d users of production in one statement",
+								psprintf(ienv_destructive_rows == 1 ?
+										 "cannot delete more than %d user of production in one statement" :
+										 "cannot delete more than %d users of production in one statement",
 										 ienv_destructive_rows));
 	ienv_record_event("delete", NULL, &victim->id,
 					  ienv_stable_name(guard->root), (Datum) 0, (Datum) 0);
