@@ -190,8 +190,6 @@ extern uint64 ienv_query_active(const char *sql, int nargs, const Oid *types,
 								const Datum *values, const char *nulls);
 extern uint64 ienv_query_kept(IenvQuery *query, int nargs, const Oid *types,
 							  const Datum *values, const char *nulls);
-extern bool ienv_attempt(void (*act) (void *arg), void *arg, int sqlstate,
-						 int other);
 extern uint64 ienv_query_kept_latest(IenvQuery *query, int nargs,
 									 const Oid *types, const Datum *values,
 									 const char *nulls);
@@ -226,6 +224,11 @@ extern Oid	ienv_lock_owner(Oid relid);
 extern void ienv_expect_tables(List *relids);
 extern int	ienv_bound_lock_waits(int milliseconds);
 extern char *ienv_kept_name(Oid relid);
+
+/*
+ * attempt.c: doing something that may fail
+ */
+extern ErrorData *ienv_attempt(void (*act) (void *arg), void *arg, bool keep);
 
 /*
  * trigger_call.c: what trigger functions check before they begin

@@ -7,43 +7,35 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "utils/resowner.h"
-
 #include "config/config.h"
+
+/* What to rehearse */
+typedef struct Rehearsal
+{
+	void		(*act) (FunctionCallInfo fcinfo);
+	FunctionCallInfo fcinfo;
+} Rehearsal;
+
+static void
+rehearse(void *arg)
+{
+	const Rehearsal *rehearsal = arg;
+
+	rehearsal->act(rehearsal->fcinfo);
+}
 
 /*
  * Do something in a subtransaction, and roll that back.  All that remains is
  * the rows that it has put into the tuplestore made by InitMaterializedSRF(),
- * and its error, if it raises one.
+ * and its error, if it raises one: the caller, unaware of the subtransaction,
+ * must not be left in it.
  */
 void
 ienv_rehearse(void (*act) (FunctionCallInfo fcinfo), FunctionCallInfo fcinfo)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Rehearsal	rehearsal = {act, fcinfo};
+	ErrorData  *error = ienv_attempt(rehearse, &rehearsal, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		act(fcinfo);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		/* the caller, unaware of the subtransaction, must not be left in it */
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
+	if (error != NULL)
 		ReThrowError(error);
-	}
-	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 }

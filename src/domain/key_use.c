@@ -51,7 +51,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "base/base.h"
@@ -61,10 +60,17 @@
 #define Anum_secret_key_use_hash	1
 #define Anum_secret_key_use_used_at	2
 
+/* The use of a key */
+typedef struct Use
+{
+	const uint8 *hash;
+	TimestampTz now;
+} Use;
+
 /* How many older rows one use deletes at most */
 #define MAX_DELETED		16
 
-static void note(const uint8 *hash, TimestampTz now);
+static void note(void *arg);
 static void record(Relation uses, const uint8 *hash, TimestampTz now);
 static SysScanDesc begin_scan(Relation uses, Relation *index,
 							  const uint8 *hash, Snapshot snapshot);
@@ -120,54 +126,37 @@ instance_env_key_last_used(PG_FUNCTION_ARGS)
 bool
 ienv_note_key_use(const uint8 *hash, TimestampTz now)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Use			use = {hash, now};
+	ErrorData  *error;
 
 	if (XactReadOnly || IsolationIsSerializable() || RecoveryInProgress() ||
 		IsInParallelMode())
 		return false;
+	error = ienv_attempt(note, &use, true);
+	if (error == NULL)
+		return true;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		note(hash, now);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-
-		/* the caller's statement is cancelled, or the server shuts down */
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
-			ERRCODE_OPERATOR_INTERVENTION)
-			ReThrowError(error);
-		ereport(LOG,
-				(errcode(error->sqlerrcode),
-				 errmsg("could not record the use of a secret key: %s",
-						error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
+	/* the caller's statement is cancelled, or the server shuts down */
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) ==
+		ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not record the use of a secret key: %s",
+					error->message)));
+	FreeErrorData(error);
 	return true;
 }
 
 /*
- * Record a use, unless one has been recorded within the minute or is about to
+ * Record a Use, unless one has been recorded within the minute or is about to
  * be.
  */
 static void
-note(const uint8 *hash, TimestampTz now)
+note(void *arg)
 {
+	const uint8 *hash = ((Use *) arg)->hash;
+	TimestampTz now = ((Use *) arg)->now;
 	Oid			relid = table_oid();
 	SnapshotData dirty;
 	Relation	uses;

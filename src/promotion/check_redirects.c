@@ -68,6 +68,7 @@ check_redirects(IenvValidation *run, const IenvRows *rows)
 {
 	Looking		looking = {run, rows};
 	int			nchecks = list_length(run->checks);
+	ErrorData  *error;
 
 	if (rows->n == 0)
 	{
@@ -80,10 +81,13 @@ check_redirects(IenvValidation *run, const IenvRows *rows)
 	 * Which hosts are its own is asked of the present, in which it may have
 	 * been dropped, or is being dropped while we look.
 	 */
-	if (ienv_attempt(check_all_settings, &looking,
-					 ERRCODE_IENV_UNKNOWN_INSTANCE,
-					 ERRCODE_INVALID_PARAMETER_VALUE))
+	error = ienv_attempt(check_all_settings, &looking, true);
+	if (error == NULL)
 		return;
+	if (error->sqlerrcode != ERRCODE_IENV_UNKNOWN_INSTANCE &&
+		error->sqlerrcode != ERRCODE_INVALID_PARAMETER_VALUE)
+		ReThrowError(error);
+	FreeErrorData(error);
 	run->checks = list_truncate(run->checks, nchecks);
 	run->dropped = ienv_instance_by_value(run->instance, true, true) == NULL;
 	if (!run->dropped)

@@ -30,7 +30,6 @@
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -53,8 +52,18 @@ typedef struct Wanted
 								 * their external keys */
 } Wanted;
 
+/* An attempt, and where to put what it finds */
+typedef struct Attempt
+{
+	const Wanted *wanted;
+	int			milliseconds;
+	List	  **roots;
+	char	  **busy;
+} Attempt;
+
 static bool lock_in_subtransaction(const Wanted *wanted, int milliseconds,
 								   List **roots, char **busy);
+static void lock_within(void *arg);
 static List *lock_all(const Wanted *wanted, TimestampTz deadline, char **busy);
 static List *find_roots(const Wanted *wanted, const List *trusted,
 						TimestampTz deadline, char **busy);
@@ -103,45 +112,30 @@ static bool
 lock_in_subtransaction(const Wanted *wanted, int milliseconds, List **roots,
 					   char **busy)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool locked = false;
+	Attempt		attempt = {wanted, milliseconds, roots, busy};
+	ErrorData  *error = ienv_attempt(lock_within, &attempt, true);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		int			nest_level = NewGUCNestLevel();
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		lock_table_full();
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
+}
 
-		*roots =
-			lock_all(wanted,
-					 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-												 milliseconds), busy);
-		AtEOXact_GUC(false, nest_level);
-		ReleaseCurrentSubTransaction();
-		locked = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+static void
+lock_within(void *arg)
+{
+	const Attempt *attempt = arg;
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   attempt->milliseconds);
+	int			nest_level = NewGUCNestLevel();
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
-			lock_table_full();
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-			error->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-			ReThrowError(error);
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return locked;
+	*attempt->roots = lock_all(attempt->wanted, deadline, attempt->busy);
+	AtEOXact_GUC(false, nest_level);
 }
 
 /*

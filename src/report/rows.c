@@ -48,9 +48,14 @@ bool
 ienv_read_if_exists(const IenvReport *report, const char *sql, IenvRows *rows)
 {
 	Reading		reading = {report, sql, rows};
+	ErrorData  *error = ienv_attempt(read_rows, &reading, true);
 
-	return ienv_attempt(read_rows, &reading, ERRCODE_IENV_UNKNOWN_INSTANCE,
-						ERRCODE_IENV_UNKNOWN_INSTANCE);
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode != ERRCODE_IENV_UNKNOWN_INSTANCE)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
 }
 
 static void

@@ -36,16 +36,26 @@
 #include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
 #include "registry/registry.h"
 #include "table/table.h"
 
+/* A look at a table, if it can be locked at once */
+typedef struct Glance
+{
+	Oid			relid;
+	bool		(*lock) (Oid relid);
+	IenvLook	look;
+	void	   *arg;			/* of look */
+	bool		looked;
+} Glance;
+
 static List *guarded_roots(void);
 static bool look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look,
 					void *arg);
+static void lock_and_look(void *arg);
 static bool lock_guard(Oid relid);
 static bool lock_referenced(Oid relid);
 static int	compare_roots(const ListCell *a, const ListCell *b);
@@ -267,44 +277,31 @@ ienv_look_at_rows(Oid relid, IenvLook look, void *arg)
 static bool
 look_at(Oid relid, bool (*lock) (Oid relid), IenvLook look, void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool looked = false;
+	Glance		glance = {relid, lock, look, arg, false};
+	ErrorData  *error;
 
 	if (ienv_has_too_many_partitions(relid))
 		return false;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		if (lock(relid))
-		{
-			look(relid, arg);
-			looked = true;
-		}
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	error = ienv_attempt(lock_and_look, &glance, false);
+	if (error == NULL)
+		return glance.looked;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
+	/* the lock table is full */
+	if (error->sqlerrcode != ERRCODE_OUT_OF_MEMORY)
+		ReThrowError(error);
+	FreeErrorData(error);
+	return false;
+}
 
-		/* the lock table is full */
-		if (error->sqlerrcode != ERRCODE_OUT_OF_MEMORY)
-			ReThrowError(error);
-		FreeErrorData(error);
-		looked = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return looked;
+static void
+lock_and_look(void *arg)
+{
+	Glance	   *glance = arg;
+
+	if (!glance->lock(glance->relid))
+		return;
+	glance->look(glance->relid, glance->arg);
+	glance->looked = true;
 }
 
 /*
