@@ -165,7 +165,7 @@ extern void ienv_admit(const IenvGuard *guard, IenvInstance *instance,
 #define IENV_NO_BASE	((uint64) -(INT64CONST(1) << 62))
 
 extern void ienv_watch(const IenvGuard *guard, const IenvInstance *instance,
-					   Datum value, IenvBucket *bucket, uint64 base);
+					   Datum value, IenvBucket *bucket, uint64 base, uint64 version);
 
 /*
  * threshold_look.c: has a threshold been passed?

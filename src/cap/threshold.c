@@ -16,8 +16,9 @@
  * note, the cheapest first:
  *
  * 1. Is the bound, with the tickets that have been taken since, below the
- *	  lowest threshold?  Then nothing is passed, by anybody who has taken a
- *	  ticket by now.  For most transactions, that is all.
+ *	  lowest threshold, and are the triggers that take them still the same?
+ *	  Then nothing is passed, by anybody who has taken a ticket by now.  For
+ *	  most transactions, that is all.
  * 2. Is there no threshold T with floor < T <= bound (floor.c)?  Then the
  *	  instance has passed those up to the floor, and can have passed no other.
  * 3. Otherwise the users are counted, relative to a fresh snapshot: "before",
@@ -100,13 +101,13 @@ static void look_at_all(bool commits);
  * transaction commits.  guard describes the table or partition, value is its
  * instance column's.
  *
- * base was valid at any time in this transaction, or is IENV_NO_BASE.  Without
- * a bucket, it is the greatest number of users that the admission has found, or
- * IENV_NO_BASE.
+ * base was valid at any time in this transaction, while the triggers had this
+ * version, or is IENV_NO_BASE.  Without a bucket, it is the greatest number of
+ * users that the admission has found, or IENV_NO_BASE.
  */
 void
 ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
-		   IenvBucket *bucket, uint64 base)
+		   IenvBucket *bucket, uint64 base, uint64 version)
 {
 	static bool registered = false;
 	int64		lowest = PG_INT64_MAX;
@@ -148,6 +149,7 @@ ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
 	}
 	w->bucket = bucket;
 	w->base = base;
+	w->version = version;
 	w->lowest = lowest;
 }
 
@@ -167,7 +169,8 @@ compare_watched(const void *a, const void *b)
 
 /*
  * Put the pairs in order, each once, with the tightest of its bases: the rows
- * that came in after a base was valid have their tickets since then.
+ * that came in after a base was valid have their tickets since then, unless the
+ * triggers have changed meanwhile.
  */
 static void
 sort_watched(void)
@@ -181,6 +184,8 @@ sort_watched(void)
 	{
 		if (compare_watched(&watched[n], &watched[i]) != 0)
 			watched[++n] = watched[i];
+		else if (watched[i].version != watched[n].version)
+			watched[n].base = IENV_NO_BASE;
 		else if ((int64) (watched[i].base - watched[n].base) > 0)
 			watched[n].base = watched[i].base;
 	}
@@ -272,7 +277,8 @@ look_at_all(bool commits)
 		{
 			ienv_commit_begins(w->bucket);
 			w->committing = true;
-			if (ienv_users_at_most(w->bucket, w->base) < w->lowest)
+			if (ienv_users_at_most(w->bucket, w->base) < w->lowest &&
+				ienv_guard_has_version(w->root, w->version))
 				continue;
 		}
 		if (!installed && !is_installed())

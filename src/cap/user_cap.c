@@ -201,7 +201,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 								  cap + ienv_vacated(&key), &base))
 			{
 				ienv_count_admitted(guard->root, instance, false);
-				ienv_watch(guard, instance, value, bucket, base);
+				ienv_watch(guard, instance, value, bucket, base, key.version);
 				return;
 			}
 			ienv_count_begins(bucket, &mark);
@@ -209,7 +209,7 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		if (soft)
 		{
 			ienv_count_admitted(guard->root, instance, false);
-			ienv_watch(guard, instance, value, bucket, IENV_NO_BASE);
+			ienv_watch(guard, instance, value, bucket, IENV_NO_BASE, 0);
 			return;
 		}
 
@@ -239,7 +239,8 @@ ienv_admit(const IenvGuard *guard, IenvInstance *instance, Datum value,
 		{
 			ienv_count_admitted(guard->root, instance, true);
 			ienv_watch(guard, instance, value, bucket,
-					   bucket != NULL ? base : (uint64) bounds.upper);
+					   bucket != NULL ? base : (uint64) bounds.upper,
+					   bucket != NULL ? key.version : 0);
 			return;
 		}
 		if (bounds.lower > cap)

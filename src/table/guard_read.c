@@ -10,172 +10,29 @@
  * identities is an argument, so that it does not change when the table is
  * renamed.
  *
- * What is read is cached by relation and marked invalid by relcache
- * invalidations, which are sent by every change of triggers, indexes and
- * partitions.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "base/base.h"
-#include "base/news.h"
 #include "table/table.h"
 
-typedef struct GuardEntry
-{
-	IenvGuard	guard;			/* relid is the hash key, must be first */
-	bool		valid;
-	bool		guarded;		/* false: the relation has none of our
-								 * triggers */
-} GuardEntry;
-
-static HTAB *guards = NULL;
-
-/* when anything was last invalidated, as measured by ienv_news_time() */
-static uint64 invalidated = 0;
-
-static bool same_labels(const IenvGuard *a, const IenvGuard *b);
 static bool agrees(const IenvGuard *guard, const IenvTriggerKind *kind,
 				   const IenvColumns * columns);
 static bool read_columns(Relation rel, IenvGuard *guard);
 static Oid	find_root(Oid trigger);
-
-/*
- * Relcache callback: what was read about relid, or about all relations, must
- * be read again.
- */
-static void
-relation_invalidated(Oid relid)
-{
-	HASH_SEQ_STATUS status;
-	GuardEntry *entry;
-
-	invalidated = ienv_news_time();
-	if (OidIsValid(relid))
-	{
-		entry = hash_search(guards, &relid, HASH_FIND, NULL);
-		if (entry == NULL)
-			return;
-		entry->valid = false;
-
-		/*
-		 * what the root's entry says about all its partitions is outdated as
-		 * well
-		 */
-		if (entry->guarded && entry->guard.root != relid)
-		{
-			entry = hash_search(guards, &entry->guard.root, HASH_FIND, NULL);
-			if (entry != NULL)
-				entry->valid = false;
-		}
-		return;
-	}
-	hash_seq_init(&status, guards);
-	while ((entry = hash_seq_search(&status)) != NULL)
-		entry->valid = false;
-}
-
-/*
- * How the relation is guarded, or NULL if it is not.
- *
- * Nothing need be locked: a relation that is gone is not guarded.  The result
- * lives as long as the backend, but may be changed by another call.
- */
-IenvGuard *
-ienv_guard_of(Oid relid)
-{
-	static GuardEntry *last = NULL;
-	GuardEntry *entry;
-	bool		found;
-
-	/* rows tend to come in runs */
-	if (last != NULL && last->valid && last->guarded &&
-		last->guard.relid == relid)
-		return &last->guard;
-
-	if (guards == NULL)
-	{
-		HASHCTL		ctl;
-
-		ctl.keysize = sizeof(Oid);
-		ctl.entrysize = sizeof(GuardEntry);
-		guards = hash_create("instance_env guards", 64, &ctl,
-							 HASH_ELEM | HASH_BLOBS);
-		ienv_on_invalidation(relation_invalidated);
-	}
-
-	entry = hash_search(guards, &relid, HASH_FIND, NULL);
-	if (entry == NULL || !entry->valid)
-	{
-		Relation	rel = try_relation_open(relid, AccessShareLock);
-		IenvGuard	guard;
-		int			present;
-		int			disabled;
-		bool		guarded;
-		uint64		since;
-
-		if (rel == NULL)
-			return NULL;
-		do
-		{
-			since = ienv_news_time();
-			guarded = ienv_read_guard(rel, &guard, &present, &disabled);
-		} while (invalidated > since);
-		entry = hash_search(guards, &relid, HASH_ENTER, &found);
-		entry->valid = false;
-		if (!found)
-		{
-			entry->guarded = false;
-			entry->guard.relid = relid;
-			entry->guard.label = NULL;
-		}
-		if (guarded)
-		{
-			/* labels rarely change, and a caller may hold a pointer to one */
-			if (same_labels(&entry->guard, &guard))
-			{
-				guard.label = entry->guard.label;
-				guard.user_label = entry->guard.user_label;
-			}
-			else
-			{
-				guard.label = MemoryContextStrdup(CacheMemoryContext,
-												  guard.label);
-				guard.user_label = MemoryContextStrdup(CacheMemoryContext,
-													   guard.user_label);
-			}
-			entry->guard = guard;
-		}
-		entry->guarded = guarded;
-		entry->valid = true;
-		relation_close(rel, AccessShareLock);
-	}
-	last = entry;
-	return entry->guarded ? &entry->guard : NULL;
-}
-
-static bool
-same_labels(const IenvGuard *a, const IenvGuard *b)
-{
-	return a->label != NULL && strcmp(a->label, b->label) == 0 &&
-		strcmp(a->user_label, b->user_label) == 0;
-}
 
 /*
  * Read a guard from the triggers of rel, which is open and locked.

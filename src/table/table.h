@@ -110,7 +110,6 @@ typedef struct IenvColumns
 	AttrNumber	keys[IENV_MAX_KEY_COLUMNS];
 }			IenvColumns;
 
-extern IenvGuard *ienv_guard_of(Oid relid);
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present,
 							int *disabled);
 extern bool ienv_read_options(const Trigger *trigger, IenvGuard *guard);
@@ -119,6 +118,12 @@ extern bool ienv_is_of_guard(const Trigger *trigger,
 							 IenvColumns * columns);
 extern List *ienv_odd_triggers(Relation rel);
 extern bool ienv_guards_itself(Relation rel);
+
+/*
+ * guard_cache.c: the same, remembered
+ */
+extern IenvGuard *ienv_guard_of(Oid relid);
+extern bool ienv_guard_has_version(Oid root, uint64 version);
 
 /*
  * user_columns.c: what reset_development() tells users apart by
