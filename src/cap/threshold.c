@@ -93,7 +93,9 @@ static int	nwatched = 0;
 static int	max_watched = 0;
 
 static void transaction_ends(XactEvent event, void *arg);
+static int64 lowest_threshold(const IenvInstance *instance);
 static bool make_room(void);
+static bool is_below(const IenvWatched *w);
 static void look_at_all(bool commits);
 
 /*
@@ -110,17 +112,9 @@ ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
 		   IenvBucket *bucket, uint64 base, uint64 version)
 {
 	static bool registered = false;
-	int64		lowest = PG_INT64_MAX;
 	IenvWatched *w;
 
-	if (ienv_notify_thresholds && instance->nthresholds > 0 &&
-		instance->user_cap > 0)
-		lowest = ienv_threshold_users(instance, instance->thresholds[0]);
-	if (instance->soft)
-		lowest = Min(lowest, (int64) instance->user_cap + 1);
-	if (lowest == PG_INT64_MAX ||
-		(bucket == NULL && base != IENV_NO_BASE &&
-		 (int64) base < lowest / 2))
+	if (lowest_threshold(instance) == PG_INT64_MAX)
 		return;
 
 	w = nwatched > 0 ? &watched[nwatched - 1] : NULL;
@@ -150,7 +144,22 @@ ienv_watch(const IenvGuard *guard, const IenvInstance *instance, Datum value,
 	w->bucket = bucket;
 	w->base = base;
 	w->version = version;
-	w->lowest = lowest;
+}
+
+/*
+ * The lowest threshold of an instance, in users; PG_INT64_MAX if there is none.
+ */
+static int64
+lowest_threshold(const IenvInstance *instance)
+{
+	int64		lowest = PG_INT64_MAX;
+
+	if (ienv_notify_thresholds && instance->nthresholds > 0 &&
+		instance->user_cap > 0)
+		lowest = ienv_threshold_users(instance, instance->thresholds[0]);
+	if (instance->soft)
+		lowest = Min(lowest, (int64) instance->user_cap + 1);
+	return lowest;
 }
 
 /*
@@ -260,6 +269,29 @@ is_installed(void)
 }
 
 /*
+ * Is it certain that a pair is below the lowest threshold that its instance
+ * has now?  The cap may have changed since the rows came in.
+ *
+ * If the triggers are the same, the extension is still there.
+ */
+static bool
+is_below(const IenvWatched *w)
+{
+	const IenvInstance *instance;
+
+	if (w->bucket != NULL && !ienv_guard_has_version(w->root, w->version))
+		return false;
+	instance = ienv_instance_by_id(&w->instance);
+	if (instance == NULL || instance->user_cap < 0)
+		return false;
+	if (w->bucket != NULL)
+		return ienv_users_at_most(w->bucket, w->base) <
+			lowest_threshold(instance);
+	return w->base != IENV_NO_BASE &&
+		(int64) w->base < lowest_threshold(instance) / 2;
+}
+
+/*
  * Look at all pairs that may have passed a threshold.  In their order, because
  * whoever has locked one waits for those who commit without a lock on it.
  */
@@ -277,13 +309,14 @@ look_at_all(bool commits)
 		{
 			ienv_commit_begins(w->bucket);
 			w->committing = true;
-			if (ienv_users_at_most(w->bucket, w->base) < w->lowest &&
-				ienv_guard_has_version(w->root, w->version))
+			if (is_below(w))
 				continue;
 		}
 		if (!installed && !is_installed())
 			return;
 		installed = true;
+		if (w->bucket == NULL && is_below(w))
+			continue;
 		w->beside = 0;
 		for (int j = 0; j < i; j++)
 			w->beside += watched[j].committing && watched[j].bucket == w->bucket;

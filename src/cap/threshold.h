@@ -22,7 +22,6 @@ typedef struct IenvWatched
 	IenvBucket *bucket;			/* or NULL */
 	uint64		base;			/* see ienv_users_at_most() */
 	uint64		version;		/* of the triggers when it was valid */
-	int64		lowest;			/* threshold, in users */
 	bool		committing;		/* ienv_commit_begins() has been called */
 	int			beside;			/* and so it has for how many other pairs of
 								 * this transaction, with the same bucket */
