@@ -91,7 +91,7 @@ INSERT INTO call VALUES
 	('verify_secret_key', '''sk_test_nobodynobodynobodynobodynobodynobodynob'''), ('keys_match', '@publishable, @key'),
 	('setting', '@dev, ''session.lifetime'''), ('guard', '''public.users'''),
 	('guard', '''public.users'', user_key => '''''), ('unguard', '''public.guarded'''), ('isolate', '''public.guarded'', true'), ('unisolate', '''public.guarded'''), ('guard_list', ''),
-	('report', '''shop'''), ('grant_backend', '''instance_env_caller'''), ('grant_monitor', '''instance_env_caller'''),
+	('report', '''shop'''), ('report', ''), ('grant_backend', '''instance_env_caller'''), ('grant_monitor', '''instance_env_caller'''),
 	('grant_guard', '''instance_env_caller'''), ('grant_admin', '''instance_env_caller'''), ('revoke_access', '''instance_env_caller'''),
 	('forget_events', 'pg_catalog.now()'), ('is_test_identity', '@dev, ''jane+clerk_test@example.com'''),
 	('redirect_url_allowed', '@prod, ''https://shop.example.com/'''), ('redirect_url_allowed', '@dev, ''http://localhost:3000/'''),
