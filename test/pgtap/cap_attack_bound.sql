@@ -1,7 +1,9 @@
 -- Tries to make a bound hold that does not know of all rows. What is shared is of committed
 -- rows, so each statement here is a transaction of its own.
 SET client_min_messages = warning;
-SELECT plan(8);
+-- what is counted for a warning could hide that a bound is too low
+SET instance_env.notify_thresholds = off;
+SELECT plan(3);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev') \gset
@@ -41,46 +43,5 @@ INSERT INTO instance_env.instance SELECT * FROM kept;
 SELECT throws_ok($$INSERT INTO app.early VALUES (6, '00000000-0000-4000-8000-00000000001d')$$, '23I01', NULL,
 	'rows that came before their instance count when it is back');
 SELECT is((SELECT count(*) FROM app.early), 5::bigint, 'so the cap holds');
-
---
--- VACUUM FULL brings the trigger's row back to where it was: its transaction wrote it there, had
--- no trigger for a while, and wrote it again.  (A row that nobody needs makes its place free.)
---
-
-CREATE TABLE app.moved (id integer PRIMARY KEY, instance_id uuid NOT NULL DEFAULT '00000000-0000-4000-8000-00000000000d');
-SELECT count(*) FROM instance_env.guard('app.moved', user_key => '') \gset
-CREATE FUNCTION pg_temp.place() RETURNS tid LANGUAGE sql AS $$
-	SELECT ctid FROM pg_trigger WHERE tgrelid = 'app.moved'::regclass AND tgfoid = 'instance_env.check_user_cap'::regproc $$;
--- as the last row, and with room for more on its page
-VACUUM FULL pg_trigger;
-ALTER TRIGGER instance_env_user_cap ON app.moved RENAME TO away;
-ALTER TRIGGER away ON app.moved RENAME TO instance_env_user_cap;
-VACUUM FULL pg_trigger;
-SELECT (pg_temp.place()::text::point)[1] > 10 AS full \gset
-\if :full
-	CREATE TABLE app.filler (a integer);
-	CREATE FUNCTION app.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-	SELECT format('CREATE TRIGGER filler_%s AFTER INSERT ON app.filler EXECUTE FUNCTION app.nothing()', i) FROM generate_series(1, 12) i \gexec
-	VACUUM FULL pg_trigger;
-	ALTER TRIGGER instance_env_user_cap ON app.moved RENAME TO away;
-	ALTER TRIGGER away ON app.moved RENAME TO instance_env_user_cap;
-	VACUUM FULL pg_trigger;
-\endif
-SELECT pg_temp.place() AS compact \gset
-ALTER TRIGGER instance_env_user_cap ON app.moved RENAME TO away;
-VACUUM pg_trigger;
-BEGIN;
-ALTER TRIGGER away ON app.moved RENAME TO instance_env_user_cap;
-SELECT is(pg_temp.place(), :'compact'::tid, 'the row is where it will be again');
-INSERT INTO app.moved SELECT generate_series(1, 3);
-ALTER TABLE app.moved DISABLE TRIGGER instance_env_user_cap;
-INSERT INTO app.moved SELECT generate_series(4, 5);
-ALTER TABLE app.moved ENABLE ALWAYS TRIGGER instance_env_user_cap;
-COMMIT;
-SELECT isnt(pg_temp.place(), :'compact'::tid, 'meanwhile it is elsewhere');
-VACUUM FULL pg_trigger;
-SELECT is(pg_temp.place(), :'compact'::tid, 'and back again');
-SELECT throws_ok('INSERT INTO app.moved VALUES (6)', '23I01', NULL, 'but no bound of that time holds');
-SELECT is((SELECT count(*) FROM app.moved), 5::bigint, 'so the cap holds');
 
 SELECT * FROM finish();

@@ -79,9 +79,9 @@ $node->start;
 
 sub answers
 {
-	my ($name, $buckets) = @_;
+	my ($name, $buckets, $notify) = @_;
 
-	$node->append_conf('postgresql.conf', "instance_env.buckets = $buckets\n");
+	$node->append_conf('postgresql.conf', "instance_env.buckets = $buckets\ninstance_env.notify_thresholds = $notify\n");
 	$node->restart;
 	$node->safe_psql('postgres', "CREATE DATABASE $name");
 	$node->safe_psql(
@@ -101,14 +101,18 @@ sub answers
 	return ($stdout, $stderr);
 }
 
-my @with = answers('with_bound', 4096);
-my @one = answers('one_bucket', 1);
-my @without = answers('without', 0);
+my @with = answers('with_bound', 4096, 'on');
+my @one = answers('one_bucket', 1, 'on');
+my @without = answers('without', 0, 'on');
+# what is counted for a warning could hide that a bound is too low
+my @quiet = answers('quiet', 4096, 'off');
 
 is($with[0], $without[0], 'the same rows with the bound and without');
 is($with[1], $without[1], 'the same errors');
 is($one[0], $without[0], 'the same rows with one bucket for all');
 is($one[1], $without[1], 'the same errors');
+is($quiet[0], $without[0], 'the same rows with the bound, but without warnings');
+is($quiet[1], join("\n", grep { !/ WARNING:  01I01$/ } split /\n/, $without[1]), 'the same errors');
 my $refused = () = $with[1] =~ /23I01/g;
 cmp_ok($refused, '>', $statements / 100, "the cap was reached often ($refused times)");
 

@@ -12,6 +12,8 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('setting');
 $node->init;
+# what is counted for a warning could hide that a bound is too low
+$node->append_conf('postgresql.conf', 'instance_env.notify_thresholds = off');
 $node->start;
 
 if ($node->safe_psql('postgres', 'SHOW server_version_num') < 170000)

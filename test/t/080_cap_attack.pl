@@ -1,5 +1,6 @@
 # Tries to get past the cap that take more than one session's SQL: the extended protocol with
-# a suspended portal, and a database that is made anew under the same OID.
+# a suspended portal, a database that is made anew under the same OID, and a trigger's row that
+# is brought back to where it was, which needs a database that nobody else looks at.
 
 use strict;
 use warnings;
@@ -10,7 +11,9 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'instance_env'");
+# what is counted for a warning could hide that a bound is too low
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'instance_env'\ninstance_env.notify_thresholds = off\nautovacuum = off");
 $node->start;
 
 # one where each admission counts
@@ -136,6 +139,43 @@ $node->safe_psql('again', 'INSERT INTO users (n) SELECT generate_series(1, 40)')
 my ($status, $stdout, $stderr) = $node->psql('again', 'INSERT INTO users (n) SELECT generate_series(1, 400)');
 like($stderr, qr/has reached its cap of 500 users/, 'a database made anew under the same OID has no bound of the first');
 is($node->safe_psql('again', 'SELECT count(*) FROM users'), '490', 'the cap holds');
+
+#
+# VACUUM FULL brings the trigger's row back to where it was: its transaction wrote it there, had
+# no trigger for a while, and wrote it again.  (A row that nobody needs makes its place free.  An
+# autovacuum worker's snapshot would keep it.)
+#
+
+prepare($node, 'moved');
+my $rename = sub { my ($from, $to) = @_; return "ALTER TRIGGER $from ON users RENAME TO $to;\n"; };
+# as the last row of pg_trigger, and with room for more on its page
+my $compact = 'VACUUM FULL pg_trigger;' . $rename->('instance_env_user_cap', 'away')
+  . $rename->('away', 'instance_env_user_cap') . 'VACUUM FULL pg_trigger;';
+my $place = q{SELECT ctid FROM pg_trigger WHERE tgrelid = 'users'::regclass AND tgfoid = 'instance_env.check_user_cap'::regproc};
+$node->safe_psql('moved', $compact);
+if ($node->safe_psql('moved', "SELECT (ctid::text::point)[1] > 10 FROM ($place) p") eq 't')
+{
+	$node->safe_psql('moved', 'CREATE TABLE filler (a integer);'
+		  . q{CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';}
+		  . join('', map { "CREATE TRIGGER filler_$_ AFTER INSERT ON filler EXECUTE FUNCTION nothing();" } 1 .. 12) . $compact);
+}
+my $before = $node->safe_psql('moved', $place);
+$node->safe_psql('moved', $rename->('instance_env_user_cap', 'away') . 'VACUUM pg_trigger');
+my $within = $node->safe_psql('moved', 'BEGIN;' . $rename->('away', 'instance_env_user_cap') . <<"SQL");
+$place;
+INSERT INTO users (n) SELECT generate_series(1, 3);
+ALTER TABLE users DISABLE TRIGGER instance_env_user_cap;
+INSERT INTO users (n) SELECT generate_series(4, 5);
+ALTER TABLE users ENABLE ALWAYS TRIGGER instance_env_user_cap;
+COMMIT;
+SQL
+is($within, $before, 'the row is where it will be again');
+isnt($node->safe_psql('moved', $place), $before, 'meanwhile it is elsewhere');
+$node->safe_psql('moved', 'VACUUM FULL pg_trigger');
+is($node->safe_psql('moved', $place), $before, 'and back again');
+($status, $stdout, $stderr) = $node->psql('moved', 'INSERT INTO users (n) VALUES (6)');
+like($stderr, qr/has reached its cap of 5 users/, 'but no bound of that time holds');
+is($node->safe_psql('moved', 'SELECT count(*) FROM users'), '5', 'so the cap holds');
 
 $node->stop;
 done_testing();
