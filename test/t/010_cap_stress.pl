@@ -76,7 +76,8 @@ my $eager = 'WITH (fillfactor = 100, '
   . ', autovacuum_freeze_min_age = 0)';
 
 # Make applications, and return what names their development instances in a
-# column of a type, each with its cap.
+# column of a type, each with its cap.  Every second one has no thresholds: what
+# is counted for a warning could hide that a bound is too low.
 sub applications
 {
 	my ($load, $type, @cap) = @_;
@@ -89,6 +90,9 @@ sub applications
 		);
 		$node->safe_psql('postgres',
 			"SELECT instance_env.set_user_cap('$id', $cap[$n])");
+		$node->safe_psql('postgres',
+			"SELECT instance_env.set_policy('$id', 'user_cap_thresholds', '[]')")
+		  if $n % 2;
 		$cap{ $type eq 'uuid' ? $id : $name } = $cap[$n];
 	}
 	return \%cap;
