@@ -3,10 +3,11 @@ SET client_min_messages = error;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(45);
+SELECT plan(46);
 
 SELECT instance_env.create_application('shop', development_id => 'd0000000-0000-4000-8000-000000000001',
 	production_id => 'a0000000-0000-4000-8000-000000000001', development_key => 'shop-dev') \gset
+SELECT instance_env.create_application('digits', development_id => '01234567-89ab-4def-8f09-fedcba987654') \gset
 SELECT * FROM instance_env.adopt_application('live', production_id => 'a0000000-0000-4000-8000-000000000002',
 	development_id => 'd0000000-0000-4000-8000-000000000002') \gset
 CREATE ROLE instance_env_backend;
@@ -17,6 +18,10 @@ SELECT has_function('instance_env', 'enter', ARRAY['uuid', 'boolean'], 'there is
 SELECT is(instance_env.current_instance(), NULL, 'a session begins in no instance');
 SELECT is(instance_env.current_instance_key(), NULL, 'and has no key');
 SELECT is(current_setting('instance_env.current_instance'), '', 'the parameter is empty');
+
+SELECT instance_env.enter('01234567-89ab-4def-8f09-fedcba987654') \gset
+SELECT is(instance_env.current_instance(), '01234567-89ab-4def-8f09-fedcba987654', 'every digit is read');
+SELECT instance_env.leave() \gset
 
 -- for the session
 SELECT lives_ok($$SELECT instance_env.enter('d0000000-0000-4000-8000-000000000001')$$, 'a superuser may enter any instance');
