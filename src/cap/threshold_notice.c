@@ -15,9 +15,7 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
 #include "commands/async.h"
-#include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -44,7 +42,6 @@
 
 static void append_json(StringInfo buf, const char *text, int room);
 static const char *to_utf8(const char *text, bool *is_utf8);
-static char *application_of(const IenvInstance *instance);
 
 /* The value of the instance column to name an instance by */
 static inline Datum
@@ -129,7 +126,7 @@ void
 ienv_notify_threshold(const IenvGuard *guard, const IenvInstance *instance,
 					  int percent, int64 users)
 {
-	char	   *application = application_of(instance);
+	char	   *application = ienv_application_of(&instance->id);
 	StringInfoData buf;
 
 	if (application == NULL ||
@@ -147,31 +144,6 @@ ienv_notify_threshold(const IenvGuard *guard, const IenvInstance *instance,
 					 ", \"users\": %lld, \"cap\": %d, \"percent\": %d}",
 					 (long long) users, instance->user_cap, percent);
 	Async_Notify(CHANNEL, buf.data);
-}
-
-/*
- * The name of an instance's application, or NULL if it has just been dropped.
- */
-static char *
-application_of(const IenvInstance *instance)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Oid			type = UUIDOID;
-	Datum		id = UUIDPGetDatum(&instance->id);
-	char	   *name = NULL;
-	IenvOwner	saved;
-
-	SPI_connect();
-	ienv_become_owner(&saved);
-	if (ienv_query_latest("SELECT a.name FROM instance_env.application a"
-						  " JOIN instance_env.instance i"
-						  " ON i.application OPERATOR(pg_catalog.=) a.id"
-						  " WHERE i.id OPERATOR(pg_catalog.=) $1",
-						  1, &type, &id, NULL) == 1)
-		name = MemoryContextStrdup(context, ienv_result_text(0, 1));
-	ienv_leave_owner(&saved);
-	SPI_finish();
-	return name;
 }
 
 /*

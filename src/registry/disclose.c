@@ -26,6 +26,34 @@
 static bool may_ask(Oid role);
 
 /*
+ * The name of an instance's application, in the current memory context; NULL
+ * if it has just been dropped.  Runs SQL, in a snapshot of its own, as the
+ * extension's owner: whether the user may know it is for the caller to say.
+ */
+char *
+ienv_application_of(const pg_uuid_t *instance)
+{
+	MemoryContext context = CurrentMemoryContext;
+	pg_uuid_t	copy = *instance;	/* caches can change while SQL runs */
+	Oid			type = UUIDOID;
+	Datum		id = UUIDPGetDatum(&copy);
+	char	   *name = NULL;
+	IenvOwner	saved;
+
+	SPI_connect();
+	ienv_become_owner(&saved);
+	if (ienv_query_latest("SELECT a.name FROM instance_env.application a"
+						  " JOIN instance_env.instance i"
+						  " ON i.application OPERATOR(pg_catalog.=) a.id"
+						  " WHERE i.id OPERATOR(pg_catalog.=) $1",
+						  1, &type, &id, NULL) == 1)
+		name = MemoryContextStrdup(context, ienv_result_text(0, 1));
+	ienv_leave_owner(&saved);
+	SPI_finish();
+	return name;
+}
+
+/*
  * A sentence that names the application of an instance, to end a DETAIL with;
  * empty if the current user may not know it.  value is an id or an external
  * key.  Runs SQL, so call it before ereport().
@@ -34,35 +62,16 @@ const char *
 ienv_application_sentence(Datum value, bool is_uuid)
 {
 	const IenvInstance *found;
-	pg_uuid_t	id;
-	Datum		instance = UUIDPGetDatum(&id);
-	Oid			type = UUIDOID;
-	IenvOwner	saved;
-	char	   *sentence = NULL;
-	MemoryContext context = CurrentMemoryContext;
+	char	   *name;
 
 	if (!may_ask(GetUserId()))
 		return "";
 	found = ienv_instance_by_value(value, is_uuid, true);
 	if (found == NULL)
 		return "";
-	id = found->id;
-
-	SPI_connect();
-	ienv_become_owner(&saved);
-	if (ienv_query_latest("SELECT a.name FROM instance_env.application a"
-						  " JOIN instance_env.instance i"
-						  " ON i.application OPERATOR(pg_catalog.=) a.id"
-						  " WHERE i.id OPERATOR(pg_catalog.=) $1",
-						  1, &type, &instance, NULL) == 1)
-		sentence =
-			MemoryContextStrdup(context,
-								psprintf(" It belongs to application \"%s\".",
-										 ienv_clipped(ienv_result_text(0,
-																	   1))));
-	ienv_leave_owner(&saved);
-	SPI_finish();
-	return sentence != NULL ? sentence : "";
+	name = ienv_application_of(&found->id);
+	return name != NULL ?
+		psprintf(" It belongs to application \"%s\".", ienv_clipped(name)) : "";
 }
 
 /*

@@ -98,6 +98,7 @@ extern void ienv_require_free_key(Datum key, const pg_uuid_t *instance);
 /*
  * disclose.c: what a message may tell about an instance
  */
+extern char *ienv_application_of(const pg_uuid_t *instance);
 extern const char *ienv_application_sentence(Datum value, bool is_uuid);
 extern int	ienv_errhint_view(const char *view, const char *hint);
 

@@ -249,6 +249,22 @@ sub make_up
 make_up('complete', 0);
 is(upgrade('complete'), '', 'an upgrade that leaves nothing out leads to a fresh installation');
 
+# Its own scripts drop members, which is no loss of what they guard.
+$node->safe_psql('postgres', 'CREATE DATABASE peopled');
+$node->safe_psql('peopled', q{
+	CREATE EXTENSION instance_env VERSION 'complete';
+	CREATE TABLE users (id integer PRIMARY KEY, instance_id text NOT NULL);
+	SELECT instance_env.create_application('shop', development_key => 'dev', production_key => 'prod');
+	SELECT instance_env.guard('users');
+	UPDATE instance_env.instance SET status = 'active' WHERE external_key = 'prod';
+	INSERT INTO users VALUES (1, 'prod');
+	ALTER EXTENSION instance_env UPDATE});
+is($node->safe_psql('peopled', 'SELECT (SELECT count(*) FROM users), (SELECT bool_and(whole) FROM instance_env.guards)'),
+	'1|t', 'an upgrade that drops a member leaves users of production, guarded');
+my ($status, $stdout, $stderr) = $node->psql('peopled', 'DROP EXTENSION instance_env CASCADE');
+like($stderr, qr/cannot drop extension "instance_env" because table "public.users" holds users of production/,
+	'which DROP EXTENSION does not');
+
 foreach my $number (0 .. $#changes)
 {
 	my ($name, undef, undef, $object, $difference) = @{ $changes[$number] };
