@@ -1,6 +1,7 @@
 # Where the server's configuration, or the database's, allows users of production to be destroyed:
 # the owner's rights are needed nevertheless, of the role that acts, and of the session's where
-# the setting is the session's.
+# the setting is the session's.  And what destroys them from afar, in sessions that have done
+# nothing else, on a server that does not preload the library.
 
 use strict;
 use warnings;
@@ -60,6 +61,58 @@ $node->restart;
 $node->safe_psql('postgres', 'ALTER DATABASE postgres SET instance_env.allow_destructive = on');
 is(outcome($superuser, $directly), 'done', 'if the database allows it, a superuser may');
 is(outcome('sweeper', $through), '55I05', "but no session of a role without the owner's rights");
+
+$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET instance_env.allow_destructive');
+
+#
+# A table goes with what its partition key refers to.
+#
+
+my $row_type = 'CREATE FUNCTION p.f(p.%s, integer) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$SELECT $2 > 0$$;';
+my $wrapper = 'CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE p.ft (a integer, b integer) SERVER s;';
+my $search = 'CREATE TEXT SEARCH TEMPLATE p.template (INIT = dsimple_init, LEXIZE = dsimple_lexize);'
+  . 'CREATE TEXT SEARCH DICTIONARY p.dictionary (TEMPLATE = p.template);'
+  . 'CREATE TEXT SEARCH PARSER p.parser (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype);'
+  . 'CREATE TEXT SEARCH CONFIGURATION p.configuration (PARSER = p.parser);'
+  . 'ALTER TEXT SEARCH CONFIGURATION p.configuration ADD MAPPING FOR word WITH p.dictionary;';
+my $is_word = "(length(to_tsvector('p.configuration', name)) >= 0)";
+
+foreach my $case (
+	# what is made before, the key, what drops it
+	[ $search, $is_word, 'DROP TEXT SEARCH CONFIGURATION p.configuration' ],
+	[ $search, $is_word, 'DROP TEXT SEARCH DICTIONARY p.dictionary' ],
+	[ $search, $is_word, 'DROP TEXT SEARCH PARSER p.parser' ],
+	[ $search, $is_word, 'DROP TEXT SEARCH TEMPLATE p.template' ],
+	[ $wrapper . sprintf($row_type, 'ft'), 'p.f(NULL, id)', 'DROP FOREIGN TABLE p.ft' ],
+	[ $wrapper . sprintf($row_type, 'ft'), 'p.f(NULL, id)', 'DROP SERVER s' ],
+	[ $wrapper . sprintf($row_type, 'ft'), 'p.f(NULL, id)', 'DROP FOREIGN DATA WRAPPER w' ],
+	[ $wrapper . 'CREATE VIEW p.v AS SELECT a FROM p.ft;' . sprintf($row_type, 'v'), 'p.f(NULL, id)', 'ALTER FOREIGN TABLE p.ft DROP COLUMN a' ],
+	[ 'CREATE TABLE p.t (a integer, b integer); CREATE VIEW p.v AS SELECT a FROM p.t;' . sprintf($row_type, 'v'), 'p.f(NULL, id)', 'ALTER TABLE p.t DROP COLUMN a' ],
+	[ 'CREATE VIEW p.v AS SELECT 1 AS a;' . sprintf($row_type, 'v'), 'p.f(NULL, id)', 'DROP VIEW p.v' ],
+	[ 'CREATE MATERIALIZED VIEW p.v AS SELECT 1 AS a;' . sprintf($row_type, 'v'), 'p.f(NULL, id)', 'DROP MATERIALIZED VIEW p.v' ],
+	[ 'CREATE SEQUENCE p.q; CREATE VIEW p.v AS SELECT last_value FROM p.q;' . sprintf($row_type, 'v'), 'p.f(NULL, id)', 'DROP SEQUENCE p.q' ],
+	[ 'CREATE TYPE p.e AS ENUM (\'one\');' . sprintf($row_type, 'e'), 'p.f(NULL, id)', 'DROP TYPE p.e' ],
+	[ 'CREATE DOMAIN p.d AS integer;' . sprintf($row_type, 'd'), 'p.f(NULL::p.d, id)', 'DROP DOMAIN p.d' ],
+	[ $row_type =~ s/p\.%s/integer/r, 'p.f(1, id)', 'DROP FUNCTION p.f(integer, integer)' ],
+	[ $row_type =~ s/p\.%s/integer/r, 'p.f(1, id)', 'DROP ROUTINE p.f(integer, integer)' ],
+	[ 'CREATE COLLATION p.c FROM "C";', '(name COLLATE p.c >= \'\')', 'DROP COLLATION p.c' ],
+	[ 'CREATE OPERATOR p.=== (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq);', "(name OPERATOR(p.===) 'x')", 'DROP OPERATOR p.=== (text, text)' ],
+	[ '', 'id > 0', 'DROP SCHEMA p' ])
+{
+	my ($made, $key, $drop) = @$case;
+
+	$node->safe_psql('postgres', "CREATE SCHEMA p; $made"
+		  . "CREATE TABLE p.users (id integer, instance_id text NOT NULL, name text) PARTITION BY LIST (($key));"
+		  . "CREATE TABLE p.users_all PARTITION OF p.users DEFAULT;"
+		  . "SELECT instance_env.guard('p.users', user_key => '');"
+		  . "INSERT INTO p.users VALUES (1, 'prod', 'one')");
+	my ($status, $stdout, $stderr) = $node->psql('postgres', "\\set VERBOSITY sqlstate\n$drop CASCADE");
+	like($stderr, qr/ERROR:  55I05/, "$drop is refused");
+	$node->safe_psql('postgres', "BEGIN; SET LOCAL instance_env.allow_destructive = on; $drop CASCADE; COMMIT");
+	is($node->safe_psql('postgres', q{SELECT to_regclass('p.users') IS NULL, action || ' ' || item FROM instance_env.events ORDER BY id DESC LIMIT 1}),
+		't|drop_table p.users_all', 'and recorded if it was allowed');
+	$node->safe_psql('postgres', 'DROP SCHEMA IF EXISTS p CASCADE; DROP FOREIGN DATA WRAPPER IF EXISTS w CASCADE');
+}
 
 $node->stop;
 done_testing();
