@@ -139,7 +139,8 @@ ienv_query_active(const char *sql, int nargs, const Oid *types,
 }
 
 /*
- * The same by a plan that is kept and does not depend on the arguments, for a query that is asked often about a single thing.
+ * The same by a plan that is kept and does not depend on the arguments, for a
+ * query that is asked often about a single thing.
  *
  * PostgreSQL makes the plan again when what it depends on has changed, be it
  * statistics or all of the extension.

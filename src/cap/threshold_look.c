@@ -135,8 +135,8 @@ fade(IenvFloor *floor, const Mark *marks, int n)
 }
 
 /*
- * Does the bucket answer question 2, given what I have deleted?  Sets *known if count->key and
- * count->floor are set.
+ * Does the bucket answer question 2, given what I have deleted?  Sets *known
+ * if count->key and count->floor are set.
  *
  * To compute the version of the triggers anew could mean to wait for a
  * partition.

@@ -30,9 +30,9 @@
  *
  * Items that only one type of instance can have are no drift between the
  * types: features that are for production only, their settings, and policies
- * that are fixed for the other type.  Between instances of the same type, everything counts.
- * Credentials differ by design, so connections are compared by whether they
- * exist, and by their scopes.
+ * that are fixed for the other type.  Between instances of the same type,
+ * everything counts.  Credentials differ by design, so connections are compared
+ * by whether they exist, and by their scopes.
  */
 static const char drift[] =
 "WITH pair AS (SELECT a.type OPERATOR(pg_catalog.<>) b.type AS mixed,"

@@ -8,8 +8,8 @@
  * "op://shop/google/secret".  The scheme is for the application to resolve;
  * none of them means anything here, except those that announce the secret
  * itself, which are refused.  So is a secret behind a scheme: one in a form
- * that base/secret_form.c knows, and a long run of letters and digits that is not
- * made of words.
+ * that base/secret_form.c knows, and a long run of letters and digits that is
+ * not made of words.
  *
  *-------------------------------------------------------------------------
  */

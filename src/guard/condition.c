@@ -9,12 +9,13 @@
  * from where, and what it counts would be wrong.  So it answers, and counts,
  * only if its arguments are columns of the row that its trigger fires for, as
  * guard() writes them: the instance, tableoid, and perhaps those of the user
- * key; or, of a row that is deleted, its ctid.  PostgreSQL turns those into Vars of
- * OUTER_VAR (NEW) or INNER_VAR (OLD) (TriggerEnabled() in trigger.c).  Nowhere
- * else is such a Var a system column: in a plan, such Vars are numbered by the
- * columns of the node below, which begin at 1 (set_join_references() in
- * setrefs.c).  And since only the condition of an AFTER trigger may refer to a
- * system column of NEW, the new row is in the heap and its indexes.
+ * key; or, of a row that is deleted, its ctid.  PostgreSQL turns those into
+ * Vars of OUTER_VAR (NEW) or INNER_VAR (OLD) (TriggerEnabled() in trigger.c).
+ * Nowhere else is such a Var a system column: in a plan, such Vars are
+ * numbered by the columns of the node below, which begin at 1
+ * (set_join_references() in setrefs.c).  And since only the condition of an
+ * AFTER trigger may refer to a system column of NEW, the new row is in the
+ * heap and its indexes.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,8 +34,9 @@ static AttrNumber column_of(Node *node, int varno);
 /*
  * The guard of the table whose trigger's condition is being evaluated: for a
  * new row (instance, tableoid [, key...]), or, with is_old, for an old one
- * (instance, tableoid, ctid).  NULL if the function is called in any other way, or if the table is
- * not guarded by these columns: then the answer must reveal nothing.
+ * (instance, tableoid, ctid).  NULL if the function is called in any other
+ * way, or if the table is not guarded by these columns: then the answer must
+ * reveal nothing.
  */
 IenvGuard *
 ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old)

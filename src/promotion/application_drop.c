@@ -221,7 +221,8 @@ forget_uses(Datum application)
 
 /*
  * Record what an application loses when it is dropped: an event for each
- * domain, key, setting, role that may enter, and so on, without secrets.  SPI is connected.
+ * domain, key, setting, role that may enter, and so on, without secrets.  SPI
+ * is connected.
  */
 static void
 record_losses(Datum application)

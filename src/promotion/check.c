@@ -20,8 +20,9 @@ static char *of_one(const char *sql);
 
 /*
  * Add the result of a check.  name is the kind of check, and subject what it
- * has looked at, or NULL if it is not about one of several; sqlstate is that of a refusal for this reason,
- * or 0; hint is what to do if the check has failed, or NULL.
+ * has looked at, or NULL if it is not about one of several; sqlstate is that
+ * of a refusal for this reason, or 0; hint is what to do if the check has
+ * failed, or NULL.
  */
 void
 ienv_add_check(IenvValidation *run, const char *name, const char *subject,

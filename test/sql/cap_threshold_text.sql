@@ -119,6 +119,23 @@ FROM (VALUES ('80')) AS i (value);
 SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000001', 'user_cap_thresholds', '[100, 80]');
 SELECT instance_env.reset_policy('d0000000-0000-4000-8000-000000000001', 'user_cap_thresholds');
 
+-- where deletes go unseen, what was passed is forgotten after some inserts
+CREATE TABLE unseen (id integer PRIMARY KEY, instance uuid DEFAULT 'd0000000-0000-4000-8000-000000000002');
+CREATE INDEX ON unseen (instance);
+SELECT FROM instance_env.create_application('unseen', 'free',
+	'd0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000002');
+SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000002', 500);
+SELECT instance_env.set_policy('d0000000-0000-4000-8000-000000000002', 'user_cap_thresholds', '[16]');
+SELECT count(*) FROM instance_env.guard('unseen', 'instance', user_key => '') \gset
+INSERT INTO unseen SELECT generate_series(1, 79);
+INSERT INTO unseen SELECT generate_series(80, 90);
+INSERT INTO unseen VALUES (91);
+DELETE FROM unseen WHERE id > 60;
+SELECT format('INSERT INTO unseen VALUES (%s)', i) FROM generate_series(100, 125) i \gexec
+SELECT count(*) FROM unseen;
+DROP TABLE unseen;
+SELECT instance_env.drop_application(instance_env.application_id('unseen'));
+
 -- off
 TRUNCATE users;
 SET instance_env.notify_thresholds = off;
