@@ -53,6 +53,7 @@ CREATE TABLE instance_env.instance
 	created_at timestamptz NOT NULL DEFAULT now(),
 	slug text COLLATE "C" UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
 	cap_mode text COLLATE "C" NOT NULL DEFAULT 'hard' CHECK (cap_mode IN ('hard', 'soft')),
+	code bytea NOT NULL GENERATED ALWAYS AS (substr(sha256(uuid_send(id)), 1, 5)) STORED UNIQUE,
 	UNIQUE (application, type),
 	CONSTRAINT instance_user_cap_development CHECK (type = 'development' OR user_cap IS NULL),
 	CONSTRAINT instance_cap_mode_development CHECK (type = 'development' OR cap_mode = 'hard'),
@@ -80,6 +81,8 @@ COMMENT ON COLUMN instance_env.instance.slug IS
 'the name of a development instance below the service''s own domain, which never changes; null in production';
 COMMENT ON COLUMN instance_env.instance.cap_mode IS
 'what happens at the cap: hard refuses new users, soft takes them with a warning; hard in production, which has no cap';
+COMMENT ON COLUMN instance_env.instance.code IS
+'the last 40 bits of the ids that new_user_id() makes for it: the first of the SHA-256 hash of its id';
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance', '');
 
 CREATE FUNCTION instance_env.create_application(

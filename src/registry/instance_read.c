@@ -32,6 +32,7 @@
 #define Anum_instance_external_key	6
 #define Anum_instance_created_at	8
 #define Anum_instance_cap_mode		10
+#define Anum_instance_code			11
 #define Anum_policy_default_type	1
 #define Anum_policy_default_name	2
 #define Anum_policy_default_value	3
@@ -48,6 +49,7 @@ static Jsonb *read_default(const char *name, Snapshot snapshot);
 static Jsonb *read_policy(Oid table, Oid index, ScanKey keys, int value,
 						  Snapshot snapshot);
 static bool is_soft(Datum mode);
+static void set_code(IenvInstance *instance, Datum code);
 
 /*
  * Read an instance from the table with a fresh snapshot.  False if it does not
@@ -93,6 +95,8 @@ ienv_read_instance(const char *data, int len, bool is_uuid,
 		instance->created_at =
 			DatumGetTimestampTz(heap_getattr(tuple, Anum_instance_created_at,
 											 desc, &isnull));
+		set_code(instance, heap_getattr(tuple, Anum_instance_code, desc,
+										&isnull));
 		label =
 			DatumGetObjectId(heap_getattr(tuple, Anum_instance_type, desc,
 										  &isnull));
@@ -217,6 +221,16 @@ is_soft(Datum mode)
 }
 
 /*
+ * The table's generated column is never null, and as long as this.
+ */
+static void
+set_code(IenvInstance *instance, Datum code)
+{
+	memcpy(instance->code, VARDATA_ANY(DatumGetByteaPP(code)),
+		   IENV_CODE_BYTES);
+}
+
+/*
  * Is a value one of policy user_cap_thresholds: an array of at most
  * IENV_MAX_THRESHOLDS whole numbers from 1 to IENV_MAX_THRESHOLD, ascending?
  * If so, the instance gets them; instance may be NULL.
@@ -275,7 +289,7 @@ ienv_query_instance(const char *data, int len, bool is_uuid,
 	" AND p.name OPERATOR(pg_catalog.=) 'user_cap_thresholds'),"
 	" (SELECT d.value FROM instance_env.policy_default d"
 	" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
-	" AND d.name OPERATOR(pg_catalog.=) 'user_cap_thresholds'))"
+	" AND d.name OPERATOR(pg_catalog.=) 'user_cap_thresholds')), i.code"
 	" FROM instance_env.instance i WHERE ";
 	Oid			type = is_uuid ? UUIDOID : TEXTOID;
 	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
@@ -304,6 +318,7 @@ ienv_query_instance(const char *data, int len, bool is_uuid,
 
 		memset(instance, 0, sizeof(*instance));
 		instance->id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &isnull));
+		set_code(instance, SPI_getbinval(tuple, desc, 8, &isnull));
 		instance->type = DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull)) ?
 			IENV_PRODUCTION : IENV_DEVELOPMENT;
 		instance->status = strcmp(status, "active") == 0 ? IENV_ACTIVE :

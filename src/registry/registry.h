@@ -23,9 +23,13 @@
 #define IENV_MAX_THRESHOLDS		8
 #define IENV_MAX_THRESHOLD		1000
 
+/* How many bytes of a coded id tell its instance: the last ones */
+#define IENV_CODE_BYTES			5
+
 typedef struct IenvInstance
 {
 	pg_uuid_t	id;
+	uint8		code[IENV_CODE_BYTES];	/* of its coded ids */
 	IenvType	type;
 	IenvStatus	status;
 	TimestampTz created_at;
@@ -41,6 +45,18 @@ extern bool ienv_is_known_production(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid,
 											bool fresh);
+
+/*
+ * Is this an id of the form that new_user_id() makes (version 8, variant 10)
+ * for the instance with this code?
+ */
+static inline bool
+ienv_id_has_code(const pg_uuid_t *id, const uint8 *code)
+{
+	return (id->data[6] & 0xf0) == 0x80 && (id->data[8] & 0xc0) == 0x80 &&
+		memcmp(id->data + UUID_LEN - IENV_CODE_BYTES, code,
+			   IENV_CODE_BYTES) == 0;
+}
 
 /*
  * known_production.c: the ids of active production instances
