@@ -199,7 +199,7 @@ DECLARE
 BEGIN
 	FOREACH name IN ARRAY '{instance, application, domain, feature, api_key, setting, policy_override, redirect_url}'::text[] LOOP
 		EXECUTE format('UPDATE instance_env.%I SET %s', name, (SELECT string_agg(format('%1$I = %1$I', a.attname), ', ') FROM pg_attribute a
-			WHERE a.attrelid = ('instance_env.' || name)::regclass AND a.attnum > 0));
+			WHERE a.attrelid = ('instance_env.' || name)::regclass AND a.attnum > 0 AND a.attgenerated = ''));
 	END LOOP;
 	RETURN (SELECT t.state || ' ' || coalesce(t.answer, 'null') FROM pg_temp.try(function, '', NULL, instance, 'instance_env_backend') t);
 END $$;

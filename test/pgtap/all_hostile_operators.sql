@@ -125,7 +125,6 @@ SELECT isnt(pg_temp.outcome(c), 'hostile operator', c) FROM unnest(ARRAY[
 	'SELECT instance_env.instance_id(''shop'', ''nonsense'')', 'SELECT instance_env.require_feature(''a0000000-0000-4000-8000-000000000001'', ''nonsense'')',
 	'SELECT instance_env.require_feature(''a0000000-0000-4000-8000-000000000001'', ''enterprise_sso'')',
 	'SELECT instance_env.new_user_id(''a0000000-0000-4000-8000-00000000000f'')', 'SELECT instance_env.new_user_id()',
-	'SELECT instance_env.create_application(''y'', development_id => ''c0000000-0000-4000-8000-0000000806cb'')',
 	'SELECT instance_env.banner(''a0000000-0000-4000-8000-00000000000f'')', 'SELECT instance_env.check_preview(''shop'', ''x.vercel.app'')',
 	'SELECT instance_env.redirect_url_allowed(''a0000000-0000-4000-8000-000000000001'', ''nonsense'')',
 	'SELECT instance_env.setting(''a0000000-0000-4000-8000-000000000001'', ''nonsense'')']) c;

@@ -5,7 +5,7 @@ SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(82);
+SELECT plan(79);
 
 \set dev '\'d0000000-0000-4000-8000-000000000001\''
 \set prod '\'a0000000-0000-4000-8000-000000000001\''
