@@ -75,9 +75,10 @@ static IenvCache cache = {
 	.tables = {"instance"}
 };
 
-/* The last id that this backend has made */
+/* The last id that this backend has made, and the latest time it was by then */
 static int64 last_ms = 0;
 static int	last_counter = 0;
+static int64 last_clock = 0;
 
 static bool is_coded(const pg_uuid_t *id);
 static void count_on(int random_start);
@@ -247,8 +248,10 @@ static void
 count_on(int random_start)
 {
 	int64		now = GetCurrentTimestamp() / 1000 + EPOCH_OFFSET;
+	bool		back = now < last_clock - MAX_BACK;
 
-	if (now > last_ms || now < last_ms - MAX_BACK)
+	last_clock = back ? now : Max(now, last_clock);
+	if (back || now > last_ms)
 		last_ms = now;
 	else if (last_counter < COUNTER_MAX)
 	{

@@ -109,6 +109,7 @@ SELECT results_eq('SELECT belongs, made FROM app.users', format('VALUES (true, i
 ALTER TABLE app.users DROP CONSTRAINT coded;
 INSERT INTO app.users SELECT instance_env.new_user_id(:dev), CASE n % 10 WHEN 0 THEN :prod ELSE :dev END::uuid FROM generate_series(1, 10000) n;
 ANALYZE app.users;
+SET LOCAL max_parallel_workers_per_gather = 2;
 SET LOCAL parallel_setup_cost = 0;
 SET LOCAL parallel_tuple_cost = 0;
 SET LOCAL min_parallel_table_scan_size = 0;
