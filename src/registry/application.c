@@ -15,7 +15,6 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 
 #include "base/base.h"
@@ -25,7 +24,6 @@ static void make_identity_secret(void);
 static void require_free_name(Datum name);
 static void require_free_id(Datum id, const char *argument);
 static void require_different(const Datum *values, const bool *given);
-static Datum draw_id(const Datum *other);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
@@ -86,7 +84,7 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 		if (!given[i])
 		{
 			/* the other one is known, unless it is the next to be drawn */
-			values[i] = draw_id(nulls[5 - i] == ' ' ? &values[5 - i] : NULL);
+			values[i] = ienv_draw_id(nulls[5 - i] == ' ' ? &values[5 - i] : NULL);
 			nulls[i] = ' ';
 		}
 	if (ienv_query("INSERT INTO instance_env.application (name, plan)"
@@ -162,31 +160,7 @@ require_free_id(Datum id, const char *argument)
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("instance %s already exists",
 						ienv_instance_text(id, true))));
-	if (ienv_code_is_taken(DatumGetUUIDP(id)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("the code of instance %s is taken",
-						ienv_instance_text(id, true)),
-				 errdetail("Another instance has the same code, so coded ids of one would belong to the other."),
-				 errhint("Give another id as \"%s\", or none, to have it generated.",
-						 argument)));
-}
-
-/*
- * Choose an id that no instance has, nor its code; nor the other instance of
- * the application, if its id is known.
- */
-static Datum
-draw_id(const Datum *other)
-{
-	Datum		id;
-
-	do
-		id = OidFunctionCall0(F_GEN_RANDOM_UUID);
-	while (ienv_code_is_taken(DatumGetUUIDP(id)) ||
-		   (other != NULL &&
-			ienv_same_code(DatumGetUUIDP(id), DatumGetUUIDP(*other))));
-	return id;
+	ienv_require_free_code(DatumGetUUIDP(id), argument);
 }
 
 /*

@@ -59,11 +59,27 @@ ienv_id_has_code(const pg_uuid_t *id, const uint8 *code)
 }
 
 /*
+ * Is this an id of that form, for whichever instance?
+ */
+static inline bool
+ienv_is_coded(const pg_uuid_t *id)
+{
+	return ienv_id_has_code(id, id->data + UUID_LEN - IENV_CODE_BYTES);
+}
+
+/*
  * coded_id.c: ids that carry their instance
  */
 extern Datum ienv_new_user_id(const pg_uuid_t *instance);
-extern bool ienv_code_is_taken(const pg_uuid_t *instance);
+
+/*
+ * instance_code.c: what those ids end with
+ */
+extern const uint8 *ienv_code_of(const pg_uuid_t *instance);
 extern bool ienv_same_code(const pg_uuid_t *a, const pg_uuid_t *b);
+extern void ienv_require_free_code(const pg_uuid_t *instance,
+								   const char *argument);
+extern Datum ienv_draw_id(const Datum *other);
 
 /*
  * known_production.c: the ids of active production instances
