@@ -54,8 +54,7 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to distribute the registry"),
-				 errhint("Must be superuser to call %s.distribute().",
-						 IENV_SCHEMA)));
+				 errdetail("Only a superuser may do so.")));
 	InitMaterializedSRF(fcinfo, 0);
 
 	SPI_connect();
