@@ -129,6 +129,13 @@ AS 'MODULE_PATHNAME', 'instance_env_resume_instance';
 COMMENT ON FUNCTION instance_env.resume_instance(uuid) IS
 'makes a suspended instance active again';
 
+CREATE FUNCTION instance_env.distribute()
+RETURNS TABLE (relation regclass, action text)
+LANGUAGE C VOLATILE ROWS 25 SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_distribute';
+COMMENT ON FUNCTION instance_env.distribute() IS
+'puts the registry on all nodes of a Citus cluster; returns its tables, and which of them it has distributed';
+
 CREATE FUNCTION instance_env.application_id(name text) RETURNS uuid
 LANGUAGE C STABLE STRICT
 AS 'MODULE_PATHNAME', 'instance_env_application_id';

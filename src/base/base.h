@@ -104,6 +104,14 @@ extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
 
 /*
+ * placement.c: where this node has the extension's own tables
+ */
+extern Oid	ienv_table_oid(const char *table);
+extern Oid	ienv_index_oid(const char *table, const char *index);
+extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
+pg_noreturn extern void ienv_report_no_placement(const char *table);
+
+/*
  * invalidation.c: relcache invalidations
  */
 extern void ienv_on_invalidation(void (*callback) (Oid relid));

@@ -31,7 +31,6 @@
 #include "commands/trigger.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "base/base.h"
@@ -169,8 +168,12 @@ prepare(IenvCache *cache)
 	{
 		since = ienv_news_time();
 		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
-			cache->relids[i] = get_relname_relid(cache->tables[i],
-												 ienv_oids()->schema);
+		{
+			/* queries would read another node's copy, and nobody tell us */
+			cache->relids[i] = ienv_table_oid(cache->tables[i]);
+			if (!OidIsValid(cache->relids[i]))
+				ienv_report_no_placement(cache->tables[i]);
+		}
 	} while (cache->changed > since);
 	cache->valid = true;
 }

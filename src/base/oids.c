@@ -119,20 +119,20 @@ look_up(void)
 	oidvector  *noargs;
 
 	oids.schema = schema;
-	oids.instance = get_relname_relid("instance", schema);
-	oids.instance_pkey = get_relname_relid("instance_pkey", schema);
-	oids.instance_external_key = get_relname_relid("instance_external_key_key",
-												   schema);
-	oids.policy_default = get_relname_relid("policy_default", schema);
-	oids.policy_default_pkey = get_relname_relid("policy_default_pkey",
-												 schema);
-	oids.policy_override = get_relname_relid("policy_override", schema);
-	oids.policy_override_pkey = get_relname_relid("policy_override_pkey",
-												  schema);
-	oids.identity_key = get_relname_relid("identity_key", schema);
-	oids.departed_user = get_relname_relid("departed_user", schema);
-	oids.departed_user_identity = get_relname_relid("departed_user_identity",
-													schema);
+	oids.instance = ienv_table_oid("instance");
+	oids.instance_pkey = ienv_index_oid("instance", "instance_pkey");
+	oids.instance_external_key = ienv_index_oid("instance",
+												"instance_external_key_key");
+	oids.policy_default = ienv_table_oid("policy_default");
+	oids.policy_default_pkey = ienv_index_oid("policy_default",
+											  "policy_default_pkey");
+	oids.policy_override = ienv_table_oid("policy_override");
+	oids.policy_override_pkey = ienv_index_oid("policy_override",
+											   "policy_override_pkey");
+	oids.identity_key = ienv_table_oid("identity_key");
+	oids.departed_user = ienv_table_oid("departed_user");
+	oids.departed_user_identity = ienv_index_oid("departed_user",
+												 "departed_user_identity");
 
 	type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 						   CStringGetDatum("instance_type"),
@@ -156,7 +156,10 @@ look_up(void)
 											PointerGetDatum(noargs),
 											ObjectIdGetDatum(schema));
 
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oids.instance));
+	/* the owner of the table itself, which is there even if it is a shell */
+	tuple = SearchSysCache1(RELOID,
+							ObjectIdGetDatum(get_relname_relid("instance",
+															   schema)));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -194,7 +197,9 @@ ienv_oids(void)
 		since = ienv_news_time();
 		look_up();
 	} while (invalidated > since);
-	oids_valid = true;
+
+	/* without a placement, no invalidation would be for it */
+	oids_valid = OidIsValid(oids.instance);
 	return &oids;
 }
 

@@ -98,10 +98,10 @@ instance_env_check_connections(PG_FUNCTION_ARGS)
 												   TRIGGER_EVENT_AFTER);
 	HeapTuple	row = trigdata->tg_trigtuple;
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
-	Relation	connections = table_open(get_relname_relid("social_connection",
-														   ienv_oids()->schema), AccessShareLock);
-	Oid			pkey = get_relname_relid("social_connection_pkey",
-										 ienv_oids()->schema);
+	Relation	connections = ienv_open_table("social_connection",
+											  AccessShareLock);
+	Oid			pkey = ienv_index_oid("social_connection",
+									  "social_connection_pkey");
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	char	   *type = ienv_row_column(desc, row, "type");
 	bool		isnull;

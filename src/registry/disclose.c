@@ -11,52 +11,88 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
 #include "registry/registry.h"
 
+static bool read_column(const char *table, const pg_uuid_t *id,
+						const char *column, Snapshot snapshot, Datum *value);
 static bool may_ask(Oid role);
 
 /*
  * The name of an instance's application, in the current memory context; NULL
- * if it has just been dropped.  Runs SQL, in a snapshot of its own, as the
- * extension's owner: whether the user may know it is for the caller to say.
+ * if it has just been dropped.  Whether the user may know it is for the caller
+ * to say.
+ *
+ * Runs no SQL: a condition that refuses a row early calls this, and where the
+ * row is in a shard, no query is allowed there.
  */
 char *
 ienv_application_of(const pg_uuid_t *instance)
 {
-	MemoryContext context = CurrentMemoryContext;
-	pg_uuid_t	copy = *instance;	/* caches can change while SQL runs */
-	Oid			type = UUIDOID;
-	Datum		id = UUIDPGetDatum(&copy);
-	char	   *name = NULL;
-	IenvOwner	saved;
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Datum		application;
+	Datum		name;
+	char	   *result = NULL;
 
-	SPI_connect();
-	ienv_become_owner(&saved);
-	if (ienv_query_latest("SELECT a.name FROM instance_env.application a"
-						  " JOIN instance_env.instance i"
-						  " ON i.application OPERATOR(pg_catalog.=) a.id"
-						  " WHERE i.id OPERATOR(pg_catalog.=) $1",
-						  1, &type, &id, NULL) == 1)
-		name = MemoryContextStrdup(context, ienv_result_text(0, 1));
-	ienv_leave_owner(&saved);
-	SPI_finish();
-	return name;
+	if (read_column("instance", instance, "application", snapshot,
+					&application) &&
+		read_column("application", DatumGetUUIDP(application), "name",
+					snapshot, &name))
+		result = TextDatumGetCString(name);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
+/*
+ * A copy of a column, not null, in the row of a table with this id; false if
+ * there is no such row.
+ */
+static bool
+read_column(const char *table, const pg_uuid_t *id, const char *column,
+			Snapshot snapshot, Datum *value)
+{
+	Relation	rel = ienv_open_table(table, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	AttrNumber	attno = SPI_fnumber(desc, column);
+	Form_pg_attribute att = TupleDescAttr(desc, attno - 1);
+	Oid			index = ienv_index_oid(table, psprintf("%s_pkey", table));
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		isnull;
+	bool		found;
+
+	ScanKeyInit(&key, SPI_fnumber(desc, "id"), BTEqualStrategyNumber,
+				F_UUID_EQ, UUIDPGetDatum(id));
+	scan = systable_beginscan(rel, index, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+		*value = datumCopy(heap_getattr(tuple, attno, desc, &isnull),
+						   att->attbyval, att->attlen);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 /*
  * A sentence that names the application of an instance, to end a DETAIL with;
  * empty if the current user may not know it.  value is an id or an external
- * key.  Runs SQL, so call it before ereport().
+ * key.
  */
 const char *
 ienv_application_sentence(Datum value, bool is_uuid)

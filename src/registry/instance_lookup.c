@@ -136,8 +136,8 @@ ienv_instance_by_id(const pg_uuid_t *id)
  * The instance that a value of a guarded table's instance column identifies: a
  * uuid, or a text that is compared with external_key; NULL if there is none.
  *
- * With fresh, it is read from the table now and, if it is not found there,
- * looked up by an SQL query; a caller does this before it refuses a row.
+ * With fresh, it is read from the table now; a caller does this before it
+ * refuses a row.
  */
 IenvInstance *
 ienv_instance_by_value(Datum value, bool is_uuid, bool fresh)
@@ -249,11 +249,8 @@ hear_news(bool now)
 }
 
 /*
- * Find an instance by id or external key, in the cache or else in the table.
- *
- * With fresh, skip the cache, and look up by an SQL query what the table
- * lacks: on a distributed engine the registry may be accessible only to
- * queries.
+ * Find an instance by id or external key, in the cache or else in the table;
+ * with fresh, in the table.
  */
 static IenvInstance *
 look_up(const char *data, int len, bool is_uuid, bool fresh)
@@ -301,8 +298,6 @@ look_up(const char *data, int len, bool is_uuid, bool fresh)
 		(void) ienv_oids();		/* makes sure that we are notified */
 		since = ienv_news_time();
 		exists = ienv_read_instance(data, len, is_uuid, &found);
-		if (!exists && fresh)
-			exists = ienv_query_instance(data, len, is_uuid, &found);
 	} while (invalidated > since);
 
 	if (!exists)

@@ -12,8 +12,6 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
@@ -48,8 +46,17 @@ static void read_thresholds(IenvInstance *instance, Snapshot snapshot);
 static Jsonb *read_default(const char *name, Snapshot snapshot);
 static Jsonb *read_policy(Oid table, Oid index, ScanKey keys, int value,
 						  Snapshot snapshot);
+static Relation open_instances(void);
 static bool is_soft(Datum mode);
 static void set_code(IenvInstance *instance, Datum code);
+
+static Relation
+open_instances(void)
+{
+	if (unlikely(!OidIsValid(ienv_oids()->instance)))
+		ienv_report_no_placement("instance");
+	return table_open(ienv_oids()->instance, AccessShareLock);
+}
 
 /*
  * Read an instance from the table with a fresh snapshot.  False if it does not
@@ -60,7 +67,7 @@ ienv_read_instance(const char *data, int len, bool is_uuid,
 				   IenvInstance *instance)
 {
 	const IenvOids *o = ienv_oids();
-	Relation	rel = table_open(o->instance, AccessShareLock);
+	Relation	rel = open_instances();
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -271,78 +278,6 @@ ienv_are_thresholds(Jsonb *value, IenvInstance *instance)
 }
 
 /*
- * The same as ienv_read_instance(), but by an SQL query run as the extension's
- * owner.
- */
-bool
-ienv_query_instance(const char *data, int len, bool is_uuid,
-					IenvInstance *instance)
-{
-	static const char *const query = "SELECT i.id,"
-	" i.type OPERATOR(pg_catalog.=) 'production',"
-	" i.status::pg_catalog.text," " COALESCE(i.user_cap,"
-	" (SELECT d.value::pg_catalog.int4" " FROM instance_env.policy_default"
-	" d" " WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
-	" AND d.name OPERATOR(pg_catalog.=) 'user_cap'))," " i.created_at,"
-	" i.cap_mode, COALESCE((SELECT p.value FROM instance_env.policy_override p"
-	" WHERE p.instance OPERATOR(pg_catalog.=) i.id"
-	" AND p.name OPERATOR(pg_catalog.=) 'user_cap_thresholds'),"
-	" (SELECT d.value FROM instance_env.policy_default d"
-	" WHERE d.instance_type OPERATOR(pg_catalog.=) 'development'"
-	" AND d.name OPERATOR(pg_catalog.=) 'user_cap_thresholds')), i.code"
-	" FROM instance_env.instance i WHERE ";
-	Oid			type = is_uuid ? UUIDOID : TEXTOID;
-	Datum		value = is_uuid ? PointerGetDatum(data) : PointerGetDatum(cstring_to_text_with_len(data, len));
-	char	   *sql = psprintf("%s %s OPERATOR(pg_catalog.=) $1", query,
-							   is_uuid ? "i.id" : "i.external_key");
-	IenvOwner	saved;
-	bool		found;
-
-	/*
-	 * a read-only query uses the active snapshot, which must not be old
-	 */
-	SPI_connect();
-	ienv_become_owner(&saved);
-	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_with_args(sql, 1, &type, &value, NULL, true, 1) !=
-		SPI_OK_SELECT)
-		elog(ERROR, "could not query the registry");
-	PopActiveSnapshot();
-	found = SPI_processed == 1;
-	if (found)
-	{
-		HeapTuple	tuple = SPI_tuptable->vals[0];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		char	   *status = SPI_getvalue(tuple, desc, 3);
-
-		memset(instance, 0, sizeof(*instance));
-		instance->id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &isnull));
-		set_code(instance, SPI_getbinval(tuple, desc, 8, &isnull));
-		instance->type = DatumGetBool(SPI_getbinval(tuple, desc, 2, &isnull)) ?
-			IENV_PRODUCTION : IENV_DEVELOPMENT;
-		instance->status = strcmp(status, "active") == 0 ? IENV_ACTIVE :
-			strcmp(status, "suspended") == 0 ? IENV_SUSPENDED : IENV_INACTIVE;
-		instance->user_cap = instance->type == IENV_PRODUCTION ? -1 :
-			DatumGetInt32(SPI_getbinval(tuple, desc, 4, &isnull));
-		instance->created_at =
-			DatumGetTimestampTz(SPI_getbinval(tuple, desc, 5, &isnull));
-		if (instance->type == IENV_DEVELOPMENT)
-		{
-			Datum		thresholds = SPI_getbinval(tuple, desc, 7, &isnull);
-
-			if (!isnull)
-				(void) ienv_are_thresholds(DatumGetJsonbP(thresholds),
-										   instance);
-			instance->soft = is_soft(SPI_getbinval(tuple, desc, 6, &isnull));
-		}
-	}
-	ienv_leave_owner(&saved);
-	SPI_finish();
-	return found;
-}
-
-/*
  * The external key of an instance, in CurrentMemoryContext, read with a fresh
  * snapshot and without a query, for functions that are called once for each
  * instance.  If it has been dropped meanwhile, that is error 23I03, or 0 with
@@ -352,7 +287,7 @@ Datum
 ienv_latest_external_key(const pg_uuid_t *id, bool missing_ok)
 {
 	const IenvOids *o = ienv_oids();
-	Relation	rel = table_open(o->instance, AccessShareLock);
+	Relation	rel = open_instances();
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData key;
 	SysScanDesc scan;

@@ -93,8 +93,6 @@ extern void ienv_production_forget(void);
  */
 extern bool ienv_read_instance(const char *data, int len, bool is_uuid,
 							   IenvInstance *instance);
-extern bool ienv_query_instance(const char *data, int len, bool is_uuid,
-								IenvInstance *instance);
 extern Datum ienv_latest_external_key(const pg_uuid_t *id, bool missing_ok);
 extern bool ienv_are_thresholds(Jsonb *value, IenvInstance *instance);
 

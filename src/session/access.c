@@ -123,8 +123,7 @@ ienv_may_enter_any(Oid role)
 
 	if (found)
 		return true;
-	rel = table_open(get_relname_relid("instance_allowance",
-									   ienv_oids()->schema), AccessShareLock);
+	rel = ienv_open_table("instance_allowance", AccessShareLock);
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		found = allows(rel, tuple, role, InvalidOid);
@@ -160,7 +159,7 @@ ienv_key_has_changed(const IenvAccess *access)
 		 !XidInMVCCSnapshot(access->xmin, snapshot)))
 		return false;
 
-	rel = table_open(ienv_oids()->instance, AccessShareLock);
+	rel = ienv_open_table("instance", AccessShareLock);
 	ScanKeyInit(&key, SPI_fnumber(RelationGetDescr(rel), "id"),
 				BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(&access->key.instance));
@@ -183,7 +182,7 @@ static bool
 read_access(IenvAccess *access)
 {
 	const IenvOids *oids = ienv_oids();
-	Relation	rel = table_open(oids->instance, AccessShareLock);
+	Relation	rel = ienv_open_table("instance", AccessShareLock);
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
@@ -231,11 +230,9 @@ read_access(IenvAccess *access)
 static bool
 is_allowed(Oid role, Datum application, Oid type)
 {
-	Oid			schema = ienv_oids()->schema;
-	Relation	rel = table_open(get_relname_relid("instance_allowance",
-												   schema), AccessShareLock);
-	Oid			index = get_relname_relid("instance_allowance_application",
-										  schema);
+	Relation	rel = ienv_open_table("instance_allowance", AccessShareLock);
+	Oid			index = ienv_index_oid("instance_allowance",
+									   "instance_allowance_application");
 	AttrNumber	attnum = SPI_fnumber(RelationGetDescr(rel), "application");
 	bool		result = false;
 
