@@ -201,7 +201,7 @@ ienv_check_coded_rows(const IenvGuard *guard, Oid relid, bool brought)
 								   ienv_user_key_text(guard),
 								   offender(i, 2, 1),
 								   ienv_instance_text(value, guard->is_uuid)),
-						 errhint("Give the user an id by instance_env.new_user_id(), for that instance, or delete the row."),
+						 errhint("Give the user an id that instance_env.new_user_id(instance) returns for the row's instance, or delete the row."),
 						 ienv_errguard(guard, IENV_NO_TRANSFER)));
 			others++;
 		}

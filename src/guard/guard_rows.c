@@ -108,7 +108,7 @@ check_rows(const IenvGuard *guard, Oid relid, Occasion occasion)
 							   "%lld users of table %s have ids that were not made for an instance",
 							   others, (long long) others,
 							   ienv_quoted_name(guard->relid)),
-				 errdetail("Their rows stay, and can be updated; but no such id will be taken again, not even of a user who was deleted.")));
+				 errdetail("Rows with such an id stay and can be updated, but no such id is taken any more, not even that of a user who was deleted.")));
 
 	/* what a partition brings has been found to be coded */
 	if (guard->nkeys > 0 && !guard->key_is_unique &&

@@ -57,10 +57,10 @@ ienv_check_coded(const IenvGuard *guard, Datum value, const Datum *key)
 			(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
 			 errmsg("the id of a user of table %s was not made for the user's instance",
 					ienv_quoted_name(guard->root)),
-			 errdetail("The row of instance %s has an id in column \"%s\" that does not end with the code of that instance.",
+			 errdetail("The row of instance %s has an id in column \"%s\" that instance_env.new_user_id() has not made for that instance.",
 					   ienv_instance_text(value, guard->is_uuid),
 					   get_attname(guard->relid, guard->key_attnos[0], false)),
-			 errhint("Have ids made by instance_env.new_user_id(), for the instance that the row names."),
+			 errhint("Insert what instance_env.new_user_id(instance) returns for the instance that the row names."),
 			 ienv_errguard(guard, IENV_NO_TRANSFER)));
 }
 
