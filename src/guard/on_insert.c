@@ -26,6 +26,8 @@
 /* How many rows of an inactive instance a statement may queue */
 #define INACTIVE_ROWS	1000
 
+pg_noinline static bool other_admission_required(FunctionCallInfo fcinfo,
+												 IenvGuard *guard);
 static inline IenvInstance *find_instance(const IenvGuard *guard,
 										  Datum value);
 static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
@@ -53,19 +55,30 @@ Datum
 instance_env_admission_required(PG_FUNCTION_ARGS)
 {
 	IenvGuard  *guard = ienv_condition_guard(fcinfo, false);
-	IenvInstance *instance;
 	const uint8 *code;
+
+	/* as for most rows; all else is apart, so that this saves no registers */
+	if (likely(guard != NULL && guard->is_uuid && !PG_ARGISNULL(0)) &&
+		likely((code = ienv_known_production(PG_GETARG_UUID_P(0))) != NULL))
+		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0),
+									   code));
+	PG_RETURN_BOOL(other_admission_required(fcinfo, guard));
+}
+
+/*
+ * The same if it is not known to be a row of active production.
+ */
+static bool
+other_admission_required(FunctionCallInfo fcinfo, IenvGuard *guard)
+{
+	IenvInstance *instance;
 	Datum		value;
 
 	/* if this is for a row nevertheless, the queues do not know of it */
 	if (guard == NULL)
 		ienv_join_no_queue();
 	if (guard == NULL || PG_ARGISNULL(0))
-		PG_RETURN_BOOL(true);
-	if (guard->is_uuid &&
-		likely((code = ienv_known_production(PG_GETARG_UUID_P(0))) != NULL))
-		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0),
-									   code));
+		return true;
 	value = ienv_value_of_column(guard, PG_GETARG_DATUM(0));
 	instance = find_instance(guard, value);
 	if (instance != NULL && instance->status == IENV_ACTIVE &&
@@ -73,15 +86,15 @@ instance_env_admission_required(PG_FUNCTION_ARGS)
 	{
 		if (guard->is_uuid)
 			ienv_production_remember(instance);
-		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, value, instance->code));
+		return arrival_suspect(guard, fcinfo, value, instance->code);
 	}
 	if (!guard->counted)
-		PG_RETURN_BOOL(true);
+		return true;
 	if (instance != NULL)
 		join_queue(guard, instance, value);
 	else
 		ienv_join_no_queue();
-	PG_RETURN_BOOL(true);
+	return true;
 }
 
 /*
@@ -161,7 +174,8 @@ arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value,
 	if (ienv_move_queued() || guard->no_production)
 		return true;
 	if (!guard->coded)
-		return guard->nkeys > 0 && ienv_arrival_suspect(guard, fcinfo, value);
+		return guard->nkeys > 0 && !ienv_nobody_can_arrive(guard) &&
+			ienv_arrival_suspect(guard, fcinfo, value);
 	return PG_NARGS() != 3 || !ienv_is_coded_key(guard) ||
 		(!PG_ARGISNULL(2) && !ienv_id_has_code(PG_GETARG_UUID_P(2), code));
 }
