@@ -33,10 +33,10 @@
 typedef struct Code
 {
 	uint8		data[IENV_CODE_BYTES];
-}			Code;
+} Code;
 
 static pg_uuid_t *slots = NULL; /* all zeroes: empty */
-static Code * codes = NULL;		/* by slot */
+static Code *codes = NULL;		/* by slot */
 static uint32 nslots = 0;
 static uint32 used = 0;
 static bool valid = false;
@@ -45,7 +45,7 @@ static bool valid = false;
 IenvLastProduction ienv_last_production = {false};
 
 static void make_slots(uint32 n);
-static bool place(const pg_uuid_t *id, const Code * code);
+static bool place(const pg_uuid_t *id, const Code *code);
 
 /* Half of the 64-bit finalizer of MurmurHash3 */
 static inline uint64
@@ -157,7 +157,7 @@ make_slots(uint32 n)
  * others.
  */
 static bool
-place(const pg_uuid_t *id, const Code * code)
+place(const pg_uuid_t *id, const Code *code)
 {
 	static uint32 victim = 0;
 	uint32		home = home_of(id);
