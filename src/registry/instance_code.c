@@ -13,12 +13,15 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 
 #include "base/base.h"
 #include "registry/registry.h"
@@ -57,7 +60,6 @@ static IenvCache cache = {
 };
 
 static bool code_is_taken(const pg_uuid_t *instance);
-static bool read_code(const uint8 *code, pg_uuid_t *instance);
 
 PG_FUNCTION_INFO_V1(instance_env_id_instance);
 
@@ -84,7 +86,7 @@ instance_env_id_instance(PG_FUNCTION_ARGS)
 		do
 		{
 			since = ienv_cache_time(&cache);
-			found.exists = read_code(code, &found.instance);
+			found.exists = ienv_instance_with_code(code, &found.instance);
 			entry = ienv_cache_enter(&cache, code, since);
 		} while (entry == NULL);
 		entry->exists = found.exists;
@@ -191,33 +193,46 @@ code_is_taken(const pg_uuid_t *instance)
 {
 	pg_uuid_t	found;
 
-	return read_code(ienv_code_of(instance), &found) &&
+	return ienv_instance_with_code(ienv_code_of(instance), &found) &&
 		memcmp(&found, instance, UUID_LEN) != 0;
 }
 
 /*
- * Read from the table which instance has a code; false if none has.
+ * Which instance has this code?  False if none has.  Reads the table with a
+ * snapshot taken now, and runs no SQL.
  */
-static bool
-read_code(const uint8 *code, pg_uuid_t *instance)
+bool
+ienv_instance_with_code(const uint8 *code, pg_uuid_t *instance)
 {
-	Oid			type = BYTEAOID;
-	bytea	   *copy = palloc(VARHDRSZ + IENV_CODE_BYTES);
-	Datum		value = PointerGetDatum(copy);
-	IenvOwner	saved;
-	bool		exists;
-	bool		isnull;
+	Relation	rel = ienv_open_table("instance", AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bytea	   *value = palloc(VARHDRSZ + IENV_CODE_BYTES);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
 
-	SET_VARSIZE(copy, VARHDRSZ + IENV_CODE_BYTES);
-	memcpy(VARDATA(copy), code, IENV_CODE_BYTES);
-	SPI_connect();
-	ienv_become_owner(&saved);
-	exists = ienv_query_latest("SELECT id FROM instance_env.instance"
-							   " WHERE code OPERATOR(pg_catalog.=) $1",
-							   1, &type, &value, NULL) > 0;
-	if (exists)
-		*instance = *DatumGetUUIDP(ienv_result_datum(0, 1, &isnull));
-	ienv_leave_owner(&saved);
-	SPI_finish();
-	return exists;
+	SET_VARSIZE(value, VARHDRSZ + IENV_CODE_BYTES);
+	memcpy(VARDATA(value), code, IENV_CODE_BYTES);
+	ScanKeyInit(&key, SPI_fnumber(desc, "code"), BTEqualStrategyNumber,
+				F_BYTEAEQ, PointerGetDatum(value));
+	scan = systable_beginscan(rel,
+							  ienv_index_oid("instance", "instance_code_key"),
+							  true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		bool		isnull;
+
+		*instance =
+			*DatumGetUUIDP(heap_getattr(tuple, SPI_fnumber(desc, "id"), desc,
+										&isnull));
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	pfree(value);
+	return found;
 }

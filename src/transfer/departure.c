@@ -27,17 +27,17 @@
  * closely than necessary; if it were too low, a user could move.
  */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
-static int64 queued = 0;
+int64		ienv_departures_queued = 0;
 
 static pg_uuid_t nowhere(Datum value);
 
 /*
- * Might a departure in this transaction be on its way to departed_user?
+ * What ienv_departure_queued() returns, if some transaction has queued one.
  */
 bool
-ienv_departure_queued(void)
+ienv_departure_queued_now(void)
 {
-	return queued > 0 && queued_lxid == ienv_lxid();
+	return queued_lxid == ienv_lxid();
 }
 
 /*
@@ -48,16 +48,16 @@ void
 ienv_queue_departure(void)
 {
 	if (queued_lxid != ienv_lxid())
-		queued = 0;
+		ienv_departures_queued = 0;
 	queued_lxid = ienv_lxid();
-	queued++;
+	ienv_departures_queued++;
 }
 
 void
 ienv_unqueue_departure(void)
 {
 	if (ienv_departure_queued())
-		queued--;
+		ienv_departures_queued--;
 }
 
 /*

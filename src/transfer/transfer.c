@@ -51,6 +51,8 @@
  * The conditions in the triggers' WHEN clauses queue no event if neither look
  * can find anything.
  *
+ * Where ids are coded, none of this is done: see coded.c.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -88,7 +90,8 @@ pg_noreturn static void refuse_arrival(const IenvGuard *guard, Datum value);
  *
  * Called for a trigger's condition, with its arguments: instance, table and
  * user key; guard was returned by ienv_condition_guard(), and value is the
- * instance.  Can return false positives.
+ * instance.  ienv_nobody_can_arrive() has been false.  Can return false
+ * positives.
  */
 bool
 ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
@@ -100,10 +103,6 @@ ienv_arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
 	Snapshot	snapshot;
 	bool		departed;
 
-	/* as for most rows */
-	if (guard->key_is_unique && !ienv_departure_queued() &&
-		(!guard->departures || ienv_nobody_departed()))
-		return false;
 	if (PG_NARGS() - 2 != guard->nkeys)
 		return true;
 	for (int i = 0; i < guard->nkeys; i++)
@@ -226,6 +225,12 @@ ienv_check_arrival(IenvGuard *guard, Datum value, const Datum *key)
 	pg_uuid_t	home;
 	bool		maybe_departed;
 	bool		look_live;
+
+	if (guard->coded)
+	{
+		ienv_check_coded(guard, value, key);
+		return true;
+	}
 
 	maybe_departed = guard->departures && !ienv_nobody_departed() &&
 		ienv_identity_of(guard, key, &identity) &&

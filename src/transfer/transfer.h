@@ -24,9 +24,28 @@ pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
 										 bool to_null);
 
 /*
+ * coded.c: arrivals where ids are coded
+ */
+extern void ienv_check_coded(const IenvGuard *guard, Datum value,
+							 const Datum *key);
+
+/*
  * departure.c: departures
  */
-extern bool ienv_departure_queued(void);
+extern int64 ienv_departures_queued;
+
+extern bool ienv_departure_queued_now(void);
+
+/*
+ * Might a departure in this transaction be on its way to departed_user?
+ */
+static inline bool
+ienv_departure_queued(void)
+{
+	return unlikely(ienv_departures_queued > 0) &&
+		ienv_departure_queued_now();
+}
+
 extern void ienv_queue_departure(void);
 extern void ienv_unqueue_departure(void);
 extern void ienv_depart(IenvGuard *guard, Datum value, const Datum *key);
@@ -43,5 +62,16 @@ extern bool ienv_departed_elsewhere(const pg_uuid_t *identity,
 									Snapshot snapshot);
 extern void ienv_record_departure(const pg_uuid_t *identity,
 								  const pg_uuid_t *instance);
+
+/*
+ * Is it certain that no new row's user lives in another instance, or has?  As
+ * for most rows.  To be called after the row is in the heap and its indexes.
+ */
+static inline bool
+ienv_nobody_can_arrive(const IenvGuard *guard)
+{
+	return guard->key_is_unique && !ienv_departure_queued() &&
+		(!guard->departures || ienv_nobody_departed());
+}
 
 #endif							/* IENV_TRANSFER_H */

@@ -29,8 +29,6 @@ use Variants;
 
 our @EXPORT = qw(instructions cannot_count count_instructions);
 
-my $production = 'e0000000-0000-4000-8000-000000000001';
-
 # In development the instance has this many users before.
 my $users = 400;
 
@@ -50,6 +48,14 @@ my %kind = (
 			my ($variant, $rows) = @_;
 			return join '', map { _insert($variant, $development, "n = $_") } 1 .. $rows;
 		}
+	},
+	instructions_deleted => {
+		rows => [ 1000, 3000 ],
+		statements => sub {
+			my ($variant, $rows) = @_;
+			return _insert($variant, $production, 'n <= 3000') .
+			  "DELETE FROM $variant.users WHERE id IN (SELECT e FROM source WHERE n <= $rows);\n\n";
+		}
 	});
 
 # The names of all that can be counted.
@@ -68,8 +74,9 @@ sub _insert
 	my ($variant, $instance, $condition) = @_;
 
 	# in single-user mode, an empty line ends a statement
+	my $id = substr $instance, 0, 1;
 	return "INSERT INTO $variant.users (id, instance_id, email) "
-	  . "SELECT id, '$instance', email FROM source WHERE $condition;\n\n";
+	  . "SELECT $id, '$instance', email FROM source WHERE $condition;\n\n";
 }
 
 # Run with a server of its own, $data; $cmd runs while that is up.
@@ -109,8 +116,10 @@ sub _prepare
 			psql('postgres', 'CREATE DATABASE bench');
 			psql_file('bench', 'registry.sql', applications => 5);
 			psql('bench',
-				"CREATE TABLE source AS SELECT n, md5(n::text)::uuid AS id,
-					'user' || n || '\@example.com' AS email FROM generate_series(1, 5000) n",
+				"CREATE TABLE source AS SELECT n, 'user' || n || '\@example.com' AS email, "
+				  . join(', ', map { "coded_id((SELECT encode(code, 'hex') FROM instance_env.instance WHERE id = '$_')) AS "
+						  . substr($_, 0, 1) } $development, $production)
+				  . ' FROM generate_series(1, 5000) n',
 				'CREATE UNIQUE INDEX ON source (n)');
 			foreach my $variant (@variants)
 			{
@@ -176,7 +185,7 @@ sub count_instructions
 {
 	my ($record, @kinds) = @_;
 	my $data = "$ENV{PGHOST}/instructions";
-	my @variants = ('unguarded', 'guarded', 'unkeyed', @peers);
+	my @variants = ('unguarded', 'guarded', 'unkeyed', 'coded', @peers);
 
 	# the same table, but another server
 	my %setting = (guarded => 'guarded_scan', unkeyed => 'unkeyed_scan');

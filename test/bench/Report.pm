@@ -22,7 +22,7 @@ use Variants;
 
 our @EXPORT = qw(report);
 
-my @order = qw(unguarded guarded guarded_quiet unkeyed guarded_scan unkeyed_scan);
+my @order = qw(unguarded guarded guarded_quiet coded unkeyed guarded_scan unkeyed_scan);
 
 sub _number
 {

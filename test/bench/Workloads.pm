@@ -90,7 +90,7 @@ sub _heap
 sub _churn
 {
 	my ($lacking, $clients, $flush) = @_;
-	my @variants = qw(unguarded guarded unkeyed count_trigger lock_count counter_row);
+	my @variants = qw(unguarded guarded coded unkeyed count_trigger lock_count counter_row);
 	push @variants, 'guarded_scan' if $clients == 1;
 	push @variants, 'unkeyed_scan' if $clients == 1 && !$flush;
 	return {
@@ -163,7 +163,7 @@ sub _make_million
 
 sub workloads
 {
-	my @production = qw(unguarded guarded foreign_key count_trigger lock_count counter_row);
+	my @production = qw(unguarded guarded coded foreign_key count_trigger lock_count counter_row);
 	my @list = (
 		{
 			name => 'copy',
@@ -201,12 +201,12 @@ sub workloads
 		},
 		{
 			name => 'update',
-			variants => [qw(unguarded guarded foreign_key)],
+			variants => [qw(unguarded guarded coded foreign_key)],
 			measure => sub { _loaded($_[0], 1_000_000, 'update.sql') }
 		},
 		{
 			name => 'delete',
-			variants => [qw(unguarded guarded unkeyed counter_row)],
+			variants => [qw(unguarded guarded coded unkeyed counter_row)],
 			measure => sub { _loaded($_[0], 100_000, 'delete.sql') }
 		},
 		_registry(
@@ -232,6 +232,7 @@ sub workloads
 			measure => sub {
 				_forget($db);
 				make_table($db, $_[0]);
+				make_ids($db, $_[0], $production);
 				attach($db, $_[0]);
 				return pgbench($db, $_[0], 'insert.pgbench', seconds => 2);
 			}

@@ -26,4 +26,9 @@ INSERT INTO instance_env.instance (id, application, type, status, external_key, 
 				('production', ('e0000000-0000-4000-8000-' || number)::uuid)) AS i (type, instance);
 UPDATE instance_env.instance SET status = 'active' WHERE status <> 'active';
 
+-- An id that an instance with this code, in hexadecimal, could have made: a random one, so that
+-- indexes are no faster for it.  All variants have such ids, for coded ids cannot do without.
+CREATE FUNCTION public.coded_id(code text) RETURNS uuid LANGUAGE sql AS
+	$$SELECT overlay(overlay(gen_random_uuid()::text PLACING '8' FROM 15) PLACING code FROM 27)::uuid$$;
+
 VACUUM ANALYZE instance_env.application, instance_env.instance;
