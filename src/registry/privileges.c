@@ -114,18 +114,18 @@ ienv_revoke_all(Oid roleid)
  * connected.
  */
 void
-ienv_revoke_allowances(const char *role, Oid roleid)
+ienv_revoke_allowances(const char *role)
 {
-	Oid			type = OIDOID;
-	Datum		value = ObjectIdGetDatum(roleid);
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(role);
 	IenvOwner	saved;
 	SPITupleTable *deleted;
 	uint64		n;
 
 	ienv_become_owner(&saved);
 	n = ienv_write_latest("WITH r AS (DELETE FROM instance_env.instance_allowance a"
-						  " WHERE a.role::pg_catalog.oid"
-						  "  OPERATOR(pg_catalog.=) $1"
+						  " WHERE pg_catalog.pg_get_userbyid(a.role)"
+						  "  OPERATOR(pg_catalog.=) $1::pg_catalog.name"
 						  " RETURNING a.application, a.type)"
 						  " SELECT application,"
 						  " pg_catalog.jsonb_build_object('type', type) FROM r",
