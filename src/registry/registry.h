@@ -233,6 +233,8 @@ extern void ienv_record_privileges(const char *action, const char *role,
 								   Oid roleid, Datum before);
 extern uint64 ienv_revoke_all(Oid roleid);
 extern void ienv_revoke_allowances(const char *role);
+extern void ienv_delete_allowances(const char *action, const char *role,
+								   Datum ids);
 
 /*
  * trust.c: whose tables the administrative functions look at

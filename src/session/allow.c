@@ -144,34 +144,19 @@ static void
 forbid(FunctionCallInfo fcinfo)
 {
 	Scope		scope;
-	uint64		n;
-	SPITupleTable *deleted;
+	bool		none;
 
 	SPI_connect();
 	read_scope(fcinfo, &scope);
 	refuse_if_wider(&scope);
 
 	/* including what was allowed since the transaction's snapshot */
-	n = ienv_write_latest("WITH a AS (DELETE FROM instance_env.instance_allowance a"
-						  " WHERE " IS_OF_ROLE " AND " IS_WITHIN
-						  " RETURNING a.application, a.type)"
-						  " SELECT a.application, " TYPE_OF_ALLOWANCE
-						  " FROM a",
-						  3, types, scope.values);
-	deleted = SPI_tuptable;
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool		all;
-		bool		isnull;
-		Datum		application = SPI_getbinval(deleted->vals[i],
-												deleted->tupdesc, 1, &all);
-
-		ienv_record_event("forbid_instance",
-						  all ? NULL : DatumGetUUIDP(application), NULL,
-						  scope.role,
-						  SPI_getbinval(deleted->vals[i], deleted->tupdesc, 2,
-										&isnull), 0);
-	}
+	(void) ienv_query_latest("SELECT pg_catalog.array_agg(a.id)"
+							 " FROM instance_env.instance_allowance a"
+							 " WHERE " IS_OF_ROLE " AND " IS_WITHIN,
+							 3, types, scope.values, NULL);
+	ienv_delete_allowances("forbid_instance", scope.role,
+						   ienv_result_datum(0, 1, &none));
 	warn_if_still_allowed(&scope);
 	SPI_finish();
 }
@@ -232,11 +217,24 @@ read_scope(FunctionCallInfo fcinfo, Scope *scope)
 static void
 forget_dropped_roles(void)
 {
-	if (ienv_write_latest("SELECT FROM instance_env.instance_allowance a"
-						  " WHERE " IS_DROPPED
-						  " FOR UPDATE SKIP LOCKED", 0, NULL, NULL) > 0)
-		(void) ienv_write_latest("DELETE FROM instance_env.instance_allowance a"
-								 " WHERE " IS_DROPPED, 0, NULL, NULL);
+	Oid			type = UUIDOID;
+	uint64		n = ienv_write_latest("SELECT a.id"
+									  " FROM instance_env.instance_allowance a"
+									  " WHERE " IS_DROPPED
+									  " FOR UPDATE SKIP LOCKED",
+									  0, NULL, NULL);
+	SPITupleTable *dropped = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		id = SPI_getbinval(dropped->vals[i], dropped->tupdesc, 1,
+									   &isnull);
+
+		(void) ienv_write_latest("DELETE FROM instance_env.instance_allowance"
+								 " WHERE id OPERATOR(pg_catalog.=) $1",
+								 1, &type, &id);
+	}
 }
 
 /*
