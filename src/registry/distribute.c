@@ -5,10 +5,10 @@
  *
  * The extension's tables become reference tables, of which each node has a
  * full copy: guarded tables are sharded by their instance column, and the
- * triggers of a shard read the copy that is beside it (placement.c).  Two
- * tables stay local: the record of departures, for tables that are not
- * distributed (on a distributed one, users are followed by coded ids), and
- * when secret keys were used, which each node knows of its own requests.
+ * triggers of a shard read the copy that is beside it (placement.c).  Two stay
+ * where they are, each node with its own: the record of departures, for tables
+ * that are not distributed, since on a distributed one users are followed by
+ * coded ids; and when secret keys were last used, which is unlogged.
  *
  * The nodes have neither the same numbers for roles, nor the privileges that
  * were granted on one of them.  So both are repeated by name.
@@ -60,8 +60,7 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to distribute the registry"),
-				 errhint("Must be superuser to call %s.distribute().",
-						 IENV_SCHEMA)));
+				 errdetail("Only a superuser may do so.")));
 	InitMaterializedSRF(fcinfo, 0);
 
 	SPI_connect();
@@ -199,8 +198,8 @@ distribute_tables(ReturnSetInfo *rsinfo)
 						 "  ON p.logicalrelid OPERATOR(pg_catalog.=) c.oid"
 						 " WHERE e.extname OPERATOR(pg_catalog.=) 'instance_env'"
 						 " AND c.relkind OPERATOR(pg_catalog.=) 'r'"
-						 " AND c.relname OPERATOR(pg_catalog.<>) ALL"
-						 "  ('{departed_user, secret_key_use}'::pg_catalog.name[])"
+						 " AND c.relpersistence OPERATOR(pg_catalog.=) 'p'"
+						 " AND c.relname OPERATOR(pg_catalog.<>) 'departed_user'"
 						 " ORDER BY c.relname",
 						 0, NULL, NULL, NULL);
 	tables = SPI_tuptable;
