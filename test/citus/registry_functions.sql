@@ -1,6 +1,5 @@
 -- Every function of the registry, as the roles that may call it, on whatever node this runs:
 -- the output is the same on a plain server.  What is random is only looked at for its form.
-\set VERBOSITY terse
 \set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
@@ -122,7 +121,7 @@ SELECT step FROM instance_env.promote('shop', 'shop.example.com', false);
 SELECT count(*) FROM instance_env.create_staging_application('shop', 'staging.shop.example.com');
 SELECT count(*) FROM instance_env.create_staging_application(instance_env.application_id('shop'), 'test.shop.example.com', 'shop test');
 SELECT instance_env.drop_application('shop test');
-SELECT jsonb_array_length(failed_checks) > 0 FROM instance_env.adopt_application('live', 'free', NULL, NULL, 'live dev', 'live prod');
+SELECT jsonb_array_length(failed_checks) > 0 FROM instance_env.adopt_application('live', 'free', 'd0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000002', 'live dev', 'live prod');
 CALL instance_env.reset_development(:dev, settings => true);
 SELECT length(instance_env.report()) > 10000, length(instance_env.report('shop')) > 1000;
 SELECT * FROM instance_env.activity_list();

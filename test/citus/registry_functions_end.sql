@@ -1,5 +1,6 @@
 -- What registry_functions.sql has made goes again, on whatever node.
-\set VERBOSITY terse
+\pset format unaligned
+\pset tuples_only on
 SET ROLE citus_admin;
 SELECT instance_env.forbid_instance('citus_backend', instance_env.application_id('shop'));
 SELECT instance_env.suspend_instance(instance_env.instance_id(name, 'production')) FROM unnest('{shop, live}'::text[]) AS name;
