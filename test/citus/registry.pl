@@ -9,13 +9,19 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use Citus ':all';
-use PostgreSQL::Test::Utils;
 use Test::More;
 
 my @nodes = nodes();
 my ($dev, $prod) = ('d0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001');
-my $functions = slurp_file("$FindBin::RealBin/registry_functions.sql");
-my $end = slurp_file("$FindBin::RealBin/registry_functions_end.sql");
+my ($functions, $end) = map { script("registry_functions$_.sql") } '', '_end';
+
+sub script
+{
+	my ($name) = @_;
+	open my $file, '<', "$FindBin::RealBin/$name" or die "could not open $name: $!";
+	local $/;
+	return <$file>;
+}
 
 # What is called elsewhere: guards, and what triggers and views call
 my %elsewhere = map { $_ => 1 } qw(admission_required departure_queued distribute external_key_bigint external_key_char
@@ -55,13 +61,13 @@ foreach my $node (@nodes)
 {
 	is(value($node, "SELECT FROM instance_env.enter('d0000000-0000-4000-8000-0000000000ee');
 			SELECT instance_env.current_instance(); SELECT count(*) FROM instance_env.instances;", role => 'citus_early'),
-		"\nd0000000-0000-4000-8000-0000000000ee\n2", "node $node: who was granted and allowed before, still is");
+		"d0000000-0000-4000-8000-0000000000ee\n2", "node $node: who was granted and allowed before, still is");
 }
 psql(0, "SELECT instance_env.revoke_access('citus_early'); SELECT instance_env.drop_application('early');", must => 1);
 psql($_, 'SELECT count(*) FROM instance_env.instances;', role => 'citus_early') ne '2' or fail("node $_: not revoked") foreach @nodes;
 
 my @called = split /\n/, value(0, q{SELECT DISTINCT proname FROM pg_proc
-	WHERE pronamespace = 'instance_env'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY 1;});
+	WHERE pronamespace = 'instance_env'::regnamespace AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) ORDER BY 1;});
 cmp_ok(@called, '>', 100, 'functions');
 is(join(' ', grep { !$elsewhere{$_} && $functions !~ /instance_env\.$_\(/ } @called), '', 'all are called');
 
@@ -108,9 +114,8 @@ my @cached = (
 	[ 'secret keys', "instance_env.verify_secret_key(:'key') IS NULL", "instance_env.revoke_secret_key('$prod', right(:'key', 4))" ],
 );
 my $key = value(0, "SELECT instance_env.create_secret_key('$prod');");
-foreach my $by (0, 2)
 {
-	last if $by == 2;
+	my $by = 0;
 	my $script = "\\set key '$key'\nSELECT instance_env.enter('$dev');\n";
 	foreach my $case (@cached)
 	{
@@ -118,7 +123,7 @@ foreach my $by (0, 2)
 		$change =~ s/:'key'/'$key'/;
 		(my $shell = $change) =~ s/(["\\])/\\$1/g;
 		my $port = ($ENV{PGPORT} || 5432) + $by;
-		$script .= "SELECT '$what: ' || COALESCE(($asked)::text, 'null');\n\\! psql -X -q -o /dev/null -p $port -d $Citus::database -U postgres -c \"SELECT $shell\"\n"
+		$script .= "SELECT '$what: ' || COALESCE(($asked)::text, 'null');\n\\! psql -X -q -o /dev/null -p $port -d $Citus::database -U postgres -c \"SELECT $shell\" </dev/null\n"
 		  . "SELECT '$what: ' || COALESCE(($asked)::text, 'null');\n";
 	}
 	my ($out) = psql(1, $script, role => 'citus_backend');
@@ -147,7 +152,7 @@ sub succeed
 		my ($error) = grep { $_->{severity} eq 'ERROR' } @messages;
 		$n++ unless $error;
 		note "$error->{state}: $error->{message}" if $error;
-		like($error->{state}, qr/^(23505|22I01|40P01|40001|55000|55P03|22023)$/, 'refused clearly') if $error;
+		like($error->{state}, qr/^(23505|22I01|40P01|40001|55000|55P03|55I04)$/, 'refused clearly') if $error;
 	}
 	return $n;
 }
@@ -157,9 +162,9 @@ foreach my $round (1 .. 4)
 	cmp_ok(succeed(undef, map { [ $_, "SELECT instance_env.create_application('race $round');" ] } 0, 1, 2), '<=', 1, 'one application of a name');
 	cmp_ok(value(1, "SELECT count(*) FROM instance_env.application WHERE name = 'race $round';"), '<=', 1, 'and there is one');
 	value(1, "SELECT instance_env.adopt_application('owner $round $_', NULL, NULL, NULL, NULL, NULL);") foreach 0, 1;
-	is(succeed(undef, map { [ $_, "SELECT instance_env.associate_domain(instance_env.instance_id('owner $round $_', 'production'), 'n$_.race$round.example.org');" ] } 0, 1),
+	is(succeed(undef, map { [ $_, "SELECT instance_env.associate_domain(instance_env.instance_id('owner $round $_', 'production'), 'n$_.race$round.com');" ] } 0, 1),
 		1, 'one owner of a root domain');
-	is(value(2, "SELECT count(*) FROM instance_env.domain WHERE root = 'race$round.example.org';") > 0 ? 1 : 0, 1, 'and it has it');
+	is(value(2, "SELECT count(*) FROM instance_env.domain WHERE root = 'race$round.com';") > 0 ? 1 : 0, 1, 'and it has it');
 	my $instance = "instance_env.instance_id('owner $round 0', 'production')";
 	value(0, "SELECT instance_env.create_secret_key($instance) FROM generate_series(1, 2);");
 	my @hints = split /\n/, value(0, "SELECT hint FROM instance_env.secret_keys WHERE instance = $instance;");
