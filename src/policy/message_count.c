@@ -129,12 +129,9 @@ bool
 ienv_count_message(Datum instance, const IenvChannel *channel,
 				   IenvMessageCount *count)
 {
-	Relation	rel;
+	Relation	rel = open_slots();
 	bool		counted;
 
-	if (ienv_is_distributed())
-		return ienv_count_message_by_sql(instance, channel, count);
-	rel = open_slots();
 	for (;;)
 	{
 		bool		unlimited;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * each_node.c
- *	  What every node of a cluster has to do by itself, in one transaction.
+ *	  What every node of a cluster does by itself, in one transaction.
  *
  * Citus takes rows to all nodes, but neither the privileges on an extension's
  * functions and views, nor the definitions of its views, nor what a session
@@ -16,7 +16,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -32,29 +31,6 @@ static void do_task(const char *action, const char *item, const char *before,
 					const char *after);
 
 PG_FUNCTION_INFO_V1(instance_env_do_node_task);
-
-/*
- * Have all nodes do a task, this one included; the arguments other than the
- * action can be NULL.  SPI is connected.
- */
-void
-ienv_on_each_node(const char *action, const char *item, const char *before,
-				  const char *after)
-{
-	static const Oid types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	const char *texts[4] = {action, item, before, after};
-	Datum		values[4];
-	IenvOwner	saved;
-
-	for (int i = 0; i < lengthof(values); i++)
-		values[i] = texts[i] == NULL ? (Datum) 0 :
-			CStringGetTextDatum(texts[i]);
-	ienv_become_owner(&saved);
-	(void) ienv_query("INSERT INTO instance_env.node_task"
-					  " (action, item, before, after)"
-					  " VALUES ($1, $2, $3, $4)", 4, types, values, NULL);
-	ienv_leave_owner(&saved);
-}
 
 /*
  * do_node_task() RETURNS trigger

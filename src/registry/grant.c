@@ -169,7 +169,6 @@ static const Audience audiences[] = {
 
 	/* a cluster */
 	{"distribute", NOBODY},
-	{"node_offset", NOBODY},
 
 	/* rights */
 	{"grant_admin", NOBODY},

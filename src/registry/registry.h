@@ -98,7 +98,7 @@ extern void ienv_hear_of_rename(const pg_uuid_t *instance,
 								const char *old_key, const char *new_key);
 
 /*
- * each_node.c: what every node of a cluster does
+ * node_task.c: what every node of a cluster is to do
  */
 extern void ienv_on_each_node(const char *action, const char *item,
 							  const char *before, const char *after);

@@ -18,7 +18,7 @@ my ($functions, $end) = map { script("registry_functions$_.sql") } '', '_end';
 sub script
 {
 	my ($name) = @_;
-	open my $file, '<', "$FindBin::RealBin/$name" or die "could not open $name: $!";
+	open my $file, '<', "$FindBin::RealBin/../data/$name" or die "could not open $name: $!";
 	local $/;
 	return <$file>;
 }
