@@ -45,6 +45,7 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.id_time(uuid),
 	instance_env.key_frontend_api(text),
 	instance_env.key_instance_type(text),
+	instance_env.node_offset(),
 	instance_env.setting_in_use(jsonb)
 	TO PUBLIC;
 
