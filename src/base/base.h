@@ -110,6 +110,7 @@ extern Oid	ienv_table_oid(const char *table);
 extern Oid	ienv_index_oid(const char *table, const char *index);
 extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
 pg_noreturn extern void ienv_report_no_placement(const char *table);
+extern Oid	ienv_citus_catalog(const char *name);
 
 /*
  * invalidation.c: relcache invalidations

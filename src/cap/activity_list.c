@@ -33,7 +33,8 @@ PG_FUNCTION_INFO_V1(instance_env_reset_activity);
  *
  * What was counted for the guarded tables of this database that administration
  * looks at.  The instance may have been dropped since: whoever reads it
- * compares created_at.
+ * compares created_at.  What was counted for a shard, on this node, is shown
+ * for its table.
  */
 Datum
 instance_env_activity_list(PG_FUNCTION_ARGS)
@@ -49,10 +50,15 @@ instance_env_activity_list(PG_FUNCTION_ARGS)
 	{
 		Datum		values[ACTIVITY_COLUMNS];
 		bool		nulls[ACTIVITY_COLUMNS] = {false};
+		Oid			table;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ienv_activity_at(i, &n, &activity) ||
-			!list_member_oid(roots, activity.root))
+		if (!ienv_activity_at(i, &n, &activity))
+			continue;
+		table = ienv_table_of_shard(activity.root);
+		if (OidIsValid(table))
+			activity.root = table;
+		if (!list_member_oid(roots, activity.root))
 			continue;
 		values[0] = ObjectIdGetDatum(activity.root);
 		values[1] = UUIDPGetDatum(&activity.instance);

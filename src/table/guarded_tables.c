@@ -91,7 +91,8 @@ guarded_roots(void)
 }
 
 /*
- * All guarded tables as IenvRoots, ordered by OID.
+ * All guarded tables as IenvRoots, ordered by OID.  The shards of a distributed
+ * table are not among them: that table is.
  *
  * Reads the catalogs and opens no table.  Temporary tables, views and foreign
  * tables cannot be guarded, but their owner may have created such triggers by
@@ -100,6 +101,21 @@ guarded_roots(void)
  */
 List *
 ienv_all_roots(void)
+{
+	List	   *roots = ienv_roots_and_shards();
+	ListCell   *lc;
+
+	foreach(lc, roots)
+		if (OidIsValid(ienv_table_of_shard(((const IenvRoot *) lfirst(lc))->relid)))
+		roots = foreach_delete_current(roots, lc);
+	return roots;
+}
+
+/*
+ * The same including shards of distributed tables, on the node that has them.
+ */
+List *
+ienv_roots_and_shards(void)
 {
 	List	   *roots = NIL;
 	ListCell   *lc;

@@ -157,6 +157,7 @@ extern bool ienv_is_plain(Oid type);
 extern Datum ienv_convert_column(Oid type, Datum column);
 extern bool ienv_column_of_value(Oid type, Datum value, Datum *column);
 extern const char *ienv_sql_of_value(Oid type, Datum key);
+extern const char *ienv_name_of_type(Oid type);
 extern bool ienv_same_instance(const IenvGuard *guard, Datum a, Datum b);
 extern Datum ienv_row_instance(const IenvGuard *guard, HeapTuple row,
 							   TupleDesc desc, bool *isnull);
@@ -312,6 +313,24 @@ pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
 extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
 
 /*
+ * distributed.c: tables that are distributed over a cluster, and their shards
+ */
+extern bool ienv_is_distributed(Oid relid);
+extern Oid	ienv_table_of_shard(Oid relid);
+extern List *ienv_shards_here(Oid relid);
+
+/*
+ * distributed_rows.c: counting and locking their rows
+ */
+extern bool ienv_hides_rows(Oid relid);
+extern int64 ienv_distributed_count(const IenvGuard *guard, Datum value,
+									int64 limit);
+extern double ienv_distributed_estimate(const IenvGuard *guard, Datum value);
+extern void ienv_lock_distributed(Oid relid, LOCKMODE lockmode,
+								  int milliseconds);
+extern void ienv_pass_on_lock_timeout(void);
+
+/*
  * guarded_tables.c: the guarded tables as seen by the administrative functions
  */
 typedef struct IenvRoot
@@ -329,6 +348,7 @@ typedef struct IenvRoot
 typedef void (*IenvLook) (Oid relid, void *arg);
 
 extern List *ienv_all_roots(void);
+extern List *ienv_roots_and_shards(void);
 extern List *ienv_roots_by_name(void);
 extern List *ienv_trusted_roots(void);
 extern bool ienv_is_counted(Oid relid);
