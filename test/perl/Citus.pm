@@ -19,6 +19,7 @@ use warnings;
 
 use Carp;
 use Exporter 'import';
+use File::Temp;
 use IPC::Run;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -80,7 +81,11 @@ sub psql
 sub start
 {
 	my ($node, $sql, %arg) = @_;
-	my %session = (node => $node, must => $arg{must}, out => '', err => '', sql => $sql);
+	my %session = (node => $node, must => $arg{must}, out => '', err => '', file => File::Temp->new);
+
+	# a file: a pipe would be written to only when the session is waited for
+	$session{file}->print($sql);
+	$session{file}->flush;
 
 	local $ENV{PGOPTIONS} = join ' ', $ENV{PGOPTIONS} // '',
 	  map { "-c $_" } 'statement_timeout=60s', @{ $arg{options} || [] };
@@ -91,7 +96,7 @@ sub start
 			'-U', $arg{role} // 'postgres',
 			'-d', $arg{database} // $database
 		],
-		'<', \$session{sql}, '>', \$session{out}, '2>', \$session{err});
+		'<', $session{file}->filename, '>', \$session{out}, '2>', \$session{err});
 	return \%session;
 }
 
