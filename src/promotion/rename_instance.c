@@ -88,11 +88,14 @@ instance_env_rename_instance(PG_FUNCTION_ARGS)
 	registered = true;
 	ienv_remember_rename(DatumGetUUIDP(values[0]),
 						 TextDatumGetCString(values[2]), new_key, tables);
-	(void) ienv_query("UPDATE instance_env.instance SET external_key = $2"
+	(void) ienv_query("WITH r AS (UPDATE instance_env.instance"
+					  " SET external_key = $2"
 					  " WHERE id OPERATOR(pg_catalog.=) $1"
-					  " RETURNING"
+					  " RETURNING id)"
+					  " SELECT"
 					  " pg_catalog.jsonb_build_object('external_key', $3),"
-					  " pg_catalog.jsonb_build_object('external_key', $2)",
+					  " pg_catalog.jsonb_build_object('external_key', $2)"
+					  " FROM r",
 					  3, types, values, NULL);
 	ienv_record_returned("rename_instance", NULL, DatumGetUUIDP(values[0]),
 						 NULL);
