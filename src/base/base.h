@@ -121,6 +121,7 @@ typedef enum IenvPlace
 {
 	IENV_HERE,					/* in the table itself */
 	IENV_BY_COLUMN,				/* in shards, by the hash of a column */
+	IENV_ON_COORDINATOR,		/* all in one shard, which never moves */
 	IENV_IN_ONE_SHARD,			/* all in one shard, on some node */
 	IENV_EVERYWHERE,			/* in one shard that each node has a copy of */
 	IENV_IN_RANGES				/* in shards, in any other way */

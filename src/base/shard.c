@@ -104,7 +104,10 @@ place(HeapTuple tuple, TupleDesc desc, AttrNumber *column)
 		if (DatumGetChar(heap_getattr(tuple, Anum_pg_dist_partition_repmodel,
 									  desc, &isnull)) == 't')
 			return IENV_EVERYWHERE;
-		return IENV_IN_ONE_SHARD;
+		return DatumGetInt32(heap_getattr(tuple,
+										  Anum_pg_dist_partition_colocationid,
+										  desc, &isnull)) == 0 ?
+			IENV_ON_COORDINATOR : IENV_IN_ONE_SHARD;
 	}
 	partkey = heap_getattr(tuple, Anum_pg_dist_partition_partkey, desc,
 						   &isnull);

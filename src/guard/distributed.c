@@ -17,7 +17,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -31,6 +34,8 @@
 
 #define UNSAFE_TRIGGERS	"citus.enable_unsafe_triggers"
 
+static bool is_let_in(Oid role);
+static void on_other_nodes(const char *sql);
 static void refuse(Oid relid, const char *detail, const char *hint);
 
 /*
@@ -50,6 +55,8 @@ ienv_check_distribution(const IenvGuard *guard)
 					   psprintf("Relation \"%s\" is a shard of it.",
 								get_rel_name(guard->relid)),
 					   "Guard the table itself.");
+			return;
+		case IENV_ON_COORDINATOR:
 			return;
 		case IENV_EVERYWHERE:
 			refuse(guard->relid,
@@ -102,6 +109,80 @@ ienv_lock_on_nodes(Oid relid, const char *mode)
 {
 	if (ienv_place_of(relid, NULL) != IENV_HERE)
 		ienv_execute("LOCK TABLE %s IN %s MODE", ienv_kept_name(relid), mode);
+}
+
+/*
+ * ienv_let_in() on the other nodes: there, too, a table's owner creates the
+ * triggers.  That is not undone if the transaction rolls back.  SPI is
+ * connected.
+ */
+void
+ienv_let_in_on_nodes(Oid relid)
+{
+	Oid			owner = ienv_relation_owner(relid);
+	IenvOwner	saved;
+
+	if (ienv_place_of(relid, NULL) == IENV_HERE || superuser_arg(owner))
+		return;
+	ienv_become_owner(&saved);
+	if (!is_let_in(owner))
+	{
+		const char *role = quote_identifier(GetUserNameFromId(owner, false));
+		StringInfoData functions;
+
+		initStringInfo(&functions);
+		for (int i = 0; i < IENV_TRIGGERS; i++)
+			appendStringInfo(&functions, "%s%s.%s()", i > 0 ? ", " : "",
+							 IENV_SCHEMA, ienv_trigger_kinds[i].function);
+		on_other_nodes(psprintf("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA,
+								role));
+		on_other_nodes(psprintf("GRANT EXECUTE ON FUNCTION %s TO %s",
+								functions.data, role));
+		if (!is_let_in(owner))
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("role \"%s\" may not execute the trigger functions of %s on all nodes",
+							GetUserNameFromId(owner, false), IENV_SCHEMA),
+					 errhint("Grant the same rights on every node of the cluster.")));
+	}
+	ienv_leave_owner(&saved);
+}
+
+/*
+ * May a role execute the trigger functions on the other nodes?
+ */
+static bool
+is_let_in(Oid role)
+{
+	Oid			type = TEXTOID;
+	Datum		command;
+	const char *name = quote_literal_cstr(GetUserNameFromId(role, false));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "SELECT pg_catalog.has_schema_privilege(%s, '%s', 'USAGE')",
+					 name, IENV_SCHEMA);
+	for (int i = 0; i < IENV_TRIGGERS; i++)
+		appendStringInfo(&sql,
+						 " AND pg_catalog.has_function_privilege(%s, '%s.%s()', 'EXECUTE')",
+						 name, IENV_SCHEMA, ienv_trigger_kinds[i].function);
+	command = CStringGetTextDatum(sql.data);
+	return ienv_query("SELECT nodeport"
+					  " FROM pg_catalog.run_command_on_workers($1)"
+					  " WHERE success IS NOT TRUE"
+					  " OR result OPERATOR(pg_catalog.<>) 't'",
+					  1, &type, &command, NULL) == 0;
+}
+
+static void
+on_other_nodes(const char *sql)
+{
+	Oid			type = TEXTOID;
+	Datum		command = CStringGetTextDatum(sql);
+
+	(void) ienv_query("SELECT * FROM pg_catalog.run_command_on_workers($1)", 1,
+					  &type, &command, NULL);
 }
 
 /*

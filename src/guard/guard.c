@@ -119,6 +119,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	SPI_connect();
 	ienv_lock_on_nodes(guard.relid, "SHARE ROW EXCLUSIVE");
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
+	ienv_let_in_on_nodes(guard.relid);
 	ienv_drop_triggers(guard.relid, there.orphans);
 	foreach(lc, there.orphans)
 		ienv_report(&report, "trigger", lfirst(lc), guard.relid, IENV_DROPPED);
