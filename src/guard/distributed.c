@@ -80,7 +80,7 @@ ienv_check_distribution(const IenvGuard *guard)
 		case IENV_IN_ONE_SHARD:
 			break;
 	}
-	if (guard->nkeys > 0)
+	if (guard->nkeys > 0 && !guard->coded)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("users of distributed table %s can be followed by coded ids only",
