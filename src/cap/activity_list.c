@@ -50,14 +50,11 @@ instance_env_activity_list(PG_FUNCTION_ARGS)
 	{
 		Datum		values[ACTIVITY_COLUMNS];
 		bool		nulls[ACTIVITY_COLUMNS] = {false};
-		Oid			table;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!ienv_activity_at(i, &n, &activity))
 			continue;
-		table = ienv_table_of_shard(activity.root);
-		if (OidIsValid(table))
-			activity.root = table;
+		activity.root = ienv_known_table(activity.root);
 		if (!list_member_oid(roots, activity.root))
 			continue;
 		values[0] = ObjectIdGetDatum(activity.root);

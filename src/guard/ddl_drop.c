@@ -228,7 +228,7 @@ drops_extension(void)
 	ListCell   *root;
 	ListCell   *lc;
 
-	foreach(root, ienv_roots_and_shards())
+	foreach(root, ienv_all_roots())
 	{
 		Oid			relid = ((IenvRoot *) lfirst(root))->relid;
 

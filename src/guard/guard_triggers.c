@@ -58,14 +58,15 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 }
 
 /*
- * Does it matter when rows are truncated?  Either their users leave,
- * or they can be users of production; in a table without a record of
+ * Does it matter when rows are truncated?  Either their users leave, or they
+ * can be users of production; in a table that was to have no record of
  * departures, neither.
  */
 bool
 ienv_watches_truncate(const IenvGuard *guard)
 {
-	return guard->nkeys > 0 ? guard->departures : guard->counted;
+	return guard->nkeys > 0 && !guard->coded ? guard->departures :
+		guard->counted;
 }
 
 /*
@@ -86,6 +87,7 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 	 * equality
 	 */
 	ienv_act_as_owner_of(guard->relid, &saved);
+	ienv_allow_triggers(guard->relid);
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
@@ -122,6 +124,7 @@ ienv_replace_triggers(const IenvGuard *guard, int bits)
 	if (bits == 0)
 		return;
 	ienv_act_as_owner_of(guard->relid, &saved);
+	ienv_allow_triggers(guard->relid);
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
@@ -286,7 +289,9 @@ options_of(const IenvGuard *guard, int bit)
 	initStringInfo(&options);
 	if (*guard->user_label != '\0')
 		add_option(&options, IENV_OPTION_USER_TABLE, guard->user_label);
-	if (!guard->departures)
+	if (guard->coded)
+		add_option(&options, IENV_OPTION_CODED, "");
+	else if (!guard->departures)
 		add_option(&options, IENV_OPTION_NO_DEPARTURES, "");
 	if (bit != IENV_TRIGGER_NO_TRANSFER || columns == NULL)
 		return options.data;
@@ -334,6 +339,7 @@ ienv_drop_triggers(Oid relid, List *names)
 	ListCell   *lc;
 
 	ienv_act_as(ienv_relation_owner(relid), &saved);
+	ienv_allow_triggers(relid);
 	foreach(lc, names)
 		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)),
 					 ienv_kept_name(relid));

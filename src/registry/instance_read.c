@@ -16,6 +16,7 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
 
@@ -275,6 +276,35 @@ ienv_are_thresholds(Jsonb *value, IenvInstance *instance)
 		memcpy(instance->thresholds, thresholds, n * sizeof(int16));
 	}
 	return true;
+}
+
+/*
+ * Is there an instance whose coded ids end with this code?  Read with a fresh
+ * snapshot, and without a query.
+ */
+bool
+ienv_is_code(const uint8 *code)
+{
+	Relation	rel = open_instances();
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Oid			index = ienv_index_oid("instance", "instance_code_key");
+	bytea	   *value = palloc(VARHDRSZ + IENV_CODE_BYTES);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	SET_VARSIZE(value, VARHDRSZ + IENV_CODE_BYTES);
+	memcpy(VARDATA(value), code, IENV_CODE_BYTES);
+	ScanKeyInit(&key, Anum_instance_code, BTEqualStrategyNumber, F_BYTEAEQ,
+				PointerGetDatum(value));
+	scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, 1,
+							  &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	pfree(value);
+	return found;
 }
 
 /*

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * distributed_rows.c
- *	  Counting and locking the rows of a distributed table.
+ *	  Counting and locking the rows of a distributed table (base/shard.c).
  *
  * All rows of an instance are in one shard, and which node has it is for Citus
  * to find: what is asked here is SQL on the table, from any node.  It runs as
@@ -40,6 +40,15 @@ static uint64 query_as_owner(Oid relid, const char *sql);
 static void allow_nesting(void);
 static void pass_on_lock_timeout(int milliseconds);
 static const char *name_of_mode(LOCKMODE lockmode);
+
+/*
+ * Does a table have its rows in shards?
+ */
+bool
+ienv_is_distributed(Oid relid)
+{
+	return ienv_place_of(relid, NULL) != IENV_HERE;
+}
 
 /*
  * Could row-level security hide rows of a distributed table from its owner?

@@ -91,31 +91,15 @@ guarded_roots(void)
 }
 
 /*
- * All guarded tables as IenvRoots, ordered by OID.  The shards of a distributed
- * table are not among them: that table is.
+ * All guarded tables as IenvRoots, ordered by OID.
  *
  * Reads the catalogs and opens no table.  Temporary tables, views and foreign
  * tables cannot be guarded, but their owner may have created such triggers by
  * hand; and the contents of another session's temporary table can never be
- * read.
+ * read.  The shards of a distributed table are not tables of their own.
  */
 List *
 ienv_all_roots(void)
-{
-	List	   *roots = ienv_roots_and_shards();
-	ListCell   *lc;
-
-	foreach(lc, roots)
-		if (OidIsValid(ienv_table_of_shard(((const IenvRoot *) lfirst(lc))->relid)))
-		roots = foreach_delete_current(roots, lc);
-	return roots;
-}
-
-/*
- * The same including shards of distributed tables, on the node that has them.
- */
-List *
-ienv_roots_and_shards(void)
 {
 	List	   *roots = NIL;
 	ListCell   *lc;
@@ -129,6 +113,11 @@ ienv_roots_and_shards(void)
 
 		if (!HeapTupleIsValid(tuple))
 			continue;			/* dropped meanwhile */
+		if (OidIsValid(ienv_shell_of(lfirst_oid(lc))))
+		{
+			ReleaseSysCache(tuple);
+			continue;
+		}
 		form = (Form_pg_class) GETSTRUCT(tuple);
 		if (form->relpersistence != RELPERSISTENCE_TEMP &&
 			(form->relkind == RELKIND_RELATION ||
