@@ -35,8 +35,18 @@
 #include "base/base.h"
 #include "table/table.h"
 
+/* A lock on a table */
+typedef struct Wanted
+{
+	Oid			relid;
+	LOCKMODE	lockmode;
+	int			milliseconds;
+} Wanted;
+
 static char *rows_of(const IenvGuard *guard, Datum column);
 static uint64 query_as_owner(Oid relid, const char *sql);
+static void lock_as_owner(void *arg);
+static void execute_lock(Oid relid, const char *sql);
 static void allow_nesting(void);
 static void pass_on_lock_timeout(int milliseconds);
 static const char *name_of_mode(LOCKMODE lockmode);
@@ -179,23 +189,69 @@ query_as_owner(Oid relid, const char *sql)
 /*
  * Lock a distributed table, with its partitions, on all nodes until the
  * transaction ends; fail where that takes longer than so many milliseconds, on
- * any of them.
+ * any of them, or 0 to wait for ever.
+ *
+ * This is done in a subtransaction because Citus passes settings on only in
+ * what it recognizes as a transaction of several statements.
  */
 void
 ienv_lock_distributed(Oid relid, LOCKMODE lockmode, int milliseconds)
 {
+	Wanted		wanted = {relid, lockmode, milliseconds};
+	ErrorData  *error = ienv_attempt(lock_as_owner, &wanted, true);
+
+	if (error != NULL)
+		ReThrowError(error);
+}
+
+static void
+lock_as_owner(void *arg)
+{
+	const Wanted *wanted = arg;
 	int			before = LockTimeout;
 	IenvActing	saved;
 
 	SPI_connect();
-	ienv_act_as_owner_of(relid, &saved);
+	ienv_act_as_owner_of(wanted->relid, &saved);
 	allow_nesting();
-	pass_on_lock_timeout(milliseconds);
-	ienv_execute("LOCK TABLE %s IN %s MODE", ienv_kept_name(relid),
-				 name_of_mode(lockmode));
+	pass_on_lock_timeout(wanted->milliseconds);
+	execute_lock(wanted->relid,
+				 psprintf("LOCK TABLE %s IN %s MODE",
+						  ienv_kept_name(wanted->relid),
+						  name_of_mode(wanted->lockmode)));
 	pass_on_lock_timeout(before);
 	ienv_act_as_self(&saved);
 	SPI_finish();
+}
+
+/*
+ * That another node has waited for too long, Citus says in a warning, and fails
+ * with an error that tells nothing.
+ */
+static void
+execute_lock(Oid relid, const char *sql)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	(void) set_config_option("client_min_messages", "error", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	PG_TRY();
+	{
+		ienv_execute("%s", sql);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_INTERNAL_ERROR)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not lock table %s on all nodes of the cluster",
+						ienv_quoted_name(relid)),
+				 errhint("Try again when no other session has the table locked, and all nodes are running.")));
+	}
+	PG_END_TRY();
 }
 
 /*

@@ -149,7 +149,7 @@ FROM generate_series(1, 6) n;
 UPDATE instance_env.domain SET verified_at = now();
 UPDATE instance_env.dns_record SET verified_at = now();
 SQL
-value($_ % @nodes, "SELECT count(*) FROM instance_env.promote('app$_')") foreach 1 .. 6;
+value($_ % @nodes, "SELECT count(*) FROM instance_env.promote('app$_')") foreach 1 .. 5;
 
 # A client with an open transaction; end() it by a statement
 sub open_transaction
@@ -239,6 +239,133 @@ foreach my $round (1 .. 3)
 	}
 	is($refused, 0, "round $round: users came in while the instance was emptied three times");
 	is($deleted + value(0, "SELECT (SELECT count(*) FROM users WHERE instance_id = '@{[dev(5)]}')"), 300 + 2 * 15 + 6, 'each was deleted once, or is there');
+}
+
+# An owner who is no superuser, whose tables a role resets that may delete from them
+
+psql(0, <<'SQL', must => 1);
+CREATE ROLE app_owner LOGIN;
+GRANT CREATE ON SCHEMA public TO app_owner;
+SQL
+psql(0, <<'SQL', role => 'app_owner', must => 1);
+CREATE TABLE members (instance_id uuid NOT NULL, id bigint NOT NULL, friend bigint, PRIMARY KEY (instance_id, id));
+CREATE TABLE badges (instance_id uuid NOT NULL, id bigint NOT NULL, member_id bigint, PRIMARY KEY (instance_id, id));
+SELECT create_distributed_table('members', 'instance_id');
+SELECT create_distributed_table('badges', 'instance_id');
+ALTER TABLE badges ADD CONSTRAINT badges_member FOREIGN KEY (instance_id, member_id) REFERENCES members;
+ALTER TABLE members ADD CONSTRAINT members_friend FOREIGN KEY (instance_id, friend) REFERENCES members;
+GRANT SELECT, DELETE ON members, badges TO clerk;
+SQL
+psql(0, <<'SQL', must => 1);
+SELECT instance_env.guard('members', 'instance_id', user_key => '');
+SELECT instance_env.guard('badges', 'instance_id', counted => false);
+SQL
+foreach my $node (@nodes)
+{
+	my $instance = dev(4);
+
+	value($node, "INSERT INTO members SELECT '$instance', n, CASE WHEN n > 1 THEN n - 1 END FROM generate_series(1, 9) n;
+		INSERT INTO badges SELECT '$instance', n, n FROM generate_series(1, 9) n", role => 'app_owner');
+	is(value($node, "SELECT users FROM instance_env.user_count('$instance', 'members')", role => 'clerk'), 9,
+		"node $node: users of an owner who is no superuser");
+	value(0, "DELETE FROM sessions WHERE instance_id = '$instance'; DELETE FROM users WHERE instance_id = '$instance'; DELETE FROM parts WHERE tenant = 'dev4'");
+	is(value($node, "CALL instance_env.reset_development('$instance')", role => 'clerk'), 18, 'their rows, which refer to each other, are deleted');
+	is(value(0, "SELECT count(*) FROM members"), 0, 'all of them');
+}
+
+# An audit trigger of the owner's, which would run with other rights
+value(0, "INSERT INTO members VALUES ('@{[dev(4)]}', 1)");
+psql(0, 'ALTER TABLE members FORCE ROW LEVEL SECURITY; ALTER TABLE members ENABLE ROW LEVEL SECURITY', role => 'app_owner', must => 1);
+foreach my $node (@nodes)
+{
+	is(value($node, "SELECT users IS NULL FROM instance_env.user_count('@{[dev(4)]}', 'members')"), 't', "node $node: nobody can count what is hidden from the owner");
+	fails($node, "SELECT count(*) FROM instance_env.rollback_promotion('app4')", '55000', qr/forced on its owner/, 'so a promotion is not rolled back');
+	fails($node, "SELECT instance_env.drop_application('app6')", '55000', qr/rows of distributed table "public\.members" cannot be counted/, 'nor an application dropped')
+	  if value(0, "SELECT EXISTS (SELECT FROM instance_env.application WHERE name = 'app6')") eq 't';
+}
+psql(0, 'ALTER TABLE members NO FORCE ROW LEVEL SECURITY', role => 'app_owner', must => 1);
+is(value($_, "SELECT users FROM instance_env.user_count('@{[dev(4)]}', 'members')"), 1, "node $_: row-level security does not hide rows from the owner") foreach @nodes;
+
+# Rows of the own transaction that another role has written
+foreach my $node (@nodes)
+{
+	fails($node, "BEGIN; INSERT INTO members VALUES ('@{[prod(4)]}', 1); SELECT count(*) FROM instance_env.rollback_promotion('app4')",
+		$node == 0 ? '25001' : '(25001|55000)', qr/./, "node $node: a row of the own transaction is not overlooked");
+}
+value(0, 'DELETE FROM badges; DELETE FROM members');
+
+# set_user_cap(), suspend_instance(), resume_instance() and admission
+
+foreach my $node (@nodes)
+{
+	my $other = $nodes[($node + 1) % @nodes];
+	my $third = $nodes[($node + 2) % @nodes];
+	my $instance = dev(1);
+
+	fill(1);
+	my (undef, @warnings) = psql($node, "SELECT instance_env.set_user_cap('$instance', 5)");
+	is($warnings[0]{message}, qq{development instance "$instance" is over its cap of 5 in table "public.users"}, "node $node: set_user_cap() counts");
+	is(value($third, "SELECT state FROM instance_env.instance_usage('$instance') WHERE relation = 'users'::regclass"), 'full', 'another node knows');
+	fails($other, "INSERT INTO users VALUES ('$instance', 1000)", '23I01', qr/cap/, 'and admits nobody');
+	value($third, "SELECT instance_env.set_user_cap('$instance', 12)");
+	value($other, "INSERT INTO users VALUES ('$instance', 1000)");
+	fails($node, "INSERT INTO users VALUES ('$instance', 1001)", '23I01', qr/cap/, 'but for one more');
+	value($node, "SELECT instance_env.suspend_instance('$instance')");
+	fails($other, "INSERT INTO users VALUES ('$instance', 1002)", '23I04', qr/suspended/, 'suspended');
+	is(value($third, "SELECT instance_env.seats_left('$instance')"), 0, 'so there are no seats');
+	value($third, "SELECT instance_env.resume_instance('$instance'); SELECT instance_env.set_user_cap('$instance', NULL)");
+	value($other, "INSERT INTO users VALUES ('$instance', 1003)");
+	is(value($node, "SELECT instance_env.seats_left('$instance', 'users')"), 487, 'resumed, with the default cap');
+}
+
+# Estimates of production, and what a node has counted
+
+value(0, "INSERT INTO users SELECT '@{[prod(5)]}', n FROM generate_series(1, 9999) n");
+is(value($_, "SELECT users, estimated FROM instance_env.instance_usage('@{[prod(5)]}') WHERE relation = 'users'::regclass"), '9999|t',
+	"node $_: few users of production are counted") foreach @nodes;
+value(0, "INSERT INTO users SELECT '@{[prod(5)]}', n FROM generate_series(10000, 30000) n; ANALYZE users");
+cmp_ok(abs(value($_, "SELECT users FROM instance_env.instance_usage('@{[prod(5)]}') WHERE relation = 'users'::regclass") - 30000), '<', 3000,
+	"node $_: many are estimated") foreach @nodes;
+is(value($_, "SELECT users FROM instance_env.user_count('@{[prod(5)]}', 'users')"), 30000, 'or counted, if that is asked for') foreach @nodes;
+is(value(0, "SELECT string_agg(DISTINCT coalesce(refused::text, '-'), ' ') FROM instance_env.usage WHERE relation = 'users'::regclass"), '-',
+	'the coordinator has no shard, so it has counted nothing');
+cmp_ok(sum(map { value($_, "SELECT coalesce(sum(refused), 0) FROM instance_env.usage WHERE relation = 'users'::regclass") } 1 .. $#nodes), '>=', 6,
+	'what was refused is what the nodes with shards have counted');
+is(value(1, "SELECT count(*) FROM instance_env.activity WHERE relation::text ~ '_10'"), 0, 'and it is said of the table');
+
+# rename_instance()
+
+foreach my $node (@nodes)
+{
+	fill(3);
+	fails($node, "SELECT instance_env.rename_instance('@{[dev(3)]}', 'dev3b')", '0A000', qr/rows in distributed table "public\.parts"/,
+		"node $node: an instance whose rows have its key in the distribution column is not renamed");
+	value(0, "DELETE FROM parts WHERE tenant = 'dev3'");
+	value($node, "SELECT instance_env.rename_instance('@{[dev(3)]}', 'dev3b'); SELECT instance_env.rename_instance('@{[dev(3)]}', 'dev3')");
+	is(value(0, "SELECT external_key FROM instance_env.instance WHERE id = '@{[dev(3)]}'"), 'dev3', 'without such rows it is');
+}
+
+# A node that is down: an error that says so, and nothing is half done
+
+SKIP: {
+	skip 'nobody to stop a node as', 8 if $> == 0;
+	my $data = "$ENV{PGHOST}/data2";
+	my $before = value(0, 'SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions), (SELECT count(*) FROM instance_env.event),
+		(SELECT count(*) FROM instance_env.instance)');
+	system("pg_ctl -D $data -m fast -s stop") == 0 or BAIL_OUT('node 2 does not stop');
+	foreach my $node (0, 1)
+	{
+		foreach my $call ("SELECT * FROM instance_env.usage", "SELECT instance_env.drop_application('app3')",
+			"SELECT count(*) FROM instance_env.rollback_promotion('app5')", join ' ', map { "CALL instance_env.reset_development('@{[dev($_)]}');" } 1 .. 5)
+		{
+			my (undef, @errors) = psql($node, $call);
+			like(join(' ', map { "$_->{state} $_->{message}" } grep { $_->{severity} eq 'ERROR' } @errors), qr/^(?:08\d\d\d|57P01)/, "node $node: $call");
+		}
+	}
+	system("pg_ctl -D $data -l $ENV{PGHOST}/log2 -s -w start") == 0 or BAIL_OUT('node 2 does not start');
+	is(value(0, 'SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions), (SELECT count(*) FROM instance_env.event),
+		(SELECT count(*) FROM instance_env.instance)'), $before, 'nothing has changed');
+	is(value($_, 'SELECT count(*) FROM instance_env.usage WHERE users IS NULL'), 0, 'all is there again') foreach @nodes;
 }
 whole();
 done_testing();
