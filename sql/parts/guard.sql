@@ -122,11 +122,12 @@ CREATE FUNCTION instance_env.guard(
 	user_table regclass DEFAULT NULL,
 	follow_departures boolean DEFAULT true,
 	address_column name DEFAULT NULL,
-	created_column name DEFAULT NULL)
+	created_column name DEFAULT NULL,
+	coded boolean DEFAULT false)
 RETURNS TABLE (object text, name text, on_table regclass, action text)
 LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard';
-COMMENT ON FUNCTION instance_env.guard(regclass, name, text, boolean, regclass, boolean, name, name) IS
+COMMENT ON FUNCTION instance_env.guard(regclass, name, text, boolean, regclass, boolean, name, name, boolean) IS
 'makes a table obey the rules of the instances its rows belong to; returns what it made or found';
 
 CREATE FUNCTION instance_env.unguard(relation regclass, drop_objects boolean DEFAULT false)
@@ -180,7 +181,8 @@ CREATE FUNCTION instance_env.guard_list(
 	OUT user_table regclass,
 	OUT address_column name,
 	OUT created_column name,
-	OUT isolated text)
+	OUT isolated text,
+	OUT coded boolean)
 RETURNS SETOF record
 LANGUAGE C VOLATILE ROWS 10
 AS 'MODULE_PATHNAME', 'instance_env_guard_list';
@@ -188,7 +190,7 @@ COMMENT ON FUNCTION instance_env.guard_list() IS
 'the guarded tables, and whether each guard is whole';
 
 CREATE VIEW instance_env.guards AS
-SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems, address_column, created_column, isolated
+SELECT relation, instance_column, user_key, user_table, counted, label, whole, problems, address_column, created_column, isolated, coded
 FROM instance_env.guard_list();
 COMMENT ON VIEW instance_env.guards IS
 'the guarded tables, read from their triggers';
@@ -214,6 +216,9 @@ COMMENT ON COLUMN instance_env.guards.created_column IS
 'the column that says when a user was created; null if guard() was told of none, or the table could not be looked at';
 COMMENT ON COLUMN instance_env.guards.isolated IS
 'from whom isolate() keeps rows of instances that are not entered: no; rows: all but the owner; owner: the owner, too; partly: see problems; null if the table could not be looked at';
+
+COMMENT ON COLUMN instance_env.guards.coded IS
+'are users followed by their ids alone, which tell the instance that they were made for? null if the table could not be looked at';
 
 -- Triggers for TRUNCATE are not cloned to partitions, so new ones need theirs; and a
 -- trigger that names another table's label could forge departures.

@@ -26,20 +26,21 @@
 #include "nodes/primnodes.h"
 
 #include "guard/guard.h"
+#include "registry/registry.h"
 #include "table/table.h"
 
 static void read_arguments(List *args, IenvCondition * condition);
 static AttrNumber column_of(Node *node, int varno);
 
 /*
- * The guard of the table whose trigger's condition is being evaluated: for a
- * new row (instance, tableoid [, key...]), or, with is_old, for an old one
- * (instance, tableoid, ctid).  NULL if the function is called in any other
- * way, or if the table is not guarded by these columns: then the answer must
- * reveal nothing.
+ * What ienv_condition_guard() returns.  is_old is always the same for one
+ * expression, as the function is.
+ *
+ * Processes pending invalidations first: what the caller knows of the row's
+ * instance need not be older than the statement.
  */
 IenvGuard *
-ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old)
+ienv_find_condition_guard(FunctionCallInfo fcinfo, bool is_old)
 {
 	IenvCondition *condition = (IenvCondition *) fcinfo->flinfo->fn_extra;
 	IenvGuard  *guard;
@@ -58,12 +59,16 @@ ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old)
 
 	if (!(is_old ? condition->is_old : condition->is_new) || PG_ARGISNULL(1))
 		return NULL;
+	ienv_hear_news();
+	condition->guard = NULL;
 	guard = ienv_guard_of(PG_GETARG_OID(1));
 	if (guard == NULL || guard->instance_attno != condition->instance_attno ||
 		(guard->nkeys > 0 && condition->nkeys > 0 &&
 		 memcmp(guard->key_attnos, condition->key_attnos,
 				sizeof(guard->key_attnos)) != 0))
 		return NULL;
+	condition->guard = guard;
+	condition->reading = guard->reading;
 	return guard;
 }
 

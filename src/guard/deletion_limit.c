@@ -119,7 +119,7 @@ ienv_watch_deletes(void)
 
 /*
  * Add a trigger that counts to a table that the executor is to write to, if it
- * has users who are not tracked.
+ * has users who are not tracked, or only by their ids.
  */
 static void
 count_from(ResultRelInfo *info, int instrument)
@@ -134,7 +134,9 @@ count_from(ResultRelInfo *info, int instrument)
 	if (desc == NULL || rel->rd_rel->relkind != RELKIND_RELATION)
 		return;
 	guard = ienv_guard_of(RelationGetRelid(rel));
-	if (guard == NULL || !guard->counted || guard->nkeys > 0)
+	if (guard == NULL || !guard->counted ||
+		(guard->nkeys > 0 &&
+		 (!guard->coded || OidIsValid(guard->departure_trigger))))
 		return;
 	condition = counting_condition(guard, rel);
 	if (condition == NULL)

@@ -67,7 +67,7 @@ PG_FUNCTION_INFO_V1(instance_env_guard);
 /*
  * guard(relation regclass, instance_column name, user_key text,
  *		 counted boolean, user_table regclass, follow_departures boolean,
- *		 address_column name, created_column name)
+ *		 address_column name, created_column name, coded boolean)
  *		 RETURNS TABLE (object text, name text, on_table regclass, action text)
  *
  * See doc/reference.md for the arguments.  Takes ShareRowExclusiveLock on the
@@ -88,6 +88,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	ienv_require_argument(fcinfo, 1, "instance_column");
 	ienv_require_argument(fcinfo, 3, "counted");
 	ienv_require_argument(fcinfo, 5, "follow_departures");
+	ienv_require_argument(fcinfo, 8, "coded");
 
 	ienv_begin_report(&report, fcinfo);
 	memset(&guard, 0, sizeof(guard));
@@ -169,7 +170,7 @@ make_indexes(IenvReport *report, const IenvGuard *guard, const Existing *there)
 	if (!there->key_indexed)
 		ienv_make_index(report, guard->relid, guard->nkeys, guard->key_attnos,
 						false);
-	else if (guard->nkeys > 0)
+	else if (guard->nkeys > 0 && !guard->coded)
 		ienv_report_index(report, guard->relid, guard->nkeys,
 						  guard->key_attnos);
 }
@@ -249,7 +250,7 @@ compare(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard,
 	there->reference_indexed = guard->nrefs == 0 ||
 		ienv_index_serves(rel, guard->instance_attno, guard->nrefs,
 						  guard->ref_attnos);
-	there->key_indexed = guard->nkeys == 0 ||
+	there->key_indexed = guard->nkeys == 0 || guard->coded ||
 		OidIsValid(ienv_index_on(rel, guard->nkeys, guard->key_attnos));
 }
 
@@ -321,6 +322,7 @@ check_same(const IenvGuard *guard, const IenvGuard *existing, int present)
 					   existing->counted ? "counted" : "not counted",
 					   existing->nrefs > 0 ?
 					   "; they refer to users of another table" : "",
+					   existing->coded ? "; its users' ids are coded" :
 					   existing->departures ? "" :
 					   "; departures are not followed"),
 			 errhint("Call instance_env.unguard() first.")));
@@ -334,7 +336,7 @@ same_columns(const IenvGuard *a, const IenvGuard *b)
 {
 	return a->nkeys == b->nkeys && a->nrefs == b->nrefs &&
 		strcmp(a->user_label, b->user_label) == 0 &&
-		a->departures == b->departures &&
+		a->departures == b->departures && a->coded == b->coded &&
 		memcmp(a->key_attnos, b->key_attnos, sizeof(a->key_attnos)) == 0 &&
 		memcmp(a->ref_attnos, b->ref_attnos, sizeof(a->ref_attnos)) == 0;
 }

@@ -29,16 +29,55 @@ typedef struct IenvCondition
 	AttrNumber	instance_attno;
 	int			nkeys;
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];
+	IenvGuard  *guard;			/* that these columns were found to be of */
+	uint64		reading;		/* while it is this one */
 }			IenvCondition;
 
-extern IenvGuard *ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old);
+extern IenvGuard *ienv_find_condition_guard(FunctionCallInfo fcinfo,
+											bool is_old);
+
+/*
+ * The guard of the table whose trigger's condition is being evaluated: for a
+ * new row (instance, tableoid [, key...]), or, with is_old, for an old one
+ * (instance, tableoid, ctid).  NULL if the function is called in any other
+ * way, or if the table is not guarded by these columns: then the answer must
+ * reveal nothing.
+ */
+static inline IenvGuard *
+ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old)
+{
+	const IenvCondition *condition =
+		(const IenvCondition *) fcinfo->flinfo->fn_extra;
+
+	/* as for most rows */
+	if (likely(condition != NULL && condition->guard != NULL &&
+			   condition->reading == condition->guard->reading &&
+			   !PG_ARGISNULL(1) &&
+			   condition->guard->relid == PG_GETARG_OID(1)))
+		return condition->guard;
+	return ienv_find_condition_guard(fcinfo, is_old);
+}
 
 /*
  * on_move.c: rows that are moved from one partition to another
  */
-extern bool ienv_move_queued(void);
+extern int64 ienv_moves_queued;
+
+extern bool ienv_move_queued_now(void);
+
+/*
+ * Is a row on its way from one partition to another, with its new version yet
+ * to be compared?
+ */
+static inline bool
+ienv_move_queued(void)
+{
+	return unlikely(ienv_moves_queued > 0) && ienv_move_queued_now();
+}
+
 extern bool ienv_was_moved(Oid relid, ItemPointer tid);
-extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata);
+extern bool ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata,
+							 bool *same_id);
 
 /*
  * guard.c: guard() itself
@@ -66,6 +105,8 @@ extern void ienv_choose_user_columns(FunctionCallInfo fcinfo, Relation rel,
  */
 extern void ienv_check_user_key(Relation rel, IenvGuard *guard);
 extern void ienv_default_user_key(Relation rel, IenvGuard *guard);
+extern void ienv_check_coded_key(Relation rel, IenvGuard *guard,
+								 bool by_default);
 extern int	ienv_primary_key(Relation rel, AttrNumber instance,
 							 AttrNumber *attnos, bool *whole);
 
@@ -130,6 +171,8 @@ extern void ienv_check_rows(const IenvGuard *guard, bool guarded, Oid brought);
 extern Portal ienv_open_rows(Oid relid, const char *sql);
 extern void ienv_check_identities(const IenvGuard *guard);
 extern void ienv_check_departed(const IenvGuard *guard, Oid relid);
+extern int64 ienv_check_coded_rows(const IenvGuard *guard, Oid relid,
+								   bool brought);
 
 /*
  * guard_reference.c: data that refers to a user stays in the user's instance

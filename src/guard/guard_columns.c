@@ -26,6 +26,7 @@
 #define ARG_FOLLOW_DEPARTURES	5
 #define ARG_ADDRESS_COLUMN		6
 #define ARG_CREATED_COLUMN		7
+#define ARG_CODED				8
 
 static AttrNumber find_column(Relation rel, const char *name,
 							  const char *argument);
@@ -33,6 +34,7 @@ static void check_instance_column(Relation rel, AttrNumber attno);
 static char *choose(Relation rel, const IenvGuard *guard, const char *name,
 					const char *argument, bool (*is_suitable) (Oid type),
 					const char *wanted);
+static void check_coded(FunctionCallInfo fcinfo, Relation rel);
 static int	read_key(Relation rel, const char *user_key, AttrNumber *attnos);
 static char *without_parentheses(const char *list);
 static void check_apart(const IenvGuard *guard, int n,
@@ -61,7 +63,11 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 								  guard->instance_attno - 1)->atttypid);
 	guard->is_uuid = guard->instance_type == UUIDOID;
 	guard->is_plain = ienv_is_plain(guard->instance_type);
-	guard->departures = PG_GETARG_BOOL(ARG_FOLLOW_DEPARTURES);
+	guard->coded = PG_GETARG_BOOL(ARG_CODED);
+	if (guard->coded)
+		check_coded(fcinfo, rel);
+	guard->departures = PG_GETARG_BOOL(ARG_FOLLOW_DEPARTURES) &&
+		!guard->coded;
 	guard->user_label = "";
 
 	if (user_key != NULL && *user_key != '\0')
@@ -89,11 +95,38 @@ ienv_read_columns(FunctionCallInfo fcinfo, Relation rel, IenvGuard *guard)
 	guard->nkeys = n;
 	for (int i = 0; i < n; i++)
 		guard->key_attnos[i] = attnos[i];
+	if (guard->coded)
+	{
+		ienv_check_coded_key(rel, guard, user_key == NULL);
+		return;
+	}
 	if (user_key == NULL)
 		ienv_default_user_key(rel, guard);
 	guard->no_production = guard->nkeys > 0 && !guard->departures;
 	if (guard->nkeys > 0)
 		ienv_check_user_key(rel, guard);
+}
+
+/*
+ * Refuse arguments that contradict coded => true.
+ */
+static void
+check_coded(FunctionCallInfo fcinfo, Relation rel)
+{
+	if (!PG_ARGISNULL(ARG_USER_TABLE) &&
+		OidIsValid(PG_GETARG_OID(ARG_USER_TABLE)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("coded => true cannot be combined with user_table"),
+				 errdetail("Rows of table %s refer to users, whose ids only the table of users makes sure of.",
+						   ienv_quoted_name(RelationGetRelid(rel))),
+				 errhint("Leave out coded, here.")));
+	if (!PG_GETARG_BOOL(ARG_FOLLOW_DEPARTURES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("coded => true cannot be combined with follow_departures => false"),
+				 errdetail("Where ids are coded, nobody's departure need be recorded, and rows of production are taken."),
+				 errhint("Leave out one of them.")));
 }
 
 /*

@@ -148,3 +148,65 @@ ienv_check_departed(const IenvGuard *guard, Oid relid)
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
 }
+
+/*
+ * Look for users whose coded ids were made for another instance than theirs:
+ * these could arrive in that one, too.  In rows that a partition brings, refuse
+ * any id that was not made for its row's instance: it could be from anywhere.
+ * Returns how many ids were made for none.
+ */
+int64
+ienv_check_coded_rows(const IenvGuard *guard, Oid relid, bool brought)
+{
+	char	   *sql = psprintf("SELECT %s, %s FROM %s WHERE %s IS NOT NULL",
+							   quote_identifier(get_attname(guard->relid,
+															guard->instance_attno,
+															false)),
+							   ienv_column_list(guard->relid, 1,
+												guard->key_attnos),
+							   ienv_sql_name(relid),
+							   ienv_column_list(guard->relid, 1,
+												guard->key_attnos));
+	Portal		portal = ienv_open_rows(relid, sql);
+	int64		others = 0;
+
+	do
+	{
+		SPI_cursor_fetch(portal, true, IENV_FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			TupleDesc	desc = SPI_tuptable->tupdesc;
+			bool		isnull;
+			Datum		value =
+				ienv_value_of_column(guard, SPI_getbinval(tuple, desc, 1,
+														  &isnull));
+			Datum		key = SPI_getbinval(tuple, desc, 2, &isnull);
+			const pg_uuid_t *id = DatumGetUUIDP(key);
+			const uint8 *code = id->data + UUID_LEN - IENV_CODE_BYTES;
+			IenvInstance *instance = ienv_instance_by_value(value,
+															guard->is_uuid,
+															false);
+
+			if (instance != NULL && ienv_id_has_code(id, instance->code))
+				continue;
+			if (brought)
+				ienv_check_coded(guard, value, &key);
+			if (ienv_id_has_code(id, code) && ienv_is_code(code))
+				ereport(ERROR,
+						(errcode(ERRCODE_IENV_TRANSFER_PROHIBITED),
+						 errmsg("table %s has a user whose id was made for another instance",
+								ienv_quoted_name(guard->relid)),
+						 errdetail("User key \"%s\" is \"%s\" under instance %s.",
+								   ienv_user_key_text(guard),
+								   offender(i, 2, 1),
+								   ienv_instance_text(value, guard->is_uuid)),
+						 errhint("Give the user an id that instance_env.new_user_id(instance) returns for the row's instance, or delete the row."),
+						 ienv_errguard(guard, IENV_NO_TRANSFER)));
+			others++;
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed > 0);
+	SPI_cursor_close(portal);
+	return others;
+}

@@ -9,7 +9,9 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
 #include "nodes/bitmapset.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
@@ -24,6 +26,7 @@
 #include "table/table.h"
 
 static void check_column(const IenvGuard *guard, int i);
+static void report_no_coded_key(Relation rel, const char *problem);
 static void check_found_at_once(const IenvGuard *guard);
 static Bitmapset *instance_columns(Relation rel, AttrNumber instance);
 static void say_not_followed(Relation rel, const char *detail,
@@ -53,6 +56,70 @@ ienv_check_user_key(Relation rel, IenvGuard *guard)
 		OidIsValid(ienv_unique_index_on(rel, guard->nkeys,
 										guard->key_attnos));
 	check_found_at_once(guard);
+}
+
+/*
+ * Set the user key of a table whose ids are coded, if the caller has named
+ * none, and refuse any that is not a single uuid.
+ *
+ * Such ids are never looked for, so no index on them is needed, nor any limit
+ * of partitions; and as no departure is recorded, the table can be unlogged.
+ */
+void
+ienv_check_coded_key(Relation rel, IenvGuard *guard, bool by_default)
+{
+	Form_pg_attribute att;
+	bool		whole;
+
+	if (by_default)
+	{
+		guard->nkeys = ienv_primary_key(rel, guard->instance_attno,
+										guard->key_attnos, &whole);
+		if (guard->nkeys < 0)
+			report_no_coded_key(rel, "Its primary key has too many columns.");
+		if (guard->nkeys == 0)
+			report_no_coded_key(rel, "It has no primary key with a column besides the instance.");
+	}
+	if (guard->nkeys == 0)
+		report_no_coded_key(rel, "The user_key is empty.");
+	if (guard->nkeys > 1)
+		report_no_coded_key(rel, psprintf("The user key \"%s\" has %d columns.",
+										  ienv_user_key_text(guard),
+										  guard->nkeys));
+	ienv_identity_prepare(rel, guard);
+	att = TupleDescAttr(RelationGetDescr(rel), guard->key_attnos[0] - 1);
+	if (guard->keys[0].base != UUIDOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table %s is of type %s, but coded ids are of type uuid",
+						NameStr(att->attname),
+						ienv_quoted_name(guard->relid),
+						format_type_be(att->atttypid)),
+				 errhint("Name a column of type uuid as user_key, or leave out coded.")));
+	if (att->attgenerated != '\0' &&
+		att->attgenerated != ATTRIBUTE_GENERATED_STORED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("virtual generated column \"%s\" of table %s cannot be the user key",
+						NameStr(att->attname),
+						ienv_quoted_name(guard->relid)),
+				 errdetail("Triggers need its value in the row."),
+				 errhint("Use a generated column that is STORED.")));
+	guard->key_is_local = ienv_key_is_local(guard->relid, guard->relid, 1,
+											guard->key_attnos);
+	guard->key_is_unique = guard->key_is_local &&
+		OidIsValid(ienv_unique_index_on(rel, 1, guard->key_attnos));
+}
+
+static void
+report_no_coded_key(Relation rel, const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("coded => true requires a user key of table %s that is a single column of type uuid",
+					ienv_quoted_name(RelationGetRelid(rel))),
+			 errdetail_internal("%s", problem),
+			 errhint("Name the column that has the user's id as user_key.")));
 }
 
 static void

@@ -24,7 +24,7 @@
 #include "guard/guard.h"
 #include "table/table.h"
 
-#define GUARD_LIST_COLUMNS 11
+#define GUARD_LIST_COLUMNS 12
 
 /* Adds a phrase, made as by psprintf(), to a list of them. */
 #define ADD_PROBLEM(problems, ...) \
@@ -74,7 +74,7 @@ instance_env_guard_list(PG_FUNCTION_ARGS)
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);
-		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true, true, true, true}, NIL, false};
+		GuardRow	row = {{0}, {false, true, true, false, true, true, false, true, true, true, true, true}, NIL, false};
 
 		if (!all && !has_privs_of_role(GetUserId(), root->owner))
 			continue;
@@ -157,6 +157,7 @@ read_root(Oid relid, void *arg)
 		values[5] = BoolGetDatum(row->problems == NIL);
 		values[7] = ObjectIdGetDatum(ienv_user_table_of(&guard));
 		row->nulls[7] = !OidIsValid(DatumGetObjectId(values[7]));
+		values[11] = BoolGetDatum(guard.coded);
 		set_name(row, 8, columns.address);
 		set_name(row, 9, columns.created);
 	}
@@ -202,10 +203,14 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	if (!OidIsValid(guard->instance_index))
 		ADD_PROBLEM(problems, "no index serves column \"%s\"",
 					get_attname(guard->relid, guard->instance_attno, false));
-	if (guard->nkeys > 0 && !OidIsValid(guard->key_index))
+	if (guard->coded && !ienv_is_coded_key(guard))
+		ADD_PROBLEM(problems,
+					"user key \"%s\" is not a single column of type uuid, as coded ids are",
+					ienv_user_key_text(guard));
+	if (guard->nkeys > 0 && !guard->coded && !OidIsValid(guard->key_index))
 		ADD_PROBLEM(problems, "no index serves user key \"%s\"",
 					ienv_user_key_text(guard));
-	if (guard->nkeys > 0 && !guard->key_is_local &&
+	if (guard->nkeys > 0 && !guard->coded && !guard->key_is_local &&
 		count_leaves(guard->relid) > IENV_MAX_SEARCHED)
 		ADD_PROBLEM(problems,
 					"the partition key is not part of the user key, so each new row is looked for in all %d partitions",

@@ -168,7 +168,9 @@ ienv_guard_as_jsonb(const IenvGuard *guard, Oid user_table,
 	}
 	appendStringInfo(&json, ", \"counted\": %s",
 					 guard->counted ? "true" : "false");
-	if (!guard->departures)
+	if (guard->coded)
+		appendStringInfoString(&json, ", \"coded\": true");
+	else if (!guard->departures)
 		appendStringInfoString(&json, ", \"follow_departures\": false");
 	if (guard->user_columns != NULL)
 	{

@@ -92,15 +92,27 @@ static void
 check_rows(const IenvGuard *guard, Oid relid, Occasion occasion)
 {
 	IenvActing	saved;
+	int64		others = 0;
 
 	/* a partition may have another owner */
 	ienv_act_as_owner_of(relid, &saved);
 	check_instances(guard, relid, occasion);
 	if (guard->nkeys > 0 && guard->departures && !ienv_nobody_departed())
 		ienv_check_departed(guard, relid);
+	if (guard->coded)
+		others = ienv_check_coded_rows(guard, relid, occasion == BRINGING);
 	ienv_act_as_self(&saved);
+	if (others > 0 && occasion == GUARDING)
+		ereport(NOTICE,
+				(errmsg_plural("%lld user of table %s has an id that was not made for an instance",
+							   "%lld users of table %s have ids that were not made for an instance",
+							   others, (long long) others,
+							   ienv_quoted_name(guard->relid)),
+				 errdetail("Rows with such an id stay and can be updated, but no such id is taken any more, not even that of a user who was deleted.")));
 
-	if (guard->nkeys > 0 && !guard->key_is_unique)
+	/* what a partition brings has been found to be coded */
+	if (guard->nkeys > 0 && !guard->key_is_unique &&
+		!(guard->coded && occasion == BRINGING))
 	{
 		ienv_act_as_owner_of(guard->relid, &saved);
 		ienv_check_identities(guard);

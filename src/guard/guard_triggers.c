@@ -58,14 +58,15 @@ ienv_triggers_for(Relation rel, const IenvGuard *guard)
 }
 
 /*
- * Does it matter when rows are truncated?  Either their users leave,
- * or they can be users of production; in a table without a record of
+ * Does it matter when rows are truncated?  Either their users leave, or they
+ * can be users of production; in a table that was to have no record of
  * departures, neither.
  */
 bool
 ienv_watches_truncate(const IenvGuard *guard)
 {
-	return guard->nkeys > 0 ? guard->departures : guard->counted;
+	return guard->nkeys > 0 && !guard->coded ? guard->departures :
+		guard->counted;
 }
 
 /*
@@ -286,7 +287,9 @@ options_of(const IenvGuard *guard, int bit)
 	initStringInfo(&options);
 	if (*guard->user_label != '\0')
 		add_option(&options, IENV_OPTION_USER_TABLE, guard->user_label);
-	if (!guard->departures)
+	if (guard->coded)
+		add_option(&options, IENV_OPTION_CODED, "");
+	else if (!guard->departures)
 		add_option(&options, IENV_OPTION_NO_DEPARTURES, "");
 	if (bit != IENV_TRIGGER_NO_TRANSFER || columns == NULL)
 		return options.data;

@@ -153,7 +153,7 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 		guard != NULL)
 	{
 		ienv_check_truncate(guard);
-		if (guard->nkeys > 0)
+		if (guard->nkeys > 0 && guard->departures)
 			ienv_depart_all(guard);
 		if (guard->counted)
 			ienv_void_floors_of(guard->root);

@@ -29,7 +29,7 @@
 static inline IenvInstance *find_instance(const IenvGuard *guard,
 										  Datum value);
 static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
-								   Datum value);
+								   Datum value, const uint8 *code);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void join_queue(const IenvGuard *guard, IenvInstance *instance,
 					   Datum value);
@@ -54,6 +54,7 @@ instance_env_admission_required(PG_FUNCTION_ARGS)
 {
 	IenvGuard  *guard = ienv_condition_guard(fcinfo, false);
 	IenvInstance *instance;
+	const uint8 *code;
 	Datum		value;
 
 	/* if this is for a row nevertheless, the queues do not know of it */
@@ -62,16 +63,17 @@ instance_env_admission_required(PG_FUNCTION_ARGS)
 	if (guard == NULL || PG_ARGISNULL(0))
 		PG_RETURN_BOOL(true);
 	if (guard->is_uuid &&
-		likely(ienv_is_known_production(PG_GETARG_UUID_P(0))))
-		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0)));
+		likely((code = ienv_known_production(PG_GETARG_UUID_P(0))) != NULL))
+		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0),
+									   code));
 	value = ienv_value_of_column(guard, PG_GETARG_DATUM(0));
 	instance = find_instance(guard, value);
 	if (instance != NULL && instance->status == IENV_ACTIVE &&
 		instance->user_cap < 0)
 	{
 		if (guard->is_uuid)
-			ienv_production_remember(&instance->id);
-		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, value));
+			ienv_production_remember(instance);
+		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, value, instance->code));
 	}
 	if (!guard->counted)
 		PG_RETURN_BOOL(true);
@@ -144,18 +146,24 @@ instance_env_instance_unavailable(PG_FUNCTION_ARGS)
 	value = ienv_value_of_column(guard, PG_GETARG_DATUM(0));
 	instance = find_instance(guard, value);
 	PG_RETURN_BOOL(instance == NULL || instance->status != IENV_ACTIVE ||
-				   arrival_suspect(guard, fcinfo, value));
+				   arrival_suspect(guard, fcinfo, value, instance->code));
 }
 
 /*
- * Could the row, or its user, come from another instance?  Also true where the
- * trigger has to refuse rows of production.
+ * Could the row, or its user, come from another instance?  value is the row's
+ * instance, and code that of its coded ids.  Also true where the trigger has to
+ * refuse rows of production.
  */
 static inline bool
-arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value)
+arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value,
+				const uint8 *code)
 {
-	return ienv_move_queued() || guard->no_production ||
-		(guard->nkeys > 0 && ienv_arrival_suspect(guard, fcinfo, value));
+	if (ienv_move_queued() || guard->no_production)
+		return true;
+	if (!guard->coded)
+		return guard->nkeys > 0 && ienv_arrival_suspect(guard, fcinfo, value);
+	return PG_NARGS() != 3 || !ienv_is_coded_key(guard) ||
+		(!PG_ARGISNULL(2) && !ienv_id_has_code(PG_GETARG_UUID_P(2), code));
 }
 
 /*
@@ -179,6 +187,7 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	IenvBucket *bucket;
 	IenvQueue  *queue;
 	bool		moved;
+	bool		same_id;
 
 	/*
 	 * A replicated row was admitted where it came from, and is only counted
@@ -196,9 +205,9 @@ instance_env_check_user_cap(PG_FUNCTION_ARGS)
 	/*
 	 * An UPDATE that moves a row needs neither a seat nor an active instance.
 	 */
-	moved = ienv_check_moved(guard, trigdata) && !isnull;
+	moved = ienv_check_moved(guard, trigdata, &same_id) && !isnull;
 	instance = moved ? NULL : ienv_require_active(guard, value, isnull, false);
-	if (check_user(guard, trigdata, value) && instance != NULL)
+	if (!same_id && check_user(guard, trigdata, value) && instance != NULL)
 		instance = ienv_instance_by_value(value, guard->is_uuid, false);
 	if (moved)
 		count_only(guard, value);
@@ -276,11 +285,13 @@ instance_env_check_instance(PG_FUNCTION_ARGS)
 	Datum		value = ienv_row_instance(guard, trigdata->tg_trigtuple,
 										  RelationGetDescr(trigdata->tg_relation),
 										  &isnull);
+	bool		same_id;
 
 	ienv_lock_beside_new_partition(guard);
-	if (!ienv_check_moved(guard, trigdata) || isnull)
+	if (!ienv_check_moved(guard, trigdata, &same_id) || isnull)
 		(void) ienv_require_active(guard, value, isnull, false);
-	(void) check_user(guard, trigdata, value);
+	if (!same_id)
+		(void) check_user(guard, trigdata, value);
 	return PointerGetDatum(NULL);
 }
 

@@ -38,6 +38,7 @@
 #include "storage/bufmgr.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/uuid.h"
 
 #include "base/base.h"
 #include "guard/guard.h"
@@ -51,6 +52,8 @@ typedef struct Move
 	CommandId	cid;			/* the command */
 	Datum		instance;
 	bool		isnull;
+	bool		has_id;			/* if ids are coded: this one */
+	pg_uuid_t	id;
 }			Move;
 
 /*
@@ -65,22 +68,23 @@ static List *moves = NIL;		/* in TopTransactionContext */
  * fire.
  */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
-static int64 queued = 0;
+int64		ienv_moves_queued = 0;
 
 static Move * find_move(Oid root, CommandId cid);
+static bool read_id(const IenvGuard *guard, TriggerData *trigdata,
+					pg_uuid_t *id);
 static void forget_move(Move * move);
 
 PG_FUNCTION_INFO_V1(instance_env_row_moves);
 PG_FUNCTION_INFO_V1(instance_env_check_move);
 
 /*
- * Is a row on its way from one partition to another, with its new version yet
- * to be compared?
+ * What ienv_move_queued() returns, if some transaction has queued a move.
  */
 bool
-ienv_move_queued(void)
+ienv_move_queued_now(void)
 {
-	return queued > 0 && queued_lxid == ienv_lxid();
+	return queued_lxid == ienv_lxid();
 }
 
 /*
@@ -99,9 +103,9 @@ instance_env_row_moves(PG_FUNCTION_ARGS)
 	if (!ienv_was_moved(guard->relid, (ItemPointer) PG_GETARG_POINTER(2)))
 		PG_RETURN_BOOL(false);
 	if (queued_lxid != ienv_lxid())
-		queued = 0;
+		ienv_moves_queued = 0;
 	queued_lxid = ienv_lxid();
-	queued++;
+	ienv_moves_queued++;
 	PG_RETURN_BOOL(true);
 }
 
@@ -154,7 +158,7 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	if (trigdata->tg_trigger->tgoid == guard->move_trigger &&
 		ienv_move_queued())
-		queued--;
+		ienv_moves_queued--;
 
 	/* forget a row that never arrived */
 	forget_move(find_move(guard->root, HeapTupleHeaderGetCmax(tuple)));
@@ -168,23 +172,46 @@ instance_env_check_move(PG_FUNCTION_ARGS)
 	if (!move->isnull)
 		move->instance = datumCopy(instance, false,
 								   guard->is_uuid ? UUID_LEN : -1);
+	move->has_id = read_id(guard, trigdata, &move->id);
 	moves = lappend(moves, move);
 	MemoryContextSwitchTo(old);
 	return PointerGetDatum(NULL);
 }
 
 /*
+ * The coded id of the trigger's row; false if there is none.
+ */
+static bool
+read_id(const IenvGuard *guard, TriggerData *trigdata, pg_uuid_t *id)
+{
+	Datum		key[IENV_MAX_KEY_COLUMNS];
+
+	if (!guard->coded || !ienv_is_coded_key(guard) ||
+		!ienv_row_key(guard, trigdata->tg_trigtuple,
+					  RelationGetDescr(trigdata->tg_relation), key))
+		return false;
+	*id = *DatumGetUUIDP(key[0]);
+	return true;
+}
+
+/*
  * Was this new row moved from another partition?  Refuses it if it had another
  * instance there.  AFTER INSERT triggers must call this once for each row.
+ *
+ * Sets *same_id if ids are coded and it had the same there, in which case no
+ * user arrives.
  */
 bool
-ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
+ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata, bool *same_id)
 {
 	TupleDesc	desc = RelationGetDescr(trigdata->tg_relation);
 	HeapTupleHeader tuple = trigdata->tg_trigtuple->t_data;
 	Datum		instance;
 	bool		isnull;
 	Move	   *move;
+	pg_uuid_t	id;
+
+	*same_id = false;
 
 	/* COPY FREEZE moves no rows, and its rows do not show their command */
 	if (likely(moves == NIL) || moves_lxid != ienv_lxid() ||
@@ -200,6 +227,8 @@ ienv_check_moved(const IenvGuard *guard, TriggerData *trigdata)
 							  instance)))
 		ienv_report_move(guard, move->instance, move->isnull, instance,
 						 isnull);
+	*same_id = move->has_id && read_id(guard, trigdata, &id) &&
+		memcmp(&id, &move->id, UUID_LEN) == 0;
 	forget_move(move);
 	return true;
 }

@@ -102,7 +102,8 @@ read_problems(Oid relid, void *arg)
 	if (found->there)
 	{
 		found->problems = ienv_guard_problems(rel, &guard, present, disabled);
-		found->departures = guard.departures || guard.nkeys == 0;
+		found->departures = guard.departures || guard.coded ||
+			guard.nkeys == 0;
 	}
 	relation_close(rel, NoLock);
 }

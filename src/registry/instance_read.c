@@ -16,6 +16,7 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
 
@@ -278,6 +279,35 @@ ienv_are_thresholds(Jsonb *value, IenvInstance *instance)
 }
 
 /*
+ * Is there an instance whose coded ids end with this code?  Read with a fresh
+ * snapshot, and without a query.
+ */
+bool
+ienv_is_code(const uint8 *code)
+{
+	const IenvOids *o = ienv_oids();
+	Relation	rel = table_open(o->instance, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Oid			index = ienv_index_oid("instance", "instance_code_key");
+	bytea	   *value = palloc(VARHDRSZ + IENV_CODE_BYTES);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	SET_VARSIZE(value, VARHDRSZ + IENV_CODE_BYTES);
+	memcpy(VARDATA(value), code, IENV_CODE_BYTES);
+	ScanKeyInit(&key, Anum_instance_code, BTEqualStrategyNumber, F_BYTEAEQ,
+				PointerGetDatum(value));
+	scan = systable_beginscan(rel, index, OidIsValid(index), snapshot, 1,
+							  &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	pfree(value);
+	return found;
+}
+
  * The external key of an instance, in CurrentMemoryContext, read with a fresh
  * snapshot and without a query, for functions that are called once for each
  * instance.  If it has been dropped meanwhile, that is error 23I03, or 0 with

@@ -4,8 +4,10 @@
  *	  The ids of active production instances that this backend has encountered.
  *
  * For most rows, all that the condition of the cap's trigger needs to know is
- * whether they belong to one of these.  So they are kept apart from the cache
- * of instance_lookup.c: hundreds of thousands of them, at 16 bytes each.
+ * whether they belong to one of these, and what coded ids of theirs end with.
+ * So they are kept apart from the cache of instance_lookup.c: hundreds of
+ * thousands of them, at 21 bytes each.  The codes have an array of their own,
+ * which is not touched where ids are not coded.
  *
  * This is an open-addressing hash table without deletions.  It doubles in size
  * when it is half full; at its maximum size, new entries replace others.
@@ -20,19 +22,30 @@
 
 #include "registry/registry.h"
 
-/* In slots, powers of 2: 16 KB initially, 4 MB at most. */
+/* In slots, powers of 2: 21 KB initially, 5.3 MB at most. */
 #define MIN_SLOTS	1024
 #define MAX_SLOTS	262144
 
 /* How far from its home slot an id can be */
 #define MAX_PROBES	8
 
+/* The code of an instance's ids */
+typedef struct Code
+{
+	uint8		data[IENV_CODE_BYTES];
+}			Code;
+
 static pg_uuid_t *slots = NULL; /* all zeroes: empty */
+static Code * codes = NULL;		/* by slot */
 static uint32 nslots = 0;
 static uint32 used = 0;
 static bool valid = false;
 
-static bool place(const pg_uuid_t *id);
+/* The one found last */
+IenvLastProduction ienv_last_production = {false};
+
+static void make_slots(uint32 n);
+static bool place(const pg_uuid_t *id, const Code * code);
 
 /* Half of the 64-bit finalizer of MurmurHash3 */
 static inline uint64
@@ -62,87 +75,105 @@ is_empty(const pg_uuid_t *slot)
 }
 
 /*
- * Is this known to be the id of an active production instance?
+ * What ienv_known_production() returns, if it was not the last one.
  */
-bool
-ienv_production_known(const pg_uuid_t *id)
+const uint8 *
+ienv_look_for_production(const pg_uuid_t *id)
 {
 	uint32		slot;
 
 	if (!valid)
-		return false;
+		return NULL;
 	slot = home_of(id);
 	for (int i = 0; i < MAX_PROBES; i++)
 	{
-		const pg_uuid_t *found = &slots[(slot + i) & (nslots - 1)];
+		uint32		at = (slot + i) & (nslots - 1);
 
-		if (memcmp(found, id, UUID_LEN) == 0)
-			return !is_empty(id);
-		if (is_empty(found))
-			return false;
+		if (is_empty(&slots[at]))
+			return NULL;
+		if (memcmp(&slots[at], id, UUID_LEN) == 0)
+		{
+			ienv_last_production.id = *id;
+			memcpy(ienv_last_production.code, codes[at].data,
+				   IENV_CODE_BYTES);
+			ienv_last_production.valid = true;
+			return ienv_last_production.code;
+		}
 	}
-	return false;
+	return NULL;
 }
 
 /*
- * Record that this is the id of an active production instance.
+ * Record that this is an active production instance.
  */
 void
-ienv_production_remember(const pg_uuid_t *id)
+ienv_production_remember(const IenvInstance *instance)
 {
-	if (is_empty(id))
+	Code		code;
+
+	if (is_empty(&instance->id))
 		return;
 	if (!valid)
 	{
 		if (slots != NULL)
 			pfree(slots);
 		slots = NULL;
-		nslots = MIN_SLOTS;
-		used = 0;
-		slots = MemoryContextAllocZero(TopMemoryContext,
-									   nslots * sizeof(pg_uuid_t));
+		make_slots(MIN_SLOTS);
 		valid = true;
 	}
 
 	if (used >= nslots / 2 && nslots < MAX_SLOTS)
 	{
 		pg_uuid_t  *old = slots;
+		Code	   *old_codes = codes;
 		uint32		old_nslots = nslots;
 
-		slots = MemoryContextAllocZero(TopMemoryContext,
-									   2 * old_nslots * sizeof(pg_uuid_t));
-		nslots = 2 * old_nslots;
-		used = 0;
+		make_slots(2 * old_nslots);
 		for (uint32 i = 0; i < old_nslots; i++)
-			if (!is_empty(&old[i]) && place(&old[i]))
+			if (!is_empty(&old[i]) && place(&old[i], &old_codes[i]))
 				used++;
 		pfree(old);
 	}
-	if (place(id))
+	memcpy(code.data, instance->code, IENV_CODE_BYTES);
+	if (place(&instance->id, &code))
 		used++;
 }
 
 /*
- * Store an id where it will be found; false if it replaced another.
+ * Begin anew with so many empty slots, and as many codes, in one piece.
+ */
+static void
+make_slots(uint32 n)
+{
+	slots = MemoryContextAllocZero(TopMemoryContext,
+								   n * (sizeof(pg_uuid_t) + sizeof(Code)));
+	codes = (Code *) (slots + n);
+	nslots = n;
+	used = 0;
+}
+
+/*
+ * Store an id and its code where they will be found; false if they replaced
+ * others.
  */
 static bool
-place(const pg_uuid_t *id)
+place(const pg_uuid_t *id, const Code * code)
 {
 	static uint32 victim = 0;
 	uint32		home = home_of(id);
+	uint32		at;
+	bool		is_free = false;
 
-	for (int i = 0; i < MAX_PROBES; i++)
+	for (int i = 0; i < MAX_PROBES && !is_free; i++)
 	{
-		pg_uuid_t  *slot = &slots[(home + i) & (nslots - 1)];
-
-		if (is_empty(slot))
-		{
-			*slot = *id;
-			return true;
-		}
+		at = (home + i) & (nslots - 1);
+		is_free = is_empty(&slots[at]);
 	}
-	slots[(home + victim++ % MAX_PROBES) & (nslots - 1)] = *id;
-	return false;
+	if (!is_free)
+		at = (home + victim++ % MAX_PROBES) & (nslots - 1);
+	slots[at] = *id;
+	codes[at] = *code;
+	return is_free;
 }
 
 /*
@@ -152,4 +183,5 @@ void
 ienv_production_forget(void)
 {
 	valid = false;
+	ienv_last_production.valid = false;
 }

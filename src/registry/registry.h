@@ -41,7 +41,7 @@ typedef struct IenvInstance
 													 * ascending */
 } IenvInstance;
 
-extern bool ienv_is_known_production(const pg_uuid_t *id);
+extern void ienv_hear_news(void);
 extern IenvInstance *ienv_instance_by_id(const pg_uuid_t *id);
 extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid,
 											bool fresh);
@@ -53,23 +53,52 @@ extern IenvInstance *ienv_instance_by_value(Datum value, bool is_uuid,
 static inline bool
 ienv_id_has_code(const pg_uuid_t *id, const uint8 *code)
 {
+	const uint8 *end = id->data + UUID_LEN - IENV_CODE_BYTES;
+
+	/* a compiler calls no function to compare four bytes */
 	return (id->data[6] & 0xf0) == 0x80 && (id->data[8] & 0xc0) == 0x80 &&
-		memcmp(id->data + UUID_LEN - IENV_CODE_BYTES, code,
-			   IENV_CODE_BYTES) == 0;
+		memcmp(end, code, 4) == 0 && end[4] == code[4];
 }
 
 /*
  * known_production.c: the ids of active production instances
  */
-extern bool ienv_production_known(const pg_uuid_t *id);
-extern void ienv_production_remember(const pg_uuid_t *id);
+typedef struct IenvLastProduction
+{
+	bool		valid;
+	pg_uuid_t	id;
+	uint8		code[IENV_CODE_BYTES];
+} IenvLastProduction;
+
+extern IenvLastProduction ienv_last_production;
+
+extern const uint8 *ienv_look_for_production(const pg_uuid_t *id);
+extern void ienv_production_remember(const IenvInstance *instance);
 extern void ienv_production_forget(void);
+
+/*
+ * The code of the instance with this id, if that is known to be an active
+ * production instance, else NULL: a caller that finds out later can record it
+ * with ienv_production_remember().  Valid until the next look-up.  Changes that
+ * others have made count from the next ienv_hear_news() on.
+ *
+ * Rows tend to come in runs, so the last one is looked at first.
+ */
+static inline const uint8 *
+ienv_known_production(const pg_uuid_t *id)
+{
+	if (likely(ienv_last_production.valid &&
+			   memcmp(&ienv_last_production.id, id, UUID_LEN) == 0))
+		return ienv_last_production.code;
+	return ienv_look_for_production(id);
+}
 
 /*
  * instance_read.c: reading the registry's tables
  */
 extern bool ienv_read_instance(const char *data, int len, bool is_uuid,
 							   IenvInstance *instance);
+extern bool ienv_is_code(const uint8 *code);
 extern Datum ienv_latest_external_key(const pg_uuid_t *id, bool missing_ok);
 extern bool ienv_are_thresholds(Jsonb *value, IenvInstance *instance);
 

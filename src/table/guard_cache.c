@@ -30,9 +30,12 @@ typedef struct GuardEntry
 static HTAB *guards = NULL;
 static GuardEntry *last = NULL; /* the one last asked for, or NULL */
 
+static uint64 readings = 0;		/* how many have found a guard */
+
 /* when anything was last invalidated, as measured by ienv_news_time() */
 static uint64 invalidated = 0;
 
+static void outdate(GuardEntry *entry);
 static bool same_labels(const IenvGuard *a, const IenvGuard *b);
 
 /*
@@ -51,7 +54,7 @@ relation_invalidated(Oid relid)
 		entry = hash_search(guards, &relid, HASH_FIND, NULL);
 		if (entry == NULL)
 			return;
-		entry->valid = false;
+		outdate(entry);
 
 		/*
 		 * what the root's entry says about all its partitions is outdated as
@@ -61,13 +64,20 @@ relation_invalidated(Oid relid)
 		{
 			entry = hash_search(guards, &entry->guard.root, HASH_FIND, NULL);
 			if (entry != NULL)
-				entry->valid = false;
+				outdate(entry);
 		}
 		return;
 	}
 	hash_seq_init(&status, guards);
 	while ((entry = hash_seq_search(&status)) != NULL)
-		entry->valid = false;
+		outdate(entry);
+}
+
+static void
+outdate(GuardEntry *entry)
+{
+	entry->valid = false;
+	entry->guard.reading = 0;
 }
 
 /*
@@ -116,13 +126,13 @@ ienv_guard_of(Oid relid)
 			guarded = ienv_read_guard(rel, &guard, &present, &disabled);
 		} while (invalidated > since);
 		entry = hash_search(guards, &relid, HASH_ENTER, &found);
-		entry->valid = false;
 		if (!found)
 		{
 			entry->guarded = false;
 			entry->guard.relid = relid;
 			entry->guard.label = NULL;
 		}
+		outdate(entry);
 		if (guarded)
 		{
 			/* labels rarely change, and a caller may hold a pointer to one */
@@ -139,6 +149,7 @@ ienv_guard_of(Oid relid)
 													   guard.user_label);
 			}
 			entry->guard = guard;
+			entry->guard.reading = ++readings;
 		}
 		entry->guarded = guarded;
 		entry->valid = true;

@@ -152,6 +152,7 @@ ienv_read_options(const Trigger *trigger, IenvGuard *guard)
 {
 	guard->label = guard->user_label = "";
 	guard->departures = true;
+	guard->coded = false;
 	if (trigger->tgnargs > 0)
 		guard->label = pstrdup(trigger->tgargs[0]);
 	for (int i = 1; i < trigger->tgnargs; i++)
@@ -164,12 +165,15 @@ ienv_read_options(const Trigger *trigger, IenvGuard *guard)
 										strlen(IENV_OPTION_USER_TABLE));
 		else if (strcmp(option, IENV_OPTION_NO_DEPARTURES) == 0)
 			guard->departures = false;
+		else if (strcmp(option, IENV_OPTION_CODED) == 0)
+			guard->coded = true;
 		else if (strncmp(option, IENV_OPTION_ADDRESS,
 						 strlen(IENV_OPTION_ADDRESS)) != 0 &&
 				 strncmp(option, IENV_OPTION_CREATED,
 						 strlen(IENV_OPTION_CREATED)) != 0)
 			return false;
 	}
+	guard->departures = guard->departures && !guard->coded;
 	return trigger->tgnargs > 0;
 }
 
@@ -205,7 +209,9 @@ read_columns(Relation rel, IenvGuard *guard)
 	guard->instance_type = type;
 	guard->is_uuid = type == UUIDOID;
 	guard->is_plain = ienv_is_plain(type);
-	guard->no_production = guard->nkeys > 0 && !guard->departures;
+	guard->coded = guard->coded && guard->nkeys > 0;
+	guard->no_production = guard->nkeys > 0 && !guard->departures &&
+		!guard->coded;
 	guard->instance_index = ienv_index_on(rel, 1, &guard->instance_attno);
 	if (guard->nkeys > 0)
 	{

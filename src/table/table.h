@@ -13,6 +13,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "storage/buf.h"
@@ -44,10 +45,12 @@ typedef struct IenvKeyColumn
 
 /*
  * What a trigger's arguments can say after the label: that rows refer to users
- * of the table whose label follows, and that departures are not recorded
+ * of the table whose label follows; that departures are not recorded; and that
+ * they need not be, because the users' ids are coded
  */
 #define IENV_OPTION_USER_TABLE		"user_table="
 #define IENV_OPTION_NO_DEPARTURES	"departures=off"
+#define IENV_OPTION_CODED			"coded=on"
 
 /* The same of the trigger for updates: columns of a table of users */
 #define IENV_OPTION_ADDRESS			"address_column="
@@ -64,6 +67,8 @@ typedef struct IenvUserColumns
 typedef struct IenvGuard
 {
 	Oid			relid;			/* an ordinary or a partitioned table */
+	uint64		reading;		/* guard_cache.c: which one this is from, while
+								 * it is valid, else 0 */
 	Oid			root;			/* the table that guard() was called for */
 	AttrNumber	instance_attno; /* of relid; root's may be different */
 	Oid			instance_type;	/* its type, or base type if it is a domain */
@@ -72,6 +77,8 @@ typedef struct IenvGuard
 	bool		is_plain;		/* it is not converted, see instance_value.c */
 	bool		counted;		/* the cap applies */
 	bool		departures;		/* users who leave are recorded */
+	bool		coded;			/* they need not be: the user key is a coded
+								 * id */
 	bool		no_production;	/* rows of production instances are refused,
 								 * for users who leave are not recorded */
 	int			nkeys;			/* 0: identities are not tracked */
@@ -148,6 +155,15 @@ extern Oid	ienv_unique_index_on(Relation rel, int n,
  */
 extern char *ienv_column_list(Oid relid, int n, const AttrNumber *attnos);
 extern char *ienv_user_key_text(const IenvGuard *guard);
+
+/*
+ * Can the user key of a guard be a coded id?
+ */
+static inline bool
+ienv_is_coded_key(const IenvGuard *guard)
+{
+	return guard->nkeys == 1 && guard->keys[0].base == UUIDOID;
+}
 
 /*
  * instance_value.c: values of an instance column

@@ -51,6 +51,8 @@
  * The conditions in the triggers' WHEN clauses queue no event if neither look
  * can find anything.
  *
+ * Where ids are coded, none of this is done: see coded.c.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -226,6 +228,12 @@ ienv_check_arrival(IenvGuard *guard, Datum value, const Datum *key)
 	pg_uuid_t	home;
 	bool		maybe_departed;
 	bool		look_live;
+
+	if (guard->coded)
+	{
+		ienv_check_coded(guard, value, key);
+		return true;
+	}
 
 	maybe_departed = guard->departures && !ienv_nobody_departed() &&
 		ienv_identity_of(guard, key, &identity) &&

@@ -24,6 +24,12 @@ pg_noreturn extern void ienv_report_move(const IenvGuard *guard, Datum from,
 										 bool to_null);
 
 /*
+ * coded.c: arrivals where ids are coded
+ */
+extern void ienv_check_coded(const IenvGuard *guard, Datum value,
+							 const Datum *key);
+
+/*
  * departure.c: departures
  */
 extern bool ienv_departure_queued(void);

@@ -37,7 +37,7 @@ INSERT INTO good VALUES
 	('create_application.development_id', NULL), ('create_application.production_id', NULL),
 	('mode', 'soft'), ('value', '"words"'), ('settings', instance_env.export_settings(:dev)::text), ('is_primary', 'false'), ('dry_run', 'false'), ('clone_settings', 'false'),
 	('expected_version', NULL), ('relation', 'public.users'), ('instance_column', 'instance_id'), ('user_key', 'id'),
-	('counted', 'true'), ('follow_departures', 'true'), ('user_table', NULL), ('seats_left.relation', NULL), ('user_count.relation', NULL),
+	('counted', 'true'), ('follow_departures', 'true'), ('coded', 'false'), ('user_table', NULL), ('seats_left.relation', NULL), ('user_count.relation', NULL),
 	('role', 'instance_env_monitor'), ('allow_instance.application', 'shop'), ('forbid_instance.application', 'shop'), ('local', 'true'),
 	('address_column', 'email'), ('created_column', 'created_at'),
 	('configure_service.settings', '{}'), ('old_key', 'a'), ('new_key', 'b'), ('admission_required.instance', 'dev'), ('instance_unavailable.instance', 'dev'),
@@ -199,7 +199,7 @@ DECLARE
 BEGIN
 	FOREACH name IN ARRAY '{instance, application, domain, feature, api_key, setting, policy_override, redirect_url}'::text[] LOOP
 		EXECUTE format('UPDATE instance_env.%I SET %s', name, (SELECT string_agg(format('%1$I = %1$I', a.attname), ', ') FROM pg_attribute a
-			WHERE a.attrelid = ('instance_env.' || name)::regclass AND a.attnum > 0));
+			WHERE a.attrelid = ('instance_env.' || name)::regclass AND a.attnum > 0 AND a.attgenerated = ''));
 	END LOOP;
 	RETURN (SELECT t.state || ' ' || coalesce(t.answer, 'null') FROM pg_temp.try(function, '', NULL, instance, 'instance_env_backend') t);
 END $$;

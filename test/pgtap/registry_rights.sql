@@ -110,7 +110,7 @@ SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronames
 		'instance_env.check_move()',
 		'instance_env.check_transfer()',
 		'instance_env.check_user_cap()',
-		'instance_env.guard(regclass,name,text,boolean,regclass,boolean,name,name)',
+		'instance_env.guard(regclass,name,text,boolean,regclass,boolean,name,name,boolean)',
 		'instance_env.guard_list()',
 		'instance_env.isolate(regclass,boolean)',
 		'instance_env.record_departure()',
