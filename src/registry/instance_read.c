@@ -308,6 +308,7 @@ ienv_is_code(const uint8 *code)
 	return found;
 }
 
+/*
  * The external key of an instance, in CurrentMemoryContext, read with a fresh
  * snapshot and without a query, for functions that are called once for each
  * instance.  If it has been dropped meanwhile, that is error 23I03, or 0 with
