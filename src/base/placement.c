@@ -38,7 +38,6 @@
 /* Numbers that a node gives out for ids, below those of the next node */
 #define NODE_ID_BITS	48
 
-static Oid	citus_catalog(const char *name);
 static int64 shard_of(Oid relid);
 
 PG_FUNCTION_INFO_V1(instance_env_node_offset);
@@ -101,7 +100,7 @@ ienv_report_no_placement(const char *table)
 static int64
 shard_of(Oid relid)
 {
-	Oid			catalog = citus_catalog("pg_dist_shard");
+	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
 	int64		shard = 0;
 	Relation	rel;
 	ScanKeyData key;
@@ -114,7 +113,7 @@ shard_of(Oid relid)
 	ScanKeyInit(&key, Anum_pg_dist_shard_logicalrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel,
-							  citus_catalog("pg_dist_shard_logical_relid_index"),
+							  ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
 							  true, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
@@ -133,8 +132,8 @@ shard_of(Oid relid)
  * A catalog of Citus, or an index of one; InvalidOid if Citus is not installed
  * in this database.
  */
-static Oid
-citus_catalog(const char *name)
+Oid
+ienv_citus_catalog(const char *name)
 {
 	return get_relname_relid(name, PG_CATALOG_NAMESPACE);
 }
@@ -149,7 +148,7 @@ citus_catalog(const char *name)
 Datum
 instance_env_node_offset(PG_FUNCTION_ARGS)
 {
-	Oid			catalog = citus_catalog("pg_dist_local_group");
+	Oid			catalog = ienv_citus_catalog("pg_dist_local_group");
 	int64		group = 0;
 	Relation	rel;
 	SysScanDesc scan;

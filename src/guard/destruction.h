@@ -35,11 +35,10 @@ pg_noreturn extern void ienv_refuse_destruction(const IenvGuard *guard,
 extern void ienv_check_truncate(const IenvGuard *guard);
 
 /*
- * distributed_victim.c: users in a table of a Citus cluster
+ * distributed.c: the same of a table whose rows are on other nodes
  */
-extern bool ienv_is_judged_elsewhere(Oid relid);
-extern bool ienv_find_distributed_victim(const IenvGuard *guard,
-										 IenvVictim *victim);
+extern bool ienv_find_victim_on_nodes(const IenvGuard *guard,
+									  IenvVictim *victim);
 
 /*
  * drop_note.c: what a command that drops things has taken so far

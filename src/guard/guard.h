@@ -92,6 +92,14 @@ extern void ienv_check_partitions(Oid relid);
 extern void ienv_check_partition_rights(Oid relid);
 
 /*
+ * distributed.c: tables of a Citus cluster
+ */
+extern void ienv_check_distribution(const IenvGuard *guard);
+extern void ienv_lock_on_nodes(Oid relid, const char *mode);
+extern void ienv_let_in_on_nodes(Oid relid);
+extern void ienv_allow_triggers(Oid relid);
+
+/*
  * guard_columns.c: the columns that name the instance and the user
  */
 extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,

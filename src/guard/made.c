@@ -46,6 +46,7 @@ static char *joined(Oid relid, int n, const AttrNumber *attnos);
 static List *indexes_below(Oid relid);
 static void name_partition_indexes(Oid index, List *before,
 								   const char *columns, const char *suffix);
+static void rename_index(Oid index, const char *name);
 static bool has_shape(const FormData_pg_index *form, HeapTuple tuple);
 
 /*
@@ -172,14 +173,28 @@ name_partition_indexes(Oid index, List *before, const char *columns,
 		if (part == index || list_member_oid(before, part))
 			continue;
 		partition = IndexGetRelation(part, false);
-		RenameRelationInternal(part,
-							   ChooseRelationName(prefixed(get_rel_name(partition)),
-												  columns, suffix,
-												  get_rel_namespace(partition),
-												  false),
-							   false, true);
+		rename_index(part,
+					 ChooseRelationName(prefixed(get_rel_name(partition)),
+										columns, suffix,
+										get_rel_namespace(partition), false));
+	}
+}
+
+/*
+ * Rename an index of a partition; of a distributed one by a statement, by which
+ * those of its shards are renamed, too.
+ */
+static void
+rename_index(Oid index, const char *name)
+{
+	if (ienv_place_of(IndexGetRelation(index, false), NULL) == IENV_HERE)
+	{
+		RenameRelationInternal(index, name, false, true);
 		CommandCounterIncrement();
 	}
+	else
+		ienv_execute("ALTER INDEX %s RENAME TO %s", ienv_kept_name(index),
+					 quote_identifier(name));
 }
 
 /*

@@ -285,8 +285,7 @@ ienv_are_thresholds(Jsonb *value, IenvInstance *instance)
 bool
 ienv_is_code(const uint8 *code)
 {
-	const IenvOids *o = ienv_oids();
-	Relation	rel = table_open(o->instance, AccessShareLock);
+	Relation	rel = open_instances();
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Oid			index = ienv_index_oid("instance", "instance_code_key");
 	bytea	   *value = palloc(VARHDRSZ + IENV_CODE_BYTES);
