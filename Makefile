@@ -5,6 +5,8 @@
 #   make installcheck     test what is installed, against a running server
 #   make demo, make test  the same and all set-up, from a machine with nothing
 #                         installed; PG_CONFIG selects the server here, too
+#   make test-citus       the tests of test/citus, on the server with Citus whose pg_config is
+#                         named by CITUS_PG_CONFIG; a part of make test
 #   make test-matrix      the tests on other majors of PostgreSQL, each in a root of its
 #                         own; VERSIONS="17" selects some
 #   make bench            what guarding a table costs; ONLY, SCALE and REPEAT make it
@@ -76,7 +78,7 @@ EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check \
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
-.PHONY: all compiler demo test test-matrix bench indent dist
+.PHONY: all compiler demo test test-citus test-matrix bench indent dist
 all:
 
 $(INSTALL_SQL): $(PARTS) $(source)/$(EXTENSION).control $(source)/Makefile
@@ -120,6 +122,15 @@ test:
 	@test/bin/setup -t -w chromium=chromium $(BUILT) test/bin/with-server -c 'max_prepared_transactions = 20' \
 		-c 'wal_level = logical' -c "shared_preload_libraries = 'instance_env'" \
 		test/bin/run-tests $(TESTS)
+	@$(if $(TESTS),:,$(MAKE) --no-print-directory test-citus)
+
+# Citus may be found on a server of its own, whose pg_config CITUS_PG_CONFIG names.
+test-citus:
+ifdef CITUS_PG_CONFIG
+	@PG_CONFIG='$(CITUS_PG_CONFIG)' $(BUILT) test/bin/run-tests $(or $(TESTS),$(call files,test/citus/*.pl))
+else
+	@echo 'test/citus: skipped: set CITUS_PG_CONFIG to the pg_config of a server with Citus'
+endif
 
 test-matrix:
 	@test/bin/test-matrix $(VERSIONS)

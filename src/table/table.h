@@ -201,6 +201,13 @@ extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 								IenvColumns * columns);
 
 /*
+ * table_event.c: what statements have done to guarded tables
+ */
+extern void ienv_record_table_event(const char *action,
+									const pg_uuid_t *instance, Oid relid,
+									Datum before, Datum after);
+
+/*
  * label.c: the label under which a table's triggers record identities
  */
 extern char *ienv_stable_name(Oid relid);
