@@ -180,6 +180,31 @@ AS 'MODULE_PATHNAME', 'instance_env_instance_id';
 COMMENT ON FUNCTION instance_env.instance_id(text, text) IS
 'the id of the instance of this type of the application with this name';
 
+-- Ids that carry their instance.
+CREATE FUNCTION instance_env.new_user_id(instance uuid) RETURNS uuid
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_new_user_id';
+COMMENT ON FUNCTION instance_env.new_user_id(uuid) IS
+'a new id for a user of this instance, which belongs to no other';
+
+CREATE FUNCTION instance_env.id_instance(id uuid) RETURNS uuid
+LANGUAGE C STABLE STRICT
+AS 'MODULE_PATHNAME', 'instance_env_id_instance';
+COMMENT ON FUNCTION instance_env.id_instance(uuid) IS
+'the instance that an id was made for by new_user_id()';
+
+CREATE FUNCTION instance_env.id_time(id uuid) RETURNS timestamptz
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'instance_env_id_time';
+COMMENT ON FUNCTION instance_env.id_time(uuid) IS
+'when an id was made by new_user_id(), to the millisecond';
+
+CREATE FUNCTION instance_env.id_belongs(id uuid, instance uuid) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'instance_env_id_belongs';
+COMMENT ON FUNCTION instance_env.id_belongs(uuid, uuid) IS
+'whether an id is of the form that new_user_id() makes for this instance';
+
 CREATE FUNCTION instance_env.keep_instance() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'instance_env_keep_instance';
 COMMENT ON FUNCTION instance_env.keep_instance() IS

@@ -37,8 +37,12 @@ GRANT EXECUTE ON FUNCTION
 	instance_env.current_instance_key(),
 	instance_env.external_key_bigint(text),
 	instance_env.external_key_char(text),
+	instance_env.id_belongs(uuid, uuid),
+	instance_env.new_user_id(),
+	instance_env.new_user_id(uuid),
 	-- what tells nothing of any application, for those who may use the schema
 	instance_env.domain_root(text),
+	instance_env.id_time(uuid),
 	instance_env.key_frontend_api(text),
 	instance_env.key_instance_type(text),
 	instance_env.setting_in_use(jsonb)

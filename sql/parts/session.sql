@@ -59,6 +59,13 @@ AS 'MODULE_PATHNAME', 'instance_env_current_instance_key';
 COMMENT ON FUNCTION instance_env.current_instance_key() IS
 'the same by its external key';
 
+CREATE FUNCTION instance_env.new_user_id()
+RETURNS uuid
+LANGUAGE C VOLATILE
+AS 'MODULE_PATHNAME', 'instance_env_new_user_id_here';
+COMMENT ON FUNCTION instance_env.new_user_id() IS
+'a new id for a user of the instance that the session has entered';
+
 -- Without an application, the second is the one that is called.
 CREATE FUNCTION instance_env.allow_instance(
 	role regrole,

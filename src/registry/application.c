@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 
 #include "base/base.h"
@@ -22,8 +23,9 @@
 
 static void make_identity_secret(void);
 static void require_free_name(Datum name);
-static void require_free_id(Datum id);
+static void require_free_id(Datum id, const char *argument);
 static void require_different(const Datum *values, const bool *given);
+static Datum draw_id(const Datum *other);
 
 PG_FUNCTION_INFO_V1(instance_env_create_application);
 PG_FUNCTION_INFO_V1(instance_env_rename_application);
@@ -74,11 +76,19 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 	{
 		given[i] = !PG_ARGISNULL(i);
 		if (given[i] && i < 4)
-			require_free_id(values[i]);
+			require_free_id(values[i],
+							i == 2 ? "development_id" : "production_id");
 		else if (given[i])
 			ienv_require_free_key(values[i], NULL);
 	}
 	require_different(values, given);
+	for (int i = 2; i < 4; i++)
+		if (!given[i])
+		{
+			/* the other one is known, unless it is the next to be drawn */
+			values[i] = draw_id(nulls[5 - i] == ' ' ? &values[5 - i] : NULL);
+			nulls[i] = ' ';
+		}
 	if (ienv_query("INSERT INTO instance_env.application (name, plan)"
 				   " VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 				   " RETURNING id",
@@ -94,16 +104,13 @@ instance_env_create_application(PG_FUNCTION_ARGS)
 		static const char *const sql[] = {
 			"INSERT INTO instance_env.instance (application, type, status, id,"
 			" external_key, slug)"
-			" SELECT $1, 'development', 'active', id, COALESCE($5,"
-			" id::pg_catalog.text), $7"
-			" FROM COALESCE($3, pg_catalog.gen_random_uuid()) AS id"
+			" VALUES ($1, 'development', 'active', $3, COALESCE($5,"
+			" $3::pg_catalog.text), $7)"
 			" ON CONFLICT (slug) DO NOTHING RETURNING id",
 			"INSERT INTO instance_env.instance (application, type, status, id,"
 			" external_key)"
-			" SELECT $1, 'production', 'inactive', id, COALESCE($6,"
-			" id::pg_catalog.text)"
-			" FROM COALESCE($4, pg_catalog.gen_random_uuid()) AS id"
-			" RETURNING id"
+			" VALUES ($1, 'production', 'inactive', $4, COALESCE($6,"
+			" $4::pg_catalog.text)) RETURNING id"
 		};
 
 		/* draw slugs until one is free */
@@ -142,14 +149,44 @@ make_identity_secret(void)
 					  1, &type, &value, NULL);
 }
 
+/*
+ * Raise an error if an instance has this id, which was given as an argument, or
+ * the same code.  Another session may still be faster; the unique indexes see
+ * to that.
+ */
 static void
-require_free_id(Datum id)
+require_free_id(Datum id, const char *argument)
 {
 	if (ienv_instance_by_value(id, true, true) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("instance %s already exists",
 						ienv_instance_text(id, true))));
+	if (ienv_code_is_taken(DatumGetUUIDP(id)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("the code of instance %s is taken",
+						ienv_instance_text(id, true)),
+				 errdetail("Another instance has the same code, so coded ids of one would belong to the other."),
+				 errhint("Give another id as \"%s\", or none, to have it generated.",
+						 argument)));
+}
+
+/*
+ * Choose an id that no instance has, nor its code; nor the other instance of
+ * the application, if its id is known.
+ */
+static Datum
+draw_id(const Datum *other)
+{
+	Datum		id;
+
+	do
+		id = OidFunctionCall0(F_GEN_RANDOM_UUID);
+	while (ienv_code_is_taken(DatumGetUUIDP(id)) ||
+		   (other != NULL &&
+			ienv_same_code(DatumGetUUIDP(id), DatumGetUUIDP(*other))));
+	return id;
 }
 
 /*
@@ -179,7 +216,7 @@ ienv_require_free_key(Datum key, const pg_uuid_t *instance)
 
 /*
  * Raise an error if the arguments of create_application() say that the two
- * instances have the same id or external key.
+ * instances have the same id, code or external key.
  */
 static void
 require_different(const Datum *values, const bool *given)
@@ -195,6 +232,13 @@ require_different(const Datum *values, const bool *given)
 				 errdetail("Both were given as %s.",
 						   ienv_instance_text(values[2], true)),
 				 errhint("Give different ids as \"development_id\" and \"production_id\", or none, to have them generated.")));
+	if (given[2] && given[3] &&
+		ienv_same_code(DatumGetUUIDP(values[2]), DatumGetUUIDP(values[3])))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("the development and the production instance cannot have the same code"),
+				 errdetail("Coded ids of one would belong to the other."),
+				 errhint("Give another id as \"development_id\" or \"production_id\", or none, to have it generated.")));
 
 	for (int i = 0; i < 2; i++)
 		if (given[4 + i])
@@ -212,7 +256,8 @@ require_different(const Datum *values, const bool *given)
 }
 
 /*
- * An application and its instances, as recorded in an event.  SPI is
+ * An application and its instances, as recorded in an event: without the
+ * code, which follows from the id, and whose text depends on a setting.  SPI is
  * connected.
  */
 Datum
@@ -223,7 +268,8 @@ ienv_application_jsonb(Datum application)
 
 	(void) ienv_query("SELECT pg_catalog.to_jsonb(a) OPERATOR(pg_catalog.||)"
 					  "  pg_catalog.jsonb_build_object('instances',"
-					  " (SELECT pg_catalog.jsonb_agg(i ORDER BY type)"
+					  " (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(i)"
+					  "   OPERATOR(pg_catalog.-) 'code' ORDER BY type)"
 					  "   FROM instance_env.instance i"
 					  " WHERE application OPERATOR(pg_catalog.=) $1))"
 					  " FROM instance_env.application a"

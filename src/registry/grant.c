@@ -47,6 +47,7 @@ static const Audience audiences[] = {
 	{"create_application", ADMIN},
 	{"create_staging_application", ADMIN},
 	{"drop_application", ADMIN},
+	{"id_instance", BACKEND | MONITOR | ADMIN},
 	{"instance_by_key", BACKEND | ADMIN},
 	{"instance_id", BACKEND | ADMIN},
 	{"instance_info", BACKEND | MONITOR | ADMIN},

@@ -61,6 +61,13 @@ ienv_id_has_code(const pg_uuid_t *id, const uint8 *code)
 }
 
 /*
+ * coded_id.c: ids that carry their instance
+ */
+extern Datum ienv_new_user_id(const pg_uuid_t *instance);
+extern bool ienv_code_is_taken(const pg_uuid_t *instance);
+extern bool ienv_same_code(const pg_uuid_t *a, const pg_uuid_t *b);
+
+/*
  * known_production.c: the ids of active production instances
  */
 typedef struct IenvLastProduction

@@ -25,6 +25,7 @@
 #include "utils/guc.h"
 #include "utils/uuid.h"
 
+#include "registry/registry.h"
 #include "session/session.h"
 
 #define CURRENT_INSTANCE IENV_SCHEMA ".current_instance"
@@ -46,6 +47,7 @@ static const IenvAccess *current_access(void);
 
 PG_FUNCTION_INFO_V1(instance_env_current_instance);
 PG_FUNCTION_INFO_V1(instance_env_current_instance_key);
+PG_FUNCTION_INFO_V1(instance_env_new_user_id_here);
 
 /*
  * Define the parameter.  Called when the library is loaded.
@@ -102,6 +104,31 @@ instance_env_current_instance_key(PG_FUNCTION_ARGS)
 				 errdetail("The query sees rows of a time when another instance may have had it."),
 				 errhint("Repeat the transaction.")));
 	PG_RETURN_TEXT_P(cstring_to_text(access->external_key));
+}
+
+/*
+ * new_user_id() RETURNS uuid
+ *
+ * For everybody, in a column's default above all.  An error rather than a null:
+ * that would be refused as well, but with no word about what to do.
+ */
+Datum
+instance_env_new_user_id_here(PG_FUNCTION_ARGS)
+{
+	const IenvAccess *access = current_access();
+	pg_uuid_t	instance;
+
+	if (access == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no instance to make a user id for"),
+				 is_in ?
+				 errdetail("The session has entered an instance that role \"%s\" may not be in, or that no longer exists.",
+						   GetUserNameFromId(GetUserId(), false)) :
+				 errdetail("The session has not entered an instance."),
+				 errhint("Enter one with instance_env.enter(), or name it: instance_env.new_user_id(instance).")));
+	instance = access->key.instance;	/* caches can change meanwhile */
+	return ienv_new_user_id(&instance);
 }
 
 /*

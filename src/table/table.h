@@ -81,6 +81,9 @@ typedef struct IenvGuard
 								 * id */
 	bool		no_production;	/* rows of production instances are refused,
 								 * for users who leave are not recorded */
+	bool		misplaced;		/* so are all rows, see distribution.c */
+	bool		undecided;		/* misplaced may change, for it may be a shard
+								 * that this node has not been told of */
 	int			nkeys;			/* 0: identities are not tracked */
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];	/* unused ones are 0 */
 	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
@@ -199,12 +202,25 @@ extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 								IenvColumns * columns);
 
 /*
+ * table_event.c: what statements have done to guarded tables
+ */
+extern void ienv_record_table_event(const char *action,
+									const pg_uuid_t *instance, Oid relid,
+									Datum before, Datum after);
+
+/*
  * label.c: the label under which a table's triggers record identities
  */
 extern char *ienv_stable_name(Oid relid);
 extern char *ienv_free_label(Oid relid);
 extern bool ienv_may_have_label(Oid relid, const char *label);
 extern Oid	ienv_table_with_label(const char *label);
+
+/*
+ * distribution.c: whether a guard can do with how its table is distributed
+ */
+extern bool ienv_is_misplaced(const IenvGuard *guard);
+extern void ienv_refuse_misplaced(const IenvGuard *guard, bool guarded);
 
 /*
  * trigger_row.c: the rows of pg_trigger

@@ -174,7 +174,7 @@ FROM arguments a, LATERAL (SELECT instance FROM tried t WHERE t.oid = a.oid UNIO
 	LATERAL pg_temp.try(a.oid, a.argument, NULL, i.instance) n,
 	LATERAL pg_temp.try(a.oid, a.argument, '00000000-0000-0000-0000-000000000000', i.instance) u
 WHERE a.type = 'uuid'::regtype AND a.argument IN ('instance', 'application')
-	AND a.function NOT IN ('admission_required', 'instance_unavailable', 'row_moves');
+	AND a.function NOT IN ('admission_required', 'instance_unavailable', 'row_moves', 'id_belongs');
 
 -- What an instance of each type answers in each status.
 CREATE TEMP TABLE answers (what text, instance uuid, status instance_env.instance_status, answer text);

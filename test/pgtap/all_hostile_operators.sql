@@ -97,6 +97,8 @@ INSERT INTO call VALUES
 	('redirect_url_allowed', '@prod, ''https://shop.example.com/'''), ('redirect_url_allowed', '@dev, ''http://localhost:3000/'''),
 	('key_last_used', 'pg_catalog.decode(''00'', ''hex'')'), ('banner', '@dev'), ('message_prefix', '@dev'), ('enter', '@dev, true'), ('enter', '@dev'), ('leave', ''),
 	('current_instance', ''), ('current_instance_key', ''), ('external_key_bigint', '''5'''), ('external_key_char', '''5'''),
+	('new_user_id', '@dev'), ('id_instance', 'instance_env.new_user_id(@dev)'), ('id_instance', '''01a22257-518d-82a0-91e3-2e0000000000'''),
+	('id_time', 'instance_env.new_user_id(@dev)'), ('id_belongs', 'instance_env.new_user_id(@dev), @dev'),
 	('domain_root', '''www.example.com'''), ('key_frontend_api', '@publishable'), ('key_instance_type', '@key'), ('setting_in_use', '''1'''), ('node_offset', '');
 UPDATE call SET arguments = replace(replace(replace(replace(replace(arguments, '@app', quote_literal(:'application')), '@dev', '''d0000000-0000-4000-8000-000000000001'''),
 	'@prod', '''a0000000-0000-4000-8000-000000000001'''), '@key', quote_literal(:'key')), '@publishable', quote_literal(:'publishable'));
@@ -122,6 +124,7 @@ SELECT isnt(pg_temp.outcome(c), 'hostile operator', c) FROM unnest(ARRAY[
 	'SET LOCAL instance_env.allow_destructive = on; TRUNCATE public.guarded', 'SET LOCAL instance_env.allow_destructive = on; DROP TABLE public.guarded',
 	'SELECT instance_env.instance_id(''shop'', ''nonsense'')', 'SELECT instance_env.require_feature(''a0000000-0000-4000-8000-000000000001'', ''nonsense'')',
 	'SELECT instance_env.require_feature(''a0000000-0000-4000-8000-000000000001'', ''enterprise_sso'')',
+	'SELECT instance_env.new_user_id(''a0000000-0000-4000-8000-00000000000f'')', 'SELECT instance_env.new_user_id()',
 	'SELECT instance_env.banner(''a0000000-0000-4000-8000-00000000000f'')', 'SELECT instance_env.check_preview(''shop'', ''x.vercel.app'')',
 	'SELECT instance_env.redirect_url_allowed(''a0000000-0000-4000-8000-000000000001'', ''nonsense'')',
 	'SELECT instance_env.setting(''a0000000-0000-4000-8000-000000000001'', ''nonsense'')']) c;

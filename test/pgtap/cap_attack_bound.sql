@@ -34,12 +34,12 @@ CREATE TABLE app.early (id integer PRIMARY KEY, instance_id uuid NOT NULL);
 SELECT count(*) FROM instance_env.guard('app.early', user_key => '') \gset
 SELECT instance_env.set_user_cap('00000000-0000-4000-8000-00000000001d', 5) \gset
 INSERT INTO app.early SELECT generate_series(1, 2), '00000000-0000-4000-8000-00000000001d';
-CREATE TEMP TABLE kept AS SELECT * FROM instance_env.instance WHERE id = '00000000-0000-4000-8000-00000000001d';
+CREATE TEMP TABLE kept AS SELECT id, application, type, status, user_cap, external_key, slug FROM instance_env.instance WHERE id = '00000000-0000-4000-8000-00000000001d';
 DELETE FROM instance_env.instance WHERE id = '00000000-0000-4000-8000-00000000001d';
 SET session_replication_role = replica;
 INSERT INTO app.early SELECT generate_series(3, 5), '00000000-0000-4000-8000-00000000001d';
 SET session_replication_role = origin;
-INSERT INTO instance_env.instance SELECT * FROM kept;
+INSERT INTO instance_env.instance (id, application, type, status, user_cap, external_key, slug) SELECT * FROM kept;
 SELECT throws_ok($$INSERT INTO app.early VALUES (6, '00000000-0000-4000-8000-00000000001d')$$, '23I01', NULL,
 	'rows that came before their instance count when it is back');
 SELECT is((SELECT count(*) FROM app.early), 5::bigint, 'so the cap holds');

@@ -104,7 +104,8 @@ SELECT unalike(pg_temp.advice($$UPDATE app.users SET tenant = 'other' WHERE tena
 	'but not if they would come into another instance');
 SELECT is(pg_temp.try($$UPDATE instance_env.instance SET external_key = 'new' WHERE external_key = 'old'$$), '1: 55000',
 	'not even a superuser renames an instance by UPDATE');
-SELECT is(pg_temp.try($$INSERT INTO instance_env.instance SELECT (i).* FROM instance_env.instance i WHERE external_key = 'old'
+SELECT is(pg_temp.try($$INSERT INTO instance_env.instance (id, application, type, status, external_key, slug)
+	SELECT id, application, type, status, external_key, slug FROM instance_env.instance WHERE external_key = 'old'
 	ON CONFLICT (id) DO UPDATE SET external_key = 'new'$$), '1: 55000', 'nor by an upsert');
 SELECT is(pg_temp.try(:'rename', $$UPDATE instance_env.instance SET external_key = 'newer' WHERE external_key = 'new'$$), '2: 55000',
 	'nor after a rename');

@@ -98,12 +98,12 @@ CREATE FUNCTION pg_temp.names(role name) RETURNS text[] LANGUAGE sql AS
 $$SELECT array_agg(DISTINCT substring(may, '[.](.*)[(]') COLLATE "C") FROM pg_temp.may(role) may$$;
 SELECT is(pg_temp.names('instance_env "backend'), '{
 		account_portal_url, application_id, assert_valid, banner, check_preview, config_version, consume_message, dns_records,
-		enter, feature_available, frontend_api_host, instance_by_key, instance_by_publishable_key, instance_for_host, instance_id, instance_info,
+		enter, feature_available, frontend_api_host, id_instance, instance_by_key, instance_by_publishable_key, instance_for_host, instance_id, instance_info,
 		is_test_identity, keys_match, leave, message_prefix,
 		oauth_callback_url, oauth_consent_domain, policy, prefix_message, publishable_key, redirect_url_allowed, require_feature,
 		robots_directive, robots_txt, seats_left, security_policy, setting, settings, social_credentials, validate,
 		verify_secret_key}', 'what a backend may call');
-SELECT is(pg_temp.names('instance_env_monitor'), '{activity_list, activity_status, guard_list, instance_diff, instance_info, instance_usage, key_last_used, policy, readiness_list, readiness_of, report, user_count, validate}',
+SELECT is(pg_temp.names('instance_env_monitor'), '{activity_list, activity_status, guard_list, id_instance, instance_diff, instance_info, instance_usage, key_last_used, policy, readiness_list, readiness_of, report, user_count, validate}',
 	'what a monitor may call');
 SELECT set_eq($$SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'instance_env'::regnamespace
 	AND has_function_privilege('instance_env_migrator', p.oid, 'EXECUTE')

@@ -391,7 +391,7 @@ sub anchors
 
 foreach my $document (@documents)
 {
-	my @languages = grep { !/^(?:sql|sh|text|js|ts|prisma|yaml|json|python|perl|c)$/ } map { $_->{language} } blocks($document);
+	my @languages = grep { !/^(?:sql|sh|text|js|ts|prisma|yaml|json|python|perl|go|c)$/ } map { $_->{language} } blocks($document);
 	is("@languages", '', "$document: each block says what it is");
 
 	my %count;

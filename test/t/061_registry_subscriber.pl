@@ -101,6 +101,12 @@ changes('resume_instance()', "INSERT INTO users SELECT coalesce(max(id), 0) + 1,
 changes('create_application()', "SELECT instance_env.instance_id('late', 'development')", '',
 	"SELECT instance_env.create_application('late', development_id => 'd0000000-0000-4000-8000-000000000003')",
 	'd0000000-0000-4000-8000-000000000003');
+changes('create_application(), what its ids tell', "SELECT instance_env.id_instance(overlay('01a22257-518d-82a0-91e3-2e0000000000' PLACING encode(substr(sha256(uuid_send(
+		'd0000000-0000-4000-8000-000000000004')), 1, 5), 'hex') FROM 27)::uuid)", '',
+	"SELECT instance_env.create_application('coded', development_id => 'd0000000-0000-4000-8000-000000000004')",
+	'd0000000-0000-4000-8000-000000000004');
+changes('drop_application(), what its ids tell', "SELECT instance_env.id_instance(instance_env.new_user_id('d0000000-0000-4000-8000-000000000004'))",
+	'd0000000-0000-4000-8000-000000000004', "SELECT instance_env.drop_application('coded')", '23I03');
 changes('rename_application()', "SELECT instance_env.instance_id('late', 'development')", 'd0000000-0000-4000-8000-000000000003',
 	"SELECT instance_env.rename_application('late', 'early')", '');
 changes('set_user_cap() in instance_info()',
