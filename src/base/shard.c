@@ -222,13 +222,25 @@ ienv_is_dropped_elsewhere(Oid relid)
 	shard = name == NULL ? 0 : shard_number(name, NULL);
 	if (shard == 0 || ienv_place_of(relid, NULL) != IENV_HERE)
 		return false;
+	if (ienv_begun_by_node())
+		return true;
+	table = table_of_number(shard);
+	return OidIsValid(table) &&
+		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
+}
+
+/*
+ * Has another node begun this session, for what one of its own does?  Who has
+ * set the name of his session has done so on purpose.
+ */
+bool
+ienv_begun_by_node(void)
+{
 	for (int i = 0; application_name != NULL && i < lengthof(node_sessions); i++)
 		if (strncmp(application_name, node_sessions[i],
 					strlen(node_sessions[i])) == 0)
 			return true;
-	table = table_of_number(shard);
-	return OidIsValid(table) &&
-		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
+	return false;
 }
 
 /*

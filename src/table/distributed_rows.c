@@ -35,6 +35,10 @@
 #include "base/base.h"
 #include "table/table.h"
 
+/* How to run a query: EXPLAIN does not count as one that only reads */
+typedef uint64 (*Run) (const char *sql, int nargs, const Oid *types,
+					   const Datum *values, const char *nulls);
+
 /* A lock on a table */
 typedef struct Wanted
 {
@@ -44,7 +48,7 @@ typedef struct Wanted
 } Wanted;
 
 static char *rows_of(const IenvGuard *guard, Datum column);
-static uint64 query_as_owner(Oid relid, const char *sql);
+static uint64 query_as_owner(Oid relid, const char *sql, Run run);
 static void lock_as_owner(void *arg);
 static void execute_lock(Oid relid, const char *sql);
 static void allow_nesting(void);
@@ -99,7 +103,7 @@ ienv_distributed_count(const IenvGuard *guard, Datum value, int64 limit)
 					   sql, limit + 1);
 	else
 		sql = psprintf("SELECT pg_catalog.count(*)%s", sql);
-	if (query_as_owner(guard->relid, sql) != 1)
+	if (query_as_owner(guard->relid, sql, ienv_query_latest) != 1)
 		elog(ERROR, "unexpected number of rows");
 	count = DatumGetInt64(ienv_result_datum(0, 1, &isnull));
 	SPI_finish();
@@ -123,7 +127,7 @@ ienv_distributed_estimate(const IenvGuard *guard, Datum value)
 	SPI_connect();
 	if (query_as_owner(guard->relid,
 					   psprintf("EXPLAIN (FORMAT JSON) SELECT%s",
-								rows_of(guard, column))) == 1)
+								rows_of(guard, column)), ienv_query) == 1)
 	{
 		plan = ienv_jsonb(ienv_result_text(0, 1));
 		if (ienv_query_latest("SELECT pg_catalog.jsonb_path_query_first($1,"
@@ -161,11 +165,10 @@ rows_of(const IenvGuard *guard, Datum column)
 }
 
 /*
- * Run a query on a distributed table as its owner, with a snapshot taken now.
- * SPI is connected.
+ * Run a query on a distributed table as its owner.  SPI is connected.
  */
 static uint64
-query_as_owner(Oid relid, const char *sql)
+query_as_owner(Oid relid, const char *sql, Run run)
 {
 	IenvActing	saved;
 	volatile uint64 n = 0;
@@ -175,7 +178,7 @@ query_as_owner(Oid relid, const char *sql)
 	ienv_expect_tables(list_make1_oid(relid));
 	PG_TRY();
 	{
-		n = ienv_query_latest(sql, 0, NULL, NULL, NULL);
+		n = run(sql, 0, NULL, NULL, NULL);
 	}
 	PG_FINALLY();
 	{
