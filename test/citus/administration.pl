@@ -82,6 +82,22 @@ foreach my $node (@nodes)
 	is($later, "1\n12", 'in a transaction with a snapshot of its own');
 }
 
+# A trigger that one shard lacks, or has disabled, on some node
+foreach my $node (1 .. $#nodes)
+{
+	my $shard = value($node, "SELECT shard_name(logicalrelid, shardid) FROM pg_dist_shard
+		WHERE logicalrelid = 'users'::regclass AND to_regclass(shard_name(logicalrelid, shardid)) IS NOT NULL LIMIT 1");
+	my $alter = "SET citus.enable_manual_changes_to_shards = on; ALTER TABLE $shard %s TRIGGER ALL";
+
+	value($node, sprintf $alter, 'DISABLE');
+	like(value($_, "SELECT problems FROM instance_env.guards WHERE NOT whole AND relation = 'users'::regclass"), qr/trigger instance_env_user_cap is disabled on shards/,
+		"a shard of node $node, seen from node $_") foreach @nodes;
+	like(value(0, "SELECT message FROM instance_env.validate('@{[prod(1)]}') WHERE check_name = 'guard' AND NOT passed"), qr/is disabled on shards/, 'and by validate()');
+	value($node, sprintf $alter, 'ENABLE');
+}
+is(value(0, "BEGIN; SELECT count(*) FROM instance_env.unguard('parts'); SELECT count(*) > 0 FROM instance_env.guard('parts', 'tenant', user_key => '');
+	SELECT whole FROM instance_env.guards WHERE relation = 'parts'::regclass; ROLLBACK"), "1\nt\nt", 'a guard of the own transaction is whole');
+
 # Emptying a development instance
 
 foreach my $node (@nodes)
@@ -273,7 +289,28 @@ foreach my $node (@nodes)
 	is(value(0, "SELECT count(*) FROM members"), 0, 'all of them');
 }
 
-# An audit trigger of the owner's, which would run with other rights
+# Cascades are followed to users who are to stay
+psql(0, <<'SQL', role => 'app_owner', must => 1);
+ALTER TABLE badges DROP CONSTRAINT badges_member;
+ALTER TABLE members DROP CONSTRAINT members_friend;
+ALTER TABLE members ADD CONSTRAINT members_friend FOREIGN KEY (instance_id, friend) REFERENCES members ON DELETE CASCADE;
+ALTER TABLE members ADD created_at timestamptz;
+SQL
+value(0, "SELECT count(*) FROM instance_env.guard('members', 'instance_id', user_key => '', created_column => 'created_at')");
+foreach my $node (@nodes)
+{
+	my $instance = dev(4);
+
+	value($node, "INSERT INTO members VALUES ('$instance', 1, NULL, now() - interval '9 days'), ('$instance', 2, 1, now() - interval '9 days'),
+		('$instance', 3, 2, now())");
+	fails($node, "CALL instance_env.reset_development('$instance', older_than => '8 days')", '55000',
+		qr/would delete other users from table "public\.members"/, "node $node: a cascade that leads to a user who is to stay");
+	value($node, "UPDATE members SET friend = NULL WHERE instance_id = '$instance' AND id = 3");
+	is(value($node, "CALL instance_env.reset_development('$instance', older_than => '8 days')"), 2, 'and one that leads to those who go');
+	value($node, "DELETE FROM members WHERE instance_id = '$instance'");
+}
+
+# Nobody counts what row-level security hides from its owner
 value(0, "INSERT INTO members VALUES ('@{[dev(4)]}', 1)");
 psql(0, 'ALTER TABLE members FORCE ROW LEVEL SECURITY; ALTER TABLE members ENABLE ROW LEVEL SECURITY', role => 'app_owner', must => 1);
 foreach my $node (@nodes)
@@ -349,14 +386,15 @@ foreach my $node (@nodes)
 # A node that is down: an error that says so, and nothing is half done
 
 SKIP: {
-	skip 'nobody to stop a node as', 8 if $> == 0;
+	skip 'nobody to stop a node as', 12 if $> == 0;
 	my $data = "$ENV{PGHOST}/data2";
+	value(1, "SELECT count(*) FROM instance_env.create_application('empty')");
 	my $before = value(0, 'SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM sessions), (SELECT count(*) FROM instance_env.event),
 		(SELECT count(*) FROM instance_env.instance)');
 	system("pg_ctl -D $data -m fast -s stop") == 0 or BAIL_OUT('node 2 does not stop');
 	foreach my $node (0, 1)
 	{
-		foreach my $call ("SELECT * FROM instance_env.usage", "SELECT instance_env.drop_application('app3')",
+		foreach my $call ("SELECT * FROM instance_env.usage", "SELECT instance_env.drop_application('empty')",
 			"SELECT count(*) FROM instance_env.rollback_promotion('app5')", join ' ', map { "CALL instance_env.reset_development('@{[dev($_)]}');" } 1 .. 5)
 		{
 			my (undef, @errors) = psql($node, $call);
