@@ -131,10 +131,10 @@ extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
 extern Oid	ienv_shell_of(Oid relid);
 extern bool ienv_may_be_shard(Oid relid);
 extern Oid	ienv_known_table(Oid relid);
+extern List *ienv_shards_here(Oid table);
 extern bool ienv_are_kin(Oid a, Oid b);
 extern bool ienv_is_dropped_elsewhere(Oid relid);
 extern bool ienv_begun_by_node(void);
-extern List *ienv_shards_here(Oid relid);
 
 /*
  * invalidation.c: relcache invalidations

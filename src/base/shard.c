@@ -169,6 +169,46 @@ ienv_known_table(Oid relid)
 }
 
 /*
+ * The shards of a table that are on this node.
+ */
+List *
+ienv_shards_here(Oid table)
+{
+	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
+	List	   *shards = NIL;
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(catalog))
+		return NIL;
+	rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_dist_shard_logicalrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(table));
+	scan = systable_beginscan(rel,
+							  ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
+							  true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		int64		shard = DatumGetInt64(heap_getattr(tuple,
+													   Anum_pg_dist_shard_shardid,
+													   RelationGetDescr(rel),
+													   &isnull));
+		Oid			relid = get_relname_relid(shard_name(get_rel_name(table),
+														 shard),
+											  get_rel_namespace(table));
+
+		if (OidIsValid(relid))
+			shards = lappend_oid(shards, relid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return shards;
+}
+
+/*
  * Could two relations be shards of one table, or one a shard of the other?
  *
  * On a worker that has not been told yet, only their names can say.  So the
@@ -319,43 +359,4 @@ table_of_number(int64 shard)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
-}
-
-/*
- * Those shards of a table that this node has.
- */
-List *
-ienv_shards_here(Oid relid)
-{
-	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
-	const char *name = get_rel_name(relid);
-	List	   *shards = NIL;
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	if (!OidIsValid(catalog) || name == NULL)
-		return NIL;
-	rel = table_open(catalog, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_dist_shard_logicalrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel,
-							  ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
-							  true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		isnull;
-		Datum		number = heap_getattr(tuple, Anum_pg_dist_shard_shardid,
-										  RelationGetDescr(rel), &isnull);
-		Oid			shard = get_relname_relid(shard_name(name,
-														 DatumGetInt64(number)),
-											  get_rel_namespace(relid));
-
-		if (OidIsValid(shard))
-			shards = lappend_oid(shards, shard);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return shards;
 }

@@ -4,7 +4,7 @@
  *	  What is wrong with the guards of a distributed table's shards.
  *
  * The triggers that do the work are those of the shards, on whatever nodes
- * these are.  So each node is asked, by a query on its catalogs, which opens no
+ * these are.  guard_list.c looks at those of this node; each other is asked, by a query on its catalogs, which opens no
  * table and waits for nobody.  Citus asks by connections of their own, so the
  * answers are about what has been committed: a guard that this transaction has
  * made is taken for whole.
@@ -54,8 +54,10 @@ ienv_shard_problems(List *problems, const IenvGuard *guard, int present,
 						  " FROM pg_catalog.run_command_on_all_nodes($1) AS r"
 						  " JOIN pg_catalog.pg_dist_node AS d"
 						  "  ON d.nodeid OPERATOR(pg_catalog.=) r.nodeid"
-						  " WHERE r.success IS NOT TRUE"
-						  " OR r.result OPERATOR(pg_catalog.<>) ''"
+						  " WHERE d.groupid OPERATOR(pg_catalog.<>)"
+						  "  (SELECT groupid FROM pg_catalog.pg_dist_local_group)"
+						  " AND (r.success IS NOT TRUE"
+						  "  OR r.result OPERATOR(pg_catalog.<>) '')"
 						  " ORDER BY d.nodeid",
 						  1, &type, &command, NULL);
 	ienv_leave_owner(&saved);
