@@ -111,6 +111,31 @@ extern Oid	ienv_table_oid(const char *table);
 extern Oid	ienv_index_oid(const char *table, const char *index);
 extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
 pg_noreturn extern void ienv_report_no_placement(const char *table);
+extern Oid	ienv_citus_catalog(const char *name);
+
+/*
+ * shard.c: the tables of a Citus cluster, and their shards
+ */
+
+/* Where the rows of a table are */
+typedef enum IenvPlace
+{
+	IENV_HERE,					/* in the table itself */
+	IENV_BY_COLUMN,				/* in shards, by the hash of a column */
+	IENV_ON_COORDINATOR,		/* all in one shard, which never moves */
+	IENV_IN_ONE_SHARD,			/* all in one shard, on some node */
+	IENV_EVERYWHERE,			/* in one shard that each node has a copy of */
+	IENV_IN_RANGES				/* in shards, in any other way */
+} IenvPlace;
+
+extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
+extern Oid	ienv_shell_of(Oid relid);
+extern bool ienv_may_be_shard(Oid relid);
+extern Oid	ienv_known_table(Oid relid);
+extern List *ienv_shards_here(Oid table);
+extern bool ienv_are_kin(Oid a, Oid b);
+extern bool ienv_is_dropped_elsewhere(Oid relid);
+extern bool ienv_begun_by_node(void);
 
 /*
  * invalidation.c: relcache invalidations

@@ -46,7 +46,6 @@ static int32 local_group(void);
 static bool read_column(Oid catalog, Oid index, AttrNumber keycol,
 						RegProcedure equal, Datum key, AttrNumber column,
 						const int32 *wanted, Datum *value);
-static Oid	citus_catalog(const char *name);
 
 PG_FUNCTION_INFO_V1(instance_env_node_offset);
 
@@ -120,12 +119,12 @@ ienv_report_no_placement(const char *table)
 static int64
 shard_of(Oid relid)
 {
-	Oid			catalog = citus_catalog("pg_dist_shard");
+	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
 	Datum		shard;
 
 	if (!OidIsValid(catalog) || !OidIsValid(relid) ||
 		!read_column(catalog,
-					 citus_catalog("pg_dist_shard_logical_relid_index"),
+					 ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
 					 Anum_pg_dist_shard_logicalrelid, F_OIDEQ,
 					 ObjectIdGetDatum(relid), Anum_pg_dist_shard_shardid,
 					 NULL, &shard))
@@ -144,8 +143,8 @@ is_here(int64 shard)
 	int32		group = local_group();
 	Datum		found;
 
-	return read_column(citus_catalog("pg_dist_placement"),
-					   citus_catalog("pg_dist_placement_shardid_index"),
+	return read_column(ienv_citus_catalog("pg_dist_placement"),
+					   ienv_citus_catalog("pg_dist_placement_shardid_index"),
 					   Anum_pg_dist_placement_shardid, F_INT8EQ,
 					   Int64GetDatum(shard), Anum_pg_dist_placement_groupid,
 					   &group, &found);
@@ -157,7 +156,7 @@ is_here(int64 shard)
 static int32
 local_group(void)
 {
-	Oid			catalog = citus_catalog("pg_dist_local_group");
+	Oid			catalog = ienv_citus_catalog("pg_dist_local_group");
 	Datum		group;
 
 	if (!OidIsValid(catalog) ||
@@ -201,8 +200,8 @@ read_column(Oid catalog, Oid index, AttrNumber keycol, RegProcedure equal,
  * A catalog of Citus, or an index of one; InvalidOid if Citus is not installed
  * in this database.
  */
-static Oid
-citus_catalog(const char *name)
+Oid
+ienv_citus_catalog(const char *name)
 {
 	return get_relname_relid(name, PG_CATALOG_NAMESPACE);
 }

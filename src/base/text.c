@@ -40,13 +40,16 @@ ienv_instance_text(Datum value, bool is_uuid)
 }
 
 /*
- * A relation's qualified name, quoted for a message.
+ * A relation's qualified name, quoted for a message.  Of a shard, that of its
+ * table: people do not know what Citus calls a shard.
  */
 char *
 ienv_quoted_name(Oid relid)
 {
-	char	   *name = get_rel_name(relid);
+	char	   *name;
 
+	relid = ienv_known_table(relid);
+	name = get_rel_name(relid);
 	if (name == NULL)
 		return psprintf("with OID %u", relid);
 	return psprintf("\"%s.%s\"", get_namespace_name(get_rel_namespace(relid)),

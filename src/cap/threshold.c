@@ -64,7 +64,9 @@
  * holds others: what cannot be counted at once is left for the next one, which
  * takes the floor for the number of users that was seen last.  A transaction
  * that is prepared may neither keep the lock nor notify anybody: it counts
- * without it, and only warns.
+ * without it, and only warns.  On a Citus cluster a transaction is prepared
+ * whenever it has written on two nodes, and what it warns of gets no further
+ * than the log of the server; so there it leaves a note for the next one, too.
  *
  *-------------------------------------------------------------------------
  */

@@ -242,6 +242,10 @@ look_closely(IenvWatched *w, const IenvInstance *instance,
 		ienv_store_floor(w->bucket, &count->key, &count->mark, count->settled,
 						 locked ? &unseen : NULL);
 	}
+	if (w->bucket != NULL && count->complete && !commits &&
+		OidIsValid(ienv_shell_of(w->root)) &&
+		passes(marks, n, first, count->after))
+		ienv_store_unseen(w->bucket, &count->key, first);
 	tell(w, instance, marks, n, first, count->before, count->after, commits);
 }
 

@@ -110,10 +110,9 @@ ienv_record_soft_cap(const IenvGuard *guard, const IenvInstance *instance,
 
 	XactReadOnly = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	ienv_record_event("user_cap_exceeded", NULL, &instance->id,
-					  ienv_stable_name(guard->root),
-					  ienv_jsonb(psprintf("%lld", (long long) before)),
-					  ienv_jsonb(psprintf("%lld", (long long) after)));
+	ienv_record_table_event("user_cap_exceeded", &instance->id, guard->root,
+							ienv_jsonb(psprintf("%lld", (long long) before)),
+							ienv_jsonb(psprintf("%lld", (long long) after)));
 	PopActiveSnapshot();
 	XactReadOnly = read_only;
 }

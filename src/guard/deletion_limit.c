@@ -249,8 +249,8 @@ check_allowed(const IenvGuard *guard, const IenvVictim *victim)
 										 "cannot delete more than %d user of production in one statement" :
 										 "cannot delete more than %d users of production in one statement",
 										 ienv_destructive_rows));
-	ienv_record_event("delete", NULL, &victim->id,
-					  ienv_stable_name(guard->root), (Datum) 0, (Datum) 0);
+	ienv_record_table_event("delete", &victim->id, guard->root, (Datum) 0,
+							(Datum) 0);
 	recorded_root = guard->root;
 	recorded_in = GetCurrentSubTransactionId();
 }

@@ -174,7 +174,7 @@ ienv_set_victim(const IenvGuard *guard, Datum value, IenvVictim *victim)
  *
  * The table is locked against writes, so that the latest snapshot sees all
  * that the statement would destroy.  Only the heap is read: no code of the
- * owner's runs.  A table that the transaction has created is not looked at,
+ * owner's runs; the shards of a distributed table are asked.  A table that the transaction has created is not looked at,
  * because nothing that others have ever seen is lost with it.
  */
 bool
@@ -190,6 +190,8 @@ ienv_find_victim(const IenvGuard *guard, IenvVictim *victim)
 
 	if (!guard->counted)
 		return false;
+	if (ienv_place_of(guard->relid, NULL) != IENV_HERE)
+		return ienv_find_victim_on_nodes(guard, victim);
 	rel = table_open(guard->relid, NoLock);
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
 		rel->rd_createSubid != InvalidSubTransactionId)

@@ -35,6 +35,12 @@ pg_noreturn extern void ienv_refuse_destruction(const IenvGuard *guard,
 extern void ienv_check_truncate(const IenvGuard *guard);
 
 /*
+ * distributed.c: the same of a table whose rows are on other nodes
+ */
+extern bool ienv_find_victim_on_nodes(const IenvGuard *guard,
+									  IenvVictim *victim);
+
+/*
  * drop_note.c: what a command that drops things has taken so far
  */
 

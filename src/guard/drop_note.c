@@ -83,7 +83,7 @@ ienv_find_drop(Oid relid)
 
 /*
  * Note a table that has lost neither triggers nor columns yet.  NULL if it is
- * not guarded.
+ * not guarded, or if it is not for this relation to say what is lost.
  */
 IenvDropNote *
 ienv_note_drop(Oid relid)
@@ -94,6 +94,8 @@ ienv_note_drop(Oid relid)
 
 	if (note != NULL)
 		return note;
+	if (ienv_is_dropped_elsewhere(relid))
+		return NULL;
 	guard = ienv_guard_of(relid);
 	if (guard == NULL)
 		return NULL;

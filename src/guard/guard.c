@@ -108,6 +108,7 @@ instance_env_guard(PG_FUNCTION_ARGS)
 	(void) ienv_kept_name(guard.relid);
 
 	ienv_read_columns(fcinfo, rel, &guard);
+	ienv_check_distribution(&guard);
 	compare(fcinfo, rel, &guard, &there);
 
 	/* DDL requires that we do not have the table open; the lock stays */
@@ -117,7 +118,9 @@ instance_env_guard(PG_FUNCTION_ARGS)
 		ienv_check_partition_rights(guard.relid);
 
 	SPI_connect();
+	ienv_lock_on_nodes(guard.relid, "SHARE ROW EXCLUSIVE");
 	owner_is_new = ienv_let_in(ienv_relation_owner(guard.relid));
+	ienv_let_in_on_nodes(guard.relid);
 	ienv_drop_triggers(guard.relid, there.orphans);
 	foreach(lc, there.orphans)
 		ienv_report(&report, "trigger", lfirst(lc), guard.relid, IENV_DROPPED);

@@ -91,6 +91,14 @@ extern void ienv_check_partitions(Oid relid);
 extern void ienv_check_partition_rights(Oid relid);
 
 /*
+ * distributed.c: tables of a Citus cluster
+ */
+extern void ienv_check_distribution(const IenvGuard *guard);
+extern void ienv_lock_on_nodes(Oid relid, const char *mode);
+extern void ienv_let_in_on_nodes(Oid relid);
+extern void ienv_allow_triggers(Oid relid);
+
+/*
  * guard_columns.c: the columns that name the instance and the user
  */
 extern void ienv_read_columns(FunctionCallInfo fcinfo, Relation rel,
@@ -193,6 +201,12 @@ extern const char *ienv_label_of_users(Oid relid, Oid user_table);
  */
 extern List *ienv_reference_problems(const IenvGuard *guard);
 extern Oid	ienv_user_table_of(const IenvGuard *guard);
+
+/*
+ * guard_shards.c: the guards of a distributed table's shards
+ */
+extern List *ienv_shard_problems(List *problems, const IenvGuard *guard,
+								 int present, int disabled);
 
 /*
  * guard_list.c: whether a guard is whole

@@ -44,6 +44,10 @@ static void read_root(Oid relid, void *arg);
 static void set_name(GuardRow *row, int column, const char *name);
 static void add_partition_problems(List **problems, Oid relid, int present,
 								   int disabled);
+static void add_shard_problems(List **problems, Oid relid, int present,
+							   int disabled);
+static void add_problem_of_part(List **problems, Oid relid, const char *what,
+								int present, int disabled);
 static int	count_leaves(Oid relid);
 static bool is_slow(const IenvGuard *guard, List **problems);
 static ArrayType *text_array(List *strings);
@@ -219,6 +223,9 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ADD_PROBLEM(problems,
 					"the table is unlogged: after a crash its users are no longer known");
+	if (guard->misplaced)
+		ADD_PROBLEM(problems,
+					"the table takes no rows, because of how it is distributed");
 	foreach(lc, ienv_odd_triggers(rel))
 	{
 		ADD_PROBLEM(problems,
@@ -228,7 +235,8 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	problems = list_concat(problems, ienv_reference_problems(guard));
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		add_partition_problems(&problems, guard->relid, present, disabled);
-	return problems;
+	add_shard_problems(&problems, guard->relid, present, disabled);
+	return ienv_shard_problems(problems, guard, present, disabled);
 }
 
 /*
@@ -256,28 +264,49 @@ add_partition_problems(List **problems, Oid relid, int present, int disabled)
 	ListCell   *lc;
 
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
-	{
-		Oid			partition = lfirst_oid(lc);
-		Relation	rel;
-		IenvGuard	guard;
-		int			part_present;
-		int			part_disabled;
+		if (lfirst_oid(lc) != relid)
+		add_problem_of_part(problems, lfirst_oid(lc), "partition", present,
+							disabled);
+}
 
-		/* one that has just been created may still be locked */
-		if (!ConditionalLockRelationOid(partition, AccessShareLock))
-			continue;
-		rel = try_relation_open(partition, NoLock);
-		if (rel == NULL)
-			continue;
-		(void) ienv_read_guard(rel, &guard, &part_present, &part_disabled);
-		if (present & ~part_present)
-			ADD_PROBLEM(*problems, "partition %s lacks triggers",
-						ienv_quoted_name(partition));
-		if (part_disabled & ~disabled)
-			ADD_PROBLEM(*problems, "partition %s has disabled triggers",
-						ienv_quoted_name(partition));
-		relation_close(rel, NoLock);
-	}
+/*
+ * The same of the shards of a distributed table that are on this node.  Citus
+ * creates, enables and drops their triggers with those of the table, but for
+ * the one for TRUNCATE, of which they have no need.
+ */
+static void
+add_shard_problems(List **problems, Oid relid, int present, int disabled)
+{
+	ListCell   *lc;
+
+	foreach(lc, ienv_shards_here(relid))
+		add_problem_of_part(problems, lfirst_oid(lc), "a shard of table",
+							present & ~IENV_TRIGGER_TRUNCATE, disabled);
+}
+
+static void
+add_problem_of_part(List **problems, Oid relid, const char *what, int present,
+					int disabled)
+{
+	Relation	rel;
+	IenvGuard	guard;
+	int			part_present;
+	int			part_disabled;
+
+	/* one that has just been created may still be locked */
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return;
+	(void) ienv_read_guard(rel, &guard, &part_present, &part_disabled);
+	if (present & ~part_present)
+		ADD_PROBLEM(*problems, "%s %s lacks triggers", what,
+					ienv_quoted_name(relid));
+	if (part_disabled & ~disabled)
+		ADD_PROBLEM(*problems, "%s %s has disabled triggers", what,
+					ienv_quoted_name(relid));
+	relation_close(rel, NoLock);
 }
 
 /*

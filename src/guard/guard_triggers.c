@@ -87,6 +87,7 @@ ienv_make_triggers(const IenvGuard *guard, int missing, int asleep)
 	 * equality
 	 */
 	ienv_act_as_owner_of(guard->relid, &saved);
+	ienv_allow_triggers(guard->relid);
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
@@ -123,6 +124,7 @@ ienv_replace_triggers(const IenvGuard *guard, int bits)
 	if (bits == 0)
 		return;
 	ienv_act_as_owner_of(guard->relid, &saved);
+	ienv_allow_triggers(guard->relid);
 	for (int kind = 0; kind < IENV_TRIGGERS; kind++)
 	{
 		const IenvTriggerKind *k = &ienv_trigger_kinds[kind];
@@ -337,6 +339,7 @@ ienv_drop_triggers(Oid relid, List *names)
 	ListCell   *lc;
 
 	ienv_act_as(ienv_relation_owner(relid), &saved);
+	ienv_allow_triggers(relid);
 	foreach(lc, names)
 		ienv_execute("DROP TRIGGER %s ON %s", quote_identifier(lfirst(lc)),
 					 ienv_kept_name(relid));

@@ -46,6 +46,7 @@ static char *joined(Oid relid, int n, const AttrNumber *attnos);
 static List *indexes_below(Oid relid);
 static void name_partition_indexes(Oid index, List *before,
 								   const char *columns, const char *suffix);
+static void rename_index(Oid index, const char *name);
 static bool has_shape(const FormData_pg_index *form, HeapTuple tuple);
 
 /*
@@ -104,7 +105,8 @@ ienv_free_key_name(Oid relid, int n, const AttrNumber *attnos)
  *
  * This is done as the caller, because the owner need not have CREATE on the
  * schema; PostgreSQL itself then acts as the owner, in a security-restricted
- * operation.  SPI is connected.
+ * operation.  But Citus connects to the other nodes as the current user, and
+ * there the owner has locked a distributed table by now.  SPI is connected.
  */
 void
 ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
@@ -116,6 +118,8 @@ ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
 	char	   *name = ChooseRelationName(prefixed(get_rel_name(relid)),
 										  columns, suffix, schema, false);
 	List	   *before = indexes_below(relid);
+	bool		distributed = ienv_place_of(relid, NULL) != IENV_HERE;
+	IenvActing	saved;
 
 	ereport(NOTICE,
 			(errmsg(unique ?
@@ -123,11 +127,15 @@ ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
 					"creating index \"%s\" on %s of table %s", name,
 					ienv_columns_text(relid, n, attnos),
 					ienv_quoted_name(relid))));
+	if (distributed)
+		ienv_act_as_owner_of(relid, &saved);
 	ienv_execute("CREATE %s %s ON %s (%s)", unique ? "UNIQUE INDEX" : "INDEX",
 				 quote_identifier(name), ienv_kept_name(relid),
 				 ienv_column_list(relid, n, attnos));
 	name_partition_indexes(get_relname_relid(name, schema), before, columns,
 						   suffix);
+	if (distributed)
+		ienv_act_as_self(&saved);
 	ienv_report(report, "index", name, relid, IENV_CREATED);
 }
 
@@ -172,14 +180,28 @@ name_partition_indexes(Oid index, List *before, const char *columns,
 		if (part == index || list_member_oid(before, part))
 			continue;
 		partition = IndexGetRelation(part, false);
-		RenameRelationInternal(part,
-							   ChooseRelationName(prefixed(get_rel_name(partition)),
-												  columns, suffix,
-												  get_rel_namespace(partition),
-												  false),
-							   false, true);
+		rename_index(part,
+					 ChooseRelationName(prefixed(get_rel_name(partition)),
+										columns, suffix,
+										get_rel_namespace(partition), false));
+	}
+}
+
+/*
+ * Rename an index of a partition; of a distributed one by a statement, by which
+ * those of its shards are renamed, too.
+ */
+static void
+rename_index(Oid index, const char *name)
+{
+	if (ienv_place_of(IndexGetRelation(index, false), NULL) == IENV_HERE)
+	{
+		RenameRelationInternal(index, name, false, true);
 		CommandCounterIncrement();
 	}
+	else
+		ienv_execute("ALTER INDEX %s RENAME TO %s", ienv_kept_name(index),
+					 quote_identifier(name));
 }
 
 /*

@@ -147,12 +147,14 @@ instance_env_record_truncate(PG_FUNCTION_ARGS)
 	/*
 	 * A partitioned table has no rows; its partitions are truncated with it.
 	 * A partition that has been detached still has this trigger, but is no
-	 * longer guarded.
+	 * longer guarded.  A shard has it only if Citus has moved it there; that
+	 * it may be truncated was found out for the table.
 	 */
 	if (trigdata->tg_relation->rd_rel->relkind == RELKIND_RELATION &&
 		guard != NULL)
 	{
-		ienv_check_truncate(guard);
+		if (!OidIsValid(ienv_shell_of(guard->relid)))
+			ienv_check_truncate(guard);
 		if (guard->nkeys > 0 && guard->departures)
 			ienv_depart_all(guard);
 		if (guard->counted)

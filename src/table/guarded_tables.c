@@ -96,7 +96,7 @@ guarded_roots(void)
  * Reads the catalogs and opens no table.  Temporary tables, views and foreign
  * tables cannot be guarded, but their owner may have created such triggers by
  * hand; and the contents of another session's temporary table can never be
- * read.
+ * read.  The shards of a distributed table are not tables of their own.
  */
 List *
 ienv_all_roots(void)
@@ -113,6 +113,11 @@ ienv_all_roots(void)
 
 		if (!HeapTupleIsValid(tuple))
 			continue;			/* dropped meanwhile */
+		if (OidIsValid(ienv_shell_of(lfirst_oid(lc))))
+		{
+			ReleaseSysCache(tuple);
+			continue;
+		}
 		form = (Form_pg_class) GETSTRUCT(tuple);
 		if (form->relpersistence != RELPERSISTENCE_TEMP &&
 			(form->relkind == RELKIND_RELATION ||

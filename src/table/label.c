@@ -11,6 +11,9 @@
  * owner; any other role that reuses the name can neither probe those records
  * nor add to them.
  *
+ * On a Citus cluster, the shards of a table carry its label as well: they are
+ * no other tables (shard.c).
+ *
  * How a label is written does not depend on settings (unlike the result of
  * quote_identifier(), which depends on quote_all_identifiers and on the
  * keywords of the PostgreSQL version).
@@ -37,13 +40,14 @@ static Oid	table_with_label(const char *label, Oid relid);
 
 /*
  * A relation's qualified name, written the same regardless of settings; for
- * labels and for the audit log, not for SQL.
+ * labels and for the audit log, not for SQL.  Of a shard, that of its table.
  */
 char *
 ienv_stable_name(Oid relid)
 {
 	StringInfoData text;
 
+	relid = ienv_known_table(relid);
 	initStringInfo(&text);
 	append_name(&text, get_namespace_name(get_rel_namespace(relid)));
 	appendStringInfoChar(&text, '.');
@@ -165,8 +169,14 @@ table_with_label(const char *label, Oid relid)
 		/* arguments are strings, each with its terminating zero byte */
 		args = heap_getattr(tuple, Anum_pg_trigger_tgargs,
 							RelationGetDescr(rel), &isnull);
-		if (strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) == 0)
-			found = form->tgrelid;
+		if (strcmp(VARDATA_ANY(DatumGetByteaPP(args)), label) != 0)
+			continue;
+
+		/* the shards of a table all have its label */
+		if (OidIsValid(relid) ? ienv_are_kin(form->tgrelid, relid) :
+			OidIsValid(ienv_shell_of(form->tgrelid)))
+			continue;
+		found = form->tgrelid;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);

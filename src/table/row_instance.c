@@ -88,6 +88,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 				 ienv_errguard(guard, IENV_IS_ACTIVE)));
 	}
 	ienv_refuse_renamed(guard, instance, value);
+	if (guard->misplaced)
+		ienv_refuse_misplaced(guard, true);
 	if (guard->no_production && instance->type == IENV_PRODUCTION)
 		ienv_refuse_production(guard, value);
 	return instance;
@@ -177,9 +179,11 @@ ienv_report_unguarded_partition(Oid relid, Oid root)
 int
 ienv_errguard(const IenvGuard *guard, const char *constraint)
 {
+	Oid			table = ienv_known_table(guard->root);
+
 	err_generic_string(PG_DIAG_SCHEMA_NAME,
-					   get_namespace_name(get_rel_namespace(guard->root)));
-	err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(guard->root));
+					   get_namespace_name(get_rel_namespace(table)));
+	err_generic_string(PG_DIAG_TABLE_NAME, get_rel_name(table));
 	err_generic_string(PG_DIAG_COLUMN_NAME,
 					   get_attname(guard->relid, guard->instance_attno,
 								   false));

@@ -81,6 +81,9 @@ typedef struct IenvGuard
 								 * id */
 	bool		no_production;	/* rows of production instances are refused,
 								 * for users who leave are not recorded */
+	bool		misplaced;		/* so are all rows, see distribution.c */
+	bool		undecided;		/* misplaced may change, for it may be a shard
+								 * that this node has not been told of */
 	int			nkeys;			/* 0: identities are not tracked */
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];	/* unused ones are 0 */
 	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
@@ -173,6 +176,7 @@ extern bool ienv_is_plain(Oid type);
 extern Datum ienv_convert_column(Oid type, Datum column);
 extern bool ienv_column_of_value(Oid type, Datum value, Datum *column);
 extern const char *ienv_sql_of_value(Oid type, Datum key);
+extern const char *ienv_name_of_type(Oid type);
 extern bool ienv_same_instance(const IenvGuard *guard, Datum a, Datum b);
 extern Datum ienv_row_instance(const IenvGuard *guard, HeapTuple row,
 							   TupleDesc desc, bool *isnull);
@@ -198,12 +202,25 @@ extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
 								IenvColumns * columns);
 
 /*
+ * table_event.c: what statements have done to guarded tables
+ */
+extern void ienv_record_table_event(const char *action,
+									const pg_uuid_t *instance, Oid relid,
+									Datum before, Datum after);
+
+/*
  * label.c: the label under which a table's triggers record identities
  */
 extern char *ienv_stable_name(Oid relid);
 extern char *ienv_free_label(Oid relid);
 extern bool ienv_may_have_label(Oid relid, const char *label);
 extern Oid	ienv_table_with_label(const char *label);
+
+/*
+ * distribution.c: whether a guard can do with how its table is distributed
+ */
+extern bool ienv_is_misplaced(const IenvGuard *guard);
+extern void ienv_refuse_misplaced(const IenvGuard *guard, bool guarded);
 
 /*
  * trigger_row.c: the rows of pg_trigger
@@ -326,6 +343,18 @@ pg_noreturn extern void ienv_refuse_production(const IenvGuard *guard,
 extern void ienv_require_known(const IenvGuard *guard, Datum value);
 pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
 extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
+
+/*
+ * distributed_rows.c: counting and locking the rows of distributed tables
+ */
+extern bool ienv_is_distributed(Oid relid);
+extern bool ienv_hides_rows(Oid relid);
+extern int64 ienv_distributed_count(const IenvGuard *guard, Datum value,
+									int64 limit);
+extern double ienv_distributed_estimate(const IenvGuard *guard, Datum value);
+extern void ienv_lock_distributed(Oid relid, LOCKMODE lockmode,
+								  int milliseconds);
+extern void ienv_pass_on_lock_timeout(void);
 
 /*
  * guarded_tables.c: the guarded tables as seen by the administrative functions

@@ -81,11 +81,11 @@ sub psql
 sub start
 {
 	my ($node, $sql, %arg) = @_;
-	my %session = (node => $node, must => $arg{must}, out => '', err => '', file => File::Temp->new);
+	my %session = (node => $node, must => $arg{must}, map { $_ => File::Temp->new } qw(sql out err));
 
-	# a file: a pipe would be written to only when the session is waited for
-	$session{file}->print($sql);
-	$session{file}->flush;
+	# by files: nobody has to look after a session while it runs
+	print { $session{sql} } $sql;
+	close $session{sql} or croak "could not write a script: $!";
 
 	local $ENV{PGOPTIONS} = join ' ', $ENV{PGOPTIONS} // '',
 	  map { "-c $_" } 'statement_timeout=60s', @{ $arg{options} || [] };
@@ -94,9 +94,10 @@ sub start
 			'psql', '-X', '-q', '-A', '-t', '-v', 'VERBOSITY=verbose',
 			'-h', $host, '-p', $port + $node,
 			'-U', $arg{role} // 'postgres',
-			'-d', $arg{database} // $database
+			'-d', $arg{database} // $database,
+			'-f', $session{sql}->filename
 		],
-		'<', $session{file}->filename, '>', \$session{out}, '2>', \$session{err});
+		'<', '/dev/null', '>', $session{out}->filename, '2>', $session{err}->filename);
 	return \%session;
 }
 
@@ -105,11 +106,19 @@ sub finish
 	my ($session) = @_;
 
 	$session->{run}->finish;
-	chomp(my $out = $session->{out});
-	my @messages = _messages($session->{node}, $session->{err});
+	chomp(my $out = _content($session->{out}));
+	my $err = _content($session->{err});
+	my @messages = _messages($session->{node}, $err);
 	my @errors = grep { $_->{severity} !~ /^(?:WARNING|NOTICE)$/ } @messages;
-	croak "node $session->{node}: $session->{err}" if $session->{must} && @errors;
+	croak "node $session->{node}: $err" if $session->{must} && @errors;
 	return wantarray ? ($out, @messages) : $out;
+}
+
+sub _content
+{
+	my ($file) = @_;
+	open my $fh, '<', $file->filename or croak "could not read what psql has written: $!";
+	return join '', <$fh>;
 }
 
 sub _messages
