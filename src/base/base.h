@@ -129,6 +129,7 @@ typedef enum IenvPlace
 
 extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
 extern Oid	ienv_shell_of(Oid relid);
+extern bool ienv_may_be_shard(Oid relid);
 extern Oid	ienv_known_table(Oid relid);
 extern bool ienv_are_kin(Oid a, Oid b);
 extern bool ienv_is_dropped_elsewhere(Oid relid);

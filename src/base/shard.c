@@ -143,6 +143,21 @@ ienv_shell_of(Oid relid)
 }
 
 /*
+ * Could a relation turn out to be a shard, when this node is told?
+ */
+bool
+ienv_may_be_shard(Oid relid)
+{
+	char	   *name;
+
+	if (!OidIsValid(ienv_citus_catalog("pg_dist_shard")))
+		return false;
+	name = get_rel_name(relid);
+	return name != NULL && shard_number(name, NULL) != 0 &&
+		!OidIsValid(ienv_shell_of(relid));
+}
+
+/*
  * The table that people know: of a shard, the one that it is a shard of.
  */
 Oid

@@ -3,11 +3,6 @@
  * distributed.c
  *	  Guarding a table of a Citus cluster.
  *
- * Each shard has the triggers of its table, and they work on the node where it
- * is, with what is there.  So all rows of an instance must be in one shard, and
- * nothing may have to be looked up, or recorded, elsewhere: which is why users
- * can be followed by ids that are coded only.
- *
  * Citus creates a trigger on shards when one is created on the table.  It
  * refuses that unless citus.enable_unsafe_triggers is on, for what a trigger
  * might do on a node that others do not hear of.  Ours do no such thing, so the
@@ -36,79 +31,41 @@
 
 static bool is_let_in(Oid role);
 static void on_other_nodes(const char *sql);
-static void refuse(Oid relid, const char *detail, const char *hint);
 
 /*
- * Refuse a table whose rows are distributed in a way that the triggers cannot
- * do with, given the columns of the guard that it is to have.
+ * Refuse a table whose rows are distributed in a way that the guard that it is
+ * to have cannot do with; and a shard.
  */
 void
 ienv_check_distribution(const IenvGuard *guard)
 {
-	AttrNumber	column;
-
-	switch (ienv_place_of(guard->relid, &column))
-	{
-		case IENV_HERE:
-			if (OidIsValid(ienv_shell_of(guard->relid)))
-				refuse(guard->relid,
-					   psprintf("Relation \"%s\" is a shard of it.",
-								get_rel_name(guard->relid)),
-					   "Guard the table itself.");
-			return;
-		case IENV_ON_COORDINATOR:
-			return;
-		case IENV_EVERYWHERE:
-			refuse(guard->relid,
-				   "It is a reference table: each node would count a copy of its rows for itself.",
-				   "Distribute it by its instance column.");
-			break;
-		case IENV_IN_RANGES:
-			refuse(guard->relid,
-				   "It is distributed neither by hash nor as a whole, so that rows of one instance can be in several shards.",
-				   "Distribute it by the hash of its instance column.");
-			break;
-		case IENV_BY_COLUMN:
-			if (column != guard->instance_attno)
-				refuse(guard->relid,
-					   psprintf("It is distributed by column \"%s\", so that rows of one instance are in several shards.",
-								get_attname(guard->relid, column, false)),
-					   psprintf("Distribute it by its instance column, \"%s\".",
-								get_attname(guard->relid,
-											guard->instance_attno, false)));
-			break;
-		case IENV_IN_ONE_SHARD:
-			break;
-	}
-	if (guard->nkeys > 0 && !guard->coded)
+	if (OidIsValid(ienv_shell_of(guard->relid)))
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("users of distributed table %s can be followed by coded ids only",
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" is a shard of table %s",
+						get_rel_name(guard->relid),
 						ienv_quoted_name(guard->relid)),
-				 errdetail("Whom another node has seen depart is not known on the node of a shard."),
-				 errhint("Call instance_env.guard() with coded => true, or with an empty user_key.")));
-}
-
-static void
-refuse(Oid relid, const char *detail, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("table %s cannot be guarded as it is distributed",
-					ienv_quoted_name(relid)),
-			 errdetail("%s", detail),
-			 errhint("%s", hint)));
+				 errhint("Call instance_env.guard() for the table.")));
+	ienv_refuse_misplaced(guard, false);
 }
 
 /*
  * Keep writers of a distributed table out, on whatever node they are, until the
  * transaction ends; this node has locked the table already.  SPI is connected.
+ *
+ * This is done as the owner, like all that follows: Citus has a connection for
+ * each role, which would wait for that of another.
  */
 void
 ienv_lock_on_nodes(Oid relid, const char *mode)
 {
-	if (ienv_place_of(relid, NULL) != IENV_HERE)
-		ienv_execute("LOCK TABLE %s IN %s MODE", ienv_kept_name(relid), mode);
+	IenvActing	saved;
+
+	if (ienv_place_of(relid, NULL) == IENV_HERE)
+		return;
+	ienv_act_as_owner_of(relid, &saved);
+	ienv_execute("LOCK TABLE %s IN %s MODE", ienv_kept_name(relid), mode);
+	ienv_act_as_self(&saved);
 }
 
 /*

@@ -219,6 +219,9 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 		rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
 		ADD_PROBLEM(problems,
 					"the table is unlogged: after a crash its users are no longer known");
+	if (guard->misplaced)
+		ADD_PROBLEM(problems,
+					"the table takes no rows, because of how it is distributed");
 	foreach(lc, ienv_odd_triggers(rel))
 	{
 		ADD_PROBLEM(problems,

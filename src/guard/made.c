@@ -105,7 +105,8 @@ ienv_free_key_name(Oid relid, int n, const AttrNumber *attnos)
  *
  * This is done as the caller, because the owner need not have CREATE on the
  * schema; PostgreSQL itself then acts as the owner, in a security-restricted
- * operation.  SPI is connected.
+ * operation.  But Citus connects to the other nodes as the current user, and
+ * there the owner has locked a distributed table by now.  SPI is connected.
  */
 void
 ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
@@ -117,6 +118,8 @@ ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
 	char	   *name = ChooseRelationName(prefixed(get_rel_name(relid)),
 										  columns, suffix, schema, false);
 	List	   *before = indexes_below(relid);
+	bool		distributed = ienv_place_of(relid, NULL) != IENV_HERE;
+	IenvActing	saved;
 
 	ereport(NOTICE,
 			(errmsg(unique ?
@@ -124,11 +127,15 @@ ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
 					"creating index \"%s\" on %s of table %s", name,
 					ienv_columns_text(relid, n, attnos),
 					ienv_quoted_name(relid))));
+	if (distributed)
+		ienv_act_as_owner_of(relid, &saved);
 	ienv_execute("CREATE %s %s ON %s (%s)", unique ? "UNIQUE INDEX" : "INDEX",
 				 quote_identifier(name), ienv_kept_name(relid),
 				 ienv_column_list(relid, n, attnos));
 	name_partition_indexes(get_relname_relid(name, schema), before, columns,
 						   suffix);
+	if (distributed)
+		ienv_act_as_self(&saved);
 	ienv_report(report, "index", name, relid, IENV_CREATED);
 }
 

@@ -158,7 +158,7 @@ static inline bool
 arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value,
 				const uint8 *code)
 {
-	if (ienv_move_queued() || guard->no_production)
+	if (ienv_move_queued() || guard->no_production || guard->misplaced)
 		return true;
 	if (!guard->coded)
 		return guard->nkeys > 0 && ienv_arrival_suspect(guard, fcinfo, value);

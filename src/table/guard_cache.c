@@ -36,6 +36,9 @@ static uint64 readings = 0;		/* how many have found a guard */
 static uint64 invalidated = 0;
 
 static void outdate(GuardEntry *entry);
+/* does an entry say that it may be a shard, of which its table will tell? */
+static bool undecided = false;
+
 static bool same_labels(const IenvGuard *a, const IenvGuard *b);
 
 /*
@@ -49,7 +52,7 @@ relation_invalidated(Oid relid)
 	GuardEntry *entry;
 
 	invalidated = ienv_news_time();
-	if (OidIsValid(relid))
+	if (OidIsValid(relid) && !undecided)
 	{
 		entry = hash_search(guards, &relid, HASH_FIND, NULL);
 		if (entry == NULL)
@@ -153,6 +156,7 @@ ienv_guard_of(Oid relid)
 		}
 		entry->guarded = guarded;
 		entry->valid = true;
+		undecided = undecided || (guarded && guard.undecided);
 		relation_close(rel, AccessShareLock);
 	}
 	last = entry;

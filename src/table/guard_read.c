@@ -212,6 +212,8 @@ read_columns(Relation rel, IenvGuard *guard)
 	guard->coded = guard->coded && guard->nkeys > 0;
 	guard->no_production = guard->nkeys > 0 && !guard->departures &&
 		!guard->coded;
+	guard->misplaced = ienv_is_misplaced(guard);
+	guard->undecided = ienv_may_be_shard(guard->root);
 	guard->instance_index = ienv_index_on(rel, 1, &guard->instance_attno);
 	if (guard->nkeys > 0)
 	{

@@ -88,6 +88,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 				 ienv_errguard(guard, IENV_IS_ACTIVE)));
 	}
 	ienv_refuse_renamed(guard, instance, value);
+	if (guard->misplaced)
+		ienv_refuse_misplaced(guard, true);
 	if (guard->no_production && instance->type == IENV_PRODUCTION)
 		ienv_refuse_production(guard, value);
 	return instance;

@@ -81,6 +81,9 @@ typedef struct IenvGuard
 								 * id */
 	bool		no_production;	/* rows of production instances are refused,
 								 * for users who leave are not recorded */
+	bool		misplaced;		/* so are all rows, see distribution.c */
+	bool		undecided;		/* misplaced may change, for it may be a shard
+								 * that this node has not been told of */
 	int			nkeys;			/* 0: identities are not tracked */
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];	/* unused ones are 0 */
 	IenvKeyColumn keys[IENV_MAX_KEY_COLUMNS];
@@ -211,6 +214,12 @@ extern char *ienv_stable_name(Oid relid);
 extern char *ienv_free_label(Oid relid);
 extern bool ienv_may_have_label(Oid relid, const char *label);
 extern Oid	ienv_table_with_label(const char *label);
+
+/*
+ * distribution.c: whether a guard can do with how its table is distributed
+ */
+extern bool ienv_is_misplaced(const IenvGuard *guard);
+extern void ienv_refuse_misplaced(const IenvGuard *guard, bool guarded);
 
 /*
  * trigger_row.c: the rows of pg_trigger

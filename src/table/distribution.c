@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * distribution.c
+ *	  Whether a guard can do with the way a table of a Citus cluster is
+ *	  distributed.
+ *
+ * Each shard has the triggers of its table, and they work on the node where it
+ * is, with what is there.  So all rows of an instance must be in one shard, and
+ * nothing may have to be looked up, or recorded, elsewhere: which is why users
+ * can be followed by coded ids only.  guard() refuses anything else, and so do
+ * the triggers, since a table can be distributed after it was guarded.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/lsyscache.h"
+
+#include "base/base.h"
+#include "table/table.h"
+
+static const char *why_misplaced(const IenvGuard *guard, const char **hint);
+
+/*
+ * Is the table of a guard, or the one that it is a shard of, distributed in a
+ * way that it cannot do with?
+ */
+bool
+ienv_is_misplaced(const IenvGuard *guard)
+{
+	const char *hint;
+
+	return why_misplaced(guard, &hint) != NULL;
+}
+
+/*
+ * Say why, in full sentences, and what to do.  NULL if it is not.
+ */
+static const char *
+why_misplaced(const IenvGuard *guard, const char **hint)
+{
+	Oid			table = ienv_known_table(guard->root);
+	const char *instance = get_attname(guard->relid, guard->instance_attno,
+									   false);
+	AttrNumber	column;
+
+	switch (ienv_place_of(table, &column))
+	{
+		case IENV_HERE:
+		case IENV_ON_COORDINATOR:
+			return NULL;
+		case IENV_EVERYWHERE:
+			*hint = "Distribute it by its instance column.";
+			return "It is a reference table: each node would count a copy of its rows for itself.";
+		case IENV_IN_RANGES:
+			*hint = "Distribute it by the hash of its instance column.";
+			return "It is distributed neither by hash nor as a whole, so that rows of one instance can be in several shards.";
+		case IENV_BY_COLUMN:
+
+			/* the columns of a shard may be numbered differently */
+			if (strcmp(get_attname(table, column, false), instance) == 0)
+				break;
+			*hint = psprintf("Distribute it by its instance column, \"%s\".",
+							 instance);
+			return psprintf("It is distributed by column \"%s\", so that rows of one instance are in several shards.",
+							get_attname(table, column, false));
+		case IENV_IN_ONE_SHARD:
+			break;
+	}
+	if (guard->nkeys == 0 || guard->coded)
+		return NULL;
+	*hint = "Call instance_env.guard() with coded => true, or with an empty user_key; instance_env.unguard() first, if it is guarded.";
+	return "Users of a distributed table can be followed by coded ids only: on the node of a shard, nobody knows who has departed from others.";
+}
+
+/*
+ * Refuse to guard such a table, or a row that comes into it.
+ */
+void
+ienv_refuse_misplaced(const IenvGuard *guard, bool guarded)
+{
+	const char *hint;
+	const char *detail = why_misplaced(guard, &hint);
+
+	if (detail == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(guarded ?
+					"guarded table %s takes no rows as it is distributed" :
+					"table %s cannot be guarded as it is distributed",
+					ienv_quoted_name(guard->root)),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint),
+			 ienv_errguard(guard, NULL)));
+}
