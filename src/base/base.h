@@ -125,7 +125,7 @@ typedef enum IenvPlace
 	IENV_IN_ONE_SHARD,			/* all in one shard, on some node */
 	IENV_EVERYWHERE,			/* in one shard that each node has a copy of */
 	IENV_IN_RANGES				/* in shards, in any other way */
-} IenvPlace;
+}			IenvPlace;
 
 extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
 extern Oid	ienv_shell_of(Oid relid);

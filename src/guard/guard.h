@@ -46,8 +46,8 @@ extern IenvGuard *ienv_find_condition_guard(FunctionCallInfo fcinfo,
 static inline IenvGuard *
 ienv_condition_guard(FunctionCallInfo fcinfo, bool is_old)
 {
-	const IenvCondition *condition =
-		(const IenvCondition *) fcinfo->flinfo->fn_extra;
+	const		IenvCondition *condition =
+	(const IenvCondition *) fcinfo->flinfo->fn_extra;
 
 	/* as for most rows */
 	if (likely(condition != NULL && condition->guard != NULL &&

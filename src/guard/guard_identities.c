@@ -179,8 +179,8 @@ ienv_check_coded_rows(const IenvGuard *guard, Oid relid, bool brought)
 			TupleDesc	desc = SPI_tuptable->tupdesc;
 			bool		isnull;
 			Datum		value =
-				ienv_value_of_column(guard, SPI_getbinval(tuple, desc, 1,
-														  &isnull));
+			ienv_value_of_column(guard, SPI_getbinval(tuple, desc, 1,
+													  &isnull));
 			Datum		key = SPI_getbinval(tuple, desc, 2, &isnull);
 			const pg_uuid_t *id = DatumGetUUIDP(key);
 			const uint8 *code = id->data + UUID_LEN - IENV_CODE_BYTES;

@@ -36,6 +36,7 @@ static uint64 readings = 0;		/* how many have found a guard */
 static uint64 invalidated = 0;
 
 static void outdate(GuardEntry *entry);
+
 /* does an entry say that it may be a shard, of which its table will tell? */
 static bool undecided = false;
 

@@ -67,8 +67,8 @@ typedef struct IenvUserColumns
 typedef struct IenvGuard
 {
 	Oid			relid;			/* an ordinary or a partitioned table */
-	uint64		reading;		/* guard_cache.c: which one this is from, while
-								 * it is valid, else 0 */
+	uint64		reading;		/* guard_cache.c: which one this is from,
+								 * while it is valid, else 0 */
 	Oid			root;			/* the table that guard() was called for */
 	AttrNumber	instance_attno; /* of relid; root's may be different */
 	Oid			instance_type;	/* its type, or base type if it is a domain */
