@@ -133,6 +133,8 @@ extern bool ienv_may_be_shard(Oid relid);
 extern Oid	ienv_known_table(Oid relid);
 extern bool ienv_are_kin(Oid a, Oid b);
 extern bool ienv_is_dropped_elsewhere(Oid relid);
+extern bool ienv_begun_by_node(void);
+extern List *ienv_shards_here(Oid relid);
 
 /*
  * invalidation.c: relcache invalidations

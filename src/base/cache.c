@@ -168,7 +168,12 @@ prepare(IenvCache *cache)
 	{
 		since = ienv_news_time();
 		for (int i = 0; i < IENV_CACHE_TABLES && cache->tables[i] != NULL; i++)
+		{
+			/* queries would read another node's copy, and nobody tell us */
 			cache->relids[i] = ienv_table_oid(cache->tables[i]);
+			if (!OidIsValid(cache->relids[i]))
+				ienv_report_no_placement(cache->tables[i]);
+		}
 	} while (cache->changed > since);
 	cache->valid = true;
 }

@@ -33,12 +33,19 @@
 
 #define Anum_pg_dist_shard_logicalrelid	1
 #define Anum_pg_dist_shard_shardid		2
+#define Anum_pg_dist_placement_shardid	2
+#define Anum_pg_dist_placement_groupid	5
 #define Anum_pg_dist_local_group_groupid	1
 
 /* Numbers that a node gives out for ids, below those of the next node */
 #define NODE_ID_BITS	48
 
 static int64 shard_of(Oid relid);
+static bool is_here(int64 shard);
+static int32 local_group(void);
+static bool read_column(Oid catalog, Oid index, AttrNumber keycol,
+						RegProcedure equal, Datum key, AttrNumber column,
+						const int32 *wanted, Datum *value);
 
 PG_FUNCTION_INFO_V1(instance_env_node_offset);
 
@@ -62,6 +69,8 @@ ienv_index_oid(const char *table, const char *index)
 	Oid			schema = get_namespace_oid(IENV_SCHEMA, false);
 	int64		shard = shard_of(get_relname_relid(table, schema));
 
+	if (shard != 0 && !is_here(shard))
+		return InvalidOid;
 	if (shard != 0)
 		index = psprintf("%s_" INT64_FORMAT, index, shard);
 	return get_relname_relid(index, schema);
@@ -101,31 +110,80 @@ static int64
 shard_of(Oid relid)
 {
 	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
-	int64		shard = 0;
-	Relation	rel;
-	ScanKeyData key;
+	Datum		shard;
+
+	if (!OidIsValid(catalog) || !OidIsValid(relid) ||
+		!read_column(catalog,
+					 ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
+					 Anum_pg_dist_shard_logicalrelid, F_OIDEQ,
+					 ObjectIdGetDatum(relid), Anum_pg_dist_shard_shardid,
+					 NULL, &shard))
+		return 0;
+	return DatumGetInt64(shard);
+}
+
+/*
+ * Does this node have a copy of the shard?  One that has left the cluster and
+ * come back has a relation of that name, with what was in it then, until the
+ * shard is copied again.
+ */
+static bool
+is_here(int64 shard)
+{
+	int32		group = local_group();
+	Datum		found;
+
+	return read_column(ienv_citus_catalog("pg_dist_placement"),
+					   ienv_citus_catalog("pg_dist_placement_shardid_index"),
+					   Anum_pg_dist_placement_shardid, F_INT8EQ,
+					   Int64GetDatum(shard), Anum_pg_dist_placement_groupid,
+					   &group, &found);
+}
+
+/*
+ * The number of this node's group; 0 is the coordinator's.
+ */
+static int32
+local_group(void)
+{
+	Oid			catalog = ienv_citus_catalog("pg_dist_local_group");
+	Datum		group;
+
+	if (!OidIsValid(catalog) ||
+		!read_column(catalog, InvalidOid, 0, InvalidOid, (Datum) 0,
+					 Anum_pg_dist_local_group_groupid, NULL, &group))
+		return 0;
+	return DatumGetInt32(group);
+}
+
+/*
+ * Read an integer column of the first row that has a key, if keycol is not 0,
+ * and, if wanted is not NULL, this value.  False if there is no such row.
+ */
+static bool
+read_column(Oid catalog, Oid index, AttrNumber keycol, RegProcedure equal,
+			Datum key, AttrNumber column, const int32 *wanted, Datum *value)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	ScanKeyData scankey;
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	bool		found = false;
 
-	if (!OidIsValid(catalog) || !OidIsValid(relid))
-		return 0;
-	rel = table_open(catalog, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_dist_shard_logicalrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel,
-							  ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
-							  true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	if (keycol != 0)
+		ScanKeyInit(&scankey, keycol, BTEqualStrategyNumber, equal, key);
+	scan = systable_beginscan(rel, index, OidIsValid(index), NULL,
+							  keycol != 0 ? 1 : 0, &scankey);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		bool		isnull;
 
-		shard = DatumGetInt64(heap_getattr(tuple, Anum_pg_dist_shard_shardid,
-										   RelationGetDescr(rel), &isnull));
+		*value = heap_getattr(tuple, column, RelationGetDescr(rel), &isnull);
+		found = wanted == NULL || DatumGetInt32(*value) == *wanted;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return shard;
+	return found;
 }
 
 /*
@@ -148,26 +206,5 @@ ienv_citus_catalog(const char *name)
 Datum
 instance_env_node_offset(PG_FUNCTION_ARGS)
 {
-	Oid			catalog = ienv_citus_catalog("pg_dist_local_group");
-	int64		group = 0;
-	Relation	rel;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	if (!OidIsValid(catalog))
-		PG_RETURN_INT64(0);
-	rel = table_open(catalog, AccessShareLock);
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-
-		group = DatumGetInt32(heap_getattr(tuple,
-										   Anum_pg_dist_local_group_groupid,
-										   RelationGetDescr(rel), &isnull));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	PG_RETURN_INT64(group << NODE_ID_BITS);
+	PG_RETURN_INT64((int64) local_group() << NODE_ID_BITS);
 }

@@ -222,13 +222,25 @@ ienv_is_dropped_elsewhere(Oid relid)
 	shard = name == NULL ? 0 : shard_number(name, NULL);
 	if (shard == 0 || ienv_place_of(relid, NULL) != IENV_HERE)
 		return false;
+	if (ienv_begun_by_node())
+		return true;
+	table = table_of_number(shard);
+	return OidIsValid(table) &&
+		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
+}
+
+/*
+ * Has another node begun this session, for what one of its own does?  Who has
+ * set the name of his session has done so on purpose.
+ */
+bool
+ienv_begun_by_node(void)
+{
 	for (int i = 0; application_name != NULL && i < lengthof(node_sessions); i++)
 		if (strncmp(application_name, node_sessions[i],
 					strlen(node_sessions[i])) == 0)
 			return true;
-	table = table_of_number(shard);
-	return OidIsValid(table) &&
-		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
+	return false;
 }
 
 /*
@@ -307,4 +319,43 @@ table_of_number(int64 shard)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+/*
+ * Those shards of a table that this node has.
+ */
+List *
+ienv_shards_here(Oid relid)
+{
+	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
+	const char *name = get_rel_name(relid);
+	List	   *shards = NIL;
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(catalog) || name == NULL)
+		return NIL;
+	rel = table_open(catalog, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_dist_shard_logicalrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel,
+							  ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
+							  true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		number = heap_getattr(tuple, Anum_pg_dist_shard_shardid,
+										  RelationGetDescr(rel), &isnull);
+		Oid			shard = get_relname_relid(shard_name(name,
+														 DatumGetInt64(number)),
+											  get_rel_namespace(relid));
+
+		if (OidIsValid(shard))
+			shards = lappend_oid(shards, shard);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return shards;
 }

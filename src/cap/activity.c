@@ -33,6 +33,8 @@
 #define REFUSED_MASK	((UINT64CONST(1) << REFUSED_BITS) - 1)
 
 static bool read_slot(IenvSlot *slot, IenvActivity *activity, Oid *database);
+static bool read_activity(Oid root, const IenvInstance *instance,
+						  IenvActivity *activity);
 
 /*
  * The day, UTC, of a time after 2000; what is before that counts as its first.
@@ -160,10 +162,43 @@ read_slot(IenvSlot *slot, IenvActivity *activity, Oid *database)
 /*
  * What was counted for a guarded table and an instance: false if that is not
  * known, because there is no shared memory, or no room in it.
+ *
+ * Of a distributed table, it is what was counted on this node; not known if
+ * that has none of its shards.
  */
 bool
 ienv_read_activity(Oid root, const IenvInstance *instance,
 				   IenvActivity *activity)
+{
+	List	   *shards;
+	bool		known;
+	ListCell   *lc;
+
+	if (!ienv_is_distributed(root))
+		return read_activity(root, instance, activity);
+	memset(activity, 0, sizeof(*activity));
+	activity->last_admitted = activity->last_refused = DT_NOBEGIN;
+	shards = ienv_shards_here(root);
+	known = shards != NIL;
+	foreach(lc, shards)
+	{
+		IenvActivity one;
+
+		known = read_activity(lfirst_oid(lc), instance, &one) && known;
+		activity->by_bound += one.by_bound;
+		activity->by_scan += one.by_scan;
+		activity->refused += one.refused;
+		activity->refused_today += one.refused_today;
+		activity->last_admitted = Max(activity->last_admitted,
+									  one.last_admitted);
+		activity->last_refused = Max(activity->last_refused,
+									 one.last_refused);
+	}
+	return known;
+}
+
+static bool
+read_activity(Oid root, const IenvInstance *instance, IenvActivity *activity)
 {
 	bool		known;
 	Oid			database;

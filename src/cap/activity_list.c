@@ -33,7 +33,8 @@ PG_FUNCTION_INFO_V1(instance_env_reset_activity);
  *
  * What was counted for the guarded tables of this database that administration
  * looks at.  The instance may have been dropped since: whoever reads it
- * compares created_at.
+ * compares created_at.  What was counted for a shard, on this node, is shown
+ * for its table.
  */
 Datum
 instance_env_activity_list(PG_FUNCTION_ARGS)
@@ -51,8 +52,10 @@ instance_env_activity_list(PG_FUNCTION_ARGS)
 		bool		nulls[ACTIVITY_COLUMNS] = {false};
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ienv_activity_at(i, &n, &activity) ||
-			!list_member_oid(roots, activity.root))
+		if (!ienv_activity_at(i, &n, &activity))
+			continue;
+		activity.root = ienv_known_table(activity.root);
+		if (!list_member_oid(roots, activity.root))
 			continue;
 		values[0] = ObjectIdGetDatum(activity.root);
 		values[1] = UUIDPGetDatum(&activity.instance);

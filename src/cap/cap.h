@@ -214,6 +214,8 @@ typedef struct IenvEstimate IenvEstimate;
 extern IenvEstimate *ienv_read_estimate(Oid root);
 extern int64 ienv_estimated_users(const IenvEstimate *estimate,
 								  Datum instance, Datum external_key);
+extern int64 ienv_distributed_users(Oid relid, Datum instance,
+									Datum external_key);
 
 /*
  * usage.c: how full instances are

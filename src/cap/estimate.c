@@ -13,6 +13,10 @@
  * was analyzed itself, which autovacuum does not do.  Otherwise those of the
  * partitions are added up.
  *
+ * Of a distributed table, the statistics are where its shards are.  There are
+ * none of a small shard, so some users are counted all the same; beyond that,
+ * the node that has the rows is asked how many its planner expects.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -34,6 +38,9 @@
 
 /* More than any table can hold, and less than an int64 can */
 #define MAX_USERS	INT64CONST(1000000000000000000)
+
+/* How many users to count in a distributed table before estimating */
+#define FEW_USERS	10000
 
 /* How often a value occurs */
 typedef struct Common
@@ -58,6 +65,15 @@ struct IenvEstimate
 	List	   *parts;
 };
 
+/* A look at a distributed table */
+typedef struct Expected
+{
+	Datum		instance;
+	Datum		external_key;
+	double		rows;
+}			Expected;
+
+static void read_expected(Oid relid, void *arg);
 static double rows_of(Oid relid);
 static bool add_part(IenvEstimate *estimate, const IenvGuard *guard,
 					 double rows, bool inherited);
@@ -273,4 +289,33 @@ ienv_estimated_users(const IenvEstimate *estimate, Datum instance,
 	if (!(users > 0))
 		return 0;
 	return users < MAX_USERS ? (int64) rint(users) : MAX_USERS;
+}
+
+/*
+ * The same of a distributed table, counted if they are few; -1 if that is not
+ * known now.
+ */
+int64
+ienv_distributed_users(Oid relid, Datum instance, Datum external_key)
+{
+	int64		counted = ienv_users_at_once(relid, instance, external_key,
+											 FEW_USERS);
+	Expected	expected = {instance, external_key, 0};
+
+	if (counted <= FEW_USERS ||
+		!ienv_look_at_rows(relid, read_expected, &expected))
+		return counted;
+	return (int64) rint(Min(Max(expected.rows, counted), MAX_USERS));
+}
+
+static void
+read_expected(Oid relid, void *arg)
+{
+	Expected   *expected = arg;
+	const IenvGuard *guard = ienv_guard_of(relid);
+
+	if (guard != NULL)
+		expected->rows = ienv_distributed_estimate(guard, guard->is_uuid ?
+												   expected->instance :
+												   expected->external_key);
 }

@@ -49,15 +49,19 @@ static int64 users_at_most(const IenvTally *tally);
 /*
  * How many rows the table that guard describes holds for the instance that
  * value identifies, committed, mine or claimed; counting stops soon after
- * limit.
+ * limit.  A distributed table is asked for what is committed or mine.
  */
 int64
 ienv_user_count(const IenvGuard *guard, Datum value, int64 limit)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Snapshot	snapshot;
 	IenvTally	tally = {0};
 	int64		count;
 
+	if (ienv_is_distributed(guard->root))
+		return ienv_distributed_count(ienv_guard_of(guard->root), value,
+									  limit);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	(void) ienv_count_seats(&tally, NULL, guard, value, limit, snapshot);
 	count = users_at_most(&tally);
 	ienv_end_tally(&tally);

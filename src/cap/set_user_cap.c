@@ -69,15 +69,16 @@ ienv_set_user_cap(const char *action, Datum instance, int user_cap)
 	Datum		values[2] = {instance, Int32GetDatum(user_cap)};
 
 	lock_development(instance);
-	if (ienv_query("UPDATE instance_env.instance i SET user_cap = $2,"
+	if (ienv_query("WITH r AS (UPDATE instance_env.instance i SET user_cap = $2,"
 				   "  config_version = i.config_version OPERATOR(pg_catalog.+)"
 				   " 1"
 				   " FROM instance_env.instance old"
 				   " WHERE i.id OPERATOR(pg_catalog.=) $1"
 				   " AND old.id OPERATOR(pg_catalog.=) $1"
 				   " AND i.user_cap IS DISTINCT FROM $2"
-				   " RETURNING pg_catalog.to_jsonb(old.user_cap),"
-				   " pg_catalog.to_jsonb(i.user_cap)",
+				   " RETURNING old.user_cap AS before, i.user_cap AS after)"
+				   " SELECT pg_catalog.to_jsonb(before),"
+				   " pg_catalog.to_jsonb(after) FROM r",
 				   2, types, values, user_cap < 0 ? " n" : NULL) > 0)
 	{
 		bool		isnull;
@@ -101,15 +102,16 @@ ienv_set_cap_mode(const char *action, Datum instance, const char *mode)
 	Datum		values[2] = {instance, CStringGetTextDatum(mode)};
 
 	lock_development(instance);
-	if (ienv_query("UPDATE instance_env.instance i SET cap_mode = $2,"
+	if (ienv_query("WITH r AS (UPDATE instance_env.instance i SET cap_mode = $2,"
 				   "  config_version = i.config_version OPERATOR(pg_catalog.+)"
 				   " 1"
 				   " FROM instance_env.instance old"
 				   " WHERE i.id OPERATOR(pg_catalog.=) $1"
 				   " AND old.id OPERATOR(pg_catalog.=) $1"
 				   " AND i.cap_mode OPERATOR(pg_catalog.<>) $2"
-				   " RETURNING pg_catalog.to_jsonb(old.cap_mode),"
-				   " pg_catalog.to_jsonb(i.cap_mode)",
+				   " RETURNING old.cap_mode AS before, i.cap_mode AS after)"
+				   " SELECT pg_catalog.to_jsonb(before),"
+				   " pg_catalog.to_jsonb(after) FROM r",
 				   2, types, values, NULL) > 0)
 		ienv_record_returned(action, NULL, DatumGetUUIDP(instance),
 							 "user_cap_mode");

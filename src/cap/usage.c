@@ -223,6 +223,8 @@ users_of(Table *table, MemoryContext context, const IenvInstance *info,
 								  PG_INT64_MAX);
 	if (info->status == IENV_INACTIVE)
 		return 0;
+	if (ienv_is_distributed(table->relid))
+		return ienv_distributed_users(table->relid, instance, external_key);
 	if (!table->estimated)
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);

@@ -85,6 +85,12 @@ look_for_rows(Oid relid, void *arg)
 
 	if (guard == NULL)
 		return;
+	if (ienv_is_distributed(relid))
+	{
+		rows->certain = ienv_user_count(guard, guard->is_uuid ? rows->instance :
+										rows->external_key, 0) > 0;
+		return;
+	}
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	(void) ienv_count_seats(&tally, NULL, guard,
 							guard->is_uuid ? rows->instance :
@@ -104,6 +110,8 @@ ienv_countable(Oid relid)
 {
 	ListCell   *lc;
 
+	if (ienv_hides_rows(relid))
+		return NULL;
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		char		relkind = get_rel_relkind(lfirst_oid(lc));

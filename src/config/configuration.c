@@ -76,8 +76,8 @@ ienv_clone_configuration(Datum source, Datum target)
 					  2, types, values, NULL);
 	changes = ienv_add_changes(changes, "clone_policy");
 
-	(void) ienv_query("INSERT INTO instance_env.instance_feature (instance,"
-					  " feature, quantity)"
+	(void) ienv_query("WITH f AS (INSERT INTO instance_env.instance_feature"
+					  " (instance, feature, quantity)"
 					  " SELECT i.id, s.feature, s.quantity"
 					  " FROM instance_env.instance_feature s"
 					  "  JOIN instance_env.feature f"
@@ -90,8 +90,9 @@ ienv_clone_configuration(Datum source, Datum target)
 					  " AND " IENV_MAY_USE("f", "i", "a")
 					  " ORDER BY s.feature"
 					  " ON CONFLICT (instance, feature) DO NOTHING"
-					  " RETURNING feature, NULL::pg_catalog.jsonb,"
-					  " pg_catalog.to_jsonb(quantity)",
+					  " RETURNING feature, quantity)"
+					  " SELECT feature, NULL::pg_catalog.jsonb,"
+					  " pg_catalog.to_jsonb(quantity) FROM f",
 					  2, types, values, NULL);
 	return ienv_add_changes(changes, "clone_feature");
 }

@@ -68,14 +68,15 @@ instance_env_enable_feature(PG_FUNCTION_ARGS)
 				   " AND feature OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
 		before = ienv_result_datum(0, 1, &isnull);
-	if (ienv_query("INSERT INTO instance_env.instance_feature AS f (instance,"
-				   " feature, quantity) VALUES ($1, $2, $3)"
+	if (ienv_query("WITH f AS (INSERT INTO instance_env.instance_feature AS f"
+				   " (instance, feature, quantity) VALUES ($1, $2, $3)"
 				   " ON CONFLICT (instance, feature) DO UPDATE"
 				   " SET quantity = EXCLUDED.quantity"
 				   " WHERE f.quantity OPERATOR(pg_catalog.<>)"
 				   " EXCLUDED.quantity"
-				   " RETURNING pg_catalog.jsonb_build_object('quantity',"
-				   " f.quantity)",
+				   " RETURNING f.quantity)"
+				   " SELECT pg_catalog.jsonb_build_object('quantity',"
+				   " quantity) FROM f",
 				   3, types, values, NULL) > 0)
 	{
 		Datum		after = ienv_result_datum(0, 1, &isnull);
@@ -113,11 +114,12 @@ instance_env_disable_feature(PG_FUNCTION_ARGS)
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
 	deleted =
-		ienv_write_latest("DELETE FROM instance_env.instance_feature"
+		ienv_write_latest("WITH f AS (DELETE FROM instance_env.instance_feature"
 						  " WHERE instance OPERATOR(pg_catalog.=) $1"
 						  " AND feature OPERATOR(pg_catalog.=) $2"
-						  " RETURNING pg_catalog.jsonb_build_object('quantity',"
-						  " quantity)", 2, types, values) > 0;
+						  " RETURNING quantity)"
+						  " SELECT pg_catalog.jsonb_build_object('quantity',"
+						  " quantity) FROM f", 2, types, values) > 0;
 	before = deleted ? ienv_result_datum(0, 1, &isnull) : 0;
 	refuse_if_used(values[0], values[1]);
 	if (deleted)

@@ -92,7 +92,7 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 				   " AND c.provider OPERATOR(pg_catalog.=) $2",
 				   2, types, values, NULL) > 0)
 		before = ienv_result_datum(0, 1, &isnull);
-	if (ienv_query("INSERT INTO instance_env.social_connection AS c"
+	if (ienv_query("WITH c AS (INSERT INTO instance_env.social_connection AS c"
 				   "  (instance, provider, instance_type, source, client_id, secret_reference, scopes)"
 				   " SELECT i.id, $2, i.type,"
 				   "  (CASE WHEN $6 THEN 'own'"
@@ -107,7 +107,9 @@ instance_env_set_social_connection(PG_FUNCTION_ARGS)
 				   " WHERE ROW(c.source, c.client_id, c.secret_reference,"
 				   " c.scopes) IS DISTINCT FROM"
 				   "  ROW(EXCLUDED.source, EXCLUDED.client_id, EXCLUDED.secret_reference, EXCLUDED.scopes)"
-				   " RETURNING " AS_JSONB, 6, types, values, nulls) > 0)
+				   " RETURNING c.source, c.client_id, c.secret_reference,"
+				   " c.scopes)"
+				   " SELECT " AS_JSONB " FROM c", 6, types, values, nulls) > 0)
 	{
 		Datum		after = ienv_result_datum(0, 1, &isnull);
 
@@ -163,10 +165,12 @@ instance_env_remove_social_connection(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	instance = ienv_lock_instance(values[0], &status);
-	if (ienv_query("DELETE FROM instance_env.social_connection c"
+	if (ienv_query("WITH c AS (DELETE FROM instance_env.social_connection c"
 				   " WHERE c.instance OPERATOR(pg_catalog.=) $1"
 				   " AND c.provider OPERATOR(pg_catalog.=) $2"
-				   " RETURNING " AS_JSONB, 2, types, values, NULL) > 0)
+				   " RETURNING c.source, c.client_id, c.secret_reference,"
+				   " c.scopes)"
+				   " SELECT " AS_JSONB " FROM c", 2, types, values, NULL) > 0)
 	{
 		Datum		before = ienv_result_datum(0, 1, &isnull);
 

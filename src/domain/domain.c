@@ -268,10 +268,11 @@ forget_domain(Datum instance, const char *name)
 	(void) ienv_query("DELETE FROM instance_env.dns_record"
 					  " WHERE domain OPERATOR(pg_catalog.=) $2",
 					  2, types, values, NULL);
-	if (ienv_query("DELETE FROM instance_env.domain d"
+	if (ienv_query("WITH d AS (DELETE FROM instance_env.domain d"
 				   " WHERE d.instance OPERATOR(pg_catalog.=) $1"
 				   " AND d.name OPERATOR(pg_catalog.=) $2"
-				   " RETURNING pg_catalog.to_jsonb(d)",
+				   " RETURNING d.*)"
+				   " SELECT pg_catalog.to_jsonb(d) FROM d",
 				   2, types, values, NULL) == 0)
 		return (Datum) 0;
 	return ienv_result_datum(0, 1, &isnull);

@@ -71,10 +71,11 @@ instance_env_add_redirect_url(PG_FUNCTION_ARGS)
 	entry = entry_of(values[0], given, &url);
 	require_usable(values[0], instance.type, entry, &url);
 	values[1] = CStringGetTextDatum(entry);
-	if (ienv_query("INSERT INTO instance_env.redirect_url AS r"
+	if (ienv_query("WITH r AS (INSERT INTO instance_env.redirect_url AS r"
 				   " (instance, url) VALUES ($1, $2)"
 				   " ON CONFLICT (instance, url) DO NOTHING"
-				   " RETURNING pg_catalog.to_jsonb(r)",
+				   " RETURNING r.*)"
+				   " SELECT pg_catalog.to_jsonb(r) FROM r",
 				   2, types, values, NULL) > 0)
 	{
 		Datum		after = ienv_result_datum(0, 1, &isnull);
@@ -118,10 +119,11 @@ instance_env_remove_redirect_url(PG_FUNCTION_ARGS)
 	instance = ienv_lock_instance(values[0], &status);
 	entry = entry_of(values[0], given, &url);
 	values[1] = CStringGetTextDatum(entry);
-	if (ienv_query("DELETE FROM instance_env.redirect_url r"
+	if (ienv_query("WITH r AS (DELETE FROM instance_env.redirect_url r"
 				   " WHERE r.instance OPERATOR(pg_catalog.=) $1"
 				   " AND r.url OPERATOR(pg_catalog.=) $2"
-				   " RETURNING pg_catalog.to_jsonb(r)",
+				   " RETURNING r.*)"
+				   " SELECT pg_catalog.to_jsonb(r) FROM r",
 				   2, types, values, NULL) > 0)
 	{
 		Datum		before = ienv_result_datum(0, 1, &isnull);

@@ -211,12 +211,13 @@ replace_key(Datum instance, Datum hash, Datum overlap)
 				 errhint("Create another one with instance_env.create_secret_key().")));
 
 	/* LEAST() takes no notice of nulls */
-	ienv_query_one("UPDATE instance_env.api_key k SET expires_at ="
+	ienv_query_one("WITH k AS (UPDATE instance_env.api_key k SET expires_at ="
 				   " GREATEST(pg_catalog.now(),"
 				   " LEAST(k.expires_at, " AFTER("$2") "))"
 				   " WHERE k.hash OPERATOR(pg_catalog.=) $1"
-				   " RETURNING pg_catalog.to_jsonb(k)"
-				   " OPERATOR(pg_catalog.-) 'hash'", 2, types, values);
+				   " RETURNING k.*)"
+				   " SELECT pg_catalog.to_jsonb(k)"
+				   " OPERATOR(pg_catalog.-) 'hash' FROM k", 2, types, values);
 	ienv_record_event("rotate_secret_key", NULL, DatumGetUUIDP(instance), hint,
 					  before, ienv_result_datum(0, 1, &isnull));
 	return make_key("rotate_secret_key", instance, name, expires_at, lifetime);
@@ -250,11 +251,12 @@ make_key(const char *action, Datum instance, Datum name, Datum expires_at,
 	values[3] = name;
 	values[4] = expires_at;
 	values[5] = lifetime;
-	(void) ienv_query("INSERT INTO instance_env.api_key AS k (hash, instance,"
-					  " hint, name, expires_at, lifetime)"
+	(void) ienv_query("WITH k AS (INSERT INTO instance_env.api_key AS k"
+					  " (hash, instance, hint, name, expires_at, lifetime)"
 					  " VALUES ($1, $2, $3, $4, $5, $6)"
-					  " RETURNING pg_catalog.to_jsonb(k)"
-					  " OPERATOR(pg_catalog.-) 'hash'", 6, types, values,
+					  " RETURNING k.*)"
+					  " SELECT pg_catalog.to_jsonb(k)"
+					  " OPERATOR(pg_catalog.-) 'hash' FROM k", 6, types, values,
 					  expires_at == 0 ? "    n " : NULL);
 	ienv_record_event(action, NULL, DatumGetUUIDP(instance), hint, 0,
 					  ienv_result_datum(0, 1, &isnull));

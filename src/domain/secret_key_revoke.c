@@ -158,16 +158,17 @@ revoke_key(Datum instance, Datum hash)
 				 errmsg("cannot revoke the last secret key of instance %s",
 						ienv_instance_text(instance, true)),
 				 errhint("Create another one with instance_env.create_secret_key() first.")));
-	(void) ienv_query("UPDATE instance_env.api_key k"
+	(void) ienv_query("WITH k AS (UPDATE instance_env.api_key k"
 					  " SET revoked_at = pg_catalog.now()"
 					  " WHERE k.hash OPERATOR(pg_catalog.=) $2"
 					  " AND k.instance OPERATOR(pg_catalog.=) $1"
-					  " RETURNING (pg_catalog.to_jsonb(k)"
+					  " RETURNING k.*)"
+					  " SELECT (pg_catalog.to_jsonb(k)"
 					  " OPERATOR(pg_catalog.-) 'hash')"
 					  " OPERATOR(pg_catalog.||)"
 					  " pg_catalog.jsonb_build_object('revoked_at', NULL),"
 					  " pg_catalog.to_jsonb(k) OPERATOR(pg_catalog.-) 'hash',"
-					  " k.hint", 2, types, values, NULL);
+					  " k.hint FROM k", 2, types, values, NULL);
 	ienv_record_event("revoke_secret_key", NULL, DatumGetUUIDP(instance),
 					  ienv_result_text(0, 3),
 					  ienv_result_datum(0, 1, &isnull),

@@ -204,6 +204,12 @@ extern List *ienv_reference_problems(const IenvGuard *guard);
 extern Oid	ienv_user_table_of(const IenvGuard *guard);
 
 /*
+ * guard_shards.c: the guards of a distributed table's shards
+ */
+extern List *ienv_shard_problems(List *problems, const IenvGuard *guard,
+								 int present, int disabled);
+
+/*
  * guard_list.c: whether a guard is whole
  */
 extern List *ienv_guard_problems(Relation rel, const IenvGuard *guard,

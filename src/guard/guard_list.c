@@ -231,7 +231,7 @@ ienv_guard_problems(Relation rel, const IenvGuard *guard, int present,
 	problems = list_concat(problems, ienv_reference_problems(guard));
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		add_partition_problems(&problems, guard->relid, present, disabled);
-	return problems;
+	return ienv_shard_problems(problems, guard, present, disabled);
 }
 
 /*

@@ -11,19 +11,28 @@
  * the one guard() takes: on the function that a guard's first trigger
  * executes, which belongs to no particular table.
  *
+ * That lock is one of this node.  Where the registry is distributed, table
+ * setting_section, which is written to by installation only, stands for it on
+ * all nodes.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "catalog/pg_proc.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
 #include "base/base.h"
 #include "guard/guard.h"
+#include "table/table.h"
 
 /* How long those two wait for an open transaction that has guarded a table */
 #define LONGEST_WAIT_MS 5000
+
+static void lock_all_nodes(LOCKMODE lockmode);
 
 /*
  * Called by guard(), before it looks at any row.  Held until the transaction
@@ -34,6 +43,7 @@ ienv_begin_guarding(void)
 {
 	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0,
 					   RowExclusiveLock);
+	lock_all_nodes(RowExclusiveLock);
 }
 
 /*
@@ -47,5 +57,16 @@ ienv_keep_from_guarding(void)
 
 	LockDatabaseObject(ProcedureRelationId, ienv_oids()->functions[0], 0,
 					   ShareLock);
+	lock_all_nodes(ShareLock);
 	AtEOXact_GUC(false, nest_level);
+}
+
+static void
+lock_all_nodes(LOCKMODE lockmode)
+{
+	Oid			relid = get_relname_relid("setting_section",
+										  ienv_oids()->schema);
+
+	if (OidIsValid(relid) && ienv_is_distributed(relid))
+		ienv_lock_distributed(relid, lockmode, LockTimeout);
 }

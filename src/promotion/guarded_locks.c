@@ -13,6 +13,10 @@
  * pause before the next one.  After some seconds the caller is told to try
  * again.
  *
+ * A distributed table is locked on all nodes of its cluster.  These tables come
+ * last, ordered by their names: OIDs differ from node to node, and who locks
+ * from another one must not wait for us while we wait for him.
+ *
  * A table with so many partitions that they cannot all be locked may have rows
  * that no one has looked at.  So the caller is refused, and told whose table
  * it is: once its owner may no longer guard tables, administration does not
@@ -69,7 +73,11 @@ static List *find_roots(const Wanted *wanted, const List *trusted,
 						TimestampTz deadline, char **busy);
 static void refuse_partitions(Oid relid);
 static void lock_table_full(void);
+static void lock_distributed(List *roots, LOCKMODE lockmode,
+							 TimestampTz deadline, char **busy);
+static int	compare_names(const ListCell *a, const ListCell *b);
 static void lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode);
+static int	time_left(TimestampTz deadline);
 static void limit_wait(TimestampTz deadline);
 static void take_a_break(void);
 
@@ -159,6 +167,8 @@ lock_all(const Wanted *wanted, TimestampTz deadline, char **busy)
 		{
 			if (ienv_has_too_many_partitions(lfirst_oid(lc)))
 				refuse_partitions(lfirst_oid(lc));
+			if (ienv_is_distributed(lfirst_oid(lc)))
+				continue;
 			relations = list_concat(relations,
 									find_all_inheritors(lfirst_oid(lc), NoLock,
 														NULL));
@@ -182,6 +192,8 @@ lock_all(const Wanted *wanted, TimestampTz deadline, char **busy)
 				lock_before(deadline, guard->instance_index, AccessShareLock);
 		}
 
+		lock_distributed(roots, wanted->lockmode, deadline, busy);
+
 		/*
 		 * Likewise for partitions that have been attached since, or are being
 		 * detached.
@@ -195,6 +207,35 @@ lock_all(const Wanted *wanted, TimestampTz deadline, char **busy)
 		}
 	} while (!equal(trusted, ienv_trusted_roots()));
 	return roots;
+}
+
+/*
+ * Lock those tables that are distributed, and their indexes on this node.
+ */
+static void
+lock_distributed(List *roots, LOCKMODE lockmode, TimestampTz deadline,
+				 char **busy)
+{
+	List	   *distributed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, roots)
+		if (ienv_is_distributed(lfirst_oid(lc)))
+		distributed = lappend_oid(distributed, lfirst_oid(lc));
+	list_sort(distributed, compare_names);
+	foreach(lc, distributed)
+	{
+		*busy = ienv_quoted_name(lfirst_oid(lc));
+		limit_wait(deadline);
+		ienv_lock_distributed(lfirst_oid(lc), lockmode,
+							  time_left(deadline));
+	}
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(ienv_sql_name(lfirst_oid(a)), ienv_sql_name(lfirst_oid(b)));
 }
 
 /*
@@ -280,16 +321,26 @@ lock_before(TimestampTz deadline, Oid relid, LOCKMODE lockmode)
 }
 
 /*
+ * How many milliseconds are left until the deadline, at least one.
+ */
+static int
+time_left(TimestampTz deadline)
+{
+	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													   deadline);
+
+	return Max(left, 1);
+}
+
+/*
  * Make the next wait for a lock end at the deadline.
  */
 static void
 limit_wait(TimestampTz deadline)
 {
 	char		value[16];
-	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-													   deadline);
 
-	snprintf(value, sizeof(value), "%ld", Max(left, 1));
+	snprintf(value, sizeof(value), "%d", time_left(deadline));
 	(void) set_config_option("lock_timeout", value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 }

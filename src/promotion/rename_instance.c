@@ -38,6 +38,7 @@
 #include "table/table.h"
 
 static void refuse_rows_of_new_key(Datum key, const List *tables);
+static void refuse_distributed_rows(Datum key, const List *tables);
 static void warn_of_rows_left_behind(Datum instance, Datum key);
 static void check_before_commit(XactEvent event, void *arg);
 static void check_old_key(const IenvRename *rename);
@@ -80,17 +81,21 @@ instance_env_rename_instance(PG_FUNCTION_ARGS)
 	/* if it had the new key before, rows may have it still */
 	if (ienv_rename_from(values[1]) == NULL)
 		refuse_rows_of_new_key(values[1], tables);
+	refuse_distributed_rows(values[2], tables);
 
 	if (!registered)
 		RegisterXactCallback(check_before_commit, NULL);
 	registered = true;
 	ienv_remember_rename(DatumGetUUIDP(values[0]),
 						 TextDatumGetCString(values[2]), new_key, tables);
-	(void) ienv_query("UPDATE instance_env.instance SET external_key = $2"
+	(void) ienv_query("WITH r AS (UPDATE instance_env.instance"
+					  " SET external_key = $2"
 					  " WHERE id OPERATOR(pg_catalog.=) $1"
-					  " RETURNING"
+					  " RETURNING id)"
+					  " SELECT"
 					  " pg_catalog.jsonb_build_object('external_key', $3),"
-					  " pg_catalog.jsonb_build_object('external_key', $2)",
+					  " pg_catalog.jsonb_build_object('external_key', $2)"
+					  " FROM r",
 					  3, types, values, NULL);
 	ienv_record_returned("rename_instance", NULL, DatumGetUUIDP(values[0]),
 						 NULL);
@@ -151,6 +156,35 @@ refuse_rows_of_new_key(Datum key, const List *tables)
 						ienv_quoted_name(guard->relid)),
 				 errdetail("The rows do not belong to the instance, and would come into it."),
 				 errhint("Delete these rows first, or choose another key."),
+				 ienv_errguard(guard, NULL)));
+	}
+}
+
+/*
+ * Rows of distributed tables cannot follow: the instance says which shard they
+ * are in, so Citus does not let that column be updated.
+ */
+static void
+refuse_distributed_rows(Datum key, const List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		const IenvGuard *guard = ienv_guard_of(lfirst_oid(lc));
+
+		if (guard == NULL || !ienv_is_distributed(guard->relid) ||
+			ienv_user_count(guard, key, 0) == 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename an instance that has rows in distributed table %s",
+						ienv_quoted_name(guard->relid)),
+				 errdetail("Column \"%s\", which has the old external key %s, says which shard rows are in, and cannot be updated.",
+						   get_attname(guard->relid, guard->instance_attno,
+									   false),
+						   ienv_instance_text(key, false)),
+				 errhint("Name instances in distributed tables by their ids."),
 				 ienv_errguard(guard, NULL)));
 	}
 }

@@ -235,7 +235,8 @@ refuse_strangers(IenvReset *reset, List *tables)
 /*
  * Delete the instance's rows of one table, in batches.
  *
- * In a partitioned table, it takes tableoid to tell rows apart.
+ * In a partitioned table, it takes tableoid to tell rows apart; in a
+ * distributed one, the instance to find the shard.
  */
 static void
 empty_in_batches(IenvReset *reset, IenvResetTable *table)
@@ -259,9 +260,10 @@ empty_in_batches(IenvReset *reset, IenvResetTable *table)
 									  " WHERE d.ctid OPERATOR(pg_catalog.=)"
 									  " batch.c AND"
 									  " d.tableoid OPERATOR(pg_catalog.=)"
-									  " batch.t",
+									  " batch.t%s",
 									  name, table->condition,
-									  reset->batch_size, name));
+									  reset->batch_size, name,
+									  ienv_reset_in_shard(table)));
 		if (n > 0)
 		{
 			fruitless = 0;

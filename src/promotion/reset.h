@@ -21,6 +21,7 @@ typedef struct IenvResetTable
 	bool		refers_to_itself;	/* by a foreign key that does not cascade */
 	bool		placed;			/* has its place in the order */
 	bool		counted;		/* it is a table of users */
+	bool		distributed;	/* over the nodes of a cluster */
 	char	   *condition;		/* of the rows to delete; for its arguments,
 								 * see ienv_reset_query() */
 	char	   *instance_condition; /* of the instance's rows */
@@ -100,6 +101,7 @@ extern IenvResetTable *ienv_reset_table_of(List *tables, Oid relid);
  * reset_rows.c
  */
 extern void ienv_reset_look(IenvReset *reset, IenvResetTable *table);
+extern const char *ienv_reset_in_shard(const IenvResetTable *table);
 extern void ienv_reset_check_rights(const List *tables);
 extern uint64 ienv_reset_query(IenvReset *reset, const List *tables,
 							   const char *sql);

@@ -48,6 +48,8 @@ static void check_readable(const IenvResetTable *table,
 static void add_cascade(StringInfo sql, const IenvReset *reset,
 						const IenvTie *tie, int number,
 						const IenvResetTable *users, bool risky);
+static const char *instance_condition(const IenvResetTable *table,
+									  const IenvTie *tie);
 pg_noreturn static void refuse(const IenvReset *reset, const IenvTie *tie);
 
 /*
@@ -165,6 +167,7 @@ stranger_table(Oid relid)
 	if (get_rel_name(table->relid) == NULL)
 		return NULL;
 	table->name = ienv_quoted_name(table->relid);
+	table->distributed = ienv_is_distributed(table->relid);
 	table->tree = find_all_inheritors(table->relid, AccessShareLock, NULL);
 	return table;
 }
@@ -240,6 +243,10 @@ stays_in_instance(const IenvTie *tie, List *ties)
 	const IenvGuard *from = ienv_guard_of(tie->from->relid);
 	const IenvGuard *to = ienv_guard_of(tie->to->relid);
 	ListCell   *lc;
+
+	/* Citus has foreign keys only within a shard, so also by the instance */
+	if (tie->from->distributed && tie->to->distributed)
+		return true;
 
 	if (tie->to->of_instance == NULL || from == NULL || to == NULL)
 		return false;
@@ -328,11 +335,35 @@ add_cascade(StringInfo sql, const IenvReset *reset, const IenvTie *tie,
 													  tie->to_attnos[i],
 													  false)),
 						 tie->to_attnos[i]);
-	appendStringInfo(sql, " FROM %s) AS b JOIN %s AS d ON %s"
+	appendStringInfo(sql, " FROM %s%s) AS b JOIN %s AS d ON %s"
 					 " WHERE b.c OPERATOR(pg_catalog.=) g.c"
 					 " AND b.t OPERATOR(pg_catalog.=) g.t",
 					 ienv_sql_name(tie->to->relid),
+					 tie->to->distributed ?
+					 psprintf(" WHERE %s", instance_condition(tie->to, tie)) :
+					 "",
 					 ienv_sql_name(tie->from->relid), tie->match);
+	if (tie->from->distributed)
+		appendStringInfo(sql, " AND d.%s",
+						 instance_condition(tie->from, tie));
+}
+
+/*
+ * The condition by which Citus finds the shard that a cascade stays in.  Of a
+ * table that is not guarded, nobody says which column that is.
+ */
+static const char *
+instance_condition(const IenvResetTable *table, const IenvTie *tie)
+{
+	if (table->instance_condition == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot tell whether deleting from table %s would delete other users",
+						ienv_quoted_name(tie->to->relid)),
+				 errdetail("Foreign key \"%s\" cascades by way of distributed table %s, which is not guarded.",
+						   tie->name, ienv_quoted_name(table->relid)),
+				 errhint("Guard that table, too.")));
+	return table->instance_condition;
 }
 
 static void

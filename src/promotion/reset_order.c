@@ -50,6 +50,7 @@ ienv_reset_order(void)
 		table = palloc0(sizeof(IenvResetTable));
 		table->relid = lfirst_oid(lc);
 		table->name = ienv_quoted_name(table->relid);
+		table->distributed = ienv_is_distributed(table->relid);
 		table->tree = find_all_inheritors(table->relid, AccessShareLock, NULL);
 		tables = lappend(tables, table);
 	}

@@ -62,6 +62,18 @@ ienv_reset_look(IenvReset *reset, IenvResetTable *table)
 }
 
 /*
+ * What to add to the condition of a statement that finds a row d of the table
+ * by its place.  It takes the instance to find the place of a distributed
+ * table, which is in one of the shards: all rows of the instance are there, and
+ * so are those of other distributed tables that foreign keys connect.
+ */
+const char *
+ienv_reset_in_shard(const IenvResetTable *table)
+{
+	return table->distributed ? psprintf(" AND %s", table->of_instance) : "";
+}
+
+/*
  * Check that the caller may delete from these tables, where there are rows.
  */
 void
@@ -153,6 +165,8 @@ ienv_reset_query_beyond(IenvReset *reset, const List *tables,
 	/* each time, because a trigger may have made them deferred again */
 	ienv_execute("SET CONSTRAINTS ALL IMMEDIATE");
 	ienv_check_deletion(tables, check_owners(reset, tables));
+	if (reset->current->distributed)
+		ienv_pass_on_lock_timeout();
 	ienv_act_as_owner_of(reset->current->relid, &saved);
 	ienv_expect_tables(relids);
 	PG_TRY();
@@ -165,8 +179,10 @@ ienv_reset_query_beyond(IenvReset *reset, const List *tables,
 	}
 	PG_END_TRY();
 	ienv_act_as_self(&saved);
-	reset->current = NULL;
 	AtEOXact_GUC(false, nest_level);
+	if (reset->current->distributed)
+		ienv_pass_on_lock_timeout();
+	reset->current = NULL;
 	return n;
 }
 

@@ -137,6 +137,13 @@ match_of(HeapTuple tuple, const IenvTie *tie)
 		if (OidIsValid(collation))
 			add_collation(&match, collation);
 	}
+	if ((form->conrelid != tie->from->relid && tie->from->distributed) ||
+		(form->confrelid != tie->to->relid && tie->to->distributed))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign key \"%s\" is one of a partition of a distributed table",
+						tie->name),
+				 errhint("Have it apply to the whole table.")));
 	if (form->conrelid != tie->from->relid)
 		appendStringInfo(&match, " AND d.tableoid %s", one_of(form->conrelid));
 	if (form->confrelid != tie->to->relid)

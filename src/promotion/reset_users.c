@@ -270,9 +270,10 @@ delete_rows(IenvReset *reset, const UserPlan *plan)
 
 		appendStringInfo(&sql, ", x%d AS (DELETE FROM %s AS d USING p%d AS b"
 						 " WHERE d.ctid OPERATOR(pg_catalog.=) b.c"
-						 " AND d.tableoid OPERATOR(pg_catalog.=) b.t"
+						 " AND d.tableoid OPERATOR(pg_catalog.=) b.t%s"
 						 " RETURNING 1)", i,
-						 ienv_sql_name(step->table->relid), i);
+						 ienv_sql_name(step->table->relid), i,
+						 ienv_reset_in_shard(step->table));
 	}
 
 	/* rows before those that they refer to, as far as triggers can tell */

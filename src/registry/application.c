@@ -300,14 +300,15 @@ instance_env_rename_application(PG_FUNCTION_ARGS)
 										NULL), values[0]);
 	if (strcmp(ienv_result_text(0, 1), TextDatumGetCString(values[1])) != 0)
 		require_free_name(values[1]);
-	(void) ienv_query("UPDATE instance_env.application a SET name = $2"
+	(void) ienv_query("WITH r AS (UPDATE instance_env.application a"
+					  " SET name = $2"
 					  " FROM instance_env.application o"
 					  " WHERE a.id OPERATOR(pg_catalog.=) $1"
 					  " AND o.id OPERATOR(pg_catalog.=) $1"
 					  " AND a.name OPERATOR(pg_catalog.<>) $2"
-					  " RETURNING pg_catalog.jsonb_build_object('name',"
-					  " o.name),"
-					  "  pg_catalog.jsonb_build_object('name', a.name)",
+					  " RETURNING o.name AS before, a.name AS after)"
+					  " SELECT pg_catalog.jsonb_build_object('name', before),"
+					  "  pg_catalog.jsonb_build_object('name', after) FROM r",
 					  2, types, values, NULL);
 	ienv_record_returned("rename_application", DatumGetUUIDP(values[0]), NULL,
 						 TextDatumGetCString(values[1]));

@@ -5,9 +5,10 @@
  *
  * The extension's tables become reference tables, of which each node has a
  * full copy: guarded tables are sharded by their instance column, and the
- * triggers of a shard read the copy that is beside it (placement.c).  Only the
- * record of departures stays where it is, for tables that are not distributed:
- * on a distributed one, users are followed by coded ids.
+ * triggers of a shard read the copy that is beside it (placement.c).  Two stay
+ * where they are, each node with its own: the record of departures, for tables
+ * that are not distributed, since on a distributed one users are followed by
+ * coded ids; and when secret keys were last used, which is unlogged.
  *
  * Citus is called by SQL, with names that are qualified, and is not linked to.
  * Before anything is changed, every node is asked whether it is there and can
@@ -54,8 +55,7 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to distribute the registry"),
-				 errhint("Must be superuser to call %s.distribute().",
-						 IENV_SCHEMA)));
+				 errdetail("Only a superuser may do so.")));
 	InitMaterializedSRF(fcinfo, 0);
 
 	SPI_connect();
@@ -194,6 +194,7 @@ distribute_tables(ReturnSetInfo *rsinfo)
 						 "  ON p.logicalrelid OPERATOR(pg_catalog.=) c.oid"
 						 " WHERE e.extname OPERATOR(pg_catalog.=) 'instance_env'"
 						 " AND c.relkind OPERATOR(pg_catalog.=) 'r'"
+						 " AND c.relpersistence OPERATOR(pg_catalog.=) 'p'"
 						 " AND c.relname OPERATOR(pg_catalog.<>) 'departed_user'"
 						 " ORDER BY c.relname",
 						 0, NULL, NULL, NULL);

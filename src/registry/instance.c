@@ -64,14 +64,15 @@ set_status(FunctionCallInfo fcinfo, const char *action, const char *from,
 	(void) ienv_lock_instance(values[0], &status);
 	if (strcmp(status, from) == 0)
 	{
-		(void) ienv_query("UPDATE instance_env.instance"
+		(void) ienv_query("WITH r AS (UPDATE instance_env.instance"
 						  " SET status = $2::instance_env.instance_status,"
 						  " config_version ="
 						  " config_version OPERATOR(pg_catalog.+) 1"
 						  " WHERE id OPERATOR(pg_catalog.=) $1"
-						  " RETURNING pg_catalog.jsonb_build_object('status',"
-						  " $3),"
-						  "  pg_catalog.jsonb_build_object('status', $2)", 3,
+						  " RETURNING id)"
+						  " SELECT pg_catalog.jsonb_build_object('status', $3),"
+						  "  pg_catalog.jsonb_build_object('status', $2)"
+						  " FROM r", 3,
 						  types, values, NULL);
 		ienv_record_returned(action, NULL, DatumGetUUIDP(values[0]), NULL);
 	}

@@ -55,6 +55,9 @@ instance_env_keep_instance(PG_FUNCTION_ARGS)
  *
  * BEFORE UPDATE row trigger of instance, whose condition is that its external
  * key changes.  Only rename_instance() sees to the rows that have the old key.
+ *
+ * In a cluster, that is looked at on the node where the change is made, which
+ * has a copy of the table, too; the others follow.
  */
 Datum
 instance_env_keep_external_key(PG_FUNCTION_ARGS)
@@ -66,6 +69,9 @@ instance_env_keep_external_key(PG_FUNCTION_ARGS)
 	Datum		value = DirectFunctionCall1(uuid_in, CStringGetDatum(id));
 	const IenvRename *rename = ienv_last_rename(DatumGetUUIDP(value));
 
+	if (OidIsValid(ienv_shell_of(RelationGetRelid(trigdata->tg_relation))) &&
+		ienv_begun_by_node())
+		return PointerGetDatum(trigdata->tg_newtuple);
 	if (rename == NULL ||
 		strcmp(rename->old_key, ienv_row_column(desc, trigdata->tg_trigtuple,
 												"external_key")) != 0 ||

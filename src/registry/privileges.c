@@ -123,11 +123,12 @@ ienv_revoke_allowances(const char *role, Oid roleid)
 	uint64		n;
 
 	ienv_become_owner(&saved);
-	n = ienv_write_latest("DELETE FROM instance_env.instance_allowance a"
+	n = ienv_write_latest("WITH r AS (DELETE FROM instance_env.instance_allowance a"
 						  " WHERE a.role::pg_catalog.oid"
 						  "  OPERATOR(pg_catalog.=) $1"
-						  " RETURNING a.application,"
-						  " pg_catalog.jsonb_build_object('type', a.type)",
+						  " RETURNING a.application, a.type)"
+						  " SELECT application,"
+						  " pg_catalog.jsonb_build_object('type', type) FROM r",
 						  1, &type, &value);
 	ienv_leave_owner(&saved);
 	deleted = SPI_tuptable;

@@ -145,16 +145,32 @@ ienv_sql_of_value(Oid type, Datum key)
 		return "$1";
 	if (!ienv_column_of_value(type, key, &column))
 		return NULL;
+	return type == TEXTOID ? "$2" :
+		psprintf("$2::pg_catalog.%s", ienv_name_of_type(type));
+}
+
+/*
+ * The name in pg_catalog of a base type that can name an instance.
+ */
+const char *
+ienv_name_of_type(Oid type)
+{
 	switch (type)
 	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-			return "$2::pg_catalog.int8";
+		case UUIDOID:
+			return "uuid";
+		case VARCHAROID:
+			return "varchar";
 		case BPCHAROID:
-			return "$2::pg_catalog.bpchar";
+			return "bpchar";
+		case INT2OID:
+			return "int2";
+		case INT4OID:
+			return "int4";
+		case INT8OID:
+			return "int8";
 		default:
-			return "$2";
+			return "text";
 	}
 }
 

@@ -176,6 +176,7 @@ extern bool ienv_is_plain(Oid type);
 extern Datum ienv_convert_column(Oid type, Datum column);
 extern bool ienv_column_of_value(Oid type, Datum value, Datum *column);
 extern const char *ienv_sql_of_value(Oid type, Datum key);
+extern const char *ienv_name_of_type(Oid type);
 extern bool ienv_same_instance(const IenvGuard *guard, Datum a, Datum b);
 extern Datum ienv_row_instance(const IenvGuard *guard, HeapTuple row,
 							   TupleDesc desc, bool *isnull);
@@ -342,6 +343,18 @@ pg_noreturn extern void ienv_refuse_production(const IenvGuard *guard,
 extern void ienv_require_known(const IenvGuard *guard, Datum value);
 pg_noreturn extern void ienv_report_unguarded_partition(Oid relid, Oid root);
 extern int	ienv_errguard(const IenvGuard *guard, const char *constraint);
+
+/*
+ * distributed_rows.c: counting and locking the rows of distributed tables
+ */
+extern bool ienv_is_distributed(Oid relid);
+extern bool ienv_hides_rows(Oid relid);
+extern int64 ienv_distributed_count(const IenvGuard *guard, Datum value,
+									int64 limit);
+extern double ienv_distributed_estimate(const IenvGuard *guard, Datum value);
+extern void ienv_lock_distributed(Oid relid, LOCKMODE lockmode,
+								  int milliseconds);
+extern void ienv_pass_on_lock_timeout(void);
 
 /*
  * guarded_tables.c: the guarded tables as seen by the administrative functions

@@ -80,11 +80,13 @@ SELECT is((SELECT relacl::text FROM pg_class WHERE oid = 'instance_env.instances
 -- every function is in the list of grant.c
 
 SELECT set_eq($$SELECT name FROM functions EXCEPT SELECT pg_temp.may('instance_env_admin')$$, ARRAY[
+		'instance_env.distribute()',
 		'instance_env.forget_events(timestamp with time zone)',
 		'instance_env.grant_admin(regrole)',
 		'instance_env.grant_backend(regrole)',
 		'instance_env.grant_guard(regrole)',
 		'instance_env.grant_monitor(regrole)',
+		'instance_env.node_offset()',
 		'instance_env.revoke_access(regrole)'],
 	'an admin may call every function but these (is a new one in the list of grant.c?)');
 SELECT is_empty($$SELECT pg_temp.may('instance_env "backend') EXCEPT SELECT pg_temp.may('instance_env_admin')$$,

@@ -1,0 +1,141 @@
+
+# distribute(), and the nodes of a cluster: which it needs, those that are added later, are
+# removed, or are down; what becomes of a dump, and of DROP EXTENSION.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use Citus ':all';
+use Test::More;
+
+my $dir = $ENV{PGHOST};
+my $port = $ENV{PGPORT} || 5432;
+my $bin = $ENV{PG_CONFIG} ? `$ENV{PG_CONFIG} --bindir` : '';
+chomp $bin;
+my $pg_ctl = $bin ? "$bin/pg_ctl" : 'pg_ctl';
+
+sub stop_node { system($pg_ctl, '-D', "$dir/data$_[0]", '-s', '-m', 'fast', 'stop') == 0 or die }
+
+sub start_node
+{
+	system($pg_ctl, '-D', "$dir/data$_[0]", '-l', "$dir/log$_[0]", '-s', '-w', 'start') == 0 or die;
+}
+
+# What is not ready for it
+
+use_database('nodes', distribute => 0);
+psql(0, <<'SQL', must => 1);
+CREATE ROLE somebody LOGIN;
+SELECT application_id FROM instance_env.create_application('before');
+SQL
+my $untouched = "SELECT count(*) FROM pg_dist_partition";
+my $distribute = 'SELECT count(*) FROM instance_env.distribute()';
+
+fails(0, $distribute, '42501', qr/permission denied/, 'not for everybody', role => 'somebody');
+psql(0, 'GRANT USAGE ON SCHEMA instance_env TO somebody; GRANT EXECUTE ON FUNCTION instance_env.distribute() TO somebody', must => 1);
+fails(0, $distribute, '42501', qr/permission denied to distribute the registry/, 'nor for whom it was granted to', role => 'somebody');
+fails(1, $distribute, '0A000', qr/from a worker.*on the coordinator/s, 'not on a worker');
+
+psql(0, "UPDATE pg_dist_node SET isactive = false WHERE nodeport = $port + 2", must => 1);
+fails(0, $distribute, '55000', qr/not every node.*\Q@{[$port + 2]}\E: is not active/s, 'not while a node is not active');
+psql(0, "UPDATE pg_dist_node SET isactive = true WHERE nodeport = $port + 2", must => 1);
+
+psql(2, "UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'instance_env'", must => 1);
+fails(0, $distribute, '55000', qr/not every node.*: has version 0\.9.*Install the same version/s, 'not with another version on a node');
+psql(2, "UPDATE pg_extension SET extversion = '1.0' WHERE extname = 'instance_env'", must => 1);
+
+psql(2, "UPDATE pg_proc SET probin = '\$libdir/nothing' WHERE proname = 'node_offset'", must => 1);
+fails(0, $distribute, '55000', qr/not every node.*could not access file/s, 'not without the library on a node');
+psql(2, "UPDATE pg_proc SET probin = '\$libdir/instance_env' WHERE proname = 'node_offset'", must => 1);
+
+stop_node(2);
+fails(0, $distribute, '55000', qr/not every node.*\Q@{[$port + 2]}\E/s, 'not while a node is down');
+start_node(2);
+is(value(0, $untouched), 0, 'and nothing is distributed then');
+
+psql(0, 'CREATE TABLE saved AS SELECT * FROM pg_dist_node WHERE groupid = 0; SELECT citus_remove_node(nodename, nodeport) FROM saved', must => 1);
+fails(0, $distribute, '55000', qr/coordinator is not among the nodes.*citus_set_coordinator_host/s, 'not without the coordinator');
+psql(0, "DROP TABLE saved; SELECT citus_set_coordinator_host('$dir', $port)", must => 1);
+
+# Once, and again
+
+is(value(0, "SELECT DISTINCT action FROM instance_env.distribute()"), 'distributed', 'it distributes the registry');
+my ($out, @messages) = psql(0, 'SELECT DISTINCT action FROM instance_env.distribute()');
+is($out, 'found', 'called again, it finds it distributed');
+like($messages[0]{message}, qr/already distributed/, 'and says so');
+my $applications = "SELECT string_agg(application, ' ' ORDER BY application) FROM instance_env.applications";
+foreach my $node (nodes())
+{
+	is(value($node, $applications), 'before', "node $node has what was there before");
+}
+
+# Each node gives its events numbers of its own
+
+psql($_, "SELECT instance_env.create_application('n$_')", must => 1) foreach nodes();
+foreach my $node (nodes())
+{
+	is(value($node, $applications), 'before n0 n1 n2', "node $node has what was made on each");
+}
+is(value(1, "SELECT count(DISTINCT id >> 48) FROM instance_env.event"), 3, 'the numbers of events are of three nodes');
+is(value(0, "SELECT instance_env.node_offset()"), 0, 'the coordinator begins with 1');
+
+# Backends on every node hear of a change, at their next command
+
+my $development = value(0, "SELECT instance_env.instance_id('n0', 'development')");
+sub suspend { return "UPDATE instance_env.instance SET status = 'suspended' WHERE id = '$development'" }
+sub resume { return "UPDATE instance_env.instance SET status = 'active' WHERE id = '$development'" }
+
+my $asks = join ";\n", ("SELECT status FROM instance_env.instance_info('$development')", 'SELECT pg_sleep(0.05)') x 60;
+my @sessions = map { start($_, $asks, must => 1) } nodes();
+sleep 1;
+psql(1, suspend(), must => 1);
+like(scalar finish($_), qr/\Aactive\n.*suspended\s*\z/s, 'a session hears that an instance is suspended') foreach @sessions;
+psql(2, resume(), must => 1);
+
+# A node that is down: what is read goes on, what is written is refused as a whole
+
+stop_node(2);
+is(value(1, "SELECT instance_env.instance_id('n0', 'development')"), $development, 'while a node is down, another still finds an instance');
+my ($none, @refused) = psql(1, suspend());
+ok(@refused && $refused[0]{severity} eq 'ERROR', 'but none is suspended');
+is(value(0, "SELECT status FROM instance_env.instance_info('$development')"), 'active', 'and nothing is half done');
+start_node(2);
+psql(1, suspend(), must => 1);
+is(value(2, "SELECT status FROM instance_env.instance_info('$development')"), 'suspended', 'when it is back, it is as the others');
+psql(1, resume(), must => 1);
+
+# A node that leaves, and one that comes
+
+psql(0, "SELECT citus_remove_node('$dir', $port + 2)", must => 1);
+psql(0, "SELECT instance_env.create_application('alone')", must => 1);
+is(value(1, "SELECT count(*) FROM instance_env.applications WHERE application = 'alone'"), 1, 'without the third node, the others go on');
+psql(2, 'SELECT citus_remove_node(nodename, nodeport) FROM pg_dist_node', must => 0);
+psql(0, "SELECT citus_add_node('$dir', $port + 2)", must => 1);
+fails(2, "SELECT instance_env.enter('$development')", '55000', qr/has no copy.*replicate_reference_tables/s, 'a node that comes refuses until it has a copy')
+  if value(0, "SELECT count(*) FROM pg_dist_placement p JOIN pg_dist_shard USING (shardid) WHERE logicalrelid = 'instance_env.instance'::regclass") < 3;
+psql(0, 'SELECT replicate_reference_tables()', must => 1);
+is(value(2, "SELECT count(*) FROM instance_env.applications WHERE application = 'alone'"), 1, 'then it has all');
+psql(2, "SELECT instance_env.create_application('later')", must => 1);
+is(value(0, "SELECT max(id) >> 48 = max(node.groupid) FROM instance_env.event, pg_dist_node node"), 't', 'and numbers of its own');
+
+# The dump of the coordinator is that of a single server
+
+my $dump = "$dir/nodes.dump";
+system('pg_dump', '-h', $dir, '-p', $port, '-U', 'postgres', '-Fc', '--extension=instance_env', '-f', $dump, 'nodes') == 0 or die;
+psql(1, 'SET citus.enable_create_database_propagation = off; CREATE DATABASE restored', must => 1, database => 'postgres');
+is(system('pg_restore', '-h', $dir, '-p', $port + 1, '-U', 'postgres', '-e', '-d', 'restored', $dump), 0, 'a dump is restored on a single server');
+is(value(1, $applications, database => 'restored'), value(0, $applications), 'with all applications');
+is(value(1, 'SELECT count(*) FROM instance_env.event', database => 'restored'), value(0, 'SELECT count(*) FROM instance_env.event'), 'and the audit log');
+psql(1, "SELECT instance_env.create_application('restored')", database => 'restored', must => 1);
+
+# DROP EXTENSION takes it from all nodes
+
+my (undef, $refused) = psql(0, 'DROP EXTENSION instance_env');
+is($refused->{state}, '2BP01', 'without CASCADE the extension is not dropped: its shards are no members');
+psql(0, 'DROP EXTENSION instance_env CASCADE', must => 1);
+is(value($_, "SELECT count(*) FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'instance_env')"), 0, "nothing is left on node $_") foreach nodes();
+is(value($_, "SELECT count(*) FROM pg_extension WHERE extname = 'instance_env'"), 0, "nor the extension on node $_") foreach nodes();
+
+whole();
+done_testing();
