@@ -116,7 +116,7 @@ ALTER TABLE instance_env.setting
 	ENABLE ALWAYS TRIGGER table_changed, ENABLE ALWAYS TRIGGER table_truncated;
 
 CREATE VIEW instance_env.setting_sections AS
-SELECT name, cloned, description, builtin FROM instance_env.setting_section;
+SELECT s.name, s.cloned, s.description, s.builtin FROM instance_env.setting_section s;
 COMMENT ON VIEW instance_env.setting_sections IS
 'the catalogue of the sections of settings';
 COMMENT ON COLUMN instance_env.setting_sections.name IS
@@ -278,7 +278,7 @@ CREATE TRIGGER check_connections AFTER INSERT ON instance_env.instance
 ALTER TABLE instance_env.instance ENABLE ALWAYS TRIGGER check_connections;
 
 CREATE VIEW instance_env.social_providers AS
-SELECT name, offers_shared, builtin FROM instance_env.social_provider;
+SELECT p.name, p.offers_shared, p.builtin FROM instance_env.social_provider p;
 COMMENT ON VIEW instance_env.social_providers IS
 'the catalogue of social providers';
 COMMENT ON COLUMN instance_env.social_providers.name IS
@@ -482,7 +482,7 @@ ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER mark_changed;
 ALTER TABLE instance_env.feature ENABLE ALWAYS TRIGGER replace_builtin;
 
 CREATE VIEW instance_env.features AS
-SELECT name, plan, production_only, development_limit, settings, description, builtin FROM instance_env.feature;
+SELECT f.name, f.plan, f.production_only, f.development_limit, f.settings, f.description, f.builtin FROM instance_env.feature f;
 COMMENT ON VIEW instance_env.features IS
 'the catalogue of features';
 COMMENT ON COLUMN instance_env.features.name IS
@@ -509,10 +509,10 @@ SELECT a.name AS application, i.type, u.feature, max(u.quantity) AS quantity, f.
 	a.plan >= f.plan AS covered, array_agg(DISTINCT u.used_by ORDER BY u.used_by) AS used_by,
 	u.instance AS instance_id, i.application AS application_id
 FROM (
-		SELECT instance, feature, quantity, 'enabled' COLLATE "C" AS used_by FROM instance_env.instance_feature
+		SELECT e.instance, e.feature, e.quantity, 'enabled' COLLATE "C" AS used_by FROM instance_env.instance_feature e
 		UNION ALL
-		SELECT instance, 'satellite_domains', (count(*) OVER (PARTITION BY instance))::integer, 'domain:' || name
-		FROM instance_env.domain WHERE NOT is_primary
+		SELECT d.instance, 'satellite_domains', (count(*) OVER (PARTITION BY d.instance))::integer, 'domain:' || d.name
+		FROM instance_env.domain d WHERE NOT d.is_primary
 		UNION ALL
 		SELECT s.instance, f.name, 1, 'setting:' || s.name
 		FROM instance_env.feature f, unnest(f.settings) n, instance_env.setting s

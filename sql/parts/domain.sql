@@ -92,8 +92,8 @@ ALTER TABLE instance_env.hosting_suffix ENABLE ALWAYS TRIGGER mark_changed;
 ALTER TABLE instance_env.hosting_suffix ENABLE ALWAYS TRIGGER replace_builtin;
 
 CREATE VIEW instance_env.hosting_suffixes AS
-SELECT name, hosting, description, builtin
-FROM instance_env.hosting_suffix;
+SELECT s.name, s.hosting, s.description, s.builtin
+FROM instance_env.hosting_suffix s;
 COMMENT ON VIEW instance_env.hosting_suffixes IS
 'public suffixes that the Public Suffix List lacks, or says something else of';
 COMMENT ON COLUMN instance_env.hosting_suffixes.name IS
@@ -421,10 +421,10 @@ COMMENT ON FUNCTION instance_env.key_last_used(bytea) IS
 'when the secret key with this hash was last used; for view secret_keys';
 
 CREATE VIEW instance_env.secret_keys AS
-SELECT instance, hint, name, created_at, expires_at, revoked_at,
-	instance_env.key_last_used(hash) AS last_used_at,
-	revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) AS valid
-FROM instance_env.api_key;
+SELECT k.instance, k.hint, k.name, k.created_at, k.expires_at, k.revoked_at,
+	instance_env.key_last_used(k.hash) AS last_used_at,
+	k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp()) AS valid
+FROM instance_env.api_key k;
 COMMENT ON VIEW instance_env.secret_keys IS
 'the secret keys of instances, by their last characters';
 COMMENT ON COLUMN instance_env.secret_keys.instance IS

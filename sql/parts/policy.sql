@@ -119,7 +119,7 @@ LATERAL (VALUES
 
 -- The marker of test addresses is the service's own, the same for all instances.
 CREATE VIEW instance_env.policy_defaults AS
-SELECT instance_type, name, value, overridable, description FROM instance_env.policy_default
+SELECT d.instance_type, d.name, d.value, d.overridable, d.description FROM instance_env.policy_default d
 UNION ALL
 SELECT t.instance_type, s.name, s.value, false, s.description
 FROM instance_env.service s, unnest(enum_range(NULL::instance_env.instance_type)) AS t (instance_type)

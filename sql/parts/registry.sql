@@ -136,6 +136,34 @@ AS 'MODULE_PATHNAME', 'instance_env_distribute';
 COMMENT ON FUNCTION instance_env.distribute() IS
 'puts the registry on all nodes of a Citus cluster; returns its tables, and which of them it has distributed';
 
+-- On a cluster, a row that is inserted is a task for every node, and is not kept.
+CREATE TABLE instance_env.node_task
+(
+	action text NOT NULL,
+	item text,
+	before text,
+	after text
+);
+COMMENT ON TABLE instance_env.node_task IS
+'what each node of a Citus cluster is to do in the current transaction; always empty';
+COMMENT ON COLUMN instance_env.node_task.action IS
+'the function that was called, or read_placements';
+COMMENT ON COLUMN instance_env.node_task.item IS
+'what it was called for: a role, or an instance';
+COMMENT ON COLUMN instance_env.node_task.before IS
+'the old external key of an instance that is renamed';
+COMMENT ON COLUMN instance_env.node_task.after IS
+'its new external key';
+
+CREATE FUNCTION instance_env.do_node_task() RETURNS trigger
+LANGUAGE C SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'instance_env_do_node_task';
+COMMENT ON FUNCTION instance_env.do_node_task() IS
+'trigger: does on this node of a cluster what a row says, and lets the row go';
+
+CREATE TRIGGER do_node_task BEFORE INSERT ON instance_env.node_task
+	FOR EACH ROW EXECUTE FUNCTION instance_env.do_node_task();
+
 CREATE FUNCTION instance_env.application_id(name text) RETURNS uuid
 LANGUAGE C STABLE STRICT
 AS 'MODULE_PATHNAME', 'instance_env_application_id';
@@ -381,7 +409,7 @@ ALTER TABLE instance_env.service ENABLE ALWAYS TRIGGER mark_changed;
 ALTER TABLE instance_env.service ENABLE ALWAYS TRIGGER replace_builtin;
 
 CREATE VIEW instance_env.service_names AS
-SELECT name, value, description FROM instance_env.service;
+SELECT s.name, s.value, s.description FROM instance_env.service s;
 COMMENT ON VIEW instance_env.service_names IS
 'the names of the service itself, which configure_service() changes';
 COMMENT ON COLUMN instance_env.service_names.name IS

@@ -4,7 +4,8 @@ CREATE TABLE instance_env.instance_allowance
 (
 	role regrole NOT NULL,
 	application uuid,
-	type instance_env.instance_type
+	type instance_env.instance_type,
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid()
 );
 -- Each of them once; also what is searched when a role enters an instance.
 CREATE UNIQUE INDEX instance_allowance_application
@@ -19,6 +20,8 @@ COMMENT ON COLUMN instance_env.instance_allowance.application IS
 'the application whose instances it may be in; null means all';
 COMMENT ON COLUMN instance_env.instance_allowance.type IS
 'the type of the instances; null means both';
+COMMENT ON COLUMN instance_env.instance_allowance.id IS
+'what the row is named by on all nodes of a cluster, where the role has different numbers';
 -- A role that has been dropped has no name but its number, which may be another role's elsewhere.
 SELECT pg_catalog.pg_extension_config_dump('instance_env.instance_allowance',
 	'WHERE role::pg_catalog.oid IN (SELECT oid FROM pg_catalog.pg_roles)');

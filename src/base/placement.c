@@ -50,6 +50,16 @@ static bool read_column(Oid catalog, Oid index, AttrNumber keycol,
 PG_FUNCTION_INFO_V1(instance_env_node_offset);
 
 /*
+ * Has distribute() put the registry on all nodes of a cluster?
+ */
+bool
+ienv_is_distributed(void)
+{
+	return shard_of(get_relname_relid("instance",
+									  get_namespace_oid(IENV_SCHEMA, false))) != 0;
+}
+
+/*
  * A table of the extension's, as this node has it; InvalidOid if it is a
  * reference table that has not been copied to this node yet, or if there is
  * none.

@@ -7,7 +7,9 @@
  * belongs to one application; only its staging environments, or other staging
  * environments of the same application, may have other names below it.  Two
  * sessions that claim names below the same root wait for each other: each
- * locks the root, then looks with a snapshot taken after that.
+ * locks the root, then looks with a snapshot taken after that.  A lock on a
+ * name is known to one node only; on a cluster, sessions that claim names wait
+ * for each other whatever the names.
  *
  * The root is stored, since the list that it is taken from changes.  Whether
  * two names have one owner is asked of the current list.
@@ -39,6 +41,9 @@ ienv_lock_root(const char *name)
 {
 	const char *root;
 
+	if (ienv_is_distributed())
+		ienv_execute("LOCK TABLE instance_env.domain"
+					 " IN SHARE ROW EXCLUSIVE MODE");
 	do
 	{
 		root = ienv_domain_root(name);

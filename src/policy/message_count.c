@@ -37,6 +37,8 @@
  * Nothing depends on the transaction's snapshot, and a dirty snapshot takes no
  * predicate locks, so this never raises a serialization failure.
  *
+ * On a cluster all nodes count in one row, by SQL (message_count_sql.c).
+ *
  * A month is one of UTC, by the clock at the moment of counting.  A row of
  * another month counts as 0, and is overwritten.
  *
@@ -100,8 +102,8 @@ typedef struct Slot
 /* the last transaction that has counted */
 static LocalTransactionId last_sender = InvalidLocalTransactionId;
 
+static void stop_slots(Datum instance);
 static void say_who_sends(void *arg);
-static DateADT current_month(void);
 static Relation open_slots(void);
 static void lock_slots(Relation rel, Datum instance,
 					   const IenvChannel *channel);
@@ -127,16 +129,19 @@ bool
 ienv_count_message(Datum instance, const IenvChannel *channel,
 				   IenvMessageCount *count)
 {
-	Relation	rel = open_slots();
+	Relation	rel;
 	bool		counted;
 
+	if (ienv_is_distributed())
+		return ienv_count_message_by_sql(instance, channel, count);
+	rel = open_slots();
 	for (;;)
 	{
 		bool		unlimited;
 		Tally		tally;
 
 		lock_slots(rel, instance, channel);
-		count->month = current_month();
+		count->month = ienv_message_month();
 		count->limit = DatumGetInt32(ienv_policy(instance, channel->policy,
 												 INT4OID, &unlimited));
 		read_slots(rel, instance, channel, count->month, &tally);
@@ -165,8 +170,6 @@ ienv_count_message(Datum instance, const IenvChannel *channel,
 void
 ienv_stop_messages(Datum instance)
 {
-	Relation	rel = open_slots();
-	TimestampTz began = GetCurrentTimestamp();
 	int			nest_level = ienv_bound_lock_waits(LONGEST_STOP);
 	ErrorContextCallback context = {
 		.callback = say_who_sends,
@@ -174,6 +177,21 @@ ienv_stop_messages(Datum instance)
 	};
 
 	error_context_stack = &context;
+	if (ienv_is_distributed())
+		ienv_execute("LOCK TABLE instance_env.message_count"
+					 " IN SHARE ROW EXCLUSIVE MODE");
+	else
+		stop_slots(instance);
+	error_context_stack = context.previous;
+	AtEOXact_GUC(false, nest_level);
+}
+
+static void
+stop_slots(Datum instance)
+{
+	Relation	rel = open_slots();
+	TimestampTz began = GetCurrentTimestamp();
+
 	for (const IenvChannel *channel = ienv_channels; channel->name != NULL;
 		 channel++)
 	{
@@ -182,7 +200,7 @@ ienv_stop_messages(Datum instance)
 			Tally		tally;
 
 			lock_slots(rel, instance, channel);
-			read_slots(rel, instance, channel, current_month(), &tally);
+			read_slots(rel, instance, channel, ienv_message_month(), &tally);
 			if (!TransactionIdIsValid(tally.open))
 				break;
 			unlock_slots(rel, instance, channel);
@@ -195,8 +213,6 @@ ienv_stop_messages(Datum instance)
 			XactLockTableWait(tally.open, NULL, NULL, XLTW_None);
 		}
 	}
-	error_context_stack = context.previous;
-	AtEOXact_GUC(false, nest_level);
 	table_close(rel, NoLock);
 }
 
@@ -215,8 +231,8 @@ say_who_sends(void *arg)
 /*
  * The first day of the month that it is now, by UTC.
  */
-static DateADT
-current_month(void)
+DateADT
+ienv_message_month(void)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;

@@ -65,6 +65,14 @@ typedef struct IenvMessageCount
 extern bool ienv_count_message(Datum instance, const IenvChannel *channel,
 							   IenvMessageCount *count);
 extern void ienv_stop_messages(Datum instance);
+extern DateADT ienv_message_month(void);
+
+/*
+ * message_count_sql.c: the same on a cluster
+ */
+extern bool ienv_count_message_by_sql(Datum instance,
+									  const IenvChannel *channel,
+									  IenvMessageCount *count);
 
 /*
  * visible.c: what a person sees of a text

@@ -10,6 +10,9 @@
  * that are not distributed, since on a distributed one users are followed by
  * coded ids; and when secret keys were last used, which is unlogged.
  *
+ * The nodes have neither the same numbers for roles, nor the privileges that
+ * were granted on one of them.  So both are repeated by name.
+ *
  * Citus is called by SQL, with names that are qualified, and is not linked to.
  * Before anything is changed, every node is asked whether it is there and can
  * load the library, because a node that cannot would refuse all rows.
@@ -33,6 +36,7 @@ static void require_citus(void);
 static void require_coordinator(void);
 static void require_nodes(void);
 static uint64 distribute_tables(ReturnSetInfo *rsinfo);
+static void repeat_allowances(void);
 static void return_table(ReturnSetInfo *rsinfo, Datum relation,
 						 const char *action);
 
@@ -50,6 +54,7 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			nest_level;
+	uint64		made;
 
 	if (!superuser())
 		ereport(ERROR,
@@ -72,17 +77,16 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	(void) set_config_option("client_min_messages", "warning", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (distribute_tables(rsinfo) > 0)
-	{
-		AtEOXact_GUC(true, nest_level);
+	made = distribute_tables(rsinfo);
+	repeat_allowances();
+	ienv_on_each_node("read_placements", NULL, NULL, NULL);
+	ienv_repeat_grants();
+	AtEOXact_GUC(true, nest_level);
+	if (made > 0)
 		ienv_record_event("distribute", NULL, NULL, NULL, (Datum) 0,
 						  (Datum) 0);
-	}
 	else
-	{
-		AtEOXact_GUC(true, nest_level);
 		ereport(NOTICE, (errmsg("the registry is already distributed")));
-	}
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -220,6 +224,46 @@ distribute_tables(ReturnSetInfo *rsinfo)
 		return_table(rsinfo, relation, there ? "found" : "distributed");
 	}
 	return made;
+}
+
+/*
+ * Write anew which roles may enter instances: what was copied as a number may
+ * be another role's on another node, while a statement names the role.
+ */
+static void
+repeat_allowances(void)
+{
+	static const Oid types[3] = {TEXTOID, UUIDOID, TEXTOID};
+	uint64		n = ienv_query("SELECT role::pg_catalog.text, application,"
+							   " type::pg_catalog.text"
+							   " FROM instance_env.instance_allowance"
+							   " WHERE role::pg_catalog.oid"
+							   " OPERATOR(pg_catalog.=) ANY (SELECT oid"
+							   " FROM pg_catalog.pg_roles)",
+							   0, NULL, NULL, NULL);
+	SPITupleTable *allowances = SPI_tuptable;
+
+	(void) ienv_query("DELETE FROM instance_env.instance_allowance",
+					  0, NULL, NULL, NULL);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Datum		values[3];
+		bool		isnull[3];
+		char		nulls[4] = "   ";
+
+		for (int j = 0; j < lengthof(values); j++)
+		{
+			values[j] = SPI_getbinval(allowances->vals[i], allowances->tupdesc,
+									  j + 1, &isnull[j]);
+			if (isnull[j])
+				nulls[j] = 'n';
+		}
+		(void) ienv_query("INSERT INTO instance_env.instance_allowance"
+						  " (role, application, type)"
+						  " VALUES ($1::pg_catalog.regrole, $2,"
+						  " $3::instance_env.instance_type)",
+						  3, types, values, nulls);
+	}
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/regproc.h"
 
@@ -167,12 +168,24 @@ static const Audience audiences[] = {
 	/* the audit log */
 	{"forget_events", NOBODY},
 
+	/* a cluster */
+	{"distribute", NOBODY},
+	{"node_offset", NOBODY},
+
 	/* rights */
 	{"grant_admin", NOBODY},
 	{"grant_backend", NOBODY},
 	{"grant_guard", NOBODY},
 	{"grant_monitor", NOBODY},
 	{"revoke_access", NOBODY},
+};
+
+/* What these functions grant */
+static const Audience grants[] = {
+	{"grant_backend", BACKEND},
+	{"grant_monitor", MONITOR},
+	{"grant_guard", GUARD},
+	{"grant_admin", BACKEND | MONITOR | GUARD | ADMIN},
 };
 
 /*
@@ -185,8 +198,12 @@ static const char *const catalogues[] = {
 };
 
 static Oid	role_argument(FunctionCallInfo fcinfo, const char **role);
-static void grant_rights(FunctionCallInfo fcinfo, const char *action,
-						 int bits);
+static void grant_rights(FunctionCallInfo fcinfo, const char *action);
+static void change_everywhere(const char *action, Oid roleid,
+							  const char *name);
+static void revoke_rights(Oid roleid);
+static void grant_audiences(const char *role, int bits);
+static bool has_all_of(Oid roleid, int bits);
 static void grant_views(const char *role);
 
 PG_FUNCTION_INFO_V1(instance_env_grant_backend);
@@ -202,7 +219,7 @@ PG_FUNCTION_INFO_V1(instance_env_revoke_defaults);
 Datum
 instance_env_grant_backend(PG_FUNCTION_ARGS)
 {
-	grant_rights(fcinfo, "grant_backend", BACKEND);
+	grant_rights(fcinfo, "grant_backend");
 	PG_RETURN_VOID();
 }
 
@@ -212,7 +229,7 @@ instance_env_grant_backend(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_monitor(PG_FUNCTION_ARGS)
 {
-	grant_rights(fcinfo, "grant_monitor", MONITOR);
+	grant_rights(fcinfo, "grant_monitor");
 	PG_RETURN_VOID();
 }
 
@@ -222,7 +239,7 @@ instance_env_grant_monitor(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_guard(PG_FUNCTION_ARGS)
 {
-	grant_rights(fcinfo, "grant_guard", GUARD);
+	grant_rights(fcinfo, "grant_guard");
 	PG_RETURN_VOID();
 }
 
@@ -232,7 +249,7 @@ instance_env_grant_guard(PG_FUNCTION_ARGS)
 Datum
 instance_env_grant_admin(PG_FUNCTION_ARGS)
 {
-	grant_rights(fcinfo, "grant_admin", BACKEND | MONITOR | GUARD | ADMIN);
+	grant_rights(fcinfo, "grant_admin");
 	PG_RETURN_VOID();
 }
 
@@ -252,14 +269,9 @@ instance_env_revoke_access(PG_FUNCTION_ARGS)
 	ienv_lock_rights();
 	SPI_connect();
 	before = ienv_privileges_of(roleid);
-	if (ienv_revoke_all(roleid) > 0 && ienv_revoke_all(roleid) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"", name, IENV_SCHEMA),
-				 errdetail("Some were granted by a role that has since become a superuser; REVOKE by a superuser affects only what the object's owner granted."),
-				 errhint("Call instance_env.revoke_access() for that role, which also revokes what it has granted.")));
+	change_everywhere("revoke_access", roleid, name);
 	ienv_record_privileges("revoke_access", name, roleid, before);
-	ienv_revoke_allowances(name, roleid);
+	ienv_revoke_allowances(name);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -307,20 +319,76 @@ role_argument(FunctionCallInfo fcinfo, const char **role)
 }
 
 /*
- * Grant a role, as the caller, what any of these audiences may do, and if that
- * changes anything, record it as done by function "action".
+ * Grant a role what such a function grants, and if that changes anything,
+ * record it as done by function "action".
  */
 static void
-grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
+grant_rights(FunctionCallInfo fcinfo, const char *action)
 {
 	const char *name;
 	Oid			roleid = role_argument(fcinfo, &name);
-	const char *role = quote_identifier(name);
 	Datum		before;
 
 	ienv_lock_rights();
 	SPI_connect();
 	before = ienv_privileges_of(roleid);
+	change_everywhere(action, roleid, name);
+	ienv_record_privileges(action, name, roleid, before);
+	SPI_finish();
+}
+
+/*
+ * Do what one of these functions does, on all nodes if there are several.
+ */
+static void
+change_everywhere(const char *action, Oid roleid, const char *name)
+{
+	if (ienv_is_distributed())
+		ienv_on_each_node(action, name, NULL, NULL);
+	else
+		ienv_change_rights(action, roleid);
+}
+
+/*
+ * The same on this node alone, as the caller.  SPI is connected, and the
+ * rights are locked.
+ */
+void
+ienv_change_rights(const char *action, Oid roleid)
+{
+	int			bits = 0;
+
+	if (strcmp(action, "revoke_access") == 0)
+	{
+		revoke_rights(roleid);
+		return;
+	}
+	for (int i = 0; i < lengthof(grants); i++)
+		if (strcmp(action, grants[i].function) == 0)
+			bits = grants[i].bits;
+	if (bits == 0)
+		elog(ERROR, "\"%s\" changes no rights", action);
+	grant_audiences(quote_identifier(GetUserNameFromId(roleid, false)), bits);
+}
+
+static void
+revoke_rights(Oid roleid)
+{
+	if (ienv_revoke_all(roleid) > 0 && ienv_revoke_all(roleid) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("could not revoke all privileges of role \"%s\" in schema \"%s\"",
+						GetUserNameFromId(roleid, false), IENV_SCHEMA),
+				 errdetail("Some were granted by a role that has since become a superuser; REVOKE by a superuser affects only what the object's owner granted."),
+				 errhint("Call instance_env.revoke_access() for that role, which also revokes what it has granted.")));
+}
+
+/*
+ * Grant a role, whose name is quoted, what any of these audiences may do.
+ */
+static void
+grant_audiences(const char *role, int bits)
+{
 	ienv_execute("GRANT USAGE ON SCHEMA %s TO %s", IENV_SCHEMA, role);
 	for (int i = 0; i < lengthof(audiences); i++)
 	{
@@ -356,8 +424,6 @@ grant_rights(FunctionCallInfo fcinfo, const char *action, int bits)
 		grant_views(role);
 	if (bits & GUARD)
 		ienv_execute("GRANT SELECT ON %s.guards TO %s", IENV_SCHEMA, role);
-	ienv_record_privileges(action, name, roleid, before);
-	SPI_finish();
 }
 
 /*
@@ -381,4 +447,60 @@ grant_views(const char *role)
 
 		ienv_execute("GRANT SELECT ON %s TO %s", ienv_sql_name(oid), role);
 	}
+}
+
+/*
+ * Grant on all nodes what roles have been granted on this one by functions
+ * such as grant_backend().  SPI is connected.
+ */
+void
+ienv_repeat_grants(void)
+{
+	uint64		n = ienv_query("SELECT DISTINCT a.grantee"
+							   " FROM pg_catalog.pg_namespace n,"
+							   " LATERAL pg_catalog.aclexplode(n.nspacl) a"
+							   " WHERE n.oid" IENV_IN_SCHEMA
+							   " AND a.grantee OPERATOR(pg_catalog.<>) 0"
+							   " AND a.grantee OPERATOR(pg_catalog.<>)"
+							   " n.nspowner", 0, NULL, NULL, NULL);
+	SPITupleTable *roles = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Oid			roleid = DatumGetObjectId(SPI_getbinval(roles->vals[i],
+															roles->tupdesc, 1,
+															&isnull));
+
+		for (int j = 0; j < lengthof(grants); j++)
+			if (has_all_of(roleid, grants[j].bits))
+				ienv_on_each_node(grants[j].function,
+								  GetUserNameFromId(roleid, false), NULL, NULL);
+	}
+}
+
+/*
+ * Has a role itself been granted all functions of these audiences?
+ */
+static bool
+has_all_of(Oid roleid, int bits)
+{
+	Oid			types[2] = {OIDOID, TEXTARRAYOID};
+	Datum		values[2];
+	Datum		names[lengthof(audiences)];
+	int			n = 0;
+
+	for (int i = 0; i < lengthof(audiences); i++)
+		if ((audiences[i].bits & bits) != 0)
+			names[n++] = CStringGetTextDatum(audiences[i].function);
+	values[0] = ObjectIdGetDatum(roleid);
+	values[1] = PointerGetDatum(construct_array(names, n, TEXTOID, -1, false,
+												TYPALIGN_INT));
+	return ienv_query("SELECT FROM pg_catalog.pg_proc p"
+					  " WHERE p.pronamespace" IENV_IN_SCHEMA
+					  " AND p.proname OPERATOR(pg_catalog.=) ANY ($2)"
+					  " AND NOT EXISTS (SELECT"
+					  " FROM pg_catalog.aclexplode(p.proacl) a"
+					  " WHERE a.grantee OPERATOR(pg_catalog.=) $1)",
+					  2, types, values, NULL) == 0;
 }

@@ -114,23 +114,46 @@ ienv_revoke_all(Oid roleid)
  * connected.
  */
 void
-ienv_revoke_allowances(const char *role, Oid roleid)
+ienv_revoke_allowances(const char *role)
 {
-	Oid			type = OIDOID;
-	Datum		value = ObjectIdGetDatum(roleid);
+	Oid			type = TEXTOID;
+	Datum		value = CStringGetTextDatum(role);
 	IenvOwner	saved;
+	bool		none;
+
+	ienv_become_owner(&saved);
+	(void) ienv_query_latest("SELECT pg_catalog.array_agg(id)"
+							 " FROM instance_env.instance_allowance"
+							 " WHERE pg_catalog.pg_get_userbyid(role)"
+							 "  OPERATOR(pg_catalog.=) $1::pg_catalog.name",
+							 1, &type, &value, NULL);
+	ienv_delete_allowances("revoke_access", role,
+						   ienv_result_datum(0, 1, &none));
+	ienv_leave_owner(&saved);
+}
+
+/*
+ * Delete the allowances of a role that have these ids, and record each as done
+ * by function "action".  SPI is connected, and the current user is the owner.
+ *
+ * On a cluster, what writes names rows by their ids: the number of the role is
+ * another one on each node, and no function may be called to find it.
+ */
+void
+ienv_delete_allowances(const char *action, const char *role, Datum ids)
+{
+	Oid			type = UUIDARRAYOID;
 	SPITupleTable *deleted;
 	uint64		n;
 
-	ienv_become_owner(&saved);
-	n = ienv_write_latest("WITH r AS (DELETE FROM instance_env.instance_allowance a"
-						  " WHERE a.role::pg_catalog.oid"
-						  "  OPERATOR(pg_catalog.=) $1"
-						  " RETURNING a.application, a.type)"
+	if (DatumGetPointer(ids) == NULL)
+		return;
+	n = ienv_write_latest("WITH a AS (DELETE FROM instance_env.instance_allowance"
+						  " WHERE id OPERATOR(pg_catalog.=) ANY ($1)"
+						  " RETURNING application, type)"
 						  " SELECT application,"
-						  " pg_catalog.jsonb_build_object('type', type) FROM r",
-						  1, &type, &value);
-	ienv_leave_owner(&saved);
+						  " pg_catalog.jsonb_build_object('type', type) FROM a",
+						  1, &type, &ids);
 	deleted = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -139,8 +162,8 @@ ienv_revoke_allowances(const char *role, Oid roleid)
 		Datum		application = SPI_getbinval(deleted->vals[i],
 												deleted->tupdesc, 1, &all);
 
-		ienv_record_event("revoke_access",
-						  all ? NULL : DatumGetUUIDP(application), NULL, role,
+		ienv_record_event(action, all ? NULL : DatumGetUUIDP(application),
+						  NULL, role,
 						  SPI_getbinval(deleted->vals[i], deleted->tupdesc, 2,
 										&isnull), 0);
 	}

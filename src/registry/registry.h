@@ -130,6 +130,26 @@ extern const IenvRename *ienv_rename_from(Datum key);
 extern bool ienv_has_renamed(Datum from, Datum to);
 extern void ienv_require_not_renamed(Datum instance);
 
+extern void ienv_hear_of_rename(const pg_uuid_t *instance,
+								const char *old_key, const char *new_key);
+
+/*
+ * each_node.c: what every node of a cluster does
+ */
+extern void ienv_on_each_node(const char *action, const char *item,
+							  const char *before, const char *after);
+
+/*
+ * grant.c: who may call what
+ */
+extern void ienv_change_rights(const char *action, Oid roleid);
+extern void ienv_repeat_grants(void);
+
+/*
+ * placement_views.c: the views on a node of a cluster
+ */
+extern void ienv_read_placements(void);
+
 /*
  * application.c: applications
  */
@@ -248,7 +268,9 @@ extern Datum ienv_privileges_of(Oid roleid);
 extern void ienv_record_privileges(const char *action, const char *role,
 								   Oid roleid, Datum before);
 extern uint64 ienv_revoke_all(Oid roleid);
-extern void ienv_revoke_allowances(const char *role, Oid roleid);
+extern void ienv_revoke_allowances(const char *role);
+extern void ienv_delete_allowances(const char *action, const char *role,
+								   Datum ids);
 
 /*
  * trust.c: whose tables the administrative functions look at

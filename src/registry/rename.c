@@ -101,6 +101,21 @@ ienv_remember_rename(const pg_uuid_t *instance, const char *old_key,
 }
 
 /*
+ * The same in a session that does the work of another one on this node of a
+ * cluster, and may be that session itself.  It locks no tables.
+ */
+void
+ienv_hear_of_rename(const pg_uuid_t *instance, const char *old_key,
+					const char *new_key)
+{
+	const IenvRename *last = ienv_last_rename(instance);
+
+	if (last == NULL || strcmp(last->old_key, old_key) != 0 ||
+		strcmp(last->new_key, new_key) != 0)
+		ienv_remember_rename(instance, old_key, new_key, NIL);
+}
+
+/*
  * The last rename of this instance in the current transaction, or NULL.
  */
 const IenvRename *

@@ -9,7 +9,8 @@
  *
  * SECURITY DEFINER with a pinned search_path.  The table has roles by OID, so
  * that an allowance follows a role that is renamed; of a role that is dropped,
- * PostgreSQL does not tell us, so allow_instance() looks for those.
+ * PostgreSQL does not tell us, so allow_instance() looks for those.  A role has
+ * another OID on each node of a cluster, so what writes goes by its name.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,15 +29,19 @@
 /* The arguments of a call: $1 to $3 of the queries below */
 typedef struct Scope
 {
+	Oid			roleid;
 	const char *role;			/* its name */
 	Datum		values[3];		/* role, application, type; 0 for null */
 } Scope;
 
-static const Oid types[3] = {OIDOID, UUIDOID, TEXTOID};
+static const Oid types[3] = {TEXTOID, UUIDOID, TEXTOID};
 
 /* Conditions on an allowance a, and columns that describe it */
 #define IS_OF_ROLE \
-	"a.role::pg_catalog.oid OPERATOR(pg_catalog.=) $1"
+	"pg_catalog.pg_get_userbyid(a.role) OPERATOR(pg_catalog.=) $1::pg_catalog.name"
+/* the number of a role that is gone; a name that begins with a digit is quoted */
+#define IS_DROPPED \
+	"a.role::pg_catalog.text OPERATOR(pg_catalog.~) '^[0-9]'"
 #define IS_WITHIN \
 	"($2 IS NULL OR (a.application IS NOT NULL AND a.application OPERATOR(pg_catalog.=) $2))" \
 	" AND ($3 IS NULL OR (a.type IS NOT NULL AND a.type::pg_catalog.text OPERATOR(pg_catalog.=) $3))"
@@ -94,12 +99,14 @@ allow(FunctionCallInfo fcinfo)
 	SPI_connect();
 	read_scope(fcinfo, &scope);
 	forget_dropped_roles();
-	if (ienv_query("INSERT INTO instance_env.instance_allowance AS a"
+	if (ienv_query("WITH a AS (INSERT INTO instance_env.instance_allowance AS a"
 				   " (role, application, type)"
-				   " VALUES ($1::pg_catalog.regrole, $2,"
+				   " VALUES (pg_catalog.quote_ident($1)::pg_catalog.regrole, $2,"
 				   " $3::instance_env.instance_type)"
 				   " ON CONFLICT DO NOTHING"
-				   " RETURNING NULL::pg_catalog.jsonb, " TYPE_OF_ALLOWANCE,
+				   " RETURNING a.type)"
+				   " SELECT NULL::pg_catalog.jsonb, " TYPE_OF_ALLOWANCE
+				   " FROM a",
 				   3, types, scope.values, NULL) > 0)
 		ienv_record_returned("allow_instance",
 							 PG_ARGISNULL(1) ? NULL : PG_GETARG_UUID_P(1),
@@ -137,32 +144,19 @@ static void
 forbid(FunctionCallInfo fcinfo)
 {
 	Scope		scope;
-	uint64		n;
-	SPITupleTable *deleted;
+	bool		none;
 
 	SPI_connect();
 	read_scope(fcinfo, &scope);
 	refuse_if_wider(&scope);
 
 	/* including what was allowed since the transaction's snapshot */
-	n = ienv_write_latest("DELETE FROM instance_env.instance_allowance a"
-						  " WHERE " IS_OF_ROLE " AND " IS_WITHIN
-						  " RETURNING a.application, " TYPE_OF_ALLOWANCE,
-						  3, types, scope.values);
-	deleted = SPI_tuptable;
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool		all;
-		bool		isnull;
-		Datum		application = SPI_getbinval(deleted->vals[i],
-												deleted->tupdesc, 1, &all);
-
-		ienv_record_event("forbid_instance",
-						  all ? NULL : DatumGetUUIDP(application), NULL,
-						  scope.role,
-						  SPI_getbinval(deleted->vals[i], deleted->tupdesc, 2,
-										&isnull), 0);
-	}
+	(void) ienv_query_latest("SELECT pg_catalog.array_agg(a.id)"
+							 " FROM instance_env.instance_allowance a"
+							 " WHERE " IS_OF_ROLE " AND " IS_WITHIN,
+							 3, types, scope.values, NULL);
+	ienv_delete_allowances("forbid_instance", scope.role,
+						   ienv_result_datum(0, 1, &none));
 	warn_if_still_allowed(&scope);
 	SPI_finish();
 }
@@ -200,7 +194,8 @@ read_scope(FunctionCallInfo fcinfo, Scope *scope)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist", role)));
-	scope->values[0] = ObjectIdGetDatum(role);
+	scope->roleid = role;
+	scope->values[0] = CStringGetTextDatum(scope->role);
 	scope->values[1] = PG_ARGISNULL(1) ? 0 : PG_GETARG_DATUM(1);
 	scope->values[2] = PG_ARGISNULL(2) ? 0 :
 		CStringGetTextDatum(PG_GETARG_OID(2) ==
@@ -222,15 +217,24 @@ read_scope(FunctionCallInfo fcinfo, Scope *scope)
 static void
 forget_dropped_roles(void)
 {
-	(void) ienv_write_latest("DELETE FROM instance_env.instance_allowance"
-							 " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-							 "SELECT a.ctid"
-							 " FROM instance_env.instance_allowance a"
-							 " WHERE NOT EXISTS (SELECT"
-							 " FROM pg_catalog.pg_roles r"
-							 " WHERE r.oid OPERATOR(pg_catalog.=)"
-							 " a.role::pg_catalog.oid)"
-							 " FOR UPDATE OF a SKIP LOCKED))", 0, NULL, NULL);
+	Oid			type = UUIDOID;
+	uint64		n = ienv_write_latest("SELECT a.id"
+									  " FROM instance_env.instance_allowance a"
+									  " WHERE " IS_DROPPED
+									  " FOR UPDATE SKIP LOCKED",
+									  0, NULL, NULL);
+	SPITupleTable *dropped = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		id = SPI_getbinval(dropped->vals[i], dropped->tupdesc, 1,
+									   &isnull);
+
+		(void) ienv_write_latest("DELETE FROM instance_env.instance_allowance"
+								 " WHERE id OPERATOR(pg_catalog.=) $1",
+								 1, &type, &id);
+	}
 }
 
 /*
@@ -266,7 +270,7 @@ refuse_if_wider(const Scope *scope)
 static void
 warn_if_still_allowed(const Scope *scope)
 {
-	Oid			role = DatumGetObjectId(scope->values[0]);
+	Oid			role = scope->roleid;
 	uint64		n;
 
 	if (superuser_arg(role))

@@ -57,6 +57,7 @@ CREATE ROLE regress_settings;
 GRANT USAGE ON SCHEMA instance_env TO regress_settings;
 GRANT ALL ON instance_env.event TO regress_settings;
 GRANT ALL ON SEQUENCE instance_env.event_id_seq TO regress_settings;
+GRANT EXECUTE ON FUNCTION instance_env.node_offset() TO regress_settings;
 SET ROLE regress_settings;
 DELETE FROM instance_env.event;
 INSERT INTO instance_env.event (session_user_name, current_user_name, action) VALUES ('x', 'x', 'x');
