@@ -132,7 +132,7 @@ ienv_count_message(Datum instance, const IenvChannel *channel,
 	Relation	rel;
 	bool		counted;
 
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		return ienv_count_message_by_sql(instance, channel, count);
 	rel = open_slots();
 	for (;;)
@@ -177,7 +177,7 @@ ienv_stop_messages(Datum instance)
 	};
 
 	error_context_stack = &context;
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		ienv_execute("LOCK TABLE instance_env.message_count"
 					 " IN SHARE ROW EXCLUSIVE MODE");
 	else
