@@ -11,6 +11,7 @@
 #                         own; VERSIONS="17" selects some
 #   make bench            what guarding a table costs; ONLY, SCALE and REPEAT make it
 #                         shorter, see test/bench/run
+#   make bench-citus      the same on a cluster of Citus; see test/bench/citus
 #   make indent           format src/ as PostgreSQL formats its own source
 #   make dist             the archive for PGXN, of what is committed
 
@@ -78,7 +79,7 @@ EXTRA_CLEAN = .built-with results regression.diffs regression.out tmp_check \
 PG_CONFIG ?= pg_config
 export PG_CONFIG
 
-.PHONY: all compiler demo test test-citus test-matrix bench indent dist
+.PHONY: all compiler demo test test-citus test-matrix bench bench-citus indent dist
 all:
 
 $(INSTALL_SQL): $(PARTS) $(source)/$(EXTENSION).control $(source)/Makefile
@@ -137,6 +138,9 @@ test-matrix:
 
 bench:
 	@test/bin/setup -w valgrind=valgrind -w gnuplot=gnuplot-nox test/bench/run
+
+bench-citus:
+	@PG_CONFIG='$(CITUS_PG_CONFIG)' $(BUILT) test/bin/with-cluster -c 'autovacuum = off' test/bench/citus
 
 indent:
 	@test/bin/setup -w pg_bsd_indent=pg-bsd-indent test/bin/indent

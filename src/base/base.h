@@ -106,7 +106,7 @@ extern void ienv_leave_owner(const IenvOwner *saved);
 /*
  * placement.c: where this node has the extension's own tables
  */
-extern bool ienv_is_distributed(void);
+extern bool ienv_registry_is_distributed(void);
 extern Oid	ienv_table_oid(const char *table);
 extern Oid	ienv_index_oid(const char *table, const char *index);
 extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);

@@ -53,7 +53,7 @@ PG_FUNCTION_INFO_V1(instance_env_node_offset);
  * Has distribute() put the registry on all nodes of a cluster?
  */
 bool
-ienv_is_distributed(void)
+ienv_registry_is_distributed(void)
 {
 	return shard_of(get_relname_relid("instance",
 									  get_namespace_oid(IENV_SCHEMA, false))) != 0;

@@ -41,7 +41,7 @@ ienv_lock_root(const char *name)
 {
 	const char *root;
 
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		ienv_execute("LOCK TABLE instance_env.domain"
 					 " IN SHARE ROW EXCLUSIVE MODE");
 	do

@@ -51,7 +51,7 @@ instance_env_consume_message(PG_FUNCTION_ARGS)
 	if (ienv_is_test_identity(instance, PG_GETARG_TEXT_PP(2)))
 		PG_RETURN_BOOL(false);
 	PreventCommandIfReadOnly("consume_message()");
-	if (!(ienv_is_distributed() ?
+	if (!(ienv_registry_is_distributed() ?
 		  ienv_count_message_by_sql(instance, channel, &count) :
 		  ienv_count_message(instance, channel, &count)))
 		refuse(instance, channel, &count);

@@ -174,7 +174,7 @@ ienv_stop_messages(Datum instance)
 	};
 
 	error_context_stack = &context;
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		ienv_execute("LOCK TABLE instance_env.message_count"
 					 " IN SHARE ROW EXCLUSIVE MODE");
 	else

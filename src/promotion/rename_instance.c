@@ -88,7 +88,7 @@ instance_env_rename_instance(PG_FUNCTION_ARGS)
 	registered = true;
 	ienv_remember_rename(DatumGetUUIDP(values[0]),
 						 TextDatumGetCString(values[2]), new_key, tables);
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		ienv_on_each_node("rename_instance",
 						  DatumGetCString(DirectFunctionCall1(uuid_out,
 															  values[0])),

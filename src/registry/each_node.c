@@ -55,7 +55,7 @@ instance_env_do_node_task(PG_FUNCTION_ARGS)
 
 	/* each node does it for itself */
 	nest_level = NewGUCNestLevel();
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		(void) set_config_option("citus.enable_ddl_propagation", "off",
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);

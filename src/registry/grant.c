@@ -342,7 +342,7 @@ grant_rights(FunctionCallInfo fcinfo, const char *action)
 static void
 change_everywhere(const char *action, Oid roleid, const char *name)
 {
-	if (ienv_is_distributed())
+	if (ienv_registry_is_distributed())
 		ienv_on_each_node(action, name, NULL, NULL);
 	else
 		ienv_change_rights(action, roleid);

@@ -40,8 +40,8 @@ foreach my $n (0 .. 5)
 	if ($n < 4)
 	{
 		$cap{$development} = 6 + 3 * $n;
-		value(($n + 1) % 3, "UPDATE instance_env.instance SET user_cap = $cap{$development} WHERE id = '$development'");
-		value(0, "INSERT INTO instance_env.policy_override (instance, name, value) VALUES ('$development', 'user_cap_thresholds', '[]')") if $n % 2;
+		value(($n + 1) % 3, "SELECT instance_env.set_user_cap('$development', $cap{$development})");
+		value(0, "SELECT instance_env.set_policy('$development', 'user_cap_thresholds', '[]')") if $n % 2;
 	}
 	else
 	{
@@ -175,7 +175,7 @@ my @sessions = map {
 
 # What is refused, and what the load brings about by itself.  COPY, and INSERT … SELECT that
 # goes through the node of the client, do not keep the SQLSTATE of another node's error.
-my $message = qr/has reached its cap of|was not made for the user's instance|duplicate key value/;
+my $message = qr/has reached its cap of|was not made for the user's instance|duplicate key value|distributed deadlock/;
 my (%errors, %refused, @surprises);
 foreach my $session (@sessions)
 {

@@ -199,16 +199,17 @@ foreach my $database ('readme', 'cascaded')
 }
 
 #
-# Concepts, Reference, Adopting and Clients
+# Concepts, Reference, Adopting, Clients and Scaling
 #
 
-# The recipes need tables of their own; see all_recipes.
-foreach my $document ('doc/concepts.md', 'doc/reference.md', 'doc/adopting.md', 'doc/clients.md')
+# The recipes need tables of their own, see all_recipes; and Citus a cluster, see
+# test/citus/document.pl.
+foreach my $document ('doc/concepts.md', 'doc/reference.md', 'doc/adopting.md', 'doc/clients.md', 'doc/scaling.md')
 {
 	my $database = basename($document, '.md');
 
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
-	run_blocks($document, $database, grep { $_->{section} ne 'Recipes' } blocks($document));
+	run_blocks($document, $database, grep { $_->{section} !~ /^(?:Recipes$|Citus)/ } blocks($document));
 }
 
 #
@@ -416,7 +417,7 @@ foreach my $document (@documents)
 }
 
 # Contents come first and name every section.
-foreach my $document ('README.md', 'doc/concepts.md', 'doc/adopting.md', 'doc/monitoring.md', $reference)
+foreach my $document ('README.md', 'doc/concepts.md', 'doc/adopting.md', 'doc/monitoring.md', 'doc/scaling.md', $reference)
 {
 	my ($head) = $text{$document} =~ /^(.*?)^## /ms;
 	my ($contents) = $head =~ /^(Contents: .*?)\n\n/ms;

@@ -59,7 +59,7 @@ is("@misnamed", '', 'every test is named by its room and its subject');
 is(join(' ', map { @$_ > 1 ? @$_ : () } values %numbers), '', 'no number is given twice');
 
 # Those that need a cluster of Citus are apart, each about one subject.
-is(join(' ', grep { !m{/[a-z]+\.pl$} } glob 'test/citus/*'), '', 'every test of a cluster is named by its subject');
+is(join(' ', grep { !m{/(?:[a-z]+\.pl|[a-z_]+\.sql)$} } glob 'test/citus/*'), '', 'every test of a cluster is named by its subject');
 
 # The output of both kinds is in one folder, where there may be alternatives: _1 and so on.
 my %sources = map { $_ => 1 } @{ $tests{sql} }, @{ $tests{specs} };
