@@ -125,10 +125,11 @@ typedef enum IenvPlace
 	IENV_IN_ONE_SHARD,			/* all in one shard, on some node */
 	IENV_EVERYWHERE,			/* in one shard that each node has a copy of */
 	IENV_IN_RANGES				/* in shards, in any other way */
-}			IenvPlace;
+} IenvPlace;
 
 extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
 extern Oid	ienv_shell_of(Oid relid);
+extern bool ienv_is_shard_name(const char *name);
 extern bool ienv_may_be_shard(Oid relid);
 extern Oid	ienv_known_table(Oid relid);
 extern List *ienv_shards_here(Oid table);
