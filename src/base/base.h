@@ -130,6 +130,7 @@ typedef enum IenvPlace
 
 extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
 extern Oid	ienv_shell_of(Oid relid);
+extern bool ienv_is_shard_name(const char *name);
 extern bool ienv_may_be_shard(Oid relid);
 extern Oid	ienv_known_table(Oid relid);
 extern List *ienv_shards_here(Oid table);

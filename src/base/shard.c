@@ -25,6 +25,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "nodes/primnodes.h"
@@ -32,6 +33,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "base/base.h"
 
@@ -46,6 +48,7 @@
 /* What the name of a session that another node has begun starts with */
 static const char *const node_sessions[] = {"citus_internal gpid=", "citus_rebalancer gpid=", "citus_run_command gpid="};
 
+static Oid	owner_of(Oid relid);
 static IenvPlace place(HeapTuple tuple, TupleDesc desc, AttrNumber *column);
 static int64 shard_number(const char *name, size_t *stem);
 static char *shard_name(const char *table, int64 shard);
@@ -136,10 +139,36 @@ ienv_shell_of(Oid relid)
 	if (!OidIsValid(table) || table == relid ||
 		get_rel_name(table) == NULL ||
 		get_rel_namespace(table) != get_rel_namespace(relid) ||
-		ienv_relation_owner(table) != ienv_relation_owner(relid) ||
+		owner_of(table) != owner_of(relid) ||
 		strcmp(shard_name(get_rel_name(table), shard), name) != 0)
 		return InvalidOid;
 	return table;
+}
+
+/*
+ * The role that owns a relation; InvalidOid if it is gone.
+ */
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * Could this be the name of a shard?  Never on a server without Citus.
+ */
+bool
+ienv_is_shard_name(const char *name)
+{
+	return OidIsValid(ienv_citus_catalog("pg_dist_shard")) &&
+		shard_number(name, NULL) != 0;
 }
 
 /*
@@ -226,7 +255,7 @@ ienv_are_kin(Oid a, Oid b)
 	if (!OidIsValid(ienv_citus_catalog("pg_dist_shard")) ||
 		names[0] == NULL || names[1] == NULL ||
 		get_rel_namespace(a) != get_rel_namespace(b) ||
-		ienv_relation_owner(a) != ienv_relation_owner(b))
+		owner_of(a) != owner_of(b))
 		return false;
 	for (int i = 0; i < 2; i++)
 		shards[i] = shard_number(names[i], &stems[i]);

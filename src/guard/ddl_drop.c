@@ -96,7 +96,7 @@ instance_env_watch_drop(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_drop")));
 	if (strcmp(((EventTriggerData *) fcinfo->context)->event,
 			   "ddl_command_end") == 0)
-		ienv_record_drops();
+		ienv_record_drops(((EventTriggerData *) fcinfo->context)->parsetree);
 	PG_RETURN_NULL();
 }
 

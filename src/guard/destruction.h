@@ -19,26 +19,24 @@ typedef struct IenvVictim
 } IenvVictim;
 
 /*
+ * victim.c: whether there are users of production
+ */
+extern bool ienv_is_victim(const IenvGuard *guard, Datum value, bool fresh);
+extern bool ienv_set_victim(const IenvGuard *guard, Datum value,
+							IenvVictim *victim);
+extern bool ienv_find_victim(const IenvGuard *guard, IenvVictim *victim);
+
+/*
  * destruction.c: what is refused, and to whom
  */
 extern int	ienv_destructive_rows;
 
 extern bool ienv_is_installed(void);
 extern bool ienv_may_destroy(Oid relid);
-extern bool ienv_is_victim(const IenvGuard *guard, Datum value, bool fresh);
-extern bool ienv_set_victim(const IenvGuard *guard, Datum value,
-							IenvVictim *victim);
-extern bool ienv_find_victim(const IenvGuard *guard, IenvVictim *victim);
 pg_noreturn extern void ienv_refuse_destruction(const IenvGuard *guard,
 												const IenvVictim *victim,
 												const char *message);
 extern void ienv_check_truncate(const IenvGuard *guard);
-
-/*
- * distributed.c: the same of a table whose rows are on other nodes
- */
-extern bool ienv_find_victim_on_nodes(const IenvGuard *guard,
-									  IenvVictim *victim);
 
 /*
  * drop_note.c: what a command that drops things has taken so far
@@ -59,7 +57,7 @@ extern IenvDropNote *ienv_note_drop(Oid relid);
 extern void ienv_look_at_drop(IenvDropNote *note);
 extern void ienv_check_drop(IenvDropNote *note, const char *action,
 							const char *message);
-extern void ienv_record_drops(void);
+extern void ienv_record_drops(Node *parsetree);
 
 /*
  * deletion_limit.c: how many users a statement may delete

@@ -19,11 +19,8 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/rls.h"
 
 #include "base/base.h"
-#include "guard/destruction.h"
 #include "guard/guard.h"
 #include "table/table.h"
 
@@ -153,66 +150,4 @@ ienv_allow_triggers(Oid relid)
 		(void) set_config_option(UNSAFE_TRIGGERS, "on", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);
-}
-
-/*
- * What ienv_find_victim() does for a distributed table, whose rows are on other
- * nodes.  They are read as the owner; where even the owner would not be shown all of them, there
- * is no telling, and that is refused.
- */
-bool
-ienv_find_victim_on_nodes(const IenvGuard *guard, IenvVictim *victim)
-{
-	IenvActing	saved;
-	Portal		portal;
-	bool		found = false;
-	uint64		fetched;
-	MemoryContext result_context = CurrentMemoryContext;
-
-	SPI_connect();
-	ienv_act_as(ienv_relation_owner(guard->relid), &saved);
-	if (check_enable_rls(guard->relid, InvalidOid, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot tell whether distributed table %s holds users of production",
-						ienv_quoted_name(guard->relid)),
-				 errdetail("Row security is forced for its owner, too."),
-				 errhint("Use ALTER TABLE ... NO FORCE ROW LEVEL SECURITY first.")));
-	portal = ienv_open_rows(guard->relid,
-							psprintf("SELECT DISTINCT %s FROM %s",
-									 quote_identifier(get_attname(guard->relid,
-																  guard->instance_attno,
-																  false)),
-									 ienv_sql_name(guard->relid)));
-	do
-	{
-		SPI_cursor_fetch(portal, true, IENV_FETCH_ROWS);
-		fetched = SPI_processed;
-		for (uint64 i = 0; !found && i < fetched; i++)
-		{
-			bool		isnull;
-			Datum		value = SPI_getbinval(SPI_tuptable->vals[i],
-											  SPI_tuptable->tupdesc, 1,
-											  &isnull);
-
-			if (isnull)
-				continue;
-			value = ienv_value_of_column(guard, value);
-			found = ienv_is_victim(guard, value, false) &&
-				ienv_is_victim(guard, value, true);
-			if (found)
-			{
-				MemoryContext old = MemoryContextSwitchTo(result_context);
-
-				(void) ienv_set_victim(guard, value, victim);
-				MemoryContextSwitchTo(old);
-			}
-		}
-		SPI_freetuptable(SPI_tuptable);
-	} while (!found && fetched > 0);
-	SPI_cursor_close(portal);
-	ienv_act_as_self(&saved);
-	ienv_expect_tables(NIL);
-	SPI_finish();
-	return found;
 }

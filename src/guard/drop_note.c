@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "nodes/parsenodes.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -42,6 +43,8 @@ static CommandId command_cid = InvalidCommandId;
 /* Both lists are in TopTransactionContext. */
 static List *noted = NIL;
 static List *allowed = NIL;
+
+static bool is_drop_of_shard(Node *parsetree);
 
 /*
  * Forget what was noted for another command; false if it was for this one.
@@ -150,15 +153,40 @@ ienv_check_drop(IenvDropNote *note, const char *action, const char *message)
 }
 
 /*
+ * Has Citus dropped a shard on this node, while a command of the user's, which
+ * has dropped its table, is still to end?  Until then, nothing can be written.
+ */
+static bool
+is_drop_of_shard(Node *parsetree)
+{
+	const char *name;
+	ListCell   *lc;
+
+	if (!IsA(parsetree, DropStmt) ||
+		((DropStmt *) parsetree)->removeType != OBJECT_TABLE ||
+		list_length(((DropStmt *) parsetree)->objects) != 1)
+		return false;
+	name = strVal(llast(linitial(((DropStmt *) parsetree)->objects)));
+	if (!ienv_is_shard_name(name))
+		return false;
+
+	/* a table that is only called like one is dropped by the user's command */
+	foreach(lc, allowed)
+		if (strstr(((const Allowed *) lfirst(lc))->table, name) != NULL)
+		return false;
+	return true;
+}
+
+/*
  * At the end of a command: record what was allowed.
  */
 void
-ienv_record_drops(void)
+ienv_record_drops(Node *parsetree)
 {
 	List	   *done = allowed;
 	ListCell   *lc;
 
-	if (command_lxid != ienv_lxid())
+	if (command_lxid != ienv_lxid() || is_drop_of_shard(parsetree))
 		return;
 	allowed = NIL;
 	foreach(lc, done)

@@ -19,25 +19,13 @@
 #include "base/base.h"
 #include "table/table.h"
 
-static const char *why_misplaced(const IenvGuard *guard, const char **hint);
-
 /*
- * Is the table of a guard, or the one that it is a shard of, distributed in a
- * way that it cannot do with?
+ * Why the table of a guard, or the one that it is a shard of, is distributed in
+ * a way that it cannot do with, in full sentences; NULL if it is not.  Sets
+ * *hint to what to do.
  */
-bool
-ienv_is_misplaced(const IenvGuard *guard)
-{
-	const char *hint;
-
-	return why_misplaced(guard, &hint) != NULL;
-}
-
-/*
- * Say why, in full sentences, and what to do.  NULL if it is not.
- */
-static const char *
-why_misplaced(const IenvGuard *guard, const char **hint)
+const char *
+ienv_why_misplaced(const IenvGuard *guard, const char **hint)
 {
 	Oid			table = ienv_known_table(guard->root);
 	const char *instance = get_attname(guard->relid, guard->instance_attno,
@@ -71,26 +59,4 @@ why_misplaced(const IenvGuard *guard, const char **hint)
 		return NULL;
 	*hint = "Call instance_env.guard() with coded => true, or with an empty user_key; instance_env.unguard() first, if it is guarded.";
 	return "Users of a distributed table can be followed by coded ids only: on the node of a shard, nobody knows who has departed from others.";
-}
-
-/*
- * Refuse to guard such a table, or a row that comes into it.
- */
-void
-ienv_refuse_misplaced(const IenvGuard *guard, bool guarded)
-{
-	const char *hint;
-	const char *detail = why_misplaced(guard, &hint);
-
-	if (detail == NULL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg(guarded ?
-					"guarded table %s takes no rows as it is distributed" :
-					"table %s cannot be guarded as it is distributed",
-					ienv_quoted_name(guard->root)),
-			 errdetail_internal("%s", detail),
-			 errhint("%s", hint),
-			 ienv_errguard(guard, NULL)));
 }

@@ -116,6 +116,28 @@ ienv_refuse_renamed(const IenvGuard *guard, const IenvInstance *instance,
 }
 
 /*
+ * Refuse to guard such a table, or a row that comes into it.
+ */
+void
+ienv_refuse_misplaced(const IenvGuard *guard, bool guarded)
+{
+	const char *hint;
+	const char *detail = ienv_why_misplaced(guard, &hint);
+
+	if (detail == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(guarded ?
+					"guarded table %s takes no rows as it is distributed" :
+					"table %s cannot be guarded as it is distributed",
+					ienv_quoted_name(guard->root)),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint),
+			 ienv_errguard(guard, NULL)));
+}
+
+/*
  * Refuse a row of a production instance in a table whose users can leave
  * without a record: they could come back under another instance.
  */

@@ -219,8 +219,8 @@ extern Oid	ienv_table_with_label(const char *label);
 /*
  * distribution.c: whether a guard can do with how its table is distributed
  */
-extern bool ienv_is_misplaced(const IenvGuard *guard);
-extern void ienv_refuse_misplaced(const IenvGuard *guard, bool guarded);
+extern const char *ienv_why_misplaced(const IenvGuard *guard,
+									  const char **hint);
 
 /*
  * trigger_row.c: the rows of pg_trigger
@@ -336,6 +336,7 @@ extern IenvGuard *ienv_trigger_guard(TriggerData *trigdata,
 									 const char *funcname);
 extern IenvInstance *ienv_require_active(const IenvGuard *guard, Datum value,
 										 bool isnull, bool fresh);
+extern void ienv_refuse_misplaced(const IenvGuard *guard, bool guarded);
 extern void ienv_refuse_renamed(const IenvGuard *guard,
 								const IenvInstance *instance, Datum value);
 pg_noreturn extern void ienv_refuse_production(const IenvGuard *guard,

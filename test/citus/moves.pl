@@ -162,5 +162,6 @@ fails(0, 'DROP TABLE users', '55I05', qr/"public.users"/, 'one node: users of pr
 is(value(0, "BEGIN; SET LOCAL instance_env.allow_destructive = on; DROP TABLE users; COMMIT; SELECT count(*) FROM pg_class WHERE relname LIKE 'users%'", @mover),
 	0, 'one node: are dropped by who wants that');
 
+$Citus::database = 'moves';
 whole();
 done_testing();
