@@ -139,6 +139,8 @@ COMMENT ON FUNCTION instance_env.distribute() IS
 -- On a cluster, a row that is inserted is a task for every node, and is not kept.
 CREATE TABLE instance_env.node_task
 (
+	-- Citus copies a table to a new node by logical replication, which asks for a key.
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	action text NOT NULL,
 	item text,
 	before text,
@@ -146,6 +148,8 @@ CREATE TABLE instance_env.node_task
 );
 COMMENT ON TABLE instance_env.node_task IS
 'what each node of a Citus cluster is to do in the current transaction; always empty';
+COMMENT ON COLUMN instance_env.node_task.id IS
+'names the row while it is on its way';
 COMMENT ON COLUMN instance_env.node_task.action IS
 'the function that was called, or read_placements';
 COMMENT ON COLUMN instance_env.node_task.item IS

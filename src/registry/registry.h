@@ -92,7 +92,7 @@ typedef struct IenvLastProduction
 	bool		valid;
 	pg_uuid_t	id;
 	uint8		code[IENV_CODE_BYTES];
-}			IenvLastProduction;
+} IenvLastProduction;
 
 extern IenvLastProduction ienv_last_production;
 
