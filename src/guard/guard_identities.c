@@ -11,6 +11,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "base/base.h"
@@ -170,9 +171,16 @@ ienv_check_coded_rows(const IenvGuard *guard, Oid relid, bool brought)
 	Portal		portal = ienv_open_rows(relid, sql);
 	int64		others = 0;
 
+	/* a converted value of each row, of which there may be many */
+	MemoryContext rows = AllocSetContextCreate(CurrentMemoryContext,
+											   "instance_env coded ids",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+
 	do
 	{
 		SPI_cursor_fetch(portal, true, IENV_FETCH_ROWS);
+		old = MemoryContextSwitchTo(rows);
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			HeapTuple	tuple = SPI_tuptable->vals[i];
@@ -206,8 +214,11 @@ ienv_check_coded_rows(const IenvGuard *guard, Oid relid, bool brought)
 						 ienv_errguard(guard, IENV_NO_TRANSFER)));
 			others++;
 		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(rows);
 		SPI_freetuptable(SPI_tuptable);
 	} while (SPI_processed > 0);
 	SPI_cursor_close(portal);
+	MemoryContextDelete(rows);
 	return others;
 }

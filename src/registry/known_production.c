@@ -41,7 +41,7 @@ static uint32 nslots = 0;
 static uint32 used = 0;
 static bool valid = false;
 
-/* The one found last */
+/* The one found last.  Its code is pointed to, and so not read unless needed. */
 IenvLastProduction ienv_last_production = {false};
 
 static void make_slots(uint32 n);
@@ -94,8 +94,7 @@ ienv_look_for_production(const pg_uuid_t *id)
 		if (memcmp(&slots[at], id, UUID_LEN) == 0)
 		{
 			ienv_last_production.id = *id;
-			memcpy(ienv_last_production.code, codes[at].data,
-				   IENV_CODE_BYTES);
+			ienv_last_production.code = codes[at].data;
 			ienv_last_production.valid = true;
 			return ienv_last_production.code;
 		}
@@ -113,6 +112,9 @@ ienv_production_remember(const IenvInstance *instance)
 
 	if (is_empty(&instance->id))
 		return;
+
+	/* its code can be moved or replaced */
+	ienv_last_production.valid = false;
 	if (!valid)
 	{
 		if (slots != NULL)

@@ -91,7 +91,7 @@ typedef struct IenvLastProduction
 {
 	bool		valid;
 	pg_uuid_t	id;
-	uint8		code[IENV_CODE_BYTES];
+	const uint8 *code;
 } IenvLastProduction;
 
 extern IenvLastProduction ienv_last_production;

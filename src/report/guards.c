@@ -25,7 +25,7 @@ ienv_read_guards(IenvReport *report)
 					   psprintf("SELECT " IENV_REPORT_RELATION("g.relation") ","
 								" g.instance_column, g.user_key,"
 								" " IENV_REPORT_RELATION("g.user_table") ","
-								" g.counted, g.whole, g.isolated,"
+								" g.counted, g.whole, g.isolated, g.coded,"
 								" pg_catalog.array_to_string(g.problems, pg_catalog.chr(31)),"
 								" pg_catalog.count(*) OVER (),"
 								" pg_catalog.count(*) FILTER (WHERE g.whole IS FALSE) OVER ()"
@@ -86,9 +86,12 @@ write_guard(StringInfo page, const IenvRows *rows, uint64 row)
 		ienv_html_badge(page, "bad", "not whole");
 	write_problems(page, ienv_cell(rows, row, GUARD_PROBLEMS));
 	ienv_html(page, "</td><td data-label='Instance column'><bdi>%s</bdi></td>"
-			  "<td data-label='User key'><bdi>%s</bdi></td><td data-label='Isolated'>%s</td></tr>\n",
+			  "<td data-label='User key'><bdi>%s</bdi>",
 			  ienv_cell(rows, row, GUARD_INSTANCE),
-			  ienv_cell(rows, row, GUARD_KEY), isolated);
+			  ienv_cell(rows, row, GUARD_KEY));
+	if (ienv_cell_true(rows, row, GUARD_CODED))
+		ienv_html(page, "<span class='soft'>coded ids</span>");
+	ienv_html(page, "</td><td data-label='Isolated'>%s</td></tr>\n", isolated);
 }
 
 /*

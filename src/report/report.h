@@ -76,6 +76,7 @@ typedef enum IenvGuardColumn
 	GUARD_COUNTED,
 	GUARD_WHOLE,
 	GUARD_ISOLATED,
+	GUARD_CODED,
 	GUARD_PROBLEMS,				/* with a unit separator after each but the
 								 * last */
 	GUARD_TOTAL,

@@ -32,6 +32,7 @@
 static bool agrees(const IenvGuard *guard, const IenvTriggerKind *kind,
 				   const IenvColumns * columns);
 static bool read_columns(Relation rel, IenvGuard *guard);
+static bool is_in_row(Relation rel, AttrNumber attno);
 static Oid	find_root(Oid trigger);
 
 /*
@@ -194,12 +195,10 @@ read_columns(Relation rel, IenvGuard *guard)
 	 */
 	att = TupleDescAttr(RelationGetDescr(rel), guard->instance_attno - 1);
 
-	/* a command that drops a partition's column drops its triggers later */
-	if (att->attisdropped)
+	if (!is_in_row(rel, guard->instance_attno))
 		return false;
 	for (int i = 0; i < guard->nkeys; i++)
-		if (TupleDescAttr(RelationGetDescr(rel),
-						  guard->key_attnos[i] - 1)->attisdropped)
+		if (!is_in_row(rel, guard->key_attnos[i]))
 			return false;
 	type = getBaseType(att->atttypid);
 	if (!ienv_instance_type_ok(type) ||
@@ -229,6 +228,21 @@ read_columns(Relation rel, IenvGuard *guard)
 											guard->key_attnos));
 	}
 	return true;
+}
+
+/*
+ * Does a row have a value of this column?  A command that drops a partition's
+ * column drops its triggers later; and of a virtual generated column, which
+ * guard() refuses, a trigger would find that nobody has one.
+ */
+static bool
+is_in_row(Relation rel, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+
+	return !att->attisdropped &&
+		(att->attgenerated == '\0' ||
+		 att->attgenerated == ATTRIBUTE_GENERATED_STORED);
 }
 
 /*

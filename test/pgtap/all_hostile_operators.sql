@@ -132,7 +132,7 @@ SELECT instance_env.set_user_cap('d0000000-0000-4000-8000-000000000001', 2, 'sof
 SELECT is(pg_temp.outcome('INSERT INTO public.guarded VALUES (2, ''dev''), (3, ''dev'')'), 'ok', 'a user beyond a soft cap');
 
 SELECT set_eq($$SELECT proname::text FROM pg_proc p, pg_language l WHERE l.oid = prolang AND lanname = 'c' AND NOT prosecdef AND prokind = 'f'
-		AND NOT COALESCE(array_to_string(proconfig, ' ') LIKE '%search_path=pg_catalog, pg_temp%', false)
+		AND NOT COALESCE(translate(array_to_string(proconfig, ' '), '"', '') LIKE '%search_path=pg_catalog, pg_temp%', false)
 		AND pronamespace = 'instance_env'::regnamespace AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 		-- conditions of triggers
 		AND proname NOT IN ('admission_required', 'instance_unavailable', 'departure_queued', 'identity_changes', 'row_moves', 'row_deleted')$$,

@@ -1,7 +1,7 @@
 -- guard(coded => true): what it takes and refuses, what the guard consists of, and what else knows.
 SET client_min_messages = error;
 SET quote_all_identifiers = off;	-- names are compared as they are without it
-SELECT plan(80);
+SELECT plan(84);
 
 CREATE SCHEMA app;
 SELECT instance_env.create_application('shop', 'pro', development_id => '00000000-0000-4000-8000-00000000000d', development_key => 'dev',
@@ -133,6 +133,23 @@ SELECT lives_ok($$CREATE TRIGGER instance_env_user_cap AFTER INSERT ON app.forge
 	'by hand: one that it does');
 CREATE TRIGGER "Instance_env_no_transfer" AFTER UPDATE ON app.forged FOR EACH ROW
 	WHEN (OLD.instance_id IS DISTINCT FROM NEW.instance_id OR instance_env.identity_changes(OLD.id, NEW.id)) EXECUTE FUNCTION instance_env.check_transfer('instance_env_coder/app.forged', 'coded=on');
+-- and of one that has no value in the row, as there are since PostgreSQL 18
+SELECT current_setting('server_version_num')::integer >= 180000 AS has_virtual \gset
+\if :has_virtual
+CREATE TABLE app.virtual (seed uuid, instance_id text, id uuid GENERATED ALWAYS AS (seed) VIRTUAL);
+SELECT throws_ok($$SELECT instance_env.guard('app.virtual', user_key => 'id', coded => true)$$, '42P10', NULL, 'a virtual generated column');
+CREATE TRIGGER instance_env_user_cap AFTER INSERT ON app.virtual FOR EACH ROW
+	WHEN (instance_env.admission_required(NEW.instance_id, NEW.tableoid, NEW.id)) EXECUTE FUNCTION instance_env.check_user_cap('instance_env_coder/app.virtual', 'coded=on');
+CREATE TRIGGER "Instance_env_no_transfer" AFTER UPDATE ON app.virtual FOR EACH ROW
+	WHEN (OLD.instance_id IS DISTINCT FROM NEW.instance_id OR instance_env.identity_changes(OLD.id, NEW.id)) EXECUTE FUNCTION instance_env.check_transfer('instance_env_coder/app.virtual', 'coded=on');
+RESET ROLE;
+SELECT throws_ok($$INSERT INTO app.virtual VALUES ('a0000000-0000-4000-8000-000000000001', 'prod')$$, '39P01', NULL, 'by hand: it takes nobody');
+SELECT throws_ok($$INSERT INTO app.virtual VALUES ('a0000000-0000-4000-8000-000000000001', 'dev')$$, '39P01', NULL, 'nor in development');
+SELECT is_empty($$SELECT FROM instance_env.guards WHERE relation = 'app.virtual'::regclass AND whole$$, 'and is no whole guard');
+DROP TABLE app.virtual;
+\else
+SELECT skip('there are no virtual columns before PostgreSQL 18', 4);
+\endif
 RESET ROLE;
 SELECT matches((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.forged'::regclass), 'user key ."id." is not a single column of type uuid', 'it is a problem');
 SELECT throws_ok($$INSERT INTO app.forged VALUES ('ann', 'dev')$$, '55000', NULL, 'and takes nobody');

@@ -70,7 +70,7 @@ SELECT is(instance_env.id_belongs(:'id', NULL), NULL, 'nor to whom');
 SELECT is(instance_env.id_time('00000000-0000-8000-8000-000000000000'), '1970-01-01 00:00:00+00', 'the first time');
 SELECT is(instance_env.id_time('ffffffff-ffff-8000-8000-000000000000'), '10889-08-02 05:31:50.655+00', 'the last one');
 SELECT is(instance_env.id_instance('01a22257-518d-82a0-91e3-2e0000000000'), NULL, 'an id of an unknown instance');
-SELECT is(instance_env.id_belongs('01a22257-518d-82a0-91e3-2ea1d4f8ceca', :nowhere), substr(sha256(uuid_send(:nowhere)), 1, 5) = '\xa1d4f8ceca',
+SELECT is(instance_env.id_belongs('01a22257-518d-82a0-91e3-2ea1d4f8ceca', :nowhere), substr(sha256(uuid_send(:nowhere)), 1, 5) = decode('a1d4f8ceca', 'hex'),
 	'whether it belongs to one is told without looking');
 
 -- instances come and go

@@ -27,8 +27,8 @@ SELECT lives_ok($$SELECT instance_env.create_application('a')$$, 'and reads its 
 SELECT is((SELECT min(id) FROM instance_env.event), 1::bigint, 'events are numbered from 1');
 SELECT is((SELECT count(*) FROM instance_env.event WHERE id > 1000), 0::bigint, 'none of them above');
 SELECT is(instance_env.application_id('a'), (SELECT id FROM instance_env.application), 'applications are found');
-SELECT is(pg_get_serial_sequence('instance_env.event', 'id'), 'instance_env.event_id_seq', 'the sequence belongs to its column');
-SELECT is(pg_get_serial_sequence('instance_env.promotion', 'id'), 'instance_env.promotion_id_seq', 'and that of promotions');
+SELECT is(pg_get_serial_sequence('instance_env.event', 'id')::regclass, 'instance_env.event_id_seq'::regclass, 'the sequence belongs to its column');
+SELECT is(pg_get_serial_sequence('instance_env.promotion', 'id')::regclass, 'instance_env.promotion_id_seq'::regclass, 'and that of promotions');
 
 SELECT * FROM finish();
 ROLLBACK;

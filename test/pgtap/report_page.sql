@@ -6,7 +6,7 @@ SET quote_all_identifiers = off;
 BEGIN;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 CREATE EXTENSION IF NOT EXISTS instance_env;
-SELECT plan(48);
+SELECT plan(49);
 
 -- The page without what may differ between two calls
 CREATE FUNCTION pg_temp.page(application text DEFAULT NULL) RETURNS text LANGUAGE sql
@@ -43,6 +43,8 @@ SELECT ok(pg_temp.well_formed(instance_env.report()) IS NOT FALSE, 'and it is we
 CREATE TABLE users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), instance_id uuid NOT NULL, name text, deleted_at timestamptz);
 CREATE TABLE "odd <i>&""'\ table" (instance_id uuid, id text);
 SELECT count(*) FROM instance_env.guard('users') \gset
+CREATE TABLE coded (id uuid PRIMARY KEY, instance_id uuid NOT NULL);
+SELECT count(*) FROM instance_env.guard('coded', user_key => 'id', counted => false, coded => true) \gset
 SELECT count(*) FROM instance_env.guard('"odd <i>&""''\ table"', counted => false) \gset
 SELECT application_id AS shop, development_id AS dev, production_id AS prod FROM instance_env.create_application('shop', 'pro') \gset
 SELECT application_id AS desk, development_id AS desk_dev FROM instance_env.create_application('desk') \gset
@@ -81,6 +83,8 @@ SELECT unalike(pg_temp.section(instance_env.report(), 'drift'), '%desk%', 'of ap
 SELECT alike(pg_temp.section(instance_env.report(), 'promotions'), '%<bdi>shop</bdi>%<bdi>' || session_user || '</bdi>%changes</summary>%<bdi>session.lifetime</bdi>%<code>3600</code>%', 'who promoted, and what changed');
 SELECT alike(pg_temp.section(instance_env.report(), 'guards'), '%users</bdi><span class=''soft''>counts users</span></th><td data-label=''Guard''><span class=''badge ok''>%whole</span>%',
 	'the guards');
+SELECT alike(pg_temp.section(instance_env.report(), 'guards'), '%coded</bdi><span class=''soft''>does not count users</span>%<td data-label=''User key''><bdi>id</bdi><span class=''soft''>coded ids</span></td>%users</bdi>%<td data-label=''User key''><bdi>id</bdi></td>%',
+	'and whose users are followed by coded ids');
 SELECT alike(pg_temp.section(instance_env.report(), 'events'), '%<b>set_setting</b> <bdi>session.lifetime</bdi>%<code>3600</code> &#x2192; <code>7200</code>%<bdi>shop</bdi>%', 'the latest events');
 
 -- What goes wrong

@@ -1,6 +1,7 @@
 --
 -- guard(coded => true): what it says, and what it refuses
 --
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 \set VERBOSITY default
 \set SHOW_CONTEXT never
 SELECT development_id IS NOT NULL AS made FROM instance_env.create_application('coded', 'pro',
