@@ -13,6 +13,7 @@ use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 
 use Clients;
 
@@ -133,6 +134,12 @@ pidfile = $folder/pid
 		chomp $out;
 		return $out;
 	};
+
+	# its daemon opens the socket when the program that has started it may be gone
+	for (my $tries = 0; $tries < 100 && $pooled->('SELECT 1') ne '1'; $tries++)
+	{
+		sleep 0.1;
+	}
 	is($pooled->('SELECT instance_env.current_instance()'), '', 'the connection has entered no instance');
 
 	foreach my $program (qw(signup.c signup.py signup.pl signup.js))
