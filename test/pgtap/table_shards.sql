@@ -2,6 +2,7 @@
 -- who may make them, and what is said of them.  The catalogs that Citus would have are made here,
 -- with what is read of them, in the second half; the first is a server without Citus.
 
+SET quote_all_identifiers = off;	-- names are compared as they are without it
 BEGIN;
 SELECT plan(38);
 
@@ -139,11 +140,11 @@ SELECT lives_ok($$SELECT instance_env.guard('app.users_102011', user_key => '')$
 
 ALTER TABLE app.users_102009 DISABLE TRIGGER instance_env_user_cap_102009;
 SELECT is((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.users'::regclass),
-	'{"a shard of table \"app.users\" has disabled triggers"}', 'whether shards of this node are guarded is said of the table');
+	E'{"a shard of table \\"app.users\\" has disabled triggers"}', 'whether shards of this node are guarded is said of the table');
 ALTER TABLE app.users_102009 ENABLE ALWAYS TRIGGER instance_env_user_cap_102009;
 DROP TRIGGER "Instance_env_no_transfer_102009" ON app.users_102009;
 SELECT is((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.users'::regclass),
-	'{"a shard of table \"app.users\" lacks triggers"}', 'and that one lacks something');
+	E'{"a shard of table \\"app.users\\" lacks triggers"}', 'and that one lacks something');
 
 -- Another schema, and a name that Citus has to cut
 SET LOCAL ROLE instance_env_owner;
@@ -173,7 +174,7 @@ BEGIN
 END $$;
 SELECT is(app.place('h', app.var('app.users', 'id')), '0A000', 'no row comes into a table that is distributed by another column');
 SELECT is((SELECT problems::text FROM instance_env.guards WHERE relation = 'app.users'::regclass),
-	'{"the table takes no rows, because of how it is distributed","a shard of table \"app.users\" lacks triggers"}', 'which the view says');
+	E'{"the table takes no rows, because of how it is distributed","a shard of table \\"app.users\\" lacks triggers"}', 'which the view says');
 SELECT is(app.place('a', app.var('app.users', 'instance_id')), '0A000', 'nor by ranges');
 SELECT is(app.place('n', NULL, 't'), '0A000', 'nor into a reference table');
 SELECT is(app.place('n', NULL), NULL, 'but into one with a single shard');
