@@ -102,7 +102,7 @@ ienv_find_victim(const IenvGuard *guard, IenvVictim *victim)
 
 	if (!guard->counted)
 		return false;
-	if (ienv_place_of(guard->relid, NULL) != IENV_HERE)
+	if (ienv_is_distributed(guard->relid))
 		return find_victim_on_nodes(guard, victim);
 	rel = table_open(guard->relid, NoLock);
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||

@@ -358,6 +358,11 @@ extern void ienv_lock_distributed(Oid relid, LOCKMODE lockmode,
 extern void ienv_pass_on_lock_timeout(void);
 
 /*
+ * elsewhere.c: guarded tables that only another node of a cluster knows
+ */
+extern char *ienv_tables_elsewhere(void);
+
+/*
  * guarded_tables.c: the guarded tables as seen by the administrative functions
  */
 typedef struct IenvRoot
