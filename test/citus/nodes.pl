@@ -133,6 +133,9 @@ fails(2, "SELECT instance_env.enter('$development')", '55000', qr/has no copy.*r
   if value(0, "SELECT count(*) FROM pg_dist_placement p JOIN pg_dist_shard USING (shardid) WHERE logicalrelid = 'instance_env.instance'::regclass") < 3;
 psql(0, 'SELECT replicate_reference_tables()', must => 1);
 is(value(2, "SELECT count(*) FROM instance_env.applications WHERE application = 'alone'"), 1, 'then it has all');
+value(0, "SELECT count(*) FROM instance_env.distribute()");
+is(value(2, "SELECT count(*) FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid WHERE d.classid = 'pg_rewrite'::regclass AND c.oid = 'instance_env.application'::regclass"), 0,
+	'and its views read the copy');
 psql(2, "SELECT instance_env.create_application('later')", must => 1);
 is(value(0, "SELECT max(id) >> 48 = max(node.groupid) FROM instance_env.event, pg_dist_node node"), 't', 'and numbers of its own');
 
