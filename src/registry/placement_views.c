@@ -149,13 +149,17 @@ with_other_tables(const char *definition, bool by_placements)
 	return result.data;
 }
 
+/*
+ * The table to read in place of one with this name, or InvalidOid.  Citus may
+ * have forgotten by now what a placement is one of, but its name tells.
+ */
 static Oid
 other_table(const char *name, bool by_placements)
 {
-	Oid			relid;
-
 	if (by_placements)
 		return ienv_table_oid(name);
-	relid = get_relname_relid(name, ienv_oids()->schema);
-	return OidIsValid(relid) ? ienv_known_table(relid) : InvalidOid;
+	if (!ienv_is_shard_name(name))
+		return InvalidOid;
+	return get_relname_relid(pnstrdup(name, strrchr(name, '_') - name),
+							 ienv_oids()->schema);
 }
