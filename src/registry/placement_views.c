@@ -108,7 +108,7 @@ redefine_views(bool by_placements)
 		char	   *definition = SPI_getvalue(views->vals[i], views->tupdesc,
 											  2);
 		char	   *changed = with_other_tables(definition,
-											   by_placements);
+												by_placements);
 
 		if (strcmp(changed, definition) != 0)
 			ienv_execute("CREATE OR REPLACE VIEW %s AS %s",

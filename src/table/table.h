@@ -118,14 +118,14 @@ typedef struct IenvColumns
 	AttrNumber	instance;		/* 0: none */
 	int			nkeys;
 	AttrNumber	keys[IENV_MAX_KEY_COLUMNS];
-}			IenvColumns;
+} IenvColumns;
 
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present,
 							int *disabled);
 extern bool ienv_read_options(const Trigger *trigger, IenvGuard *guard);
 extern bool ienv_is_of_guard(const Trigger *trigger,
 							 const IenvTriggerKind **kind,
-							 IenvColumns * columns);
+							 IenvColumns *columns);
 extern List *ienv_odd_triggers(Relation rel);
 extern bool ienv_guards_itself(Relation rel);
 
@@ -199,7 +199,7 @@ ienv_value_of_column(const IenvGuard *guard, Datum column)
  */
 
 extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
-								IenvColumns * columns);
+								IenvColumns *columns);
 
 /*
  * table_event.c: what statements have done to guarded tables
