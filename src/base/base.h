@@ -104,17 +104,7 @@ extern void ienv_become_owner(IenvOwner *saved);
 extern void ienv_leave_owner(const IenvOwner *saved);
 
 /*
- * placement.c: where this node has the extension's own tables
- */
-extern bool ienv_registry_is_distributed(void);
-extern Oid	ienv_table_oid(const char *table);
-extern Oid	ienv_index_oid(const char *table, const char *index);
-extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
-pg_noreturn extern void ienv_report_no_placement(const char *table);
-extern Oid	ienv_citus_catalog(const char *name);
-
-/*
- * shard.c: the tables of a Citus cluster, and their shards
+ * citus.c: what Citus knows of this database
  */
 
 /* Where the rows of a table are */
@@ -128,7 +118,25 @@ typedef enum IenvPlace
 	IENV_IN_RANGES				/* in shards, in any other way */
 } IenvPlace;
 
+extern bool ienv_has_citus(void);
 extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
+extern List *ienv_shard_numbers(Oid table);
+extern Oid	ienv_table_of_shard(int64 shard);
+extern bool ienv_shard_is_here(int64 shard);
+extern int32 ienv_node_group(void);
+
+/*
+ * placement.c: where this node has the extension's own tables
+ */
+extern bool ienv_registry_is_distributed(void);
+extern Oid	ienv_table_oid(const char *table);
+extern Oid	ienv_index_oid(const char *table, const char *index);
+extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
+pg_noreturn extern void ienv_report_no_placement(const char *table);
+
+/*
+ * shard.c: the tables of a Citus cluster, and their shards
+ */
 extern Oid	ienv_shell_of(Oid relid);
 extern bool ienv_is_shard_name(const char *name);
 extern bool ienv_may_be_shard(Oid relid);

@@ -14,38 +14,20 @@
  * the triggers of each placement fire there, so that the relcache invalidation
  * that they send is for the relation that this file has named.
  *
- * Citus is not linked to: its catalogs are found by name, and read by the
- * columns that they have had since version 7.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_namespace_d.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
 
-#define Anum_pg_dist_shard_logicalrelid	1
-#define Anum_pg_dist_shard_shardid		2
-#define Anum_pg_dist_placement_shardid	2
-#define Anum_pg_dist_placement_groupid	5
-#define Anum_pg_dist_local_group_groupid	1
-
 /* Numbers that a node gives out for ids, below those of the next node */
 #define NODE_ID_BITS	48
 
-static int64 shard_of(Oid relid);
-static bool is_here(int64 shard);
-static int32 local_group(void);
-static bool read_column(Oid catalog, Oid index, AttrNumber keycol,
-						RegProcedure equal, Datum key, AttrNumber column,
-						const int32 *wanted, Datum *value);
+static int64 only_shard(Oid relid);
 
 PG_FUNCTION_INFO_V1(instance_env_node_offset);
 
@@ -55,8 +37,8 @@ PG_FUNCTION_INFO_V1(instance_env_node_offset);
 bool
 ienv_registry_is_distributed(void)
 {
-	return shard_of(get_relname_relid("instance",
-									  get_namespace_oid(IENV_SCHEMA, false))) != 0;
+	return only_shard(get_relname_relid("instance",
+										get_namespace_oid(IENV_SCHEMA, false))) != 0;
 }
 
 /*
@@ -77,9 +59,9 @@ Oid
 ienv_index_oid(const char *table, const char *index)
 {
 	Oid			schema = get_namespace_oid(IENV_SCHEMA, false);
-	int64		shard = shard_of(get_relname_relid(table, schema));
+	int64		shard = only_shard(get_relname_relid(table, schema));
 
-	if (shard != 0 && !is_here(shard))
+	if (shard != 0 && !ienv_shard_is_here(shard))
 		return InvalidOid;
 	if (shard != 0)
 		index = psprintf("%s_" INT64_FORMAT, index, shard);
@@ -117,93 +99,13 @@ ienv_report_no_placement(const char *table)
  * The only shard of a reference table; 0 if the table is none.
  */
 static int64
-shard_of(Oid relid)
+only_shard(Oid relid)
 {
-	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
-	Datum		shard;
+	List	   *shards = OidIsValid(relid) ? ienv_shard_numbers(relid) : NIL;
+	int64		shard = shards == NIL ? 0 : *(int64 *) linitial(shards);
 
-	if (!OidIsValid(catalog) || !OidIsValid(relid) ||
-		!read_column(catalog,
-					 ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
-					 Anum_pg_dist_shard_logicalrelid, F_OIDEQ,
-					 ObjectIdGetDatum(relid), Anum_pg_dist_shard_shardid,
-					 NULL, &shard))
-		return 0;
-	return DatumGetInt64(shard);
-}
-
-/*
- * Does this node have a copy of the shard?  One that has left the cluster and
- * come back has a relation of that name, with what was in it then, until the
- * shard is copied again.
- */
-static bool
-is_here(int64 shard)
-{
-	int32		group = local_group();
-	Datum		found;
-
-	return read_column(ienv_citus_catalog("pg_dist_placement"),
-					   ienv_citus_catalog("pg_dist_placement_shardid_index"),
-					   Anum_pg_dist_placement_shardid, F_INT8EQ,
-					   Int64GetDatum(shard), Anum_pg_dist_placement_groupid,
-					   &group, &found);
-}
-
-/*
- * The number of this node's group; 0 is the coordinator's.
- */
-static int32
-local_group(void)
-{
-	Oid			catalog = ienv_citus_catalog("pg_dist_local_group");
-	Datum		group;
-
-	if (!OidIsValid(catalog) ||
-		!read_column(catalog, InvalidOid, 0, InvalidOid, (Datum) 0,
-					 Anum_pg_dist_local_group_groupid, NULL, &group))
-		return 0;
-	return DatumGetInt32(group);
-}
-
-/*
- * Read an integer column of the first row that has a key, if keycol is not 0,
- * and, if wanted is not NULL, this value.  False if there is no such row.
- */
-static bool
-read_column(Oid catalog, Oid index, AttrNumber keycol, RegProcedure equal,
-			Datum key, AttrNumber column, const int32 *wanted, Datum *value)
-{
-	Relation	rel = table_open(catalog, AccessShareLock);
-	ScanKeyData scankey;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	if (keycol != 0)
-		ScanKeyInit(&scankey, keycol, BTEqualStrategyNumber, equal, key);
-	scan = systable_beginscan(rel, index, OidIsValid(index), NULL,
-							  keycol != 0 ? 1 : 0, &scankey);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		isnull;
-
-		*value = heap_getattr(tuple, column, RelationGetDescr(rel), &isnull);
-		found = wanted == NULL || DatumGetInt32(*value) == *wanted;
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/*
- * A catalog of Citus, or an index of one; InvalidOid if Citus is not installed
- * in this database.
- */
-Oid
-ienv_citus_catalog(const char *name)
-{
-	return get_relname_relid(name, PG_CATALOG_NAMESPACE);
+	list_free_deep(shards);
+	return shard;
 }
 
 /*
@@ -216,5 +118,5 @@ ienv_citus_catalog(const char *name)
 Datum
 instance_env_node_offset(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64((int64) local_group() << NODE_ID_BITS);
+	PG_RETURN_INT64((int64) ienv_node_group() << NODE_ID_BITS);
 }

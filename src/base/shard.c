@@ -16,110 +16,30 @@
  * of his own.  While a table is being distributed, its first shards are made on
  * a worker before that worker is told of any of this; see ienv_are_kin().
  *
- * Citus is not linked to, see placement.c.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
-#include "nodes/primnodes.h"
-#include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "base/base.h"
 
-#define Anum_pg_dist_shard_logicalrelid	1
-#define Anum_pg_dist_shard_shardid		2
-#define Anum_pg_dist_partition_logicalrelid	1
-#define Anum_pg_dist_partition_partmethod	2
-#define Anum_pg_dist_partition_partkey		3
-#define Anum_pg_dist_partition_colocationid	4
-#define Anum_pg_dist_partition_repmodel		5
-
 /* What the name of a session that another node has begun starts with */
-static const char *const node_sessions[] = {"citus_internal gpid=", "citus_rebalancer gpid=", "citus_run_command gpid="};
+static const char *const node_sessions[] = {
+	"citus_internal gpid=",
+	"citus_rebalancer gpid=",
+	"citus_run_command gpid="
+};
 
 static Oid	owner_of(Oid relid);
-static IenvPlace place(HeapTuple tuple, TupleDesc desc, AttrNumber *column);
 static int64 shard_number(const char *name, size_t *stem);
 static char *shard_name(const char *table, int64 shard);
-static Oid	table_of_number(int64 shard);
-
-/*
- * Where a table's rows are, as Citus has it.  Sets *column, if that is not
- * NULL, to the column that tells for IENV_BY_COLUMN, else to 0.
- */
-IenvPlace
-ienv_place_of(Oid relid, AttrNumber *column)
-{
-	Oid			catalog = ienv_citus_catalog("pg_dist_partition");
-	IenvPlace	result = IENV_HERE;
-	AttrNumber	attno = InvalidAttrNumber;
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	if (OidIsValid(catalog))
-	{
-		rel = table_open(catalog, AccessShareLock);
-		ScanKeyInit(&key, Anum_pg_dist_partition_logicalrelid,
-					BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-		scan = systable_beginscan(rel,
-								  ienv_citus_catalog("pg_dist_partition_logical_relid_index"),
-								  true, NULL, 1, &key);
-		tuple = systable_getnext(scan);
-		if (HeapTupleIsValid(tuple))
-			result = place(tuple, RelationGetDescr(rel), &attno);
-		systable_endscan(scan);
-		table_close(rel, AccessShareLock);
-	}
-	if (column != NULL)
-		*column = attno;
-	return result;
-}
-
-/*
- * The same of a row of pg_dist_partition.
- */
-static IenvPlace
-place(HeapTuple tuple, TupleDesc desc, AttrNumber *column)
-{
-	bool		isnull;
-	char		method;
-	Datum		partkey;
-	Node	   *var;
-
-	method = DatumGetChar(heap_getattr(tuple,
-									   Anum_pg_dist_partition_partmethod,
-									   desc, &isnull));
-	if (method == 'n')
-	{
-		if (DatumGetChar(heap_getattr(tuple, Anum_pg_dist_partition_repmodel,
-									  desc, &isnull)) == 't')
-			return IENV_EVERYWHERE;
-		return DatumGetInt32(heap_getattr(tuple,
-										  Anum_pg_dist_partition_colocationid,
-										  desc, &isnull)) == 0 ?
-			IENV_ON_COORDINATOR : IENV_IN_ONE_SHARD;
-	}
-	partkey = heap_getattr(tuple, Anum_pg_dist_partition_partkey, desc,
-						   &isnull);
-	if (method != 'h' || isnull)
-		return IENV_IN_RANGES;
-	var = stringToNode(TextDatumGetCString(partkey));
-	*column = IsA(var, Var) ? ((Var *) var)->varattno : InvalidAttrNumber;
-	return IENV_BY_COLUMN;
-}
 
 /*
  * The table that a relation is a shard of; InvalidOid if it is none.
@@ -131,11 +51,11 @@ ienv_shell_of(Oid relid)
 	int64		shard;
 	Oid			table;
 
-	if (!OidIsValid(ienv_citus_catalog("pg_dist_shard")))
+	if (!ienv_has_citus())
 		return InvalidOid;
 	name = get_rel_name(relid);
 	shard = name == NULL ? 0 : shard_number(name, NULL);
-	table = shard == 0 ? InvalidOid : table_of_number(shard);
+	table = shard == 0 ? InvalidOid : ienv_table_of_shard(shard);
 	if (!OidIsValid(table) || table == relid ||
 		get_rel_name(table) == NULL ||
 		get_rel_namespace(table) != get_rel_namespace(relid) ||
@@ -167,7 +87,7 @@ owner_of(Oid relid)
 bool
 ienv_is_shard_name(const char *name)
 {
-	return OidIsValid(ienv_citus_catalog("pg_dist_shard")) &&
+	return ienv_has_citus() &&
 		shard_number(name, NULL) != 0;
 }
 
@@ -179,7 +99,7 @@ ienv_may_be_shard(Oid relid)
 {
 	char	   *name;
 
-	if (!OidIsValid(ienv_citus_catalog("pg_dist_shard")))
+	if (!ienv_has_citus())
 		return false;
 	name = get_rel_name(relid);
 	return name != NULL && shard_number(name, NULL) != 0 &&
@@ -203,28 +123,12 @@ ienv_known_table(Oid relid)
 List *
 ienv_shards_here(Oid table)
 {
-	Oid			catalog = ienv_citus_catalog("pg_dist_shard");
 	List	   *shards = NIL;
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	ListCell   *lc;
 
-	if (!OidIsValid(catalog))
-		return NIL;
-	rel = table_open(catalog, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_dist_shard_logicalrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(table));
-	scan = systable_beginscan(rel,
-							  ienv_citus_catalog("pg_dist_shard_logical_relid_index"),
-							  true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, ienv_shard_numbers(table))
 	{
-		bool		isnull;
-		int64		shard = DatumGetInt64(heap_getattr(tuple,
-													   Anum_pg_dist_shard_shardid,
-													   RelationGetDescr(rel),
-													   &isnull));
+		int64		shard = *(int64 *) lfirst(lc);
 		Oid			relid = get_relname_relid(shard_name(get_rel_name(table),
 														 shard),
 											  get_rel_namespace(table));
@@ -232,8 +136,6 @@ ienv_shards_here(Oid table)
 		if (OidIsValid(relid))
 			shards = lappend_oid(shards, relid);
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
 	return shards;
 }
 
@@ -252,7 +154,7 @@ ienv_are_kin(Oid a, Oid b)
 	size_t		stems[2];
 	int64		shards[2];
 
-	if (!OidIsValid(ienv_citus_catalog("pg_dist_shard")) ||
+	if (!ienv_has_citus() ||
 		names[0] == NULL || names[1] == NULL ||
 		get_rel_namespace(a) != get_rel_namespace(b) ||
 		owner_of(a) != owner_of(b))
@@ -275,8 +177,8 @@ ienv_are_kin(Oid a, Oid b)
  *
  * Citus drops the table first, on all nodes, and then the shards, which nothing
  * but their names tells by then; and it drops shards that it has copied to
- * another node, or divided.  Who has set the name of his session, or given such
- * a name to a table of his own, has done so on purpose.
+ * another node, or divided.  Whoever gives such a name to a table of their own
+ * does so on purpose.
  */
 bool
 ienv_is_dropped_elsewhere(Oid relid)
@@ -285,7 +187,7 @@ ienv_is_dropped_elsewhere(Oid relid)
 	int64		shard;
 	Oid			table;
 
-	if (!OidIsValid(ienv_citus_catalog("pg_dist_shard")))
+	if (!ienv_has_citus())
 		return false;
 	name = get_rel_name(relid);
 	shard = name == NULL ? 0 : shard_number(name, NULL);
@@ -293,14 +195,14 @@ ienv_is_dropped_elsewhere(Oid relid)
 		return false;
 	if (ienv_begun_by_node())
 		return true;
-	table = table_of_number(shard);
+	table = ienv_table_of_shard(shard);
 	return OidIsValid(table) &&
 		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
 }
 
 /*
- * Has another node begun this session, for what one of its own does?  Who has
- * set the name of his session has done so on purpose.
+ * Has another node begun this session, for what one of its own does?  Whoever
+ * sets such a name for their own session does so on purpose.
  */
 bool
 ienv_begun_by_node(void)
@@ -355,37 +257,4 @@ shard_name(const char *table, int64 shard)
 	return psprintf("%.*s_%.8x%s", pg_mbcliplen(table, length, room - 10),
 					table, hash_bytes((const unsigned char *) table, length),
 					suffix);
-}
-
-/*
- * The table that has the shard with this number, or InvalidOid.
- */
-static Oid
-table_of_number(int64 shard)
-{
-	Relation	rel = table_open(ienv_citus_catalog("pg_dist_shard"),
-								 AccessShareLock);
-	Oid			result = InvalidOid;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_dist_shard_shardid, BTEqualStrategyNumber,
-				F_INT8EQ, Int64GetDatum(shard));
-	scan = systable_beginscan(rel,
-							  ienv_citus_catalog("pg_dist_shard_shardid_index"),
-							  true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-
-		result = DatumGetObjectId(heap_getattr(tuple,
-											   Anum_pg_dist_shard_logicalrelid,
-											   RelationGetDescr(rel),
-											   &isnull));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return result;
 }

@@ -87,7 +87,7 @@ ienv_count_admitted(Oid root, const IenvInstance *instance, bool by_scan)
  * same slot if it has not been given back.
  */
 void
-ienv_count_along(IenvQueue * queue, Oid root, const IenvInstance *instance)
+ienv_count_along(IenvQueue *queue, Oid root, const IenvInstance *instance)
 {
 	IenvSlot   *slot = queue->slot;
 

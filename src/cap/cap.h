@@ -89,7 +89,7 @@ typedef struct IenvQueueKey
 {
 	Oid			root;			/* the guarded table */
 	pg_uuid_t	instance;
-}			IenvQueueKey;
+} IenvQueueKey;
 
 typedef struct IenvQueue
 {
@@ -102,13 +102,13 @@ typedef struct IenvQueue
 	bool		by_scan;		/* how the last check was made, see activity.c */
 	struct IenvSlot *slot;		/* where that was counted, or NULL */
 	uint32		slot_state;		/* the state of the slot at that time */
-}			IenvQueue;
+} IenvQueue;
 
-extern IenvQueue * ienv_join_queue(Oid root, const pg_uuid_t *instance);
+extern IenvQueue *ienv_join_queue(Oid root, const pg_uuid_t *instance);
 extern void ienv_join_no_queue(void);
-extern IenvQueue * ienv_queue_of(Oid root, const pg_uuid_t *instance);
-extern bool ienv_queue_is_admitted(const IenvQueue * queue);
-extern void ienv_admit_queue(IenvQueue * queue);
+extern IenvQueue *ienv_queue_of(Oid root, const pg_uuid_t *instance);
+extern bool ienv_queue_is_admitted(const IenvQueue *queue);
+extern void ienv_admit_queue(IenvQueue *queue);
 
 /*
  * activity_slot.c: slots in shared memory for activity.c; see activity_slot.h
@@ -135,7 +135,7 @@ typedef struct IenvActivity
 
 extern void ienv_count_admitted(Oid root, const IenvInstance *instance,
 								bool by_scan);
-extern void ienv_count_along(IenvQueue * queue, Oid root,
+extern void ienv_count_along(IenvQueue *queue, Oid root,
 							 const IenvInstance *instance);
 extern void ienv_count_refused(Oid root, const IenvInstance *instance);
 extern bool ienv_read_activity(Oid root, const IenvInstance *instance,
@@ -226,7 +226,7 @@ typedef struct IenvUsage
 {
 	const IenvRoot *root;
 	int64		users;			/* -1: they cannot be counted, or not now */
-}			IenvUsage;
+} IenvUsage;
 
 extern bool ienv_is_nearly_full(int64 users, int user_cap);
 extern List *ienv_usage_of(Datum instance, Datum external_key);

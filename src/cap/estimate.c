@@ -71,7 +71,7 @@ typedef struct Expected
 	Datum		instance;
 	Datum		external_key;
 	double		rows;
-}			Expected;
+} Expected;
 
 static void read_expected(Oid relid, void *arg);
 static double rows_of(Oid relid);

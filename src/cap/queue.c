@@ -56,7 +56,7 @@
 #include "lib/simplehash.h"
 
 static queues_hash * queues = NULL;
-static IenvQueue * last = NULL; /* the one last asked for, or NULL */
+static IenvQueue *last = NULL;	/* the one last asked for, or NULL */
 
 /* A row that should have joined a queue has not done so. */
 static bool uncounted = false;
@@ -187,13 +187,13 @@ ienv_queue_of(Oid root, const pg_uuid_t *instance)
  * Have all rows that have joined been admitted?
  */
 bool
-ienv_queue_is_admitted(const IenvQueue * queue)
+ienv_queue_is_admitted(const IenvQueue *queue)
 {
 	return queue->admitted_in == current_round;
 }
 
 void
-ienv_admit_queue(IenvQueue * queue)
+ienv_admit_queue(IenvQueue *queue)
 {
 	queue->admitted_in = current_round;
 }

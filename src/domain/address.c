@@ -76,7 +76,7 @@ instance_env_frontend_api_host(PG_FUNCTION_ARGS)
 Datum
 instance_env_oauth_consent_domain(PG_FUNCTION_ARGS)
 {
-	const		IenvAddress *entry = ienv_address_of(fcinfo);
+	const IenvAddress *entry = ienv_address_of(fcinfo);
 
 	PG_RETURN_TEXT_P(cstring_to_text(entry->is_production ? entry->name :
 									 psprintf("%s.%s", entry->name,
@@ -96,7 +96,7 @@ instance_env_oauth_callback_url(PG_FUNCTION_ARGS)
 }
 
 const char *
-ienv_frontend_api_host(const IenvAddress * entry)
+ienv_frontend_api_host(const IenvAddress *entry)
 {
 	const IenvService *service = ienv_service();
 
@@ -107,7 +107,7 @@ ienv_frontend_api_host(const IenvAddress * entry)
 }
 
 const char *
-ienv_portal_host(const IenvAddress * entry)
+ienv_portal_host(const IenvAddress *entry)
 {
 	const IenvService *service = ienv_service();
 
@@ -120,7 +120,7 @@ ienv_portal_host(const IenvAddress * entry)
  * The address of the instance that is the first argument; a production
  * instance must have a domain.
  */
-const		IenvAddress *
+const IenvAddress *
 ienv_address_of(FunctionCallInfo fcinfo)
 {
 	Oid			type = UUIDOID;

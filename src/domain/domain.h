@@ -93,11 +93,11 @@ typedef struct IenvAddress
 	bool		is_production;
 	char		name[IENV_MAX_DOMAIN + 1];	/* slug or primary domain; empty:
 											 * none */
-}			IenvAddress;
+} IenvAddress;
 
 extern const IenvAddress *ienv_address_of(FunctionCallInfo fcinfo);
-extern const char *ienv_frontend_api_host(const IenvAddress * address);
-extern const char *ienv_portal_host(const IenvAddress * address);
+extern const char *ienv_frontend_api_host(const IenvAddress *address);
+extern const char *ienv_portal_host(const IenvAddress *address);
 
 /*
  * key_use.c, and what else concerns secret keys

@@ -75,7 +75,7 @@ PG_FUNCTION_INFO_V1(instance_env_instance_by_publishable_key);
 Datum
 instance_env_publishable_key(PG_FUNCTION_ARGS)
 {
-	const		IenvAddress *entry = ienv_address_of(fcinfo);
+	const IenvAddress *entry = ienv_address_of(fcinfo);
 
 	PG_RETURN_TEXT_P(cstring_to_text(make_key(entry->is_production,
 											  ienv_frontend_api_host(entry))));

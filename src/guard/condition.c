@@ -29,7 +29,7 @@
 #include "registry/registry.h"
 #include "table/table.h"
 
-static void read_arguments(List *args, IenvCondition * condition);
+static void read_arguments(List *args, IenvCondition *condition);
 static AttrNumber column_of(Node *node, int varno);
 
 /*
@@ -76,7 +76,7 @@ ienv_find_condition_guard(FunctionCallInfo fcinfo, bool is_old)
  * See whether a call's arguments are what guard() writes.
  */
 static void
-read_arguments(List *args, IenvCondition * condition)
+read_arguments(List *args, IenvCondition *condition)
 {
 	int			nargs = list_length(args);
 	bool		is_old = nargs == 3 && column_of(lthird(args),

@@ -48,7 +48,7 @@ typedef struct Seen
 	CommandId	children;
 	CommandId	triggers;
 	CommandId	expressions;
-}			Seen;
+} Seen;
 
 static LocalTransactionId seen_lxid = InvalidLocalTransactionId;
 static Seen seen;
@@ -59,7 +59,7 @@ static Seen seen;
  * rolled back.  For subtransactions that began before our callback was
  * registered it is 0, so everything is looked at again.
  */
-static Seen * seen_before = NULL;
+static Seen *seen_before = NULL;
 static int	max_depth = 0;
 
 static void foresee_guarded(Node *parsetree);

@@ -36,6 +36,7 @@
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
@@ -52,6 +53,7 @@
 #include "base/base.h"
 #include "guard/destruction.h"
 #include "guard/guard.h"
+#include "registry/registry.h"
 #include "table/table.h"
 
 /* with the current command, which no longer concerns us then */
@@ -59,6 +61,7 @@ static bool extension_goes = false;
 
 static object_access_hook_type previous_hook = NULL;
 
+static void release_placements(DropStmt *stmt);
 static void object_access(ObjectAccessType access, Oid class, Oid object,
 						  int column, void *arg);
 static void drops(Oid class, Oid object, int column);
@@ -84,20 +87,40 @@ ienv_watch_drops(void)
 /*
  * watch_drop() RETURNS event_trigger
  *
- * Before a command: calling it has loaded this library.  After the command:
+ * Before a command: calling it has loaded this library, and views let go of
+ * placements of the registry's tables (placement_views.c).  After the command:
  * records what was allowed.
  */
 Datum
 instance_env_watch_drop(PG_FUNCTION_ARGS)
 {
+	EventTriggerData *trigdata;
+
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" was not called by event trigger manager", "watch_drop")));
-	if (strcmp(((EventTriggerData *) fcinfo->context)->event,
-			   "ddl_command_end") == 0)
-		ienv_record_drops(((EventTriggerData *) fcinfo->context)->parsetree);
+	trigdata = (EventTriggerData *) fcinfo->context;
+	if (strcmp(trigdata->event, "ddl_command_end") == 0)
+		ienv_record_drops(trigdata->parsetree);
+	else if (IsA(trigdata->parsetree, DropStmt))
+		release_placements(castNode(DropStmt, trigdata->parsetree));
 	PG_RETURN_NULL();
+}
+
+static void
+release_placements(DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->removeType != OBJECT_TABLE)
+		return;
+	foreach(lc, stmt->objects)
+	{
+		RangeVar   *table = makeRangeVarFromNameList(castNode(List, lfirst(lc)));
+
+		ienv_release_placement(table->schemaname, table->relname);
+	}
 }
 
 static void

@@ -31,11 +31,14 @@ static void on_other_nodes(const char *sql);
 
 /*
  * Refuse a table whose rows are distributed in a way that the guard that it is
- * to have cannot do with; and a shard.
+ * to have cannot do with; and a shard.  Refuse any table with shards on other
+ * nodes until the registry is there.
  */
 void
 ienv_check_distribution(const IenvGuard *guard)
 {
+	IenvPlace	place = ienv_place_of(guard->relid, NULL);
+
 	if (OidIsValid(ienv_shell_of(guard->relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -44,6 +47,16 @@ ienv_check_distribution(const IenvGuard *guard)
 						ienv_quoted_name(guard->relid)),
 				 errhint("Call instance_env.guard() for the table.")));
 	ienv_refuse_misplaced(guard, false);
+	if (place != IENV_HERE && place != IENV_ON_COORDINATOR &&
+		!ienv_registry_is_distributed())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the registry of %s is not distributed yet",
+						IENV_SCHEMA),
+				 errdetail("Table %s is, and the nodes of its shards must know all instances.",
+						   ienv_quoted_name(guard->relid)),
+				 errhint("Have a superuser call %s.distribute() on the coordinator.",
+						 IENV_SCHEMA)));
 }
 
 /*
@@ -58,7 +71,7 @@ ienv_lock_on_nodes(Oid relid, const char *mode)
 {
 	IenvActing	saved;
 
-	if (ienv_place_of(relid, NULL) == IENV_HERE)
+	if (!ienv_is_distributed(relid))
 		return;
 	ienv_act_as_owner_of(relid, &saved);
 	ienv_execute("LOCK TABLE %s IN %s MODE", ienv_kept_name(relid), mode);
@@ -76,7 +89,7 @@ ienv_let_in_on_nodes(Oid relid)
 	Oid			owner = ienv_relation_owner(relid);
 	IenvOwner	saved;
 
-	if (ienv_place_of(relid, NULL) == IENV_HERE || superuser_arg(owner))
+	if (!ienv_is_distributed(relid) || superuser_arg(owner))
 		return;
 	ienv_become_owner(&saved);
 	if (!is_let_in(owner))
@@ -146,7 +159,7 @@ on_other_nodes(const char *sql)
 void
 ienv_allow_triggers(Oid relid)
 {
-	if (ienv_place_of(relid, NULL) != IENV_HERE)
+	if (ienv_is_distributed(relid))
 		(void) set_config_option(UNSAFE_TRIGGERS, "on", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);

@@ -31,7 +31,7 @@ typedef struct IenvCondition
 	AttrNumber	key_attnos[IENV_MAX_KEY_COLUMNS];
 	IenvGuard  *guard;			/* that these columns were found to be of */
 	uint64		reading;		/* while it is this one */
-}			IenvCondition;
+} IenvCondition;
 
 extern IenvGuard *ienv_find_condition_guard(FunctionCallInfo fcinfo,
 											bool is_old);

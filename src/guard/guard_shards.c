@@ -4,10 +4,10 @@
  *	  What is wrong with the guards of a distributed table's shards.
  *
  * The triggers that do the work are those of the shards, on whatever nodes
- * these are.  guard_list.c looks at those of this node; each other is asked, by a query on its catalogs, which opens no
- * table and waits for nobody.  Citus asks by connections of their own, so the
- * answers are about what has been committed: a guard that this transaction has
- * made is taken for whole.
+ * these are.  guard_list.c looks at those of this node; each other is asked, by
+ * a query on its catalogs, which opens no table and waits for nobody.  Citus
+ * asks by connections of their own, so the answers are about what has been
+ * committed: a guard that this transaction has made is taken for whole.
  *
  *-------------------------------------------------------------------------
  */

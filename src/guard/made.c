@@ -118,7 +118,7 @@ ienv_make_index(IenvReport *report, Oid relid, int n, const AttrNumber *attnos,
 	char	   *name = ChooseRelationName(prefixed(get_rel_name(relid)),
 										  columns, suffix, schema, false);
 	List	   *before = indexes_below(relid);
-	bool		distributed = ienv_place_of(relid, NULL) != IENV_HERE;
+	bool		distributed = ienv_is_distributed(relid);
 	IenvActing	saved;
 
 	ereport(NOTICE,
@@ -194,7 +194,7 @@ name_partition_indexes(Oid index, List *before, const char *columns,
 static void
 rename_index(Oid index, const char *name)
 {
-	if (ienv_place_of(IndexGetRelation(index, false), NULL) == IENV_HERE)
+	if (!ienv_is_distributed(IndexGetRelation(index, false)))
 	{
 		RenameRelationInternal(index, name, false, true);
 		CommandCounterIncrement();

@@ -54,7 +54,7 @@ typedef struct Move
 	bool		isnull;
 	bool		has_id;			/* if ids are coded: this one */
 	pg_uuid_t	id;
-}			Move;
+} Move;
 
 /*
  * One for each command: a trigger that runs between the two may run a command
@@ -70,10 +70,10 @@ static List *moves = NIL;		/* in TopTransactionContext */
 static LocalTransactionId queued_lxid = InvalidLocalTransactionId;
 int64		ienv_moves_queued = 0;
 
-static Move * find_move(Oid root, CommandId cid);
+static Move *find_move(Oid root, CommandId cid);
 static bool read_id(const IenvGuard *guard, TriggerData *trigdata,
 					pg_uuid_t *id);
-static void forget_move(Move * move);
+static void forget_move(Move *move);
 
 PG_FUNCTION_INFO_V1(instance_env_row_moves);
 PG_FUNCTION_INFO_V1(instance_env_check_move);
@@ -256,7 +256,7 @@ find_move(Oid root, CommandId cid)
 }
 
 static void
-forget_move(Move * move)
+forget_move(Move *move)
 {
 	if (move == NULL)
 		return;

@@ -16,7 +16,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 #include "base/base.h"
@@ -86,8 +85,9 @@ ienv_set_victim(const IenvGuard *guard, Datum value, IenvVictim *victim)
  *
  * The table is locked against writes, so that the latest snapshot sees all
  * that the statement would destroy.  Only the heap is read: no code of the
- * owner's runs; the shards of a distributed table are asked.  A table that the transaction has created is not looked at,
- * because nothing that others have ever seen is lost with it.
+ * owner's runs; the shards of a distributed table are asked.  A table that the
+ * transaction has created is not looked at, because nothing that others have
+ * ever seen is lost with it.
  */
 bool
 ienv_find_victim(const IenvGuard *guard, IenvVictim *victim)
@@ -102,7 +102,7 @@ ienv_find_victim(const IenvGuard *guard, IenvVictim *victim)
 
 	if (!guard->counted)
 		return false;
-	if (ienv_place_of(guard->relid, NULL) != IENV_HERE)
+	if (ienv_is_distributed(guard->relid))
 		return find_victim_on_nodes(guard, victim);
 	rel = table_open(guard->relid, NoLock);
 	if (rel->rd_rel->relkind != RELKIND_RELATION ||
@@ -142,8 +142,8 @@ ienv_find_victim(const IenvGuard *guard, IenvVictim *victim)
 
 /*
  * What ienv_find_victim() does for a distributed table, whose rows are on other
- * nodes.  They are read as the owner; where even the owner would not be shown all of them, there
- * is no telling, and that is refused.
+ * nodes.  They are read as the owner; where even the owner would not be shown
+ * all of them, there is no telling, and that is refused.
  */
 static bool
 find_victim_on_nodes(const IenvGuard *guard, IenvVictim *victim)
@@ -154,15 +154,15 @@ find_victim_on_nodes(const IenvGuard *guard, IenvVictim *victim)
 	uint64		fetched;
 	MemoryContext result_context = CurrentMemoryContext;
 
-	SPI_connect();
-	ienv_act_as(ienv_relation_owner(guard->relid), &saved);
-	if (check_enable_rls(guard->relid, InvalidOid, true) == RLS_ENABLED)
+	if (ienv_hides_rows(guard->relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot tell whether distributed table %s holds users of production",
 						ienv_quoted_name(guard->relid)),
-				 errdetail("Row security is forced for its owner, too."),
-				 errhint("Use ALTER TABLE ... NO FORCE ROW LEVEL SECURITY first.")));
+				 errdetail("Its row-level security is forced on its owner, who looks for them on other nodes."),
+				 errhint("Have the owner stop that with ALTER TABLE ... NO FORCE ROW LEVEL SECURITY.")));
+	SPI_connect();
+	ienv_act_as(ienv_relation_owner(guard->relid), &saved);
 	portal = ienv_open_rows(guard->relid,
 							psprintf("SELECT DISTINCT %s FROM %s",
 									 quote_identifier(get_attname(guard->relid,

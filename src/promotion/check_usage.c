@@ -29,7 +29,7 @@ ienv_check_usage(IenvValidation *run)
 					   "No table is counted.", NULL);
 	foreach(lc, usage)
 	{
-		const		IenvUsage *u = lfirst(lc);
+		const IenvUsage *u = lfirst(lc);
 		const char *table = u->root->name;
 
 		if (u->users < 0)

@@ -17,6 +17,9 @@
  * last, ordered by their names: OIDs differ from node to node, and who locks
  * from another one must not wait for us while we wait for him.
  *
+ * A table that is local to another node cannot be looked at from here, so the
+ * caller is refused, and told which node has it.
+ *
  * A table with so many partitions that they cannot all be locked may have rows
  * that no one has looked at.  So the caller is refused, and told whose table
  * it is: once its owner may no longer guard tables, administration does not
@@ -65,6 +68,7 @@ typedef struct Attempt
 	char	  **busy;
 } Attempt;
 
+static void refuse_elsewhere(void);
 static bool lock_in_subtransaction(const Wanted *wanted, int milliseconds,
 								   List **roots, char **busy);
 static void lock_within(void *arg);
@@ -97,6 +101,7 @@ ienv_lock_guarded_tables(LOCKMODE lockmode, bool by_key)
 	List	   *roots;
 	char	   *busy = NULL;
 
+	refuse_elsewhere();
 	while (!lock_in_subtransaction(&wanted, Min(ATTEMPT, patience), &roots,
 								   &busy))
 	{
@@ -110,6 +115,23 @@ ienv_lock_guarded_tables(LOCKMODE lockmode, bool by_key)
 		take_a_break();
 	}
 	return roots;
+}
+
+/*
+ * Refuse to decide anything on a node that cannot see a guarded table.
+ */
+static void
+refuse_elsewhere(void)
+{
+	char	   *tables = ienv_tables_elsewhere();
+
+	if (tables != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("not all guarded tables can be looked at from this node"),
+				 errdetail("Nodes have tables that are local to them: %s.",
+						   tables),
+				 errhint("Call the function on the node that has these tables.")));
 }
 
 /*

@@ -130,8 +130,16 @@ instance_env_reset_development(PG_FUNCTION_ARGS)
 static void
 warn_of_others(void)
 {
+	char	   *elsewhere = ienv_tables_elsewhere();
 	ListCell   *lc;
 
+	if (elsewhere != NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("not all guarded tables can be looked at from this node"),
+				 errdetail("Nodes have tables that are local to them: %s.",
+						   elsewhere),
+				 errhint("Reset the instance on the node that has these tables, too.")));
 	foreach(lc, ienv_all_roots())
 	{
 		const IenvRoot *root = lfirst(lc);

@@ -35,6 +35,7 @@
 static void require_citus(void);
 static void require_coordinator(void);
 static void require_nodes(void);
+static void require_empty_workers(void);
 static uint64 distribute_tables(ReturnSetInfo *rsinfo);
 static void repeat_allowances(void);
 static void return_table(ReturnSetInfo *rsinfo, Datum relation,
@@ -67,6 +68,7 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 	require_citus();
 	require_coordinator();
 	require_nodes();
+	require_empty_workers();
 
 	/*
 	 * The tables keep their triggers, which tell each node's backends of a
@@ -170,6 +172,43 @@ require_nodes(void)
 			 errmsg("not every node of the cluster is ready for the registry"),
 			 errdetail("%s", problems.data),
 			 errhint("Install the same version of extension \"%s\" on all nodes, and have all of them running.",
+					 IENV_SCHEMA)));
+}
+
+/*
+ * Error if, before the first time, a worker has applications of its own: once
+ * it has a copy of the coordinator's registry, nobody can see them any more.
+ */
+static void
+require_empty_workers(void)
+{
+	StringInfoData workers;
+	uint64		nworkers;
+
+	if (ienv_registry_is_distributed())
+		return;
+	nworkers = ienv_query("SELECT pg_catalog.format('%s:%s', n.nodename,"
+						  "  n.nodeport)"
+						  " FROM pg_catalog.pg_dist_node n"
+						  " JOIN pg_catalog.run_command_on_all_nodes("
+						  "   $c$SELECT EXISTS (SELECT FROM instance_env.application)$c$) r"
+						  "  ON r.nodeid OPERATOR(pg_catalog.=) n.nodeid"
+						  " WHERE n.groupid OPERATOR(pg_catalog.<>) 0"
+						  " AND r.result OPERATOR(pg_catalog.=) 't'"
+						  " ORDER BY n.nodeid",
+						  0, NULL, NULL, NULL);
+	if (nworkers == 0)
+		return;
+	initStringInfo(&workers);
+	for (uint64 i = 0; i < nworkers; i++)
+		appendStringInfo(&workers, "%s%s", i > 0 ? ", " : "",
+						 ienv_result_text(i, 1));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("workers of the cluster have a registry of their own"),
+			 errdetail("There are applications on %s, which the coordinator's would replace.",
+					   workers.data),
+			 errhint("Drop them there with %s.drop_application(), and create them on the coordinator.",
 					 IENV_SCHEMA)));
 }
 

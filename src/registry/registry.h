@@ -165,6 +165,7 @@ extern void ienv_repeat_grants(void);
  * placement_views.c: the views on a node of a cluster
  */
 extern void ienv_read_placements(void);
+extern void ienv_release_placement(const char *schema, const char *name);
 
 /*
  * application.c: applications

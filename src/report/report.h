@@ -49,7 +49,7 @@ typedef enum IenvUsageColumn
 	USAGE_TOTAL,				/* rows of this type that there are */
 	USAGE_ALL_NEAR,				/* those near their cap or at it */
 	USAGE_ALL_REFUSED			/* refused today, in all of them */
-}			IenvUsageColumn;
+} IenvUsageColumn;
 
 /* The same for the readiness of production instances, in readiness.c */
 typedef enum IenvReadinessColumn
@@ -64,7 +64,7 @@ typedef enum IenvReadinessColumn
 	READY_ALL_BLOCKED,			/* not active and not ready */
 	READY_ALL_FAILING,			/* active and not ready */
 	READY_ALL_ACTIVE
-}			IenvReadinessColumn;
+} IenvReadinessColumn;
 
 /* The same for guards, in guards.c */
 typedef enum IenvGuardColumn
@@ -81,7 +81,7 @@ typedef enum IenvGuardColumn
 								 * last */
 	GUARD_TOTAL,
 	GUARD_ALL_BROKEN
-}			IenvGuardColumn;
+} IenvGuardColumn;
 
 /* A report that is being written */
 typedef struct IenvReport

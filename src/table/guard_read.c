@@ -30,7 +30,7 @@
 #include "table/table.h"
 
 static bool agrees(const IenvGuard *guard, const IenvTriggerKind *kind,
-				   const IenvColumns * columns);
+				   const IenvColumns *columns);
 static bool read_columns(Relation rel, IenvGuard *guard);
 static bool is_in_row(Relation rel, AttrNumber attno);
 static Oid	find_root(Oid trigger);
@@ -130,7 +130,7 @@ ienv_read_guard(Relation rel, IenvGuard *guard, int *present, int *disabled)
  */
 static bool
 agrees(const IenvGuard *guard, const IenvTriggerKind *kind,
-	   const IenvColumns * columns)
+	   const IenvColumns *columns)
 {
 	if (columns->instance == InvalidAttrNumber)
 		return true;
@@ -251,7 +251,7 @@ is_in_row(Relation rel, AttrNumber attno)
  */
 bool
 ienv_is_of_guard(const Trigger *trigger, const IenvTriggerKind **kind,
-				 IenvColumns * columns)
+				 IenvColumns *columns)
 {
 	*kind = ienv_trigger_kind(trigger->tgfoid);
 	return *kind != NULL && trigger->tgtype == (*kind)->type &&

@@ -176,6 +176,9 @@ report_unknown(const IenvGuard *guard, Datum value)
 					   get_attname(guard->relid, guard->instance_attno, false),
 					   ienv_quoted_name(guard->root),
 					   guard->is_uuid ? "id" : "external key"),
+			 OidIsValid(ienv_shell_of(guard->root)) &&
+			 !ienv_registry_is_distributed() ?
+			 errhint("Have a superuser call %s.distribute() on the coordinator, so that this node knows the instances.", IENV_SCHEMA) :
 			 errhint("Create it with instance_env.create_application(). When restoring data only, restore schema \"%s\" first.", IENV_SCHEMA),
 			 ienv_errguard(guard, IENV_KNOWN)));
 }

@@ -118,14 +118,14 @@ typedef struct IenvColumns
 	AttrNumber	instance;		/* 0: none */
 	int			nkeys;
 	AttrNumber	keys[IENV_MAX_KEY_COLUMNS];
-}			IenvColumns;
+} IenvColumns;
 
 extern bool ienv_read_guard(Relation rel, IenvGuard *guard, int *present,
 							int *disabled);
 extern bool ienv_read_options(const Trigger *trigger, IenvGuard *guard);
 extern bool ienv_is_of_guard(const Trigger *trigger,
 							 const IenvTriggerKind **kind,
-							 IenvColumns * columns);
+							 IenvColumns *columns);
 extern List *ienv_odd_triggers(Relation rel);
 extern bool ienv_guards_itself(Relation rel);
 
@@ -199,7 +199,7 @@ ienv_value_of_column(const IenvGuard *guard, Datum column)
  */
 
 extern bool ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
-								IenvColumns * columns);
+								IenvColumns *columns);
 
 /*
  * table_event.c: what statements have done to guarded tables
@@ -356,6 +356,11 @@ extern double ienv_distributed_estimate(const IenvGuard *guard, Datum value);
 extern void ienv_lock_distributed(Oid relid, LOCKMODE lockmode,
 								  int milliseconds);
 extern void ienv_pass_on_lock_timeout(void);
+
+/*
+ * elsewhere.c: guarded tables that only another node of a cluster knows
+ */
+extern char *ienv_tables_elsewhere(void);
 
 /*
  * guarded_tables.c: the guarded tables as seen by the administrative functions

@@ -23,8 +23,8 @@
 
 static List *arguments_of(Node *node, const char *function);
 static AttrNumber column(Node *node, int varno);
-static bool read_new_row(List *args, IenvColumns * columns);
-static bool read_change(Node *node, IenvColumns * columns);
+static bool read_new_row(List *args, IenvColumns *columns);
+static bool read_change(Node *node, IenvColumns *columns);
 
 /*
  * Is this what guard() writes for a trigger of this kind?  Sets *columns to
@@ -32,7 +32,7 @@ static bool read_change(Node *node, IenvColumns * columns);
  */
 bool
 ienv_read_condition(const IenvTriggerKind *kind, Node *condition,
-					IenvColumns * columns)
+					IenvColumns *columns)
 {
 	List	   *args;
 
@@ -102,7 +102,7 @@ column(Node *node, int varno)
  * (NEW.instance, NEW.tableoid [, NEW.key...])
  */
 static bool
-read_new_row(List *args, IenvColumns * columns)
+read_new_row(List *args, IenvColumns *columns)
 {
 	if (list_length(args) < 2 ||
 		column(lsecond(args), PRS2_NEW_VARNO) != TableOidAttributeNumber)
@@ -126,7 +126,7 @@ read_new_row(List *args, IenvColumns * columns)
  * NEW.key) ...], with a built-in equality operator.
  */
 static bool
-read_change(Node *node, IenvColumns * columns)
+read_change(Node *node, IenvColumns *columns)
 {
 	DistinctExpr *distinct;
 

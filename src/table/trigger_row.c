@@ -31,9 +31,9 @@ typedef struct RowPlace
 	TransactionId xmin;
 	uint32		block;
 	uint32		offset;
-}			RowPlace;
+} RowPlace;
 
-static void set_place(RowPlace * place, Oid catalog, HeapTuple tuple);
+static void set_place(RowPlace *place, Oid catalog, HeapTuple tuple);
 
 /*
  * A copy of a trigger's pg_trigger row; NULL if it is gone.
@@ -96,7 +96,7 @@ ienv_trigger_version(Oid trigger)
  * Where a catalog row is stored, and which xid wrote it.
  */
 static void
-set_place(RowPlace * place, Oid catalog, HeapTuple tuple)
+set_place(RowPlace *place, Oid catalog, HeapTuple tuple)
 {
 	Relation	rel = table_open(catalog, AccessShareLock);
 

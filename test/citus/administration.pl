@@ -383,6 +383,24 @@ foreach my $node (@nodes)
 	fails($node, "UPDATE instance_env.instance SET external_key = 'x' WHERE id = '@{[dev(3)]}'", '55000', qr/cannot be changed by UPDATE/, 'but not by UPDATE');
 }
 
+# A guarded table that is local to a node: no other decides without it
+
+psql(0, <<"SQL", must => 1);
+SELECT instance_env.create_application('local', development_id => '@{[dev(7)]}', production_id => '@{[prod(7)]}');
+CREATE TABLE alone (instance_id uuid NOT NULL, id uuid PRIMARY KEY);
+SELECT instance_env.guard('alone');
+INSERT INTO alone VALUES ('@{[dev(7)]}', gen_random_uuid());
+SQL
+my $not_all = qr/not all guarded tables can be looked at from this node.*"public\.alone" of node \S+:$ENV{PGPORT}\.\n/s;
+fails(1, "SELECT instance_env.drop_application('local')", '55000', $not_all, 'a worker does not drop an application with users in a local table');
+my (undef, @left_out) = psql(2, "CALL instance_env.reset_development('@{[dev(7)]}')");
+like("$left_out[0]{severity}: $left_out[0]{message}", qr/^WARNING: not all guarded tables/, 'and warns that it resets without them');
+psql(0, "SELECT citus_add_local_table_to_metadata('alone')", must => 1);
+is(value(2, "SELECT users FROM instance_env.usage WHERE relation = 'alone'::regclass AND instance_id = '@{[dev(7)]}'"), 1, 'unless Citus has told all nodes of the table');
+fails(1, "SELECT instance_env.drop_application('local')", '55000', qr/"public\.alone" has rows/, 'then they count');
+psql(1, "DELETE FROM alone; SELECT instance_env.drop_application('local')", must => 1);
+psql(0, 'DROP TABLE alone', must => 1);
+
 # A node that is down: an error that says so, and nothing is half done
 
 SKIP: {

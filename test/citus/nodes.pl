@@ -54,9 +54,26 @@ fails(0, $distribute, '55000', qr/not every node.*\Q@{[$port + 2]}\E/s, 'not whi
 start_node(2);
 is(value(0, $untouched), 0, 'and nothing is distributed then');
 
+psql(1, "SELECT instance_env.create_application('astray')", must => 1);
+fails(0, $distribute, '55000', qr/workers of the cluster have a registry of their own.*@{[$port + 1]}.*Drop them there/s, 'not when a worker has applications of its own');
+psql(1, "SELECT instance_env.drop_application('astray')", must => 1);
+
 psql(0, 'CREATE TABLE saved AS SELECT * FROM pg_dist_node WHERE groupid = 0; SELECT citus_remove_node(nodename, nodeport) FROM saved', must => 1);
 fails(0, $distribute, '55000', qr/coordinator is not among the nodes.*citus_set_coordinator_host/s, 'not without the coordinator');
 psql(0, "DROP TABLE saved; SELECT citus_set_coordinator_host('$dir', $port)", must => 1);
+
+psql(0, <<'SQL', must => 1);
+CREATE TABLE early (instance_id uuid NOT NULL, id uuid NOT NULL, PRIMARY KEY (instance_id, id));
+SELECT create_distributed_table('early', 'instance_id', shard_count => 4);
+CREATE TABLE earlier (instance_id uuid NOT NULL, id uuid NOT NULL, PRIMARY KEY (instance_id, id));
+SELECT instance_env.guard('earlier', coded => true);
+SET citus.enable_unsafe_triggers = on;
+SELECT create_distributed_table('earlier', 'instance_id', shard_count => 4);
+SQL
+fails(0, "SELECT instance_env.guard('early', coded => true)", '55000', qr/registry of instance_env is not distributed yet.*instance_env\.distribute\(\)/s, 'no shards are guarded before');
+fails(0, "INSERT INTO earlier SELECT development_id, instance_env.new_user_id(development_id) FROM instance_env.applications", 'XX000', qr/does not exist/, 'nor does a row come into them');
+fails(0, "SELECT format('INSERT INTO earlier VALUES (%L, %L)', development_id, instance_env.new_user_id(development_id)) FROM instance_env.applications \\gexec", '23I03', qr/does not exist.*Have a superuser call instance_env\.distribute\(\)/s, 'which says why');
+psql(0, 'DROP TABLE early, earlier', must => 1);
 
 # Once, and again
 
@@ -116,6 +133,9 @@ fails(2, "SELECT instance_env.enter('$development')", '55000', qr/has no copy.*r
   if value(0, "SELECT count(*) FROM pg_dist_placement p JOIN pg_dist_shard USING (shardid) WHERE logicalrelid = 'instance_env.instance'::regclass") < 3;
 psql(0, 'SELECT replicate_reference_tables()', must => 1);
 is(value(2, "SELECT count(*) FROM instance_env.applications WHERE application = 'alone'"), 1, 'then it has all');
+value(0, "SELECT count(*) FROM instance_env.distribute()");
+is(value(2, "SELECT count(*) FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid WHERE d.classid = 'pg_rewrite'::regclass AND c.oid = 'instance_env.application'::regclass"), 0,
+	'and its views read the copy');
 psql(2, "SELECT instance_env.create_application('later')", must => 1);
 is(value(0, "SELECT max(id) >> 48 = max(node.groupid) FROM instance_env.event, pg_dist_node node"), 't', 'and numbers of its own');
 
