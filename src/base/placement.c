@@ -41,7 +41,6 @@
 #define NODE_ID_BITS	48
 
 static int64 shard_of(Oid relid);
-static bool is_here(int64 shard);
 static int32 local_group(void);
 static bool read_column(Oid catalog, Oid index, AttrNumber keycol,
 						RegProcedure equal, Datum key, AttrNumber column,
@@ -79,7 +78,7 @@ ienv_index_oid(const char *table, const char *index)
 	Oid			schema = get_namespace_oid(IENV_SCHEMA, false);
 	int64		shard = shard_of(get_relname_relid(table, schema));
 
-	if (shard != 0 && !is_here(shard))
+	if (shard != 0 && !ienv_has_placement(shard))
 		return InvalidOid;
 	if (shard != 0)
 		index = psprintf("%s_" INT64_FORMAT, index, shard);
@@ -137,8 +136,8 @@ shard_of(Oid relid)
  * come back has a relation of that name, with what was in it then, until the
  * shard is copied again.
  */
-static bool
-is_here(int64 shard)
+bool
+ienv_has_placement(int64 shard)
 {
 	int32		group = local_group();
 	Datum		found;

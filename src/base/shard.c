@@ -146,6 +146,16 @@ ienv_shell_of(Oid relid)
 }
 
 /*
+ * The number of a shard of a table, 0 if the relation is none.
+ */
+int64
+ienv_shard_number(Oid relid)
+{
+	return OidIsValid(ienv_shell_of(relid)) ?
+		shard_number(get_rel_name(relid), NULL) : 0;
+}
+
+/*
  * The role that owns a relation; InvalidOid if it is gone.
  */
 static Oid
@@ -275,8 +285,9 @@ ienv_are_kin(Oid a, Oid b)
  *
  * Citus drops the table first, on all nodes, and then the shards, which nothing
  * but their names tells by then; and it drops shards that it has copied to
- * another node, or divided.  Who has set the name of his session, or given such
- * a name to a table of his own, has done so on purpose.
+ * another node, or divided, which nodes know of before.  Who has given such a
+ * name to a table of his own, and set that of his session, has done so on
+ * purpose.
  */
 bool
 ienv_is_dropped_elsewhere(Oid relid)
@@ -291,11 +302,12 @@ ienv_is_dropped_elsewhere(Oid relid)
 	shard = name == NULL ? 0 : shard_number(name, NULL);
 	if (shard == 0 || ienv_place_of(relid, NULL) != IENV_HERE)
 		return false;
-	if (ienv_begun_by_node())
-		return true;
 	table = table_of_number(shard);
-	return OidIsValid(table) &&
-		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
+	if (OidIsValid(table) && get_rel_name(table) == NULL)
+		return true;
+	if (OidIsValid(table) && ienv_shell_of(relid) == table)
+		return !ienv_has_placement(shard);
+	return ienv_begun_by_node();
 }
 
 /*

@@ -36,14 +36,22 @@ static void on_other_nodes(const char *sql);
 void
 ienv_check_distribution(const IenvGuard *guard)
 {
-	if (OidIsValid(ienv_shell_of(guard->relid)))
+	ienv_refuse_shard(guard->relid, "guard");
+	ienv_refuse_misplaced(guard, false);
+}
+
+/*
+ * Refuse to do something with a shard that is done with a table.
+ */
+void
+ienv_refuse_shard(Oid relid, const char *function)
+{
+	if (OidIsValid(ienv_shell_of(relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("relation \"%s\" is a shard of table %s",
-						get_rel_name(guard->relid),
-						ienv_quoted_name(guard->relid)),
-				 errhint("Call instance_env.guard() for the table.")));
-	ienv_refuse_misplaced(guard, false);
+						get_rel_name(relid), ienv_quoted_name(relid)),
+				 errhint("Call instance_env.%s() for the table.", function)));
 }
 
 /*
