@@ -29,6 +29,7 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "nodes/primnodes.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -50,6 +51,7 @@ static const char *const node_sessions[] = {"citus_internal gpid=", "citus_rebal
 
 static Oid	owner_of(Oid relid);
 static IenvPlace place(HeapTuple tuple, TupleDesc desc, AttrNumber *column);
+static bool is_being_dropped(Oid relid);
 static int64 shard_number(const char *name, size_t *stem);
 static char *shard_name(const char *table, int64 shard);
 static Oid	table_of_number(int64 shard);
@@ -306,8 +308,23 @@ ienv_is_dropped_elsewhere(Oid relid)
 	if (OidIsValid(table) && get_rel_name(table) == NULL)
 		return true;
 	if (OidIsValid(table) && ienv_shell_of(relid) == table)
-		return !ienv_has_placement(shard);
+		return !ienv_has_placement(shard) ||
+			(ienv_begun_by_node() && is_being_dropped(table));
 	return ienv_begun_by_node();
+}
+
+/*
+ * Does another transaction seem to be about to drop a table?  Citus may drop
+ * the shards by another connection than the table; until both commit, none
+ * sees what the other has done, but for its locks.
+ */
+static bool
+is_being_dropped(Oid relid)
+{
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return true;
+	UnlockRelationOid(relid, AccessShareLock);
+	return false;
 }
 
 /*
