@@ -138,6 +138,7 @@ pg_noreturn extern void ienv_report_no_placement(const char *table);
  * shard.c: the tables of a Citus cluster, and their shards
  */
 extern Oid	ienv_shell_of(Oid relid);
+extern int64 ienv_shard_number(Oid relid);
 extern bool ienv_is_shard_name(const char *name);
 extern bool ienv_may_be_shard(Oid relid);
 extern Oid	ienv_known_table(Oid relid);
@@ -145,6 +146,23 @@ extern List *ienv_shards_here(Oid table);
 extern bool ienv_are_kin(Oid a, Oid b);
 extern bool ienv_is_dropped_elsewhere(Oid relid);
 extern bool ienv_begun_by_node(void);
+
+/*
+ * shard_range.c: which rows belong into a shard
+ */
+
+/* The hashes of what is in a table's distribution column in a shard */
+typedef struct IenvShardRange
+{
+	FmgrInfo   *hash;			/* NULL: there is no such range */
+	Oid			collation;
+	int32		min;
+	int32		max;
+} IenvShardRange;
+
+extern void ienv_read_shard_range(Oid shard, Oid type, Oid collation,
+								  IenvShardRange *range);
+extern bool ienv_is_in_range(const IenvShardRange *range, Datum column);
 
 /*
  * invalidation.c: relcache invalidations

@@ -24,6 +24,7 @@
 #include "catalog/pg_class.h"
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
+#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -38,6 +39,7 @@ static const char *const node_sessions[] = {
 };
 
 static Oid	owner_of(Oid relid);
+static bool is_being_dropped(Oid relid);
 static int64 shard_number(const char *name, size_t *stem);
 static char *shard_name(const char *table, int64 shard);
 
@@ -63,6 +65,16 @@ ienv_shell_of(Oid relid)
 		strcmp(shard_name(get_rel_name(table), shard), name) != 0)
 		return InvalidOid;
 	return table;
+}
+
+/*
+ * The number of a shard of a table, 0 if the relation is none.
+ */
+int64
+ienv_shard_number(Oid relid)
+{
+	return OidIsValid(ienv_shell_of(relid)) ?
+		shard_number(get_rel_name(relid), NULL) : 0;
 }
 
 /*
@@ -177,8 +189,9 @@ ienv_are_kin(Oid a, Oid b)
  *
  * Citus drops the table first, on all nodes, and then the shards, which nothing
  * but their names tells by then; and it drops shards that it has copied to
- * another node, or divided.  Whoever gives such a name to a table of their own
- * does so on purpose.
+ * another node, or divided, which nodes know of before.  Who has given such a
+ * name to a table of his own, and set that of his session, has done so on
+ * purpose.
  */
 bool
 ienv_is_dropped_elsewhere(Oid relid)
@@ -193,11 +206,27 @@ ienv_is_dropped_elsewhere(Oid relid)
 	shard = name == NULL ? 0 : shard_number(name, NULL);
 	if (shard == 0 || ienv_place_of(relid, NULL) != IENV_HERE)
 		return false;
-	if (ienv_begun_by_node())
-		return true;
 	table = ienv_table_of_shard(shard);
-	return OidIsValid(table) &&
-		(get_rel_name(table) == NULL || ienv_shell_of(relid) == table);
+	if (OidIsValid(table) && get_rel_name(table) == NULL)
+		return true;
+	if (OidIsValid(table) && ienv_shell_of(relid) == table)
+		return !ienv_shard_is_here(shard) ||
+			(ienv_begun_by_node() && is_being_dropped(table));
+	return ienv_begun_by_node();
+}
+
+/*
+ * Does another transaction seem to be about to drop a table?  Citus may drop
+ * the shards by another connection than the table; until both commit, none
+ * sees what the other has done, but for its locks.
+ */
+static bool
+is_being_dropped(Oid relid)
+{
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return true;
+	UnlockRelationOid(relid, AccessShareLock);
+	return false;
 }
 
 /*

@@ -22,6 +22,8 @@
  * hook does nothing more for the same command: what is left of the extension
  * must not get into a cache.
  *
+ * TRUNCATE of a shard of a distributed table is watched by the same hook.
+ *
  * The hook is installed when the library is loaded.  If nothing else has done
  * that, the event trigger does, before the command drops anything.  So with
  * event triggers disabled (by a superuser, or in single-user mode), and
@@ -46,7 +48,9 @@
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -64,6 +68,7 @@ static object_access_hook_type previous_hook = NULL;
 static void release_placements(DropStmt *stmt);
 static void object_access(ObjectAccessType access, Oid class, Oid object,
 						  int column, void *arg);
+static void truncates(Oid relid);
 static void drops(Oid class, Oid object, int column);
 static void drops_trigger(Oid trigger);
 static void drops_relation(Oid relid, int column);
@@ -138,6 +143,28 @@ object_access(ObjectAccessType access, Oid class, Oid object, int column,
 	if (access == OAT_DROP &&
 		!(((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL))
 		drops(class, object, column);
+	else if (access == OAT_TRUNCATE && class == RelationRelationId)
+		truncates(object);
+}
+
+/*
+ * A relation is about to be truncated, and may not be locked yet.  Triggers see
+ * to that, but shards have no such, since a statement names the table: only who
+ * names a shard gets here.
+ */
+static void
+truncates(Oid relid)
+{
+	const IenvGuard *guard;
+
+	if (ienv_begun_by_node() || !ienv_is_installed() ||
+		!OidIsValid(ienv_shell_of(relid)) ||
+		pg_class_aclcheck(relid, GetUserId(), ACL_TRUNCATE) != ACLCHECK_OK)
+		return;
+	LockRelationOid(relid, AccessExclusiveLock);
+	guard = ienv_guard_of(relid);
+	if (guard != NULL)
+		ienv_check_truncate(guard);
 }
 
 static void
@@ -202,7 +229,8 @@ drops_relation(Oid relid, int column)
 		ienv_check_drop(note, "drop_table",
 						psprintf("cannot drop table %s because it holds users of production",
 								 ienv_quoted_name(relid)));
-	else if (column == note->guard.instance_attno)
+	else if (column == note->guard.instance_attno &&
+			 !(ienv_begun_by_node() && OidIsValid(ienv_shell_of(relid))))
 		ienv_check_drop(note, "drop_column",
 						psprintf("cannot drop column \"%s\" of table %s because it names the instances of users of production",
 								 get_attname(relid, column, false),

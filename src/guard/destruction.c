@@ -172,6 +172,6 @@ ienv_check_truncate(const IenvGuard *guard)
 		ienv_refuse_destruction(guard, &victim,
 								psprintf("cannot truncate table %s because it holds users of production",
 										 ienv_quoted_name(guard->relid)));
-	ienv_record_event("truncate", NULL, &victim.id,
-					  ienv_stable_name(guard->relid), (Datum) 0, (Datum) 0);
+	ienv_record_table_event("truncate", &victim.id, guard->relid, (Datum) 0,
+							(Datum) 0);
 }

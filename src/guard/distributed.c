@@ -39,13 +39,7 @@ ienv_check_distribution(const IenvGuard *guard)
 {
 	IenvPlace	place = ienv_place_of(guard->relid, NULL);
 
-	if (OidIsValid(ienv_shell_of(guard->relid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation \"%s\" is a shard of table %s",
-						get_rel_name(guard->relid),
-						ienv_quoted_name(guard->relid)),
-				 errhint("Call instance_env.guard() for the table.")));
+	ienv_refuse_shard(guard->relid, "guard");
 	ienv_refuse_misplaced(guard, false);
 	if (place != IENV_HERE && place != IENV_ON_COORDINATOR &&
 		!ienv_registry_is_distributed())
@@ -57,6 +51,20 @@ ienv_check_distribution(const IenvGuard *guard)
 						   ienv_quoted_name(guard->relid)),
 				 errhint("Have a superuser call %s.distribute() on the coordinator.",
 						 IENV_SCHEMA)));
+}
+
+/*
+ * Refuse to do something with a shard that is done with a table.
+ */
+void
+ienv_refuse_shard(Oid relid, const char *function)
+{
+	if (OidIsValid(ienv_shell_of(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" is a shard of table %s",
+						get_rel_name(relid), ienv_quoted_name(relid)),
+				 errhint("Call instance_env.%s() for the table.", function)));
 }
 
 /*

@@ -142,6 +142,13 @@ ienv_check_drop(IenvDropNote *note, const char *action, const char *message)
 		ienv_refuse_destruction(&note->guard, &note->victim, message);
 	if (action == NULL)
 		return;
+	if (OidIsValid(ienv_shell_of(note->guard.relid)))
+	{
+		/* told to the log of the server, where it can be said at once */
+		ienv_record_table_event(action, &note->victim.id, note->guard.relid,
+								(Datum) 0, (Datum) 0);
+		return;
+	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	a = palloc(sizeof(Allowed));
 	a->action = action;

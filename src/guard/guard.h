@@ -94,6 +94,7 @@ extern void ienv_check_partition_rights(Oid relid);
  * distributed.c: tables of a Citus cluster
  */
 extern void ienv_check_distribution(const IenvGuard *guard);
+extern void ienv_refuse_shard(Oid relid, const char *function);
 extern void ienv_lock_on_nodes(Oid relid, const char *mode);
 extern void ienv_let_in_on_nodes(Oid relid);
 extern void ienv_allow_triggers(Oid relid);

@@ -171,7 +171,10 @@ static inline bool
 arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value,
 				const uint8 *code)
 {
-	if (ienv_move_queued() || guard->no_production || guard->misplaced)
+	if (ienv_move_queued() || guard->no_production)
+		return true;
+	if (guard->look_at_place &&
+		!ienv_may_come_here(guard, PG_GETARG_DATUM(0)))
 		return true;
 	if (!guard->coded)
 		return guard->nkeys > 0 && !ienv_nobody_can_arrive(guard) &&

@@ -59,6 +59,7 @@ instance_env_unguard(PG_FUNCTION_ARGS)
 	relid = PG_GETARG_OID(0);
 	rel = ienv_open_owned(relid, AccessExclusiveLock);
 	CheckTableNotInUse(rel, "unguard");
+	ienv_refuse_shard(relid, "unguard");
 	if (ienv_read_guard(rel, &guard, &present, &disabled))
 	{
 		ienv_read_user_columns(rel, &columns);

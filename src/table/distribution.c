@@ -8,13 +8,16 @@
  * is, with what is there.  So all rows of an instance must be in one shard, and
  * nothing may have to be looked up, or recorded, elsewhere: which is why users
  * can be followed by coded ids only.  guard() refuses anything else, and so do
- * the triggers, since a table can be distributed after it was guarded.
+ * the triggers, since a table can be distributed after it was guarded.  They
+ * also refuse a row that comes into another shard than that of its instance,
+ * by the shard's own name.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "base/base.h"
 #include "table/table.h"
@@ -59,4 +62,32 @@ ienv_why_misplaced(const IenvGuard *guard, const char **hint)
 		return NULL;
 	*hint = "Call instance_env.guard() with coded => true, or with an empty user_key; instance_env.unguard() first, if it is guarded.";
 	return "Users of a distributed table can be followed by coded ids only: on the node of a shard, nobody knows who has departed from others.";
+}
+
+/*
+ * Read whether rows can come into rel, of which all else is in guard, and which
+ * ones.
+ */
+void
+ienv_read_place(Relation rel, IenvGuard *guard)
+{
+	const char *hint;
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+										  guard->instance_attno - 1);
+
+	guard->misplaced = ienv_why_misplaced(guard, &hint) != NULL;
+	guard->undecided = ienv_may_be_shard(guard->root);
+	ienv_read_shard_range(guard->root, guard->instance_type,
+						  att->attcollation, &guard->range);
+	guard->look_at_place = guard->misplaced || guard->range.hash != NULL;
+}
+
+/*
+ * May a row with this in its instance column, not null, come into the table or
+ * shard?
+ */
+bool
+ienv_may_come_here(const IenvGuard *guard, Datum column)
+{
+	return !guard->misplaced && ienv_is_in_range(&guard->range, column);
 }

@@ -187,7 +187,6 @@ read_columns(Relation rel, IenvGuard *guard)
 {
 	Form_pg_attribute att;
 	Oid			type;
-	const char *hint;
 
 	/*
 	 * a superuser may have made a trigger whose condition names something
@@ -212,8 +211,7 @@ read_columns(Relation rel, IenvGuard *guard)
 	guard->coded = guard->coded && guard->nkeys > 0;
 	guard->no_production = guard->nkeys > 0 && !guard->departures &&
 		!guard->coded;
-	guard->misplaced = ienv_why_misplaced(guard, &hint) != NULL;
-	guard->undecided = ienv_may_be_shard(guard->root);
+	ienv_read_place(rel, guard);
 	guard->instance_index = ienv_index_on(rel, 1, &guard->instance_attno);
 	if (guard->nkeys > 0)
 	{

@@ -19,6 +19,7 @@
 #include "registry/registry.h"
 #include "table/table.h"
 
+static void check_place(const IenvGuard *guard, Datum value);
 pg_noreturn static void report_unknown(const IenvGuard *guard, Datum value);
 
 /*
@@ -88,8 +89,8 @@ ienv_require_active(const IenvGuard *guard, Datum value, bool isnull,
 				 ienv_errguard(guard, IENV_IS_ACTIVE)));
 	}
 	ienv_refuse_renamed(guard, instance, value);
-	if (guard->misplaced)
-		ienv_refuse_misplaced(guard, true);
+	if (guard->look_at_place)
+		check_place(guard, value);
 	if (guard->no_production && instance->type == IENV_PRODUCTION)
 		ienv_refuse_production(guard, value);
 	return instance;
@@ -113,6 +114,28 @@ ienv_refuse_renamed(const IenvGuard *guard, const IenvInstance *instance,
 			 errdetail("Rows may still have the old external key, and its users could not be counted."),
 			 errhint("Commit first."),
 			 ienv_errguard(guard, NULL)));
+}
+
+/*
+ * Refuse a new row where none may come, or not one of this instance: in another
+ * shard, the instance's users are not counted together.
+ */
+static void
+check_place(const IenvGuard *guard, Datum value)
+{
+	Datum		column;
+
+	if (guard->misplaced)
+		ienv_refuse_misplaced(guard, true);
+	if (!ienv_column_of_value(guard->instance_type, value, &column) ||
+		!ienv_may_come_here(guard, column))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a row of instance %s does not belong into this shard of table %s",
+						ienv_instance_text(value, guard->is_uuid),
+						ienv_quoted_name(guard->root)),
+				 errhint("Insert into the table, not into a shard of it."),
+				 ienv_errguard(guard, NULL)));
 }
 
 /*

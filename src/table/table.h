@@ -82,6 +82,8 @@ typedef struct IenvGuard
 	bool		no_production;	/* rows of production instances are refused,
 								 * for users who leave are not recorded */
 	bool		misplaced;		/* so are all rows, see distribution.c */
+	IenvShardRange range;		/* of a shard: the rows that belong there */
+	bool		look_at_place;	/* one of the two has something to say */
 	bool		undecided;		/* misplaced may change, for it may be a shard
 								 * that this node has not been told of */
 	int			nkeys;			/* 0: identities are not tracked */
@@ -221,6 +223,8 @@ extern Oid	ienv_table_with_label(const char *label);
  */
 extern const char *ienv_why_misplaced(const IenvGuard *guard,
 									  const char **hint);
+extern void ienv_read_place(Relation rel, IenvGuard *guard);
+extern bool ienv_may_come_here(const IenvGuard *guard, Datum column);
 
 /*
  * trigger_row.c: the rows of pg_trigger

@@ -157,6 +157,47 @@ SQL
 is($refused->{state}, '42501', 'has not the label of the table');
 
 #
+# Rows that are brought into another shard than that of their instance, where they would not be
+# counted, by a role that may only insert
+#
+psql(0, 'CREATE ROLE backend LOGIN', must => 1);
+psql(0, "SELECT instance_env.grant_backend('backend')", must => 1);
+psql(0, <<"SQL", @owner, must => 1);
+GRANT SELECT, INSERT, UPDATE ON users, parted TO backend;
+CREATE TABLE by_key (instance char(8), id int);
+SELECT create_distributed_table('by_key', 'instance');
+GRANT SELECT, INSERT ON by_key TO backend;
+SQL
+my ($keyed) = split /\|/, value(0, "SELECT development_id FROM instance_env.create_application('keyed')");
+value(0, "SELECT instance_env.rename_instance('$keyed', 'key')");
+value(0, "DELETE FROM parted", @owner);
+value(0, "UPDATE instance_env.instance SET user_cap = 4 WHERE id = '$keyed'");
+psql(0, "SELECT instance_env.guard('parted', user_key => ''); SELECT instance_env.guard('by_key', 'instance', user_key => '')", @guardian, must => 1);
+foreach my $what (["users", "('$development', $id('$development'))", "'$development'::uuid"],
+	["users", "('$production', $id('$production'))", "'$production'::uuid"],
+	["parted", "('$development', gen_random_uuid(), 1)", "'$development'::uuid"],
+	["by_key", "('key', 1)", "'key'::char(8)"])
+{
+	my ($table, $row, $value) = @$what;
+	my %wrong;
+	my @by_hand = (role => 'backend', options => ['citus.enable_manual_changes_to_shards=on']);
+
+	foreach (split /\n/, value(0, "SELECT shard_name, nodeport - $ENV{PGPORT}, shardid = get_shard_id_for_distribution_column('$table', $value) FROM citus_shards WHERE table_name = '$table'::regclass"))
+	{
+		my ($shard_name, $node, $right) = split /\|/;
+		my (undef, @said) = psql($node, "INSERT INTO $shard_name VALUES $row", @by_hand);
+		my $state = join ' ', map { $_->{state} } grep { $_->{severity} eq 'ERROR' } @said;
+
+		is($state, '', "$table: a row comes into its shard by the shard's name") if $right eq 't';
+		$wrong{$state}++ if $right ne 't';
+	}
+	is(join(',', keys %wrong), '23514', "$table: and into no other");
+}
+psql(0, "SELECT instance_env.unguard('by_key'); SELECT instance_env.unguard('parted')", @guardian, must => 1);
+psql(0, 'DROP TABLE by_key', @owner, must => 1);
+value(0, "DELETE FROM users", @owner);
+
+#
 # Users of production
 #
 psql(0, "INSERT INTO users SELECT '$production', $id('$production') FROM generate_series(1, 3)", @owner, must => 1);
@@ -164,6 +205,20 @@ foreach my $node (nodes())
 {
 	fails($node, 'TRUNCATE users CASCADE', '55I05', qr/table "public.users".*production/s, "node $node: are not truncated", @owner);
 }
+foreach my $line (split /\n/, value(0, "SELECT shard_name, nodeport - $ENV{PGPORT} FROM citus_shards WHERE shardid = get_shard_id_for_distribution_column('users', '$production'::uuid)"))
+{
+	my ($name, $node) = split /\|/, $line;
+	my @by_hand = (@owner, options => ['citus.enable_manual_changes_to_shards=on']);
+
+	my (undef, $unguard) = psql($node, "SELECT instance_env.unguard('$name')", options => ['citus.override_table_visibility=off']);
+	is("$unguard->{state}: $unguard->{message}", qq(42809: relation "$name" is a shard of table "public.users"), 'a shard keeps its guard');
+	fails($node, "TRUNCATE $name", '55I05', qr/table "public.users".*production/s, 'by the name of a shard: not truncated', @by_hand);
+	fails($node, "DROP TABLE $name", '55I05', qr/table "public.users".*production/s, 'by the name of a shard: not dropped', @by_hand);
+	fails($node, "ALTER TABLE $name DROP COLUMN instance_id CASCADE", '55I05', qr/table "public.users".*production/s, 'by the name of a shard: nor does its column go', @by_hand);
+	is(value($node, "BEGIN; SET LOCAL instance_env.allow_destructive = on; TRUNCATE $name; SELECT count(*) FROM $name; DROP TABLE $name; ROLLBACK;", @by_hand), 0,
+		'unless the owner wants that');
+}
+fails(0, "SELECT citus_drop_all_shards('users', 'public', 'users')", '55I05', qr/production/s, 'nor are all shards dropped from under it', @owner);
 fails(0, 'DROP TABLE users CASCADE', '55I05', qr/table "public.users".*production/s, 'or dropped', @owner);
 fails(0, 'DROP OWNED BY owner CASCADE', '55I05', qr/production/s, 'in whatever way');
 fails(0, 'DROP EXTENSION instance_env CASCADE', '55I05', qr/production/s, 'nor is the extension');
