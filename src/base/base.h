@@ -111,6 +111,9 @@ extern Oid	ienv_table_oid(const char *table);
 extern Oid	ienv_index_oid(const char *table, const char *index);
 extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
 pg_noreturn extern void ienv_report_no_placement(const char *table);
+extern bool ienv_has_joined(void);
+extern void ienv_mark_joined(void);
+extern void ienv_require_joined(void);
 extern Oid	ienv_citus_catalog(const char *name);
 
 /*

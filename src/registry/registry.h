@@ -165,6 +165,12 @@ extern void ienv_repeat_grants(void);
  * placement_views.c: the views on a node of a cluster
  */
 extern void ienv_read_placements(void);
+extern void ienv_define_view(const char *name, const char *definition);
+
+/*
+ * join.c: nodes that have joined a cluster
+ */
+extern void ienv_join(const char *when);
 
 /*
  * application.c: applications
