@@ -151,13 +151,13 @@ COMMENT ON TABLE instance_env.node_task IS
 COMMENT ON COLUMN instance_env.node_task.id IS
 'names the row while it is on its way';
 COMMENT ON COLUMN instance_env.node_task.action IS
-'the function that was called, or read_placements';
+'the function that was called, or a part of distribute()';
 COMMENT ON COLUMN instance_env.node_task.item IS
-'what it was called for: a role, or an instance';
+'what it was called for: a role, an instance, or a view';
 COMMENT ON COLUMN instance_env.node_task.before IS
 'the old external key of an instance that is renamed';
 COMMENT ON COLUMN instance_env.node_task.after IS
-'its new external key';
+'its new external key, or the definition of a view';
 
 CREATE FUNCTION instance_env.do_node_task() RETURNS trigger
 LANGUAGE C SET search_path = pg_catalog, pg_temp

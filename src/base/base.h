@@ -122,6 +122,7 @@ extern bool ienv_has_citus(void);
 extern IenvPlace ienv_place_of(Oid relid, AttrNumber *column);
 extern List *ienv_shard_numbers(Oid table);
 extern Oid	ienv_table_of_shard(int64 shard);
+extern bool ienv_bounds_of_shard(int64 shard, int32 bounds[2]);
 extern bool ienv_shard_is_here(int64 shard);
 extern int32 ienv_node_group(void);
 
@@ -133,6 +134,9 @@ extern Oid	ienv_table_oid(const char *table);
 extern Oid	ienv_index_oid(const char *table, const char *index);
 extern Relation ienv_open_table(const char *table, LOCKMODE lockmode);
 pg_noreturn extern void ienv_report_no_placement(const char *table);
+extern bool ienv_has_joined(void);
+extern void ienv_mark_joined(void);
+extern void ienv_require_joined(void);
 
 /*
  * shard.c: the tables of a Citus cluster, and their shards

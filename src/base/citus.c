@@ -24,6 +24,8 @@
 
 #define Anum_pg_dist_shard_logicalrelid	1
 #define Anum_pg_dist_shard_shardid		2
+#define Anum_pg_dist_shard_shardminvalue	5
+#define Anum_pg_dist_shard_shardmaxvalue	6
 #define Anum_pg_dist_partition_logicalrelid	1
 #define Anum_pg_dist_partition_partmethod	2
 #define Anum_pg_dist_partition_partkey		3
@@ -45,6 +47,9 @@ typedef struct Place
 
 static bool look_at_place(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_at_shard(HeapTuple tuple, TupleDesc desc, void *arg);
+static bool look_at_range(HeapTuple tuple, TupleDesc desc, void *arg);
+static bool read_bound(HeapTuple tuple, TupleDesc desc, AttrNumber column,
+					   int32 *bound);
 static bool look_at_table(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_for_group(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_at_group(HeapTuple tuple, TupleDesc desc, void *arg);
@@ -138,6 +143,44 @@ look_at_shard(HeapTuple tuple, TupleDesc desc, void *arg)
 									 Anum_pg_dist_shard_shardid));
 	*shards = lappend(*shards, shard);
 	return false;
+}
+
+/*
+ * The hashes, from the first to the last, of the rows that belong into a shard;
+ * false if there are no such bounds.
+ */
+bool
+ienv_bounds_of_shard(int64 shard, int32 bounds[2])
+{
+	return find("pg_dist_shard", "pg_dist_shard_shardid_index",
+				Anum_pg_dist_shard_shardid, F_INT8EQ, Int64GetDatum(shard),
+				look_at_range, bounds);
+}
+
+static bool
+look_at_range(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	int32	   *bounds = arg;
+
+	return read_bound(tuple, desc, Anum_pg_dist_shard_shardminvalue,
+					  &bounds[0]) &&
+		read_bound(tuple, desc, Anum_pg_dist_shard_shardmaxvalue,
+				   &bounds[1]);
+}
+
+/*
+ * A bound is written in decimal.
+ */
+static bool
+read_bound(HeapTuple tuple, TupleDesc desc, AttrNumber column, int32 *bound)
+{
+	bool		isnull;
+	Datum		written = heap_getattr(tuple, column, desc, &isnull);
+
+	if (isnull)
+		return false;
+	*bound = pg_strtoint32(TextDatumGetCString(written));
+	return true;
 }
 
 /*

@@ -54,6 +54,7 @@ ienv_record_event(const char *action, const pg_uuid_t *application,
 				 errdetail("The audit log would name the role that runs the operation, not the role whose code this is."),
 				 errhint("Call it outside of a reset, guard(), or a command such as REFRESH MATERIALIZED VIEW.")));
 
+	ienv_require_joined();
 	values[0] = CStringGetTextDatum(action);
 	if (application != NULL)
 		values[1] = UUIDPGetDatum(application);

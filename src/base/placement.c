@@ -20,12 +20,20 @@
 
 #include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class_d.h"
+#include "commands/comment.h"
 #include "utils/lsyscache.h"
 
 #include "base/base.h"
 
 /* Numbers that a node gives out for ids, below those of the next node */
 #define NODE_ID_BITS	48
+
+/* The table with the numbers of roles, and the comment on its placement that
+ * says whose they are.  Citus copies no comments, and drops a placement before
+ * it copies another one to its place. */
+#define JOINED_TABLE	"instance_allowance"
+#define JOINED_COMMENT	"roles have the numbers that they have on this node"
 
 static int64 only_shard(Oid relid);
 
@@ -93,6 +101,51 @@ ienv_report_no_placement(const char *table)
 			 errmsg("this node has no copy of table \"%s.%s\" yet",
 					IENV_SCHEMA, table),
 			 errhint("Run SELECT replicate_reference_tables() on the coordinator.")));
+}
+
+/*
+ * Has distribute() been called since this node got its copy of the registry?
+ * Numbers of roles in it are those of another node until then.
+ */
+bool
+ienv_has_joined(void)
+{
+	Oid			relid = ienv_table_oid(JOINED_TABLE);
+	const char *comment = OidIsValid(relid) ?
+		GetComment(relid, RelationRelationId, 0) : NULL;
+
+	return comment != NULL && strcmp(comment, JOINED_COMMENT) == 0;
+}
+
+/*
+ * Remember that it has been.
+ */
+void
+ienv_mark_joined(void)
+{
+	Oid			relid = ienv_table_oid(JOINED_TABLE);
+
+	if (!OidIsValid(relid))
+		ienv_report_no_placement(JOINED_TABLE);
+	CreateComments(relid, RelationRelationId, 0, JOINED_COMMENT);
+}
+
+/*
+ * Raise an error if the registry is distributed, and this node has come since.
+ */
+void
+ienv_require_joined(void)
+{
+	if (!ienv_registry_is_distributed() || ienv_has_joined())
+		return;
+	if (!OidIsValid(ienv_table_oid(JOINED_TABLE)))
+		ienv_report_no_placement(JOINED_TABLE);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this node does not know yet which roles may do what"),
+			 errdetail("It has joined the cluster since the registry was distributed."),
+			 errhint("Run SELECT * FROM %s.distribute() on the coordinator.",
+					 IENV_SCHEMA)));
 }
 
 /*

@@ -283,6 +283,10 @@ drops_extension(void)
 	{
 		Oid			relid = ((IenvRoot *) lfirst(root))->relid;
 
+		/* another node has looked, and this one may not ask its shards now */
+		if (ienv_is_distributed(relid) && ienv_begun_by_node())
+			continue;
+
 		/* as PostgreSQL will do next, to drop their triggers */
 		LockRelationOid(relid, AccessExclusiveLock);
 		foreach(lc, find_all_inheritors(relid, AccessExclusiveLock, NULL))

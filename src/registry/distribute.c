@@ -35,7 +35,8 @@
 static void require_citus(void);
 static void require_coordinator(void);
 static void require_nodes(void);
-static void require_empty_workers(void);
+static void require_no_applications(void);
+pg_noreturn static void refuse_nodes(uint64 nproblems, const char *hint);
 static uint64 distribute_tables(ReturnSetInfo *rsinfo);
 static void repeat_allowances(void);
 static void return_table(ReturnSetInfo *rsinfo, Datum relation,
@@ -55,6 +56,7 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			nest_level;
+	bool		again;
 	uint64		made;
 
 	if (!superuser())
@@ -68,7 +70,12 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 	require_citus();
 	require_coordinator();
 	require_nodes();
-	require_empty_workers();
+
+	/* one call at a time */
+	ienv_lock_rights();
+	again = ienv_registry_is_distributed();
+	if (!again)
+		require_no_applications();
 
 	/*
 	 * The tables keep their triggers, which tell each node's backends of a
@@ -81,7 +88,8 @@ instance_env_distribute(PG_FUNCTION_ARGS)
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	made = distribute_tables(rsinfo);
 	repeat_allowances();
-	ienv_on_each_node("read_placements", NULL, NULL, NULL);
+	ienv_on_each_node("join", again ? "again" : "first", NULL, NULL);
+	ienv_on_each_node("read_placements", "views", NULL, NULL);
 	ienv_repeat_grants();
 	AtEOXact_GUC(true, nest_level);
 	if (made > 0)
@@ -138,7 +146,6 @@ require_coordinator(void)
 static void
 require_nodes(void)
 {
-	StringInfoData problems;
 	uint64		nproblems;
 
 	nproblems = ienv_query("SELECT pg_catalog.format('%s:%s: %s', n.nodename,"
@@ -161,8 +168,41 @@ require_nodes(void)
 						   "   WHERE extname OPERATOR(pg_catalog.=) 'instance_env'))"
 						   " ORDER BY n.nodeid",
 						   0, NULL, NULL, NULL);
-	if (nproblems == 0)
-		return;
+	if (nproblems > 0)
+		refuse_nodes(nproblems,
+					 psprintf("Install the same version of extension \"%s\" on all nodes, and have all of them running.",
+							  IENV_SCHEMA));
+}
+
+/*
+ * Error if another node has been used as a server of its own: nobody would see
+ * its applications again.
+ */
+static void
+require_no_applications(void)
+{
+	uint64		n = ienv_query("SELECT pg_catalog.format('%s:%s: has applications of its own',"
+							   " n.nodename, n.nodeport)"
+							   " FROM pg_catalog.pg_dist_node n"
+							   " JOIN pg_catalog.run_command_on_all_nodes("
+							   "   'SELECT pg_catalog.count(*) FROM instance_env.application') r"
+							   " ON r.nodeid OPERATOR(pg_catalog.=) n.nodeid"
+							   " WHERE n.groupid OPERATOR(pg_catalog.<>) 0"
+							   " AND r.result OPERATOR(pg_catalog.<>) '0'"
+							   " ORDER BY n.nodeid", 0, NULL, NULL, NULL);
+
+	if (n > 0)
+		refuse_nodes(n, "Only those of the coordinator are distributed; drop these.");
+}
+
+/*
+ * Raise an error for the nodes that the last query has found.
+ */
+static void
+refuse_nodes(uint64 nproblems, const char *hint)
+{
+	StringInfoData problems;
+
 	initStringInfo(&problems);
 	for (uint64 i = 0; i < nproblems; i++)
 		appendStringInfo(&problems, "%s%s", i > 0 ? "\n" : "",
@@ -171,45 +211,7 @@ require_nodes(void)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("not every node of the cluster is ready for the registry"),
 			 errdetail("%s", problems.data),
-			 errhint("Install the same version of extension \"%s\" on all nodes, and have all of them running.",
-					 IENV_SCHEMA)));
-}
-
-/*
- * Error if, before the first time, a worker has applications of its own: once
- * it has a copy of the coordinator's registry, nobody can see them any more.
- */
-static void
-require_empty_workers(void)
-{
-	StringInfoData workers;
-	uint64		nworkers;
-
-	if (ienv_registry_is_distributed())
-		return;
-	nworkers = ienv_query("SELECT pg_catalog.format('%s:%s', n.nodename,"
-						  "  n.nodeport)"
-						  " FROM pg_catalog.pg_dist_node n"
-						  " JOIN pg_catalog.run_command_on_all_nodes("
-						  "   $c$SELECT EXISTS (SELECT FROM instance_env.application)$c$) r"
-						  "  ON r.nodeid OPERATOR(pg_catalog.=) n.nodeid"
-						  " WHERE n.groupid OPERATOR(pg_catalog.<>) 0"
-						  " AND r.result OPERATOR(pg_catalog.=) 't'"
-						  " ORDER BY n.nodeid",
-						  0, NULL, NULL, NULL);
-	if (nworkers == 0)
-		return;
-	initStringInfo(&workers);
-	for (uint64 i = 0; i < nworkers; i++)
-		appendStringInfo(&workers, "%s%s", i > 0 ? ", " : "",
-						 ienv_result_text(i, 1));
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("workers of the cluster have a registry of their own"),
-			 errdetail("There are applications on %s, which the coordinator's would replace.",
-					   workers.data),
-			 errhint("Drop them there with %s.drop_application(), and create them on the coordinator.",
-					 IENV_SCHEMA)));
+			 errhint("%s", hint)));
 }
 
 /*
@@ -242,6 +244,13 @@ distribute_tables(ReturnSetInfo *rsinfo)
 						 " ORDER BY c.relname",
 						 0, NULL, NULL, NULL);
 	tables = SPI_tuptable;
+
+	/* at once as strongly as Citus will, so as not to wait for who waits for us */
+	for (uint64 i = 0; i < ntables; i++)
+		if (strcmp(SPI_getvalue(tables->vals[i], tables->tupdesc, 2), "f") == 0)
+			ienv_execute("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE",
+						 SPI_getvalue(tables->vals[i], tables->tupdesc, 1));
+
 	for (uint64 i = 0; i < ntables; i++)
 	{
 		Oid			type = REGCLASSOID;

@@ -73,10 +73,12 @@ static void
 do_task(const char *action, const char *item, const char *before,
 		const char *after)
 {
-	if (strcmp(action, "read_placements") == 0)
-		ienv_read_placements();
-	else if (item == NULL)
+	if (item == NULL)
 		elog(ERROR, "invalid task \"%s\"", action);
+	else if (strcmp(action, "read_placements") == 0)
+		ienv_read_placements();
+	else if (strcmp(action, "join") == 0)
+		ienv_join(item);
 	else if (strcmp(action, "rename_instance") == 0)
 	{
 		Datum		id = DirectFunctionCall1(uuid_in, CStringGetDatum(item));

@@ -121,6 +121,7 @@ ienv_revoke_allowances(const char *role)
 	IenvOwner	saved;
 	bool		none;
 
+	ienv_require_joined();
 	ienv_become_owner(&saved);
 	(void) ienv_query_latest("SELECT pg_catalog.array_agg(id)"
 							 " FROM instance_env.instance_allowance"

@@ -168,6 +168,11 @@ extern void ienv_read_placements(void);
 extern void ienv_release_placement(const char *schema, const char *name);
 
 /*
+ * join.c: nodes that have joined a cluster
+ */
+extern void ienv_join(const char *when);
+
+/*
  * application.c: applications
  */
 typedef struct IenvApplication

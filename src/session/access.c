@@ -53,6 +53,7 @@ static IenvCache cache = {
 static bool read_access(IenvAccess *access);
 static bool is_allowed(Oid role, Datum application, Oid type);
 static bool allows(Relation rel, HeapTuple tuple, Oid role, Oid type);
+static Relation open_allowances(void);
 static Datum column(Relation rel, HeapTuple tuple, const char *name,
 					bool *isnull);
 
@@ -123,7 +124,7 @@ ienv_may_enter_any(Oid role)
 
 	if (found)
 		return true;
-	rel = ienv_open_table("instance_allowance", AccessShareLock);
+	rel = open_allowances();
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
 		found = allows(rel, tuple, role, InvalidOid);
@@ -230,7 +231,7 @@ read_access(IenvAccess *access)
 static bool
 is_allowed(Oid role, Datum application, Oid type)
 {
-	Relation	rel = ienv_open_table("instance_allowance", AccessShareLock);
+	Relation	rel = open_allowances();
 	Oid			index = ienv_index_oid("instance_allowance",
 									   "instance_allowance_application");
 	AttrNumber	attnum = SPI_fnumber(RelationGetDescr(rel), "application");
@@ -282,6 +283,16 @@ allows(Relation rel, HeapTuple tuple, Oid role, Oid type)
 	return has_privs_of_role(role,
 							 DatumGetObjectId(column(rel, tuple, "role",
 													 &isnull)));
+}
+
+/*
+ * Open the table of allowances, if the roles in it are those of this node.
+ */
+static Relation
+open_allowances(void)
+{
+	ienv_require_joined();
+	return ienv_open_table("instance_allowance", AccessShareLock);
 }
 
 static Datum

@@ -188,6 +188,7 @@ read_scope(FunctionCallInfo fcinfo, Scope *scope)
 	Oid			role;
 
 	ienv_require_argument(fcinfo, 0, "role");
+	ienv_require_joined();
 	role = PG_GETARG_OID(0);
 	scope->role = GetUserNameFromId(role, true);
 	if (scope->role == NULL)

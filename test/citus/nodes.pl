@@ -74,10 +74,17 @@ fails(0, "SELECT instance_env.guard('early', coded => true)", '55000', qr/regist
 fails(0, "INSERT INTO earlier SELECT development_id, instance_env.new_user_id(development_id) FROM instance_env.applications", 'XX000', qr/does not exist/, 'nor does a row come into them');
 fails(0, "SELECT format('INSERT INTO earlier VALUES (%L, %L)', development_id, instance_env.new_user_id(development_id)) FROM instance_env.applications \\gexec", '23I03', qr/does not exist.*Have a superuser call instance_env\.distribute\(\)/s, 'which says why');
 psql(0, 'DROP TABLE early, earlier', must => 1);
+psql(1, "SELECT instance_env.adopt_application('stray', NULL, NULL, NULL, NULL, NULL)", must => 1);
+fails(0, $distribute, '55000', qr/not every node.*\Q@{[$port + 1]}\E: has applications of its own/s, 'not if a worker has applications that nobody would see again');
+psql(1, "SELECT instance_env.drop_application('stray')", must => 1);
 
-# Once, and again
+# Once, and again; two at once, while others write
 
-is(value(0, "SELECT DISTINCT action FROM instance_env.distribute()"), 'distributed', 'it distributes the registry');
+my @writers = map { start(0, join(";\n", map { "SELECT instance_env.create_application('w$_')" } $_ * 10 .. $_ * 10 + 9), must => 1) } 1, 2;
+my @calls = map { start(0, "SELECT DISTINCT action FROM instance_env.distribute()", must => 1) } 1, 2;
+is(join(' ', sort map { scalar finish($_) } @calls), 'distributed found', 'it distributes the registry');
+finish($_) foreach @writers;
+psql(0, "SELECT instance_env.drop_application(application_id) FROM instance_env.applications WHERE application ~ '^w'", must => 1);
 my ($out, @messages) = psql(0, 'SELECT DISTINCT action FROM instance_env.distribute()');
 is($out, 'found', 'called again, it finds it distributed');
 like($messages[0]{message}, qr/already distributed/, 'and says so');
@@ -122,18 +129,38 @@ psql(1, suspend(), must => 1);
 is(value(2, "SELECT status FROM instance_env.instance_info('$development')"), 'suspended', 'when it is back, it is as the others');
 psql(1, resume(), must => 1);
 
-# A node that leaves, and one that comes
+# A node that leaves, and one that comes: Citus drops its old placements, which must not take
+# along what reads them, and copies the numbers of the coordinator's roles, which are others' here
+
+psql(0, 'SET citus.enable_create_role_propagation = off; CREATE ROLE offset_of_numbers', must => 1);
+psql(0, 'CREATE ROLE backend LOGIN; CREATE ROLE fired LOGIN', must => 1);
+psql(0, "SELECT instance_env.grant_backend('backend'), instance_env.grant_monitor('backend'), instance_env.allow_instance('backend', 'n0'), instance_env.grant_admin('fired')", must => 1);
+my $enter = "SELECT instance_env.enter('$development')";
+my $extension = value(2, "SELECT oid FROM pg_extension WHERE extname = 'instance_env'");
+my $numbers = "SELECT string_agg(role::oid::text, ' ') FROM instance_env.instance_allowance";
+my $number = value(2, $numbers);
+isnt($number, value(0, $numbers), 'roles have other numbers on another node');
 
 psql(0, "SELECT citus_remove_node('$dir', $port + 2)", must => 1);
 psql(0, "SELECT instance_env.create_application('alone')", must => 1);
 is(value(1, "SELECT count(*) FROM instance_env.applications WHERE application = 'alone'"), 1, 'without the third node, the others go on');
-psql(2, 'SELECT citus_remove_node(nodename, nodeport) FROM pg_dist_node', must => 0);
+psql(0, "SELECT instance_env.revoke_access('fired')", must => 1);
 psql(0, "SELECT citus_add_node('$dir', $port + 2)", must => 1);
-fails(2, "SELECT instance_env.enter('$development')", '55000', qr/has no copy.*replicate_reference_tables/s, 'a node that comes refuses until it has a copy')
+fails(2, $enter, '55000', qr/has no copy.*replicate_reference_tables/s, 'a node that comes refuses until it has a copy', role => 'backend')
   if value(0, "SELECT count(*) FROM pg_dist_placement p JOIN pg_dist_shard USING (shardid) WHERE logicalrelid = 'instance_env.instance'::regclass") < 3;
 psql(0, 'SELECT replicate_reference_tables()', must => 1);
-is(value(2, "SELECT count(*) FROM instance_env.applications WHERE application = 'alone'"), 1, 'then it has all');
-value(0, "SELECT count(*) FROM instance_env.distribute()");
+is(value(2, "SELECT oid FROM pg_extension WHERE extname = 'instance_env'"), $extension, 'the old placements go without the extension');
+is(value(2, $numbers), value(0, $numbers), 'the copy has the numbers of the coordinator');
+my $unknown = qr/does not know yet.*distribute\(\) on the coordinator/s;
+fails(2, $enter, '55000', $unknown, 'so nobody enters', role => 'backend');
+fails(2, "SELECT instance_env.allow_instance('fired')", '55000', $unknown, 'who has lost his rights meanwhile does not use them here', role => 'fired');
+fails(2, "SELECT instance_env.create_application('later')", '55000', $unknown, 'nothing is changed from here', role => 'fired');
+fails(2, "SELECT instance_env.revoke_access('backend')", '55000', $unknown, 'by a superuser neither');
+psql(0, $distribute, must => 1);
+is(value(2, $numbers), $number, 'distribute() writes the numbers of the node');
+is(scalar(psql(2, "$enter; SELECT count(*) FROM instance_env.applications WHERE application = 'alone'", role => 'backend', must => 1)) =~ /^1$/m, 1,
+	'then it has all, and lets in who may enter');
+fails(2, "SELECT instance_env.create_application('later')", '42501', qr/permission denied/, 'and who has lost his rights has lost them here', role => 'fired');
 is(value(2, "SELECT count(*) FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid WHERE d.classid = 'pg_rewrite'::regclass AND c.oid = 'instance_env.application'::regclass"), 0,
 	'and its views read the copy');
 psql(2, "SELECT instance_env.create_application('later')", must => 1);
@@ -149,13 +176,25 @@ is(value(1, $applications, database => 'restored'), value(0, $applications), 'wi
 is(value(1, 'SELECT count(*) FROM instance_env.event', database => 'restored'), value(0, 'SELECT count(*) FROM instance_env.event'), 'and the audit log');
 psql(1, "SELECT instance_env.create_application('restored')", database => 'restored', must => 1);
 
-# DROP EXTENSION takes it from all nodes
+# DROP EXTENSION takes it from all nodes, also from a distributed table that is guarded
+
+psql(0, <<'SQL', must => 1);
+CREATE TABLE users (instance_id uuid NOT NULL, id uuid NOT NULL, PRIMARY KEY (instance_id, id));
+SELECT create_distributed_table('users', 'instance_id');
+SELECT count(*) FROM instance_env.guard('users', coded => true);
+UPDATE instance_env.instance SET status = 'active' WHERE type = 'production';
+SELECT instance_env.instance_id('n0', 'production') AS production \gset
+INSERT INTO users VALUES (:'production', instance_env.new_user_id(:'production'));
+SQL
+fails(0, 'DROP EXTENSION instance_env CASCADE', '55I05', qr/holds users of production/, 'but not if there are users of production');
+psql(0, 'DELETE FROM users WHERE true', must => 1);
 
 my (undef, $refused) = psql(0, 'DROP EXTENSION instance_env');
 is($refused->{state}, '2BP01', 'without CASCADE the extension is not dropped: its shards are no members');
 psql(0, 'DROP EXTENSION instance_env CASCADE', must => 1);
 is(value($_, "SELECT count(*) FROM pg_class WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'instance_env')"), 0, "nothing is left on node $_") foreach nodes();
 is(value($_, "SELECT count(*) FROM pg_extension WHERE extname = 'instance_env'"), 0, "nor the extension on node $_") foreach nodes();
+is(value($_, "SELECT count(*) FROM pg_trigger WHERE tgname ~* 'instance_env'"), 0, "nor a trigger on node $_") foreach nodes();
 
 whole();
 done_testing();
