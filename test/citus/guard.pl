@@ -193,6 +193,7 @@ foreach my $what (["users", "('$development', $id('$development'))", "'$developm
 	}
 	is(join(',', keys %wrong), '23514', "$table: and into no other");
 }
+fails(0, "SELECT instance_env.isolate('parted')", '0A000', qr/cannot be isolated.*Citus/s, 'Citus takes no policies with subqueries');
 psql(0, "SELECT instance_env.unguard('by_key'); SELECT instance_env.unguard('parted')", @guardian, must => 1);
 psql(0, 'DROP TABLE by_key', @owner, must => 1);
 value(0, "DELETE FROM users", @owner);
