@@ -79,6 +79,12 @@ instance_env_isolate(PG_FUNCTION_ARGS)
 	owner = PG_GETARG_BOOL(1);
 	ienv_begin_report(&report, fcinfo);
 	tree = lock_tree(relid, "isolate");
+	if (ienv_is_distributed(relid) || OidIsValid(ienv_shell_of(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("table %s cannot be isolated as it is distributed",
+						ienv_quoted_name(relid)),
+				 errdetail("Citus does not take the policies that this needs.")));
 	column = get_attname(relid, guarded_by(relid), false);
 	ienv_read_isolation(relid, &is);
 	owner = owner || ienv_is_forced_by_us(&is);

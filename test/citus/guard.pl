@@ -193,6 +193,10 @@ foreach my $what (["users", "('$development', $id('$development'))", "'$developm
 	}
 	is(join(',', keys %wrong), '23514', "$table: and into no other");
 }
+fails(0, "SELECT instance_env.isolate('parted')", '0A000', qr/cannot be isolated.*Citus/s, 'Citus takes no policies with subqueries');
+psql(1, "INSERT INTO parted VALUES ('$production', gen_random_uuid(), 1), ('$production', gen_random_uuid(), 2)", @owner, must => 1);
+fails(0, 'DROP TABLE parted_1', '55I05', qr/"public.parted_1".*production/s, 'a partition with users of production is kept', @owner);
+is(value(0, "BEGIN; SET LOCAL instance_env.allow_destructive = on; DROP TABLE parted_1; COMMIT; SELECT count(*) FROM parted", @owner), 1, 'or dropped');
 psql(0, "SELECT instance_env.unguard('by_key'); SELECT instance_env.unguard('parted')", @guardian, must => 1);
 psql(0, 'DROP TABLE by_key', @owner, must => 1);
 value(0, "DELETE FROM users", @owner);
@@ -227,7 +231,7 @@ is(value(0, "BEGIN; SET LOCAL instance_env.allow_destructive = on; TRUNCATE user
 is(value(0, "BEGIN; SET LOCAL instance_env.allow_destructive = on; DROP TABLE users CASCADE; COMMIT; SELECT to_regclass('users') IS NULL", @owner), 't', 'and drops the table');
 is(value(0, "SELECT string_agg(DISTINCT result, ',') FROM run_command_on_all_nodes(\$\$SELECT count(*) FROM pg_class c WHERE relname ~ '^users_1' AND pg_get_userbyid(relowner) = 'owner'\$\$)"),
 	0, 'with its shards');
-is(value(0, "SELECT action, item FROM instance_env.events WHERE action = 'drop_table'"), 'drop_table|public.users', 'which the audit log has');
+is(value(0, "SELECT action, item FROM instance_env.events WHERE action = 'drop_table' ORDER BY item"), "drop_table|public.parted_1\ndrop_table|public.users", 'which the audit log has');
 
 whole();
 done_testing();
