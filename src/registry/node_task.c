@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "base/base.h"
 #include "registry/registry.h"
@@ -16,6 +17,9 @@
 /*
  * Have all nodes do a task, this one included; the arguments other than the
  * action can be NULL.  SPI is connected.
+ *
+ * This node does it in this session, whatever the caller has set: another one
+ * would wait for the locks of this one.
  */
 void
 ienv_on_each_node(const char *action, const char *item, const char *before,
@@ -25,7 +29,10 @@ ienv_on_each_node(const char *action, const char *item, const char *before,
 	const char *texts[4] = {action, item, before, after};
 	Datum		values[4];
 	IenvOwner	saved;
+	int			nest_level = NewGUCNestLevel();
 
+	(void) set_config_option("citus.enable_local_execution", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	for (int i = 0; i < lengthof(values); i++)
 		values[i] = texts[i] == NULL ? (Datum) 0 :
 			CStringGetTextDatum(texts[i]);
@@ -34,4 +41,5 @@ ienv_on_each_node(const char *action, const char *item, const char *before,
 					  " (action, item, before, after)"
 					  " VALUES ($1, $2, $3, $4)", 4, types, values, NULL);
 	ienv_leave_owner(&saved);
+	AtEOXact_GUC(true, nest_level);
 }

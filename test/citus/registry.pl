@@ -91,6 +91,16 @@ foreach my $node (0, 1)
 	is(said($node, $end), $plain[1], "node $node: and all is gone again");
 }
 
+# ----- settings of Citus make no difference: a node's own part of a task is done in the session
+
+foreach my $node (0, 1)
+{
+	my ($out, @messages) = psql($node, q{SET citus.enable_local_execution = off; SET citus.task_assignment_policy = 'round-robin';
+		SELECT instance_env.revoke_access('citus_monitor'); SELECT instance_env.grant_monitor('citus_monitor');});
+	is(join(' ', map { $_->{message} } @messages), '', "node $node: rights are granted and revoked with any settings");
+	is(scalar(grep { value($_, 'SELECT count(*) FROM instance_env.service_names', role => 'citus_monitor') > 0 } @nodes), scalar @nodes, 'on all nodes');
+}
+
 # ----- what a session has cached, another node changes
 
 psql(1, "SELECT instance_env.create_application('shop', 'pro', '$dev', '$prod', 'dev', 'prod');
