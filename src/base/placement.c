@@ -112,7 +112,7 @@ ienv_has_joined(void)
 {
 	Oid			relid = ienv_table_oid(JOINED_TABLE);
 	const char *comment = OidIsValid(relid) ?
-		GetComment(relid, RelationRelationId, 0) : NULL;
+	GetComment(relid, RelationRelationId, 0) : NULL;
 
 	return comment != NULL && strcmp(comment, JOINED_COMMENT) == 0;
 }

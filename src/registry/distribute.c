@@ -192,7 +192,7 @@ require_no_applications(void)
 							   " ORDER BY n.nodeid", 0, NULL, NULL, NULL);
 
 	if (n > 0)
-		refuse_nodes(n, "Only those of the coordinator are distributed; drop these.");
+		refuse_nodes(n, "Only those of the coordinator are distributed; drop these there, with instance_env.drop_application().");
 }
 
 /*
@@ -245,7 +245,10 @@ distribute_tables(ReturnSetInfo *rsinfo)
 						 0, NULL, NULL, NULL);
 	tables = SPI_tuptable;
 
-	/* at once as strongly as Citus will, so as not to wait for who waits for us */
+	/*
+	 * at once as strongly as Citus will, so as not to wait for who waits for
+	 * us
+	 */
 	for (uint64 i = 0; i < ntables; i++)
 		if (strcmp(SPI_getvalue(tables->vals[i], tables->tupdesc, 2), "f") == 0)
 			ienv_execute("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE",

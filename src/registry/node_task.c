@@ -19,7 +19,8 @@
  * action can be NULL.  SPI is connected.
  *
  * This node does it in this session, whatever the caller has set: another one
- * would wait for the locks of this one.
+ * would wait for the locks of this one.  The setting holds for what the calling
+ * function still does, since Citus does not let a transaction go back on it.
  */
 void
 ienv_on_each_node(const char *action, const char *item, const char *before,
@@ -29,10 +30,9 @@ ienv_on_each_node(const char *action, const char *item, const char *before,
 	const char *texts[4] = {action, item, before, after};
 	Datum		values[4];
 	IenvOwner	saved;
-	int			nest_level = NewGUCNestLevel();
 
 	(void) set_config_option("citus.enable_local_execution", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	for (int i = 0; i < lengthof(values); i++)
 		values[i] = texts[i] == NULL ? (Datum) 0 :
 			CStringGetTextDatum(texts[i]);
@@ -41,5 +41,4 @@ ienv_on_each_node(const char *action, const char *item, const char *before,
 					  " (action, item, before, after)"
 					  " VALUES ($1, $2, $3, $4)", 4, types, values, NULL);
 	ienv_leave_owner(&saved);
-	AtEOXact_GUC(true, nest_level);
 }
