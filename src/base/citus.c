@@ -3,9 +3,9 @@
  * citus.c
  *	  What Citus knows of this database: its tables, shards and nodes.
  *
- * Citus is not linked to: its catalogs are found by name, and read by the
- * columns that they have had since version 7.  This is the only file that reads
- * them without SQL; without Citus, each of its functions finds nothing.
+ * Citus is not linked to: its catalogs are found by name, and so are their
+ * columns.  This is the only file that reads them without SQL; without Citus,
+ * each of its functions finds nothing.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +15,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_namespace_d.h"
+#include "executor/spi.h"
 #include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -22,18 +23,6 @@
 
 #include "base/base.h"
 
-#define Anum_pg_dist_shard_logicalrelid	1
-#define Anum_pg_dist_shard_shardid		2
-#define Anum_pg_dist_shard_shardminvalue	5
-#define Anum_pg_dist_shard_shardmaxvalue	6
-#define Anum_pg_dist_partition_logicalrelid	1
-#define Anum_pg_dist_partition_partmethod	2
-#define Anum_pg_dist_partition_partkey		3
-#define Anum_pg_dist_partition_colocationid	4
-#define Anum_pg_dist_partition_repmodel		5
-#define Anum_pg_dist_placement_shardid	2
-#define Anum_pg_dist_placement_groupid	5
-#define Anum_pg_dist_local_group_groupid	1
 
 /* What to do with a row of a catalog; true if no more are wanted */
 typedef bool (*Look) (HeapTuple tuple, TupleDesc desc, void *arg);
@@ -48,14 +37,15 @@ typedef struct Place
 static bool look_at_place(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_at_shard(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_at_range(HeapTuple tuple, TupleDesc desc, void *arg);
-static bool read_bound(HeapTuple tuple, TupleDesc desc, AttrNumber column,
+static bool read_bound(HeapTuple tuple, TupleDesc desc, const char *column,
 					   int32 *bound);
 static bool look_at_table(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_for_group(HeapTuple tuple, TupleDesc desc, void *arg);
 static bool look_at_group(HeapTuple tuple, TupleDesc desc, void *arg);
-static bool find(const char *catalog, const char *index, AttrNumber keycol,
+static bool find(const char *catalog, const char *index, const char *keycol,
 				 RegProcedure equal, Datum key, Look look, void *arg);
-static Datum column_of(HeapTuple tuple, TupleDesc desc, AttrNumber column);
+static Datum column_of(HeapTuple tuple, TupleDesc desc, const char *column);
+static AttrNumber number_of(TupleDesc desc, const char *column);
 static Oid	catalog_oid(const char *name);
 
 /*
@@ -77,7 +67,7 @@ ienv_place_of(Oid relid, AttrNumber *column)
 	Place		place = {IENV_HERE, InvalidAttrNumber};
 
 	(void) find("pg_dist_partition", "pg_dist_partition_logical_relid_index",
-				Anum_pg_dist_partition_logicalrelid, F_OIDEQ,
+				"logicalrelid", F_OIDEQ,
 				ObjectIdGetDatum(relid), look_at_place, &place);
 	if (column != NULL)
 		*column = place.column;
@@ -89,22 +79,22 @@ look_at_place(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Place	   *place = arg;
 	char		method = DatumGetChar(column_of(tuple, desc,
-												Anum_pg_dist_partition_partmethod));
+												"partmethod"));
 	bool		isnull;
 	Datum		partkey;
 	Node	   *var;
 
-	partkey = heap_getattr(tuple, Anum_pg_dist_partition_partkey, desc,
+	partkey = heap_getattr(tuple, number_of(desc, "partkey"), desc,
 						   &isnull);
 	if (method == 'n')
 	{
 		if (DatumGetChar(column_of(tuple, desc,
-								   Anum_pg_dist_partition_repmodel)) == 't')
+								   "repmodel")) == 't')
 			place->place = IENV_EVERYWHERE;
 		else
 			place->place =
 				DatumGetInt32(column_of(tuple, desc,
-										Anum_pg_dist_partition_colocationid)) == 0 ?
+										"colocationid")) == 0 ?
 				IENV_ON_COORDINATOR : IENV_IN_ONE_SHARD;
 	}
 	else if (method != 'h' || isnull)
@@ -128,7 +118,7 @@ ienv_shard_numbers(Oid table)
 	List	   *shards = NIL;
 
 	(void) find("pg_dist_shard", "pg_dist_shard_logical_relid_index",
-				Anum_pg_dist_shard_logicalrelid, F_OIDEQ,
+				"logicalrelid", F_OIDEQ,
 				ObjectIdGetDatum(table), look_at_shard, &shards);
 	return shards;
 }
@@ -140,7 +130,7 @@ look_at_shard(HeapTuple tuple, TupleDesc desc, void *arg)
 	int64	   *shard = palloc(sizeof(int64));
 
 	*shard = DatumGetInt64(column_of(tuple, desc,
-									 Anum_pg_dist_shard_shardid));
+									 "shardid"));
 	*shards = lappend(*shards, shard);
 	return false;
 }
@@ -153,7 +143,7 @@ bool
 ienv_bounds_of_shard(int64 shard, int32 bounds[2])
 {
 	return find("pg_dist_shard", "pg_dist_shard_shardid_index",
-				Anum_pg_dist_shard_shardid, F_INT8EQ, Int64GetDatum(shard),
+				"shardid", F_INT8EQ, Int64GetDatum(shard),
 				look_at_range, bounds);
 }
 
@@ -162,9 +152,9 @@ look_at_range(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	int32	   *bounds = arg;
 
-	return read_bound(tuple, desc, Anum_pg_dist_shard_shardminvalue,
+	return read_bound(tuple, desc, "shardminvalue",
 					  &bounds[0]) &&
-		read_bound(tuple, desc, Anum_pg_dist_shard_shardmaxvalue,
+		read_bound(tuple, desc, "shardmaxvalue",
 				   &bounds[1]);
 }
 
@@ -172,10 +162,11 @@ look_at_range(HeapTuple tuple, TupleDesc desc, void *arg)
  * A bound is written in decimal.
  */
 static bool
-read_bound(HeapTuple tuple, TupleDesc desc, AttrNumber column, int32 *bound)
+read_bound(HeapTuple tuple, TupleDesc desc, const char *column, int32 *bound)
 {
 	bool		isnull;
-	Datum		written = heap_getattr(tuple, column, desc, &isnull);
+	Datum		written = heap_getattr(tuple, number_of(desc, column), desc,
+									   &isnull);
 
 	if (isnull)
 		return false;
@@ -192,7 +183,7 @@ ienv_table_of_shard(int64 shard)
 	Oid			table = InvalidOid;
 
 	(void) find("pg_dist_shard", "pg_dist_shard_shardid_index",
-				Anum_pg_dist_shard_shardid, F_INT8EQ, Int64GetDatum(shard),
+				"shardid", F_INT8EQ, Int64GetDatum(shard),
 				look_at_table, &table);
 	return table;
 }
@@ -201,7 +192,7 @@ static bool
 look_at_table(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	*(Oid *) arg = DatumGetObjectId(column_of(tuple, desc,
-											  Anum_pg_dist_shard_logicalrelid));
+											  "logicalrelid"));
 	return true;
 }
 
@@ -216,7 +207,7 @@ ienv_shard_is_here(int64 shard)
 	int32		group = ienv_node_group();
 
 	return find("pg_dist_placement", "pg_dist_placement_shardid_index",
-				Anum_pg_dist_placement_shardid, F_INT8EQ, Int64GetDatum(shard),
+				"shardid", F_INT8EQ, Int64GetDatum(shard),
 				look_for_group, &group);
 }
 
@@ -224,7 +215,7 @@ static bool
 look_for_group(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	return DatumGetInt32(column_of(tuple, desc,
-								   Anum_pg_dist_placement_groupid)) ==
+								   "groupid")) ==
 		*(int32 *) arg;
 }
 
@@ -237,7 +228,7 @@ ienv_node_group(void)
 {
 	int32		group = 0;
 
-	(void) find("pg_dist_local_group", NULL, 0, InvalidOid, (Datum) 0,
+	(void) find("pg_dist_local_group", NULL, NULL, InvalidOid, (Datum) 0,
 				look_at_group, &group);
 	return group;
 }
@@ -246,7 +237,7 @@ static bool
 look_at_group(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	*(int32 *) arg = DatumGetInt32(column_of(tuple, desc,
-											 Anum_pg_dist_local_group_groupid));
+											 "groupid"));
 	return true;
 }
 
@@ -255,7 +246,7 @@ look_at_group(HeapTuple tuple, TupleDesc desc, void *arg)
  * until look says that it is enough; returns whether it has.
  */
 static bool
-find(const char *catalog, const char *index, AttrNumber keycol,
+find(const char *catalog, const char *index, const char *keycol,
 	 RegProcedure equal, Datum key, Look look, void *arg)
 {
 	Oid			relid = catalog_oid(catalog);
@@ -270,7 +261,8 @@ find(const char *catalog, const char *index, AttrNumber keycol,
 		return false;
 	rel = table_open(relid, AccessShareLock);
 	if (index != NULL)
-		ScanKeyInit(&scankey, keycol, BTEqualStrategyNumber, equal, key);
+		ScanKeyInit(&scankey, number_of(RelationGetDescr(rel), keycol),
+					BTEqualStrategyNumber, equal, key);
 	scan = systable_beginscan(rel, indexid, OidIsValid(indexid), NULL,
 							  index == NULL ? 0 : 1, &scankey);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
@@ -284,11 +276,25 @@ find(const char *catalog, const char *index, AttrNumber keycol,
  * A column that is never null.
  */
 static Datum
-column_of(HeapTuple tuple, TupleDesc desc, AttrNumber column)
+column_of(HeapTuple tuple, TupleDesc desc, const char *column)
 {
 	bool		isnull;
 
-	return heap_getattr(tuple, column, desc, &isnull);
+	return heap_getattr(tuple, number_of(desc, column), desc, &isnull);
+}
+
+/*
+ * The number of a column, which could be another one in another version of
+ * Citus.
+ */
+static AttrNumber
+number_of(TupleDesc desc, const char *column)
+{
+	int			number = SPI_fnumber(desc, column);
+
+	if (number <= 0)
+		elog(ERROR, "a catalog of Citus has no column \"%s\"", column);
+	return number;
 }
 
 /*

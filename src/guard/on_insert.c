@@ -30,8 +30,10 @@ pg_noinline static bool other_admission_required(FunctionCallInfo fcinfo,
 												 IenvGuard *guard);
 static inline IenvInstance *find_instance(const IenvGuard *guard,
 										  Datum value);
-static inline bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
-								   Datum value, const uint8 *code);
+static bool arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
+							Datum value, const uint8 *code);
+static inline bool user_suspect(IenvGuard *guard, FunctionCallInfo fcinfo,
+								Datum value, const uint8 *code);
 static bool check_user(IenvGuard *guard, TriggerData *trigdata, Datum value);
 static void join_queue(const IenvGuard *guard, IenvInstance *instance,
 					   Datum value);
@@ -58,10 +60,9 @@ instance_env_admission_required(PG_FUNCTION_ARGS)
 	const uint8 *code;
 
 	/* as for most rows; all else is apart, so that this saves no registers */
-	if (likely(guard != NULL && guard->is_uuid && !PG_ARGISNULL(0)) &&
+	if (likely(guard != NULL && guard->is_common && !PG_ARGISNULL(0)) &&
 		likely((code = ienv_known_production(PG_GETARG_UUID_P(0))) != NULL))
-		PG_RETURN_BOOL(arrival_suspect(guard, fcinfo, PG_GETARG_DATUM(0),
-									   code));
+		PG_RETURN_BOOL(user_suspect(guard, fcinfo, PG_GETARG_DATUM(0), code));
 	PG_RETURN_BOOL(other_admission_required(fcinfo, guard));
 }
 
@@ -167,14 +168,26 @@ instance_env_instance_unavailable(PG_FUNCTION_ARGS)
  * instance, and code that of its coded ids.  Also true where the trigger has to
  * refuse rows of production.
  */
-static inline bool
+static bool
 arrival_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value,
 				const uint8 *code)
 {
-	if (ienv_move_queued() || guard->no_production)
+	if (guard->no_production ||
+		(guard->look_at_place &&
+		 !ienv_may_come_here(guard, PG_GETARG_DATUM(0))))
 		return true;
-	if (guard->look_at_place &&
-		!ienv_may_come_here(guard, PG_GETARG_DATUM(0)))
+	return user_suspect(guard, fcinfo, value, code);
+}
+
+/*
+ * The same where rows of production can come into the table, and this one into
+ * the shard, if it is one.
+ */
+static inline bool
+user_suspect(IenvGuard *guard, FunctionCallInfo fcinfo, Datum value,
+			 const uint8 *code)
+{
+	if (ienv_move_queued())
 		return true;
 	if (!guard->coded)
 		return guard->nkeys > 0 && !ienv_nobody_can_arrive(guard) &&

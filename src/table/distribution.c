@@ -80,6 +80,8 @@ ienv_read_place(Relation rel, IenvGuard *guard)
 	ienv_read_shard_range(guard->root, guard->instance_type,
 						  att->attcollation, &guard->range);
 	guard->look_at_place = guard->misplaced || guard->range.hash != NULL;
+	guard->is_common = guard->is_uuid && !guard->no_production &&
+		!guard->look_at_place;
 }
 
 /*

@@ -84,6 +84,8 @@ typedef struct IenvGuard
 	bool		misplaced;		/* so are all rows, see distribution.c */
 	IenvShardRange range;		/* of a shard: the rows that belong there */
 	bool		look_at_place;	/* one of the two has something to say */
+	bool		is_common;		/* it is_uuid, and none of what is above
+								 * refuses rows */
 	bool		undecided;		/* misplaced may change, for it may be a shard
 								 * that this node has not been told of */
 	int			nkeys;			/* 0: identities are not tracked */
