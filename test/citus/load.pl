@@ -175,7 +175,7 @@ my @sessions = map {
 
 # What is refused, and what the load brings about by itself.  COPY, and INSERT … SELECT that
 # goes through the node of the client, do not keep the SQLSTATE of another node's error.
-my $message = qr/has reached its cap of|was not made for the user's instance|duplicate key value|distributed deadlock/;
+my $message = qr/has reached its cap of|was not made for the user's instance|duplicate key value|deadlock detected|distributed deadlock/;
 my (%errors, %refused, @surprises);
 foreach my $session (@sessions)
 {
